@@ -1,0 +1,160 @@
+//! Rollbacks: teardowns that run when nobody is left to await them.
+//!
+//! A guard or a `with` future that is dropped hands its frame to its context's [policy](crate::policy), which runs it as a background task. This
+//! module keeps them in order (inner before outer) and lets a program wait for them before it exits: [`drain`].
+
+mod entered;
+pub(crate) mod lane;
+mod rollback;
+
+pub(crate) use entered::{Entered, Style};
+pub use lane::lanes_in_use;
+pub(crate) use lane::{Lane, RuntimeId};
+pub use rollback::{Interrupted, Rollback};
+
+use lane::Drained;
+use std::{
+    fmt,
+    future::poll_fn,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use crate::Definition;
+
+/// Waits until every rollback on this runtime is over, also those that other rollbacks start meanwhile.
+///
+/// Off a runtime it waits for all rollbacks of the process. Cancelling it cancels nothing else. One line before `main` returns makes
+/// sure that none is lost at shutdown:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // … the program's work …
+/// contextlib::background::drain().await;
+/// # }
+/// ```
+pub async fn drain() {
+    let mut drained = Drained::new(current_runtime());
+    poll_fn(|cx| drained.poll(cx)).await;
+}
+
+/// [`drain`], for `limit` at the most.
+///
+/// # Errors
+/// The contexts whose rollbacks were still pending then. Those go on.
+#[cfg(feature = "tokio")]
+pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
+    match tokio::time::timeout(limit, drain()).await {
+        Ok(()) => Ok(()),
+        Err(_) => match lane::pending_on(current_runtime()) {
+            stuck if stuck.is_empty() => Ok(()),
+            stuck => Err(DrainTimeout { stuck }),
+        },
+    }
+}
+
+/// How many rollbacks are pending on this runtime; off a runtime, in the process.
+pub fn pending() -> usize {
+    lane::count_on(current_runtime())
+}
+
+/// Runs `future` with a lane of its own: guards entered in it wait for each other's rollbacks, and for no others.
+///
+/// Guards of one task share a lane, so that an outer guard's `exit` waits for the rollbacks of inner ones. The branches of a `join!` are no
+/// inner or outer ones to each other: wrap each in `lane` where both use guards. Closure and block style need no such care.
+///
+/// ```
+/// # async fn branch() {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use contextlib::background::lane;
+///
+/// tokio::join!(lane(branch()), lane(branch()));
+/// # }
+/// ```
+pub fn lane<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let lane = Lane::Branch(lane::next_number());
+    Laned {
+        lane,
+        future: Box::pin(future),
+    }
+}
+
+/// A future that is polled and dropped in a lane of its own.
+struct Laned<F> {
+    lane: Lane,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Laned<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _here = self.lane.enter();
+        self.future.as_mut().poll(cx)
+    }
+}
+
+/// Rollbacks were still pending when [`drain_timeout`] gave up.
+#[derive(Clone, Debug)]
+pub struct DrainTimeout {
+    stuck: Vec<Stuck>,
+}
+
+impl DrainTimeout {
+    /// The contexts that are still being rolled back, in the order in which they were entered.
+    pub fn stuck(&self) -> &[Stuck] {
+        &self.stuck
+    }
+}
+
+impl fmt::Display for DrainTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rollbacks are still pending:", self.stuck.len())?;
+        for stuck in &self.stuck {
+            write!(f, "\n  {stuck}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for DrainTimeout {}
+
+/// A context whose rollback is pending.
+#[derive(Clone, Debug)]
+pub struct Stuck {
+    definition: Definition,
+    entered: &'static Location<'static>,
+}
+
+impl Stuck {
+    /// The context's name and where it is defined.
+    pub fn definition(&self) -> Definition {
+        self.definition
+    }
+
+    /// Where it was entered.
+    pub fn entered(&self) -> &'static Location<'static> {
+        self.entered
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, entered at {}", self.definition, self.entered)
+    }
+}
+
+#[cfg(feature = "tokio")]
+pub(crate) fn current_runtime() -> RuntimeId {
+    tokio::runtime::Handle::try_current()
+        .ok()
+        .map(|runtime| runtime.id())
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) fn current_runtime() -> RuntimeId {
+    None
+}

@@ -1,0 +1,113 @@
+//! The body as the yield point sees it: erased, and reachable only while the driver polls the block.
+
+use std::{
+    marker::PhantomData,
+    mem,
+    ptr::{self, NonNull},
+    task::Context,
+};
+
+/// A body that a yield point polls. Neither method unwinds, and the body is finished after `cancel`.
+pub(crate) trait BodyPoll {
+    /// Polls the body; `true` once it is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool;
+    /// Drops the body, and the resource that it had.
+    fn cancel(&mut self);
+}
+
+/// A body that may be polled at the yield point: a `Send` one on any thread, any other on the thread that it came from.
+pub struct Body<'a> {
+    body: &'a mut dyn BodyPoll,
+    home: Option<Thread>,
+    // A local body may not be sent off with its home.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn sendable(body: &'a mut (dyn BodyPoll + Send)) -> Self {
+        Body {
+            body,
+            home: None,
+            _not_send: PhantomData,
+        }
+    }
+
+    pub(crate) fn local(body: &'a mut dyn BodyPoll) -> Self {
+        Body {
+            body,
+            home: Some(Thread::current()),
+            _not_send: PhantomData,
+        }
+    }
+
+    /// Polls the body where a frame needs no pointer to it.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        self.body.poll(cx)
+    }
+
+    /// Drops the body.
+    pub(crate) fn cancel(&mut self) {
+        self.body.cancel();
+    }
+
+    /// The same body, for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> Body<'_> {
+        Body {
+            body: self.body,
+            home: self.home,
+            _not_send: PhantomData,
+        }
+    }
+
+    /// Forgets how long the body lives: the frame clears the pointer before that ends.
+    pub(super) fn erase(self) -> BodyPtr {
+        let body = NonNull::from(self.body);
+        BodyPtr {
+            // SAFETY: only the lifetime of the trait object changes.
+            body: unsafe {
+                mem::transmute::<NonNull<dyn BodyPoll + '_>, NonNull<dyn BodyPoll + 'static>>(body)
+            },
+            home: self.home,
+        }
+    }
+}
+
+/// A [`Body`] whose lifetime is the driver's poll.
+pub(super) struct BodyPtr {
+    body: NonNull<dyn BodyPoll>,
+    home: Option<Thread>,
+}
+
+impl BodyPtr {
+    /// Whether this thread may touch the body.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.home.is_none_or(|home| home == Thread::current())
+    }
+
+    /// # Safety
+    /// The driver's poll that set this pointer is under way, nobody else uses it, and this thread [may](BodyPtr::is_at_home).
+    pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) -> bool {
+        // SAFETY: the contract is the caller's.
+        unsafe { &mut *self.body.as_ptr() }.poll(cx)
+    }
+
+    /// # Safety
+    /// As for [`poll`](BodyPtr::poll).
+    pub(super) unsafe fn cancel(&self) {
+        // SAFETY: the contract is the caller's.
+        unsafe { &mut *self.body.as_ptr() }.cancel();
+    }
+}
+
+/// A thread, told apart from every other that is alive, by the address of one of its variables. Cheaper than a `ThreadId`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Thread(*const ());
+
+impl Thread {
+    fn current() -> Self {
+        thread_local! {
+            static HERE: u8 = const { 0 };
+        }
+        Thread(HERE.with(|here| ptr::from_ref(here).cast()))
+    }
+}

@@ -1,0 +1,544 @@
+//! The frame: a context function that is suspended at its yield point.
+//!
+//! A frame is the user's `async` block and a [`Shared`] part that its one yield point and its driver both reach. The driver polls the block until
+//! it yields and takes the resource; later it puts the resource back, says how the body ended, and polls the block to its end. In closure style
+//! the driver gives the block a pointer to the body *while* it polls it, and the yield point polls the body through that.
+//!
+//! This is one of the two modules with unsafe code. What its safety rests on:
+//!
+//! 1. The block is made from a [`Yielder`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`] can leave the block; a
+//!    `Yielder` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
+//! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
+//! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set by
+//!    [`Frame::poll_block`] alone, which clears them on every way out.
+//! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
+//!    `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
+
+mod body;
+mod context;
+mod ending;
+
+pub use body::Body;
+pub(crate) use body::BodyPoll;
+pub use context::AsyncContext;
+pub use ending::Ending;
+pub(crate) use ending::{How, Payload};
+
+use crate::{
+    Exit,
+    kind::{Kind, Strict},
+    site::Definition,
+};
+use body::BodyPtr;
+use std::{
+    cell::UnsafeCell,
+    marker::{PhantomData, PhantomPinned},
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    process,
+    ptr::{self, NonNull},
+    task::{Context, Poll, Waker},
+};
+
+/// What the yield point and the driver share.
+struct Shared<T> {
+    slot: UnsafeCell<Slot<T>>,
+    /// Written once, before the block can see it, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
+    ending: UnsafeCell<Option<Ending>>,
+}
+
+struct Slot<T> {
+    resource: Option<T>,
+    /// The yield point's own waker, where that isn't the driver's: some combinator polls it only when this has been woken.
+    waker: Option<Waker>,
+    /// The driver's waker, while it polls the block.
+    driver: Option<NonNull<Waker>>,
+    /// The body, while the driver polls the block in closure style.
+    body: Option<BodyPtr>,
+    /// The yield point is inside the body's poll.
+    in_body: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Before the yield point.
+    Setup,
+    /// At the yield point.
+    Open,
+    /// The body is over; resource and ending are in place.
+    Resumed,
+    /// After the yield point, or without it.
+    Past,
+}
+
+impl<T> Shared<T> {
+    fn new() -> Self {
+        Shared {
+            slot: UnsafeCell::new(Slot {
+                resource: None,
+                waker: None,
+                driver: None,
+                body: None,
+                in_body: false,
+                stage: Stage::Setup,
+            }),
+            ending: UnsafeCell::new(None),
+        }
+    }
+}
+
+/// A pointer to what is shared.
+struct Link<T>(NonNull<Shared<T>>);
+
+impl<T> Clone for Link<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Link<T> {}
+
+impl<T> Link<T> {
+    /// The slot, for as long as `f` runs, which calls none of the user's code and doesn't come back here.
+    ///
+    /// # Safety
+    /// The caller is the driver, or the yield point of a block that is being polled or dropped (point 4).
+    unsafe fn slot<R>(self, f: impl FnOnce(&mut Slot<T>) -> R) -> R {
+        // SAFETY: the frame keeps `Shared` in place and alive for longer than the block (point 2), and by this function's contract nobody
+        // else has a reference to the slot until `f` returns.
+        f(unsafe { &mut *self.0.as_ref().slot.get() })
+    }
+
+    /// The ending, once it has been written.
+    ///
+    /// # Safety
+    /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
+    unsafe fn ending<'y>(self) -> Option<&'y Ending> {
+        // SAFETY: by this function's contract; shared references to an ending may be many, and nobody has an exclusive one to it.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).as_ref() }
+    }
+}
+
+/// The right to yield once, held by the body of a context function.
+///
+/// Branded: `'y` is any lifetime, so that a yielder can't leave the block it was made for. [`yield_resource!`](crate::yield_resource) uses it up.
+#[must_use = "a context function yields its resource once: `yield_resource!(resource)`"]
+pub struct Yielder<'y, T, S = Strict> {
+    link: Link<T>,
+    _brand: PhantomData<(fn(&'y ()) -> &'y (), fn(T) -> T, fn(S) -> S)>,
+}
+
+// SAFETY: a yielder moves a `T` to and from the driver, perhaps on another thread, which `T: Send` allows. The body that `lend` polls is
+// either `Send` or compared with its own thread first.
+unsafe impl<T: Send, S> Send for Yielder<'_, T, S> {}
+// SAFETY: nothing can be done with a `&Yielder` or a `&Lend`.
+unsafe impl<T, S> Sync for Yielder<'_, T, S> {}
+
+impl<'y, T, S> Yielder<'y, T, S> {
+    /// Yields: the future hands `resource` to the caller, and comes back with it and with how the body ended.
+    pub fn lend(self, resource: T) -> Lend<'y, T, S> {
+        Lend {
+            yielder: self,
+            resource: Some(resource),
+            state: LendState::Fresh,
+        }
+    }
+}
+
+/// The yield point: the future that [`Yielder::lend`] returns.
+///
+/// Dropping it while the body runs drops the body, there and then, and after it the resource.
+#[must_use = "a yield point does nothing unless it is awaited"]
+pub struct Lend<'y, T, S = Strict> {
+    yielder: Yielder<'y, T, S>,
+    resource: Option<T>,
+    state: LendState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LendState {
+    Fresh,
+    Lent,
+    Done,
+}
+
+// Nothing points into a `Lend` (point 3).
+impl<T, S> Unpin for Lend<'_, T, S> {}
+
+impl<'y, T, S> Lend<'y, T, S> {
+    fn hand_over(&mut self) {
+        let resource = self.resource.take();
+        self.state = LendState::Lent;
+        // SAFETY: the block is being polled: this is its yield point.
+        let old = unsafe {
+            self.yielder.link.slot(|slot| {
+                slot.stage = Stage::Open;
+                mem::replace(&mut slot.resource, resource)
+            })
+        };
+        drop(old);
+    }
+
+    /// Polls the body, if the driver has brought one.
+    fn poll_body(&self, cx: &mut Context<'_>) {
+        let link = self.yielder.link;
+        // SAFETY: the block is being polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
+        let Some(body) = (unsafe { link.slot(|slot| slot.body.take()) }) else {
+            return;
+        };
+        if !body.is_at_home() {
+            // SAFETY: as above.
+            unsafe { link.slot(|slot| slot.body = Some(body)) };
+            panic!(
+                "the yield point of a context run with `with_local` was polled on another thread than its body's"
+            );
+        }
+        // SAFETY: as above.
+        unsafe { link.slot(|slot| slot.in_body = true) };
+        let polled = Polled(link);
+        // SAFETY: the pointer was in the slot, so the driver is in the poll that set it and the body is alive (point 3); it was taken out, so
+        // nobody else polls it; and this thread may, as has just been looked up.
+        let finished = unsafe { body.poll(cx) };
+        drop(polled);
+        if !finished {
+            // SAFETY: as above.
+            unsafe { link.slot(|slot| slot.body = Some(body)) };
+        }
+    }
+
+    fn take_back(&mut self) -> Option<(T, Exit<'y, S>)> {
+        let link = self.yielder.link;
+        // SAFETY: the block is being polled: this is its yield point.
+        let resource = unsafe {
+            link.slot(|slot| match slot.stage {
+                Stage::Resumed => {
+                    slot.stage = Stage::Past;
+                    slot.resource.take()
+                }
+                _ => None,
+            })
+        }?;
+        self.state = LendState::Done;
+        // SAFETY: as above; it is taken out after the block is dropped, which a `'y` can't leave (point 1).
+        let ending = unsafe { link.ending::<'y>() }?;
+        Some((resource, Exit::view(ending)))
+    }
+
+    /// Keeps the yield point's waker, unless it is the driver's own, which polls the block anyway.
+    fn register(&self, waker: &Waker) {
+        let link = self.yielder.link;
+        // SAFETY: the block is being polled: this is its yield point. `will_wake` compares pointers. The driver's waker is alive: `poll_block` borrows it while the pointer is set.
+        let known = unsafe {
+            link.slot(|slot| {
+                slot.driver
+                    .is_some_and(|driver| driver.as_ref().will_wake(waker))
+                    && slot.waker.is_none()
+                    || slot.waker.as_ref().is_some_and(|old| old.will_wake(waker))
+            })
+        };
+        if known {
+            return;
+        }
+        let waker = Some(waker.clone());
+        // SAFETY: as above.
+        let old = unsafe { link.slot(|slot| mem::replace(&mut slot.waker, waker)) };
+        drop(old);
+    }
+}
+
+/// Says that the yield point is out of the body's poll, also when it unwinds.
+struct Polled<T>(Link<T>);
+
+impl<T> Drop for Polled<T> {
+    fn drop(&mut self) {
+        // SAFETY: made and dropped by the yield point, while the block is polled.
+        unsafe { self.0.slot(|slot| slot.in_body = false) };
+    }
+}
+
+impl<'y, T, S> Future for Lend<'y, T, S> {
+    type Output = (T, Exit<'y, S>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.state {
+            LendState::Fresh => self.hand_over(),
+            LendState::Lent => {
+                self.poll_body(cx);
+                if let Some(back) = self.take_back() {
+                    return Poll::Ready(back);
+                }
+            }
+            LendState::Done => panic!("a yield point was polled after it had come back"),
+        }
+        self.register(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl<T, S> Drop for Lend<'_, T, S> {
+    fn drop(&mut self) {
+        if self.state != LendState::Lent {
+            return;
+        }
+        let link = self.yielder.link;
+        // SAFETY: the block is being polled or dropped: a `Lend` can't leave it.
+        let body = unsafe { link.slot(|slot| slot.body.take_if(|body| body.is_at_home())) };
+        if let Some(body) = body {
+            // SAFETY: as in `poll_body`: alive, taken out, and at home on this thread.
+            unsafe { body.cancel() };
+        }
+        // SAFETY: as above.
+        let left = unsafe {
+            link.slot(|slot| {
+                slot.stage = Stage::Past;
+                (slot.resource.take(), slot.waker.take())
+            })
+        };
+        drop(left);
+    }
+}
+
+/// A closure that makes a context's block from its yielder, whatever the brand.
+///
+/// Implemented for every such closure; the macro's `async move |yielder| { … }` is one.
+pub trait YieldFn<'y, T, S>: FnOnce(Yielder<'y, T, S>) -> <Self as YieldFn<'y, T, S>>::Fut {
+    /// The block.
+    type Fut: Future<Output = <Self as YieldFn<'y, T, S>>::Out>;
+    /// What the block returns.
+    type Out;
+}
+
+impl<'y, T, S, F, Fut> YieldFn<'y, T, S> for F
+where
+    F: FnOnce(Yielder<'y, T, S>) -> Fut,
+    Fut: Future,
+{
+    type Fut = Fut;
+    type Out = Fut::Output;
+}
+
+/// A context function, before, at and after its yield point.
+pub(crate) struct Frame<F, Fut, T, K> {
+    // Dropped in this order: the block writes to what it shares (point 2).
+    block: Option<Fut>,
+    init: Option<F>,
+    shared: Shared<T>,
+    definition: Definition,
+    _kind: PhantomData<fn() -> K>,
+    _pinned: PhantomPinned,
+}
+
+// SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending (`Send`), and raw pointers that are set only while it
+// is polled, when it can't be moved.
+unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
+// SAFETY: of a shared frame only its definition can be read, which is plain data.
+unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
+
+/// A frame that runs `block`, which yields a `T`.
+pub(crate) fn frame<T, K, F>(
+    definition: Definition,
+    block: F,
+) -> Frame<F, <F as YieldFn<'static, T, K::Suppression>>::Fut, T, K>
+where
+    K: Kind,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
+{
+    Frame {
+        block: None,
+        init: Some(block),
+        shared: Shared::new(),
+        definition,
+        _kind: PhantomData,
+        _pinned: PhantomPinned,
+    }
+}
+
+impl<F, Fut, T, K> Frame<F, Fut, T, K>
+where
+    K: Kind,
+    F: FnOnce(Yielder<'static, T, K::Suppression>) -> Fut,
+    Fut: Future<Output = K::Returned>,
+{
+    fn link(self: Pin<&mut Self>) -> Link<T> {
+        // SAFETY: nothing is moved out of the pinned frame. `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
+        Link(NonNull::from(unsafe { &self.get_unchecked_mut().shared }))
+    }
+
+    /// The block, made at its first use.
+    fn block(self: Pin<&mut Self>) -> Pin<&mut Option<Fut>> {
+        let link = Link(NonNull::from(&self.shared));
+        // SAFETY: structural pinning of `block`, which is never moved: it is assigned to in place, once, and dropped in place. `init` isn't
+        // pinned. A frame is `!Unpin` and has no `Drop`.
+        let this = unsafe { self.get_unchecked_mut() };
+        if let Some(init) = this.init.take() {
+            // The brand is erased here: the block was type-checked for every `'y`, so it can't tell.
+            this.block = Some(init(Yielder {
+                link,
+                _brand: PhantomData,
+            }));
+        }
+        // SAFETY: as above.
+        unsafe { Pin::new_unchecked(&mut this.block) }
+    }
+
+    /// Polls the block, with a body or without. A block that is over, or that has unwound, is dropped and never polled again.
+    fn poll_block(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: Option<BodyPtr>,
+    ) -> Poll<Result<(), K::Error>> {
+        let link = self.as_mut().link();
+        let definition = self.definition;
+        let mut block = self.block();
+        let Some(future) = block.as_mut().as_pin_mut() else {
+            panic!("{definition}: the context was polled after its end");
+        };
+        // SAFETY: this is the driver, and the block isn't being polled yet.
+        unsafe {
+            link.slot(|slot| {
+                slot.driver = Some(NonNull::from(cx.waker()));
+                slot.body = body;
+            });
+        }
+        let polling = Polling(link);
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
+        drop(polling);
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(returned)) => {
+                block.set(None);
+                Poll::Ready(K::result(returned))
+            }
+            Err(payload) => {
+                let dropped = catch_unwind(AssertUnwindSafe(|| block.set(None)));
+                if let Err(second) = dropped {
+                    crate::report::panic_in_drop(definition, second);
+                }
+                resume_unwind(payload)
+            }
+        }
+    }
+
+    /// Wakes the yield point, where the driver's own waker doesn't.
+    fn wake(self: Pin<&mut Self>) {
+        let link = self.link();
+        // SAFETY: this is the driver, and the block isn't being polled.
+        let waker = unsafe { link.slot(|slot| slot.waker.take()) };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Takes the driver's pointers out of the slot on every way out of its poll.
+struct Polling<T>(Link<T>);
+
+impl<T> Drop for Polling<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
+        let in_body = unsafe {
+            self.0.slot(|slot| {
+                slot.driver = None;
+                slot.body = None;
+                slot.in_body
+            })
+        };
+        if in_body {
+            // Only switching stacks in the middle of a poll leads here; the body's frames would be freed under its feet.
+            process::abort();
+        }
+    }
+}
+
+impl<F, Fut, T, K> context::Sealed for Frame<F, Fut, T, K> {}
+
+impl<F, Fut, T, K> AsyncContext for Frame<F, Fut, T, K>
+where
+    K: Kind,
+    F: FnOnce(Yielder<'static, T, K::Suppression>) -> Fut,
+    Fut: Future<Output = K::Returned>,
+{
+    type Resource = T;
+    type Kind = K;
+
+    fn definition(&self) -> Definition {
+        self.definition
+    }
+
+    fn poll_setup(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, K::Error>> {
+        match self.as_mut().poll_block(cx, None) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => panic!(
+                "{} returned successfully without yielding: every path through a context function that succeeds has to reach its `yield_resource!`",
+                self.definition
+            ),
+            Poll::Pending => {
+                let link = self.link();
+                // SAFETY: this is the driver, and the block isn't being polled.
+                let resource = unsafe {
+                    link.slot(|slot| match slot.stage {
+                        Stage::Open => slot.resource.take(),
+                        _ => None,
+                    })
+                };
+                resource.map_or(Poll::Pending, |resource| Poll::Ready(Ok(resource)))
+            }
+        }
+    }
+
+    fn begin_body(self: Pin<&mut Self>) {
+        self.wake();
+    }
+
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: Body<'_>,
+    ) -> Poll<Result<(), K::Error>> {
+        let body = body.erase();
+        self.poll_block(cx, Some(body))
+    }
+
+    fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
+        let link = self.as_mut().link();
+        // SAFETY: this is the driver, and the block isn't being polled; `is_none` ends its borrow at once, and nothing has borrowed an ending
+        // that isn't there.
+        let (late_ending, late_resource) = unsafe {
+            let cell = UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending);
+            let late_ending = if link.ending().is_none() {
+                ptr::write(cell, Some(ending));
+                None
+            } else {
+                Some(ending)
+            };
+            let late_resource = link.slot(|slot| match slot.stage {
+                Stage::Open => {
+                    slot.stage = Stage::Resumed;
+                    slot.resource.replace(resource)
+                }
+                _ => Some(resource),
+            });
+            (late_ending, late_resource)
+        };
+        drop(late_resource);
+        drop(late_ending);
+        self.wake();
+    }
+
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        self.poll_block(cx, None)
+    }
+
+    fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
+        // SAFETY: structural pinning of `block`: dropped in place. `init` goes too, so that no block is made later.
+        unsafe {
+            let this = self.as_mut().get_unchecked_mut();
+            this.init = None;
+            Pin::new_unchecked(&mut this.block).set(None);
+        }
+        let link = self.link();
+        // SAFETY: the block is dropped, and every `Exit` with it (point 1): nothing borrows the ending.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending)).take() }
+    }
+}

@@ -1,0 +1,210 @@
+//! Guard style: an entered context as a value.
+
+use crate::{
+    AsyncContext, ExitKind,
+    background::{Entered, Style},
+    frame::Ending,
+    kind::{Kind, Out, RaiseAs},
+    outcome::Ended,
+    policy::{Abandoned, Boxed, Policy, Spawn, Storage},
+    report,
+    teardown::{Keep, Kept, keep_error, tear_down},
+};
+use std::{
+    fmt,
+    future::poll_fn,
+    ops::{Deref, DerefMut},
+    panic::Location,
+    pin::Pin,
+    thread,
+};
+
+type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
+
+/// An entered context. Dereferences to the resource.
+///
+/// [`exit`](Guard::exit) runs the teardown and awaits it. Dropping the guard un-exited (by `?`, by a panic, because the task was cancelled)
+/// leaves the teardown to the context's [policy](crate::policy), which by default runs it in the background; it sees
+/// [`Cancelled`](crate::Exit::Cancelled). One allocation, made by `enter`.
+#[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
+pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
+    storage: Boxed<C>,
+    entered: Entered,
+    origin: Option<P::Origin>,
+    stage: Stage<C::Resource>,
+}
+
+enum Stage<R> {
+    Setup,
+    Open(R),
+    Teardown(ExitKind),
+    Closed,
+}
+
+// The frame is pinned in its box.
+impl<C: AsyncContext, P: Policy<C>> Unpin for Guard<C, P> {}
+
+impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
+    pub(crate) async fn enter(
+        frame: C,
+        at: &'static Location<'static>,
+    ) -> Result<Self, ErrorOf<C>> {
+        let entered = Entered::now(frame.definition(), at, Style::Guard);
+        let mut guard = Guard {
+            storage: Boxed::store(frame),
+            entered,
+            origin: Some(P::origin()),
+            stage: Stage::Setup,
+        };
+        let set_up = poll_fn(|cx| guard.frame().poll_setup(cx)).await;
+        guard.stage = match set_up {
+            Ok(resource) => Stage::Open(resource),
+            Err(error) => {
+                guard.stage = Stage::Closed;
+                return Err(error);
+            }
+        };
+        Ok(guard)
+    }
+
+    fn frame(&mut self) -> Pin<&mut C> {
+        Pin::new(&mut self.storage).frame()
+    }
+
+    /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end.
+    ///
+    /// # Errors
+    /// The teardown's error.
+    ///
+    /// # Panics
+    /// If the teardown panics.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
+    pub async fn exit(self) -> Result<(), ErrorOf<C>> {
+        self.close(Ending::completed()).await
+    }
+
+    /// Runs the teardown, which sees [`Cancelled`](crate::Exit::Cancelled), and waits for its end: what dropping the guard does in the background.
+    ///
+    /// # Errors
+    /// The teardown's error.
+    ///
+    /// # Panics
+    /// If the teardown panics.
+    ///
+    /// # Cancellation
+    /// As for [`exit`](Guard::exit).
+    pub async fn cancel(self) -> Result<(), ErrorOf<C>> {
+        self.close(Ending::cancelled()).await
+    }
+
+    async fn close(self, ending: Ending) -> Result<(), ErrorOf<C>> {
+        let (_, context, _) = self.tear_down(ending).await;
+        context.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    }
+
+    /// Runs the teardown, which sees how `result` ended, waits for its end, and returns `result`.
+    ///
+    /// # Errors
+    /// The error in `result`; else the teardown's, converted with `From`. If both fail, the teardown's is [reported](crate::report).
+    /// A suppressing context makes the value an `Option`.
+    ///
+    /// # Panics
+    /// If the teardown panics; an error in `result` is [reported](crate::report) then.
+    ///
+    /// # Cancellation
+    /// As for [`exit`](Guard::exit); `result` is lost then, as the future's output is.
+    pub async fn exit_with<R, B>(self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
+    where
+        C::Kind: RaiseAs<B>,
+        B: fmt::Debug + Send + 'static,
+    {
+        self.close_with(Ok(result), keep_error)
+            .await
+            .into_result::<C::Kind>()
+    }
+
+    pub(crate) async fn close_with<R, B: fmt::Debug + 'static>(
+        self,
+        body: thread::Result<Result<R, B>>,
+        keep: Keep<B>,
+    ) -> Ended<R, B, ErrorOf<C>> {
+        let (ending, kept) = Kept::split(body, keep);
+        let (entered, context, ending) = self.tear_down(ending).await;
+        Ended {
+            entered,
+            suppressed: ending.as_ref().is_some_and(Ending::is_suppressed),
+            body: kept.join(ending),
+            context,
+        }
+    }
+
+    async fn tear_down(
+        mut self,
+        ending: Ending,
+    ) -> (
+        Entered,
+        thread::Result<Result<(), ErrorOf<C>>>,
+        Option<Ending>,
+    ) {
+        let exit = ending.kind();
+        if let Stage::Open(resource) = std::mem::replace(&mut self.stage, Stage::Teardown(exit)) {
+            self.frame().resume(resource, ending);
+        }
+        let entered = self.entered.clone();
+        let (context, ending) = tear_down(self.frame(), &entered).await;
+        self.stage = Stage::Closed;
+        (entered, context, ending)
+    }
+}
+
+const OPEN: &str = "a guard's resource is there until the guard is exited, by value";
+
+impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
+    type Target = C::Resource;
+
+    fn deref(&self) -> &C::Resource {
+        match &self.stage {
+            Stage::Open(resource) => resource,
+            _ => unreachable!("{OPEN}"),
+        }
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> DerefMut for Guard<C, P> {
+    fn deref_mut(&mut self) -> &mut C::Resource {
+        match &mut self.stage {
+            Stage::Open(resource) => resource,
+            _ => unreachable!("{OPEN}"),
+        }
+    }
+}
+
+impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("context", &self.entered.definition.name())
+            .field("resource", &**self)
+            .finish()
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
+    fn drop(&mut self) {
+        let at = match std::mem::replace(&mut self.stage, Stage::Closed) {
+            Stage::Setup => Abandoned::Setup,
+            Stage::Open(resource) => {
+                if !thread::panicking() {
+                    report::unexited(&self.entered);
+                }
+                Abandoned::Open(resource)
+            }
+            Stage::Teardown(exit) => Abandoned::Teardown(exit),
+            Stage::Closed => return,
+        };
+        if let Some(origin) = self.origin.take() {
+            Pin::new(&mut self.storage).abandon::<P>(self.entered.clone(), origin, at);
+        }
+    }
+}

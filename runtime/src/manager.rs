@@ -1,0 +1,361 @@
+//! A context function that has been called: what it takes to run it.
+
+use crate::{
+    AsyncContext, Guard, Outcome,
+    kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
+    policy::{Policy, Spawn, Storage},
+    session::{Home, Session, caught, local, sendable},
+    teardown::{keep_error, keep_text},
+};
+use std::{convert::identity, fmt, marker::PhantomData, panic::Location, pin::pin};
+
+type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
+
+/// A context that hasn't been entered yet: what calling a context function returns.
+///
+/// Nothing has run so far. `C` is the suspended function, `P` its [policy](crate::policy) for cancellation. Dropping it drops the arguments.
+/// Mirrors the object that calling a function decorated with Python's `@asynccontextmanager` returns.
+#[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
+pub struct ContextManager<C, P = Spawn> {
+    frame: C,
+    _policy: PhantomData<fn() -> P>,
+}
+
+impl<C, P> ContextManager<C, P> {
+    pub(crate) fn new(frame: C) -> Self {
+        ContextManager {
+            frame,
+            _policy: PhantomData,
+        }
+    }
+
+    pub(crate) fn into_frame(self) -> C {
+        self.frame
+    }
+}
+
+impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ContextManager")
+            .field(&self.frame.definition())
+            .finish()
+    }
+}
+
+/// An `async` closure that takes an `A`, as a trait that gives its future a name.
+///
+/// Implemented for every such closure, and for functions that return futures.
+#[diagnostic::on_unimplemented(
+    message = "the body of a context is an `async` closure that takes its resource",
+    label = "not an `async |resource| …` that returns what is asked for here"
+)]
+pub trait AsyncBody<A, O>:
+    AsyncFnOnce(A) -> O + FnOnce(A) -> <Self as AsyncBody<A, O>>::Fut
+{
+    /// What calling it returns.
+    type Fut: Future<Output = O>;
+}
+
+impl<F, A, O, Fut> AsyncBody<A, O> for F
+where
+    F: AsyncFnOnce(A) -> O + FnOnce(A) -> Fut,
+    Fut: Future<Output = O>,
+{
+    type Fut = Fut;
+}
+
+/// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
+/// in one use and needn't be in another.
+///
+/// `$erase` says on which threads the yield point may poll the body; `$as_result` makes a `Result` of what it returns.
+macro_rules! run_inside {
+    (
+        $manager:expr, $at:expr, $body:expr,
+        erase: $erase:expr,
+        as_result: $as_result:expr,
+        closed: |$session:ident, $end:ident| $close:expr,
+        not_set_up: |$error:ident| $failed:expr $(,)?
+    ) => {{
+        let home = Home::new();
+        let storage = pin!(<P::Storage as Storage<C>>::store($manager.frame));
+        let mut $session = Session::<C, P>::new(storage, &home, $at);
+        match $session.setup().await {
+            Err($error) => $failed,
+            Ok(mut lent) => {
+                let body = $body;
+                let running = async move {
+                    let returned = caught(body(&mut lent)).await.map($as_result);
+                    (lent, returned)
+                };
+                let $end = $session.run(running, $erase).await;
+                $close
+            }
+        }
+    }};
+}
+
+impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
+    /// Enters the context: runs its setup and returns a [`Guard`] with the resource.
+    ///
+    /// Allocates the frame's box, and nothing else. Mirrors `__aenter__`, and `AsyncExitStack.enter_async_context`.
+    ///
+    /// # Errors
+    /// The setup's error.
+    ///
+    /// # Panics
+    /// If the setup panics, or returns successfully without yielding.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the setup where it stands, unless the context says `setup = finish`.
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn greeting() -> Result<String, std::io::Error> {
+    ///     let mut greeting = String::from("hello");
+    ///     let _ = yield_resource!(greeting);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let mut greeting = greeting().enter().await?;
+    /// greeting.push('!');
+    /// greeting.exit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn enter(self) -> impl Future<Output = Result<Guard<C, P>, ErrorOf<C>>>
+    where
+        C::Kind: CanEnter,
+    {
+        Guard::enter(self.frame, Location::caller())
+    }
+
+    /// Runs `body` inside the context: setup, body, teardown.
+    ///
+    /// The teardown is awaited whether the body succeeds, fails or panics. The future is `Send`, so it works inside `tokio::spawn`.
+    /// Mirrors `async with context() as resource:`.
+    ///
+    /// Allocates the frame's box, except under `on_cancel = drop`, and a box for the body's error if it fails.
+    ///
+    /// # Errors
+    /// The body's error; else the context's, converted with `From`. If both fail, the context's is [reported](crate::report).
+    /// A [suppressing](crate::kind::Suppressing) context makes the value an `Option`, `None` where the body's outcome was swallowed.
+    ///
+    /// # Panics
+    /// The body's panic goes on after the teardown, with the same payload; so does a panic of setup or teardown. A context that returns
+    /// successfully without having yielded, or after having dropped its yield point, panics.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the body, and leaves the teardown to the context's [policy](crate::policy).
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn numbers() -> Vec<u32> {
+    ///     let mut numbers = vec![1, 2];
+    ///     if yield_resource!(numbers).is_completed() {
+    ///         assert_eq!(numbers, [1, 2, 3]);
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::num::ParseIntError> {
+    /// let length = numbers()
+    ///     .with(async |numbers| -> Result<usize, std::num::ParseIntError> {
+    ///         numbers.push("3".parse()?);
+    ///         Ok(numbers.len())
+    ///     })
+    ///     .await?;
+    /// assert_eq!(length, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn with<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<C::Kind, R>, B>> + Send
+    where
+        C: Send,
+        C::Resource: Send,
+        ErrorOf<C>: Send,
+        C::Kind: RaiseAs<B>,
+        P::Storage: Send,
+        P::Origin: Send,
+        R: Send,
+        B: fmt::Debug + Send + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
+            + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
+            + Send,
+    {
+        let at = Location::caller();
+        async move {
+            run_inside!(
+                self, at, body,
+                erase: sendable,
+                as_result: identity,
+                closed: |session, end| session.close(end, keep_error).await.into_result::<C::Kind>(),
+                not_set_up: |error| Err(<C::Kind as RaiseAs<B>>::raise(error)),
+            )
+        }
+    }
+
+    /// [`with`](ContextManager::with) for bodies, resources and errors that aren't `Send`.
+    ///
+    /// The context sees the text of the body's error only. Its yield point has to be polled on the body's thread.
+    ///
+    /// # Errors
+    /// As for [`with`](ContextManager::with).
+    ///
+    /// # Panics
+    /// As for [`with`](ContextManager::with); and if the context polls its yield point on another thread.
+    ///
+    /// # Cancellation
+    /// As for [`with`](ContextManager::with).
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    /// use std::{convert::Infallible, rc::Rc};
+    ///
+    /// #[async_context]
+    /// async fn number() -> u32 {
+    ///     let mut number = 1;
+    ///     let _ = yield_resource!(number);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let shared = Rc::new(2);
+    /// let Ok(sum) = number()
+    ///     .with_local(async |number| -> Result<u32, Infallible> { Ok(*number + *shared) })
+    ///     .await;
+    /// assert_eq!(sum, 3);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn with_local<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<C::Kind, R>, B>>
+    where
+        C::Kind: RaiseAs<B>,
+        B: fmt::Debug + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
+            + AsyncBody<&'r mut C::Resource, Result<R, B>>,
+    {
+        let at = Location::caller();
+        async move {
+            run_inside!(
+                self, at, body,
+                erase: local,
+                as_result: identity,
+                closed: |session, end| session.close(end, keep_text).await.into_result::<C::Kind>(),
+                not_set_up: |error| Err(<C::Kind as RaiseAs<B>>::raise(error)),
+            )
+        }
+    }
+
+    /// [`with`](ContextManager::with) for a context that can't fail and a body that returns a plain value.
+    ///
+    /// # Panics
+    /// As for [`with`](ContextManager::with).
+    ///
+    /// # Cancellation
+    /// As for [`with`](ContextManager::with).
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn number() -> u32 {
+    ///     let mut number = 1;
+    ///     let _ = yield_resource!(number);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert_eq!(number().run(async |number| *number + 1).await, 2);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn run<R, F>(self, body: F) -> impl Future<Output = Out<C::Kind, R>> + Send
+    where
+        C: Send,
+        C::Resource: Send,
+        C::Kind: CannotFail,
+        P::Storage: Send,
+        P::Origin: Send,
+        R: Send,
+        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> R
+            + AsyncBody<&'r mut C::Resource, R, Fut: Send>
+            + Send,
+    {
+        let at = Location::caller();
+        async move {
+            run_inside!(
+                self, at, body,
+                erase: sendable,
+                as_result: Ok::<R, Never>,
+                closed: |session, end| {
+                    let Ok(value) = session.close(end, keep_error).await.into_result::<C::Kind>();
+                    value
+                },
+                not_set_up: |error| match error {},
+            )
+        }
+    }
+
+    /// [`with`](ContextManager::with), returning both outcomes: the body's and the context's. Nothing is converted, nothing is reported.
+    ///
+    /// # Panics
+    /// As for [`with`](ContextManager::with). The other outcome is then [reported](crate::report) if it is a failure.
+    ///
+    /// # Cancellation
+    /// As for [`with`](ContextManager::with).
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn doomed() -> Result<(), &'static str> {
+    ///     let _ = yield_resource!();
+    ///     Err("teardown failed")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let outcome = doomed()
+    ///     .outcome(async |_| -> Result<(), &'static str> { Err("body failed") })
+    ///     .await;
+    /// assert_eq!(outcome.body, Some(Err("body failed")));
+    /// assert_eq!(outcome.context, Err("teardown failed"));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn outcome<R, B, F>(self, body: F) -> impl Future<Output = Outcome<R, B, ErrorOf<C>>> + Send
+    where
+        C: Send,
+        C::Resource: Send,
+        ErrorOf<C>: Send,
+        P::Storage: Send,
+        P::Origin: Send,
+        R: Send,
+        B: fmt::Debug + Send + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
+            + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
+            + Send,
+    {
+        let at = Location::caller();
+        async move {
+            run_inside!(
+                self, at, body,
+                erase: sendable,
+                as_result: identity,
+                closed: |session, end| session.close(end, keep_error).await.into_outcome::<C::Kind>(),
+                not_set_up: |error| Outcome {
+                    body: None,
+                    suppressed: false,
+                    context: Err(error),
+                },
+            )
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What comes out of a context: the body's outcome and the context's own.
+
+use crate::{
+    Definition, ExitKind,
+    background::Entered,
+    kind::{Kind, Out, RaiseAs, Suppression},
+    report::{self, Failure},
+};
+use std::{fmt::Debug, panic::resume_unwind, thread};
+
+/// Both outcomes of a context: what [`outcome`](crate::ContextManager::outcome) returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "an outcome holds the errors of the body and of the context"]
+#[non_exhaustive]
+pub struct Outcome<R, B, E> {
+    /// What the body returned; `None` if it didn't run (the setup failed) or was ended by its context.
+    pub body: Option<Result<R, B>>,
+    /// Whether the context swallowed the body's error.
+    pub suppressed: bool,
+    /// What the context's setup or teardown returned.
+    pub context: Result<(), E>,
+}
+
+/// The end of a context whose frame is gone.
+pub(crate) struct Ended<R, B, E> {
+    pub(crate) entered: Entered,
+    /// What the body came to; `None` if its context ended it.
+    pub(crate) body: Option<thread::Result<Result<R, B>>>,
+    pub(crate) suppressed: bool,
+    /// What the context came to.
+    pub(crate) context: thread::Result<Result<(), E>>,
+}
+
+impl<R, B: Debug, E: Debug> Ended<R, B, E> {
+    /// The one outcome that the caller gets; the other, if it is a failure too, is reported.
+    pub(crate) fn into_result<K>(self) -> Result<Out<K, R>, B>
+    where
+        K: Kind<Error = E> + RaiseAs<B>,
+    {
+        let Ended {
+            entered,
+            body,
+            suppressed,
+            context,
+        } = self;
+        let (body, context) = unwound(&entered, body, context);
+        match (body, context) {
+            (Some(Ok(Ok(value))), Ok(())) => Ok(K::Suppression::value(value)),
+            (Some(Ok(Ok(_))) | None, Err(error)) => Err(K::raise(error)),
+            (Some(_), Err(error)) if suppressed => Err(K::raise(error)),
+            (Some(_), Ok(())) if suppressed => Ok(missing::<K, R>(entered.definition)),
+            (Some(Ok(Err(failed))), context) => {
+                report_second(&entered, ExitKind::Failed, context);
+                Err(failed)
+            }
+            (Some(Err(payload)), context) => {
+                report_second(&entered, ExitKind::Panicked, context);
+                resume_unwind(payload)
+            }
+            (None, Ok(())) => Ok(missing::<K, R>(entered.definition)),
+        }
+    }
+
+    /// Both outcomes. A panic goes on, and then what else had failed is reported.
+    pub(crate) fn into_outcome<K>(self) -> Outcome<R, B, E>
+    where
+        K: Kind<Error = E>,
+    {
+        let Ended {
+            entered,
+            body,
+            suppressed,
+            context,
+        } = self;
+        let (body, context) = unwound(&entered, body, context);
+        let body = match body {
+            Some(Ok(body)) => Some(body),
+            Some(Err(_)) if suppressed => None,
+            Some(Err(payload)) => {
+                report_second(&entered, ExitKind::Panicked, context);
+                resume_unwind(payload)
+            }
+            None => {
+                if context.is_ok() {
+                    missing::<K, R>(entered.definition);
+                }
+                None
+            }
+        };
+        Outcome {
+            body,
+            suppressed,
+            context,
+        }
+    }
+}
+
+/// A context that panicked has nothing to return: its panic reaches the caller, and the body's error is reported. Where the body had panicked
+/// first, the caller gets that panic, and the context's is reported.
+fn unwound<R, B: Debug, E>(
+    entered: &Entered,
+    body: Option<thread::Result<Result<R, B>>>,
+    context: thread::Result<Result<(), E>>,
+) -> (Option<thread::Result<Result<R, B>>>, Result<(), E>) {
+    let payload = match context {
+        Ok(context) => return (body, context),
+        Err(payload) => payload,
+    };
+    match body {
+        Some(Err(first)) => {
+            report::failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
+            report::discard(payload);
+            resume_unwind(first)
+        }
+        Some(Ok(Err(error))) => {
+            report::failure(entered, ExitKind::Failed, Failure::Error(&error));
+            resume_unwind(payload)
+        }
+        Some(Ok(Ok(_))) | None => resume_unwind(payload),
+    }
+}
+
+fn report_second<E: Debug>(entered: &Entered, exit: ExitKind, context: Result<(), E>) {
+    if let Err(error) = context {
+        report::failure(entered, exit, Failure::Error(&error));
+    }
+}
+
+/// No value: what a suppressing context may come to, and no other.
+fn missing<K: Kind, R>(context: Definition) -> Out<K, R> {
+    match K::Suppression::missing() {
+        Some(missing) => missing,
+        None => panic!(
+            "{context} ended its body early and then returned successfully: it has to return an error there, or to say `#[async_context(suppress)]`"
+        ),
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of a context whose caller is gone.
+//!
+//! Chosen by the context's author with `#[async_context(on_cancel = …)]`, and part of the context's type:
+//!
+//! | `on_cancel` | type | the teardown of a cancelled context | the frame must be |
+//! |---|---|---|---|
+//! | `spawn`, the default | [`Spawn`] | runs as a task on the runtime that the context was entered on | `Send + 'static` |
+//! | `spawn_local` | [`SpawnLocal`] | runs as a task on the current `LocalSet` | `'static` |
+//! | `block` | [`Block`] | runs inside `Drop`, which blocks its thread | anything |
+//! | `drop` | [`Drop`] | doesn't run: the destructors of the frame's locals do | anything |
+//! | a type of yours | it | whatever its [`Policy::rollback`] does | what its bounds say |
+//!
+//! A context that is awaited to its end, whatever the body's outcome, never needs its policy.
+
+#[cfg(feature = "tokio")]
+mod on_tokio;
+mod storage;
+
+#[cfg(feature = "tokio")]
+pub use on_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
+#[doc(hidden)]
+pub use storage::Abandoned;
+pub use storage::{Boxed, Storage};
+
+#[cfg(not(feature = "tokio"))]
+pub use without_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
+
+use crate::AsyncContext;
+pub use crate::background::{Interrupted, Rollback};
+
+/// What becomes of a frame whose guard or `with` future was dropped.
+///
+/// Implement it to run rollbacks on an executor of yours:
+///
+/// ```
+/// use contextlib::{AsyncContext, async_context, yield_resource, policy::{Boxed, Policy, Rollback}};
+///
+/// /// Rolls back on a thread of its own.
+/// pub struct OnThread;
+///
+/// impl<C> Policy<C> for OnThread
+/// where
+///     C: AsyncContext<Resource: Send> + Send + 'static,
+/// {
+///     type Storage = Boxed<C>;
+///     type Origin = ();
+///
+///     fn origin() {}
+///
+///     fn rollback(rollback: Rollback<C>, (): ()) {
+///         std::thread::spawn(|| futures::executor::block_on(rollback));
+///     }
+/// }
+///
+/// #[async_context(on_cancel = OnThread)]
+/// async fn numbered() -> u32 {
+///     let mut number = 7;
+///     let _ = yield_resource!(number);
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "this context can't be rolled back by the policy `{Self}`",
+    label = "the frame of this context doesn't fit its `on_cancel` policy",
+    note = "`spawn` needs a frame that is `Send + 'static`, `spawn_local` one that is `'static` (both need the feature `tokio`); `on_cancel = block` and `on_cancel = drop` take any"
+)]
+pub trait Policy<C: AsyncContext>: Sized {
+    /// Where the frame lives while `with` runs: [`Boxed<C>`], so that it can be taken over.
+    type Storage: Storage<C>;
+    /// What [`rollback`](Policy::rollback) has to know about the place where the context was entered, such as its runtime.
+    type Origin;
+
+    /// Called when a context is entered.
+    fn origin() -> Self::Origin;
+
+    /// Called when a context's guard or `with` future was dropped before its end.
+    ///
+    /// A panic in it reaches whoever dropped the guard, so it had better not.
+    fn rollback(rollback: Rollback<C>, origin: Self::Origin);
+
+    /// Called when an `enter` or `with` future was dropped during the setup.
+    #[doc(hidden)]
+    fn interrupted(setup: Interrupted<C>, _origin: Self::Origin) {
+        drop(setup);
+    }
+}
+
+/// `on_cancel = drop`: the frame is dropped where it is. Only the destructors of its locals run.
+///
+/// For contexts whose resource cleans up in its own `Drop`, as a database transaction of sqlx's does. `with` then allocates nothing.
+pub enum Drop {}
+
+impl<C: AsyncContext> Policy<C> for Drop {
+    type Storage = C;
+    type Origin = ();
+
+    fn origin() {}
+
+    fn rollback(rollback: Rollback<C>, (): ()) {
+        rollback.discard();
+    }
+}
+
+#[cfg(not(feature = "tokio"))]
+mod without_tokio {
+    /// `on_cancel = spawn`: needs the feature `tokio`.
+    pub enum Spawn {}
+    /// `on_cancel = spawn_local`: needs the feature `tokio`.
+    pub enum SpawnLocal {}
+    /// `on_cancel = block`: needs the feature `tokio`.
+    pub enum Block {}
+    /// `setup = finish`: needs the feature `tokio`.
+    pub struct FinishSetup<P>(std::marker::PhantomData<P>);
+}

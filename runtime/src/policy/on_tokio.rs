@@ -1,0 +1,137 @@
+//! The policies that need tokio.
+
+use super::{Boxed, Policy};
+use crate::{AsyncContext, Interrupted, Rollback};
+use std::{
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task,
+};
+
+/// `on_cancel = spawn`, the default: the teardown runs as a background task of the runtime that the context was entered on.
+///
+/// The frame has to be `Send + 'static`. A context entered off a runtime uses the one that it is dropped on; where there is none, or the
+/// runtime has been shut down, the teardown is reported as lost.
+pub enum Spawn {}
+
+impl<C> Policy<C> for Spawn
+where
+    C: AsyncContext<Resource: Send> + Send + 'static,
+{
+    type Storage = Boxed<C>;
+    type Origin = Option<Handle>;
+
+    fn origin() -> Option<Handle> {
+        Handle::try_current().ok()
+    }
+
+    fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
+        match origin.or_else(<Self as Policy<C>>::origin) {
+            Some(runtime) => {
+                rollback.runs_on(Some(runtime.id()));
+                runtime.spawn(rollback);
+            }
+            None => rollback.lose(
+                "it was entered and dropped outside of a tokio runtime, so there is nothing to run it on",
+            ),
+        }
+    }
+}
+
+/// `setup = finish`: a setup whose caller is gone runs on in the background to its yield point, and is torn down.
+///
+/// For setups that acquire something on a remote side, which dropping their future wouldn't give back.
+pub struct FinishSetup<P>(PhantomData<P>);
+
+impl<C> Policy<C> for FinishSetup<Spawn>
+where
+    C: AsyncContext<Resource: Send> + Send + 'static,
+{
+    type Storage = Boxed<C>;
+    type Origin = Option<Handle>;
+
+    fn origin() -> Option<Handle> {
+        <Spawn as Policy<C>>::origin()
+    }
+
+    fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
+        <Spawn as Policy<C>>::rollback(rollback, origin);
+    }
+
+    fn interrupted(setup: Interrupted<C>, origin: Option<Handle>) {
+        <Spawn as Policy<C>>::rollback(setup.finish_then_roll_back(), origin);
+    }
+}
+
+/// `on_cancel = spawn_local`: the teardown runs as a task of the current `LocalSet`.
+///
+/// The frame has to be `'static`, but not `Send`. Outside of a `LocalSet` the teardown is reported as lost.
+pub enum SpawnLocal {}
+
+impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
+    type Storage = Boxed<C>;
+    type Origin = ();
+
+    fn origin() {}
+
+    fn rollback(rollback: Rollback<C>, (): ()) {
+        rollback.runs_on(crate::background::current_runtime());
+        let mut rollback = Some(rollback);
+        // There is no way to ask for a `LocalSet`; without one `spawn_local` panics.
+        let spawned = catch_unwind(AssertUnwindSafe(|| {
+            task::spawn_local(async {});
+        }));
+        match (spawned, rollback.take()) {
+            (Ok(()), Some(rollback)) => {
+                task::spawn_local(rollback);
+            }
+            (Err(_), Some(rollback)) => rollback.lose("it was dropped outside of a `LocalSet`"),
+            (_, None) => {}
+        }
+    }
+}
+
+/// `on_cancel = block`: the teardown is driven to its end inside `Drop`, which blocks its thread.
+///
+/// For contexts that borrow. It needs the threads of a multi-thread runtime; on a current-thread runtime, inside a `LocalSet` and off a
+/// runtime the frame is dropped and its teardown reported as lost. It never panics and never dead-locks by itself.
+pub enum Block {}
+
+impl<C: AsyncContext> Policy<C> for Block {
+    type Storage = Boxed<C>;
+    type Origin = Option<Handle>;
+
+    fn origin() -> Option<Handle> {
+        Handle::try_current().ok()
+    }
+
+    fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
+        let current = Handle::try_current().ok();
+        match (current, origin) {
+            (Some(runtime), _) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                block_in_place(rollback, &runtime);
+            }
+            (Some(_), _) => {
+                rollback.lose("its policy is `block`, which can't work on a current-thread runtime")
+            }
+            (None, Some(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                rollback.runs_on(Some(runtime.id()));
+                runtime.block_on(rollback);
+            }
+            (None, _) => rollback
+                .lose("its policy is `block`, which can't work outside of a multi-thread runtime"),
+        }
+    }
+}
+
+fn block_in_place<C: AsyncContext>(rollback: Rollback<C>, runtime: &Handle) {
+    rollback.runs_on(Some(runtime.id()));
+    // There is no way to ask for a `LocalSet`, inside which `block_in_place` panics before it calls the closure.
+    if catch_unwind(|| task::block_in_place(|| {})).is_err() {
+        return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
+    }
+    task::block_in_place(|| runtime.block_on(rollback));
+}

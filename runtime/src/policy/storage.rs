@@ -1,0 +1,122 @@
+//! Where a frame lives while `with` runs.
+
+use super::Policy;
+use crate::{
+    AsyncContext, ExitKind, Interrupted, Rollback,
+    background::Entered,
+    frame::Ending,
+    report::{self, Failure},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    thread,
+};
+
+mod sealed {
+    pub trait Sealed<C> {}
+}
+
+/// Where a frame lives while `with` runs: in a box ([`Boxed<C>`]), or in the `with` future itself (`C`).
+pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
+    #[doc(hidden)]
+    fn store(frame: C) -> Self;
+    #[doc(hidden)]
+    fn frame(self: Pin<&mut Self>) -> Pin<&mut C>;
+    /// The caller is gone: leaves the frame to its policy.
+    #[doc(hidden)]
+    fn abandon<P: Policy<C>>(
+        self: Pin<&mut Self>,
+        entered: Entered,
+        origin: P::Origin,
+        at: Abandoned<C::Resource>,
+    );
+}
+
+/// How far a context had come when its caller was gone.
+#[doc(hidden)]
+pub enum Abandoned<R> {
+    Setup,
+    Open(R),
+    Teardown(ExitKind),
+}
+
+/// A frame in a box, which a policy can take over.
+pub struct Boxed<C>(Option<Pin<Box<C>>>);
+
+// The frame is pinned in its box.
+impl<C> Unpin for Boxed<C> {}
+
+impl<C: AsyncContext> sealed::Sealed<C> for Boxed<C> {}
+impl<C: AsyncContext> Storage<C> for Boxed<C> {
+    fn store(frame: C) -> Self {
+        Boxed(Some(Box::pin(frame)))
+    }
+
+    fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
+        self.get_mut()
+            .0
+            .as_mut()
+            .expect("the frame is taken out only when the guard or `with` future is dropped")
+            .as_mut()
+    }
+
+    fn abandon<P: Policy<C>>(
+        mut self: Pin<&mut Self>,
+        entered: Entered,
+        origin: P::Origin,
+        at: Abandoned<C::Resource>,
+    ) {
+        let Some(mut frame) = self.0.take() else {
+            return;
+        };
+        quietly(&entered, move |entered| {
+            let exit = match at {
+                Abandoned::Setup => {
+                    return P::interrupted(Interrupted::new(frame, entered), origin);
+                }
+                Abandoned::Open(resource) => {
+                    frame.as_mut().resume(resource, Ending::cancelled());
+                    ExitKind::Cancelled
+                }
+                Abandoned::Teardown(exit) => exit,
+            };
+            P::rollback(Rollback::new(frame, entered, exit), origin);
+        });
+    }
+}
+
+impl<C: AsyncContext> sealed::Sealed<C> for C {}
+impl<C: AsyncContext> Storage<C> for C {
+    fn store(frame: C) -> Self {
+        frame
+    }
+
+    fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
+        self
+    }
+
+    fn abandon<P: Policy<C>>(
+        self: Pin<&mut Self>,
+        entered: Entered,
+        _origin: P::Origin,
+        at: Abandoned<C::Resource>,
+    ) {
+        quietly(&entered, move |_| {
+            drop(at);
+            drop(self.finish());
+        });
+    }
+}
+
+/// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
+fn quietly(entered: &Entered, abandon: impl FnOnce(Entered)) {
+    let owned = entered.clone();
+    if !thread::panicking() {
+        return abandon(owned);
+    }
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| abandon(owned))) {
+        report::failure(entered, ExitKind::Cancelled, Failure::Panic(&*payload));
+        report::discard(payload);
+    }
+}

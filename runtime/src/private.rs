@@ -1,0 +1,146 @@
+//! Not public API: what the macros' output names. None of it relies on being called by a macro.
+
+use crate::{
+    AsyncContext, ContextManager, Definition,
+    frame::{YieldFn, frame},
+    kind::Kind,
+    policy,
+};
+
+/// A `Result` under any name, taken apart.
+pub trait Declared {
+    type Resource;
+    type Error;
+}
+
+impl<T, E> Declared for Result<T, E> {
+    type Resource = T;
+    type Error = E;
+}
+
+/// What the body of a context function declared with the result type `R` returns.
+pub type Ends<R> = Result<(), <R as Declared>::Error>;
+
+/// What the body of a fallible context function may end in.
+#[diagnostic::on_unimplemented(
+    message = "a context function ends in `()` or in `Ok(())`, not in a value of type `{Self}`",
+    label = "the resource goes out through `yield_resource!`; end the function with `Ok(())` or with nothing"
+)]
+pub trait Tail<E> {
+    fn end(self) -> Result<(), E>;
+}
+
+impl<E> Tail<E> for () {
+    fn end(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+impl<E> Tail<E> for Result<(), E> {
+    fn end(self) -> Result<(), E> {
+        self
+    }
+}
+
+/// Names `!` on a stable compiler.
+pub trait Returns {
+    type Out;
+}
+impl<T> Returns for fn() -> T {
+    type Out = T;
+}
+
+impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
+    fn end(self) -> Result<(), E> {
+        self
+    }
+}
+
+/// Lets a fallible context function end without `Ok(())`.
+pub fn end<X: Tail<E>, E>(tail: X) -> Result<(), E> {
+    tail.end()
+}
+
+/// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
+#[track_caller]
+pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
+    name: &'static str,
+    block: F,
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = K> + Send + 'static, policy::Spawn>
+where
+    K: Kind + 'static,
+    T: Send + 'static,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + Send + 'static,
+{
+    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// As above, with `setup = finish`.
+#[track_caller]
+pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
+    name: &'static str,
+    block: F,
+) -> ContextManager<
+    impl AsyncContext<Resource = T, Kind = K> + Send + 'static,
+    policy::FinishSetup<policy::Spawn>,
+>
+where
+    K: Kind + 'static,
+    T: Send + 'static,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + Send + 'static,
+{
+    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// Makes the manager of a context whose policy is `spawn_local`.
+#[track_caller]
+pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
+    name: &'static str,
+    block: F,
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = K> + 'static, policy::SpawnLocal>
+where
+    K: Kind + 'static,
+    T: 'static,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned> + 'static,
+{
+    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// Makes the manager of a context whose policy is `block`.
+#[track_caller]
+pub fn on_cancel_block<T, K, F>(
+    name: &'static str,
+    block: F,
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = K>, policy::Block>
+where
+    K: Kind,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
+{
+    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// Makes the manager of a context whose policy is `drop`.
+#[track_caller]
+pub fn on_cancel_drop<T, K, F>(
+    name: &'static str,
+    block: F,
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = K>, policy::Drop>
+where
+    K: Kind,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
+{
+    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// Makes the manager of a context whose policy is a type of the user's.
+#[track_caller]
+pub fn frame_must_satisfy_its_on_cancel_policy<P, T, K, F>(
+    name: &'static str,
+    block: F,
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = K>, P>
+where
+    K: Kind,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
+{
+    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}

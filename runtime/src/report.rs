@@ -1,0 +1,181 @@
+//! What becomes of a failure that has nobody to be returned to.
+//!
+//! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook. The default hook writes a line
+//! to standard error, or with the `tracing` feature emits an event.
+
+use crate::{Definition, ExitKind, background::Entered};
+use std::{
+    any::Any,
+    fmt::{self, Debug},
+    mem,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// A failure that could not be returned to anybody.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Report<'a> {
+    /// The context, and where it is defined.
+    pub context: Definition,
+    /// Where it was entered.
+    pub entered: &'static Location<'static>,
+    /// How its body ended.
+    pub exit: ExitKind,
+    /// What went wrong.
+    pub failure: Failure<'a>,
+}
+
+/// What went wrong, in a [`Report`].
+#[non_exhaustive]
+pub enum Failure<'a> {
+    /// A teardown returned this error; or the body did, and the teardown's panic went to the caller instead.
+    Error(&'a dyn Debug),
+    /// A teardown panicked with this payload.
+    Panic(&'a (dyn Any + Send)),
+    /// A teardown didn't run, or not to its end, for this reason.
+    Lost(&'a str),
+    /// A guard was dropped without `exit`, though nothing had failed: what it should have committed is rolled back.
+    Unexited,
+}
+
+impl Debug for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Error(error) => write!(f, "failed: {error:?}"),
+            Failure::Panic(payload) => match message(*payload) {
+                Some(text) => write!(f, "panicked: {text}"),
+                None => f.write_str("panicked"),
+            },
+            Failure::Lost(why) => write!(f, "lost its teardown: {why}"),
+            Failure::Unexited => f.write_str("was dropped without `exit`"),
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    match payload.downcast_ref::<&'static str>() {
+        Some(text) => Some(text),
+        None => payload.downcast_ref::<String>().map(String::as_str),
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, entered at {}, {} (its body: {:?})",
+            self.context, self.entered, self.failure, self.exit
+        )
+    }
+}
+
+type Hook = Arc<dyn Fn(&Report<'_>) + Send + Sync>;
+
+static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
+
+/// Replaces the report hook, for the whole process.
+///
+/// The hook is called without any lock held, on whichever thread the failure came up. A panic in it is caught and dropped.
+///
+/// ```
+/// contextlib::set_report_hook(|report| eprintln!("teardown trouble: {report}"));
+/// # contextlib::take_report_hook();
+/// ```
+pub fn set_report_hook(hook: impl Fn(&Report<'_>) + Send + Sync + 'static) {
+    let old = replace(Some(Arc::new(hook)));
+    drop(old);
+}
+
+/// Puts the default report hook back, and returns the one that was set.
+pub fn take_report_hook() -> Option<Arc<dyn Fn(&Report<'_>) + Send + Sync>> {
+    replace(None)
+}
+
+fn replace(hook: Option<Hook>) -> Option<Hook> {
+    let mut current = HOOK.write().unwrap_or_else(PoisonError::into_inner);
+    mem::replace(&mut current, hook)
+}
+
+/// Reports that the context `entered` has failed.
+#[cold]
+pub(crate) fn failure(entered: &Entered, exit: ExitKind, failure: Failure<'_>) {
+    report(&Report {
+        context: entered.definition,
+        entered: entered.at,
+        exit,
+        failure,
+    });
+}
+
+/// A guard was dropped un-exited while nothing panicked: a forgotten `exit`, or an early return by `?`.
+pub(crate) fn unexited(entered: &Entered) {
+    #[cfg(not(feature = "tracing"))]
+    if HOOK
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .is_none()
+    {
+        return;
+    }
+    failure(entered, ExitKind::Cancelled, Failure::Unexited);
+}
+
+fn report(report: &Report<'_>) {
+    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let called = catch_unwind(AssertUnwindSafe(|| match &hook {
+        Some(hook) => hook(report),
+        None => default_hook(report),
+    }));
+    if let Err(payload) = called {
+        discard(payload);
+    }
+    // The last owner of a replaced hook; its captures' destructors are the user's.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(hook))) {
+        discard(payload);
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn default_hook(report: &Report<'_>) {
+    if matches!(report.failure, Failure::Unexited) {
+        // The way in which `?` rolls back, too: no warning.
+        tracing::debug!(target: "contextlib", "{report}");
+    } else {
+        tracing::error!(target: "contextlib", "{report}");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn default_hook(report: &Report<'_>) {
+    // The way in which `?` rolls back, too: not worth a line of everybody's standard error.
+    if !matches!(report.failure, Failure::Unexited) {
+        eprintln!("contextlib: {report}");
+    }
+}
+
+/// A block that had unwound panicked again while it was dropped: the second panic has nobody to go to.
+#[cold]
+pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
+    report(&Report {
+        context,
+        entered: context.location(),
+        exit: ExitKind::Panicked,
+        failure: Failure::Panic(&*payload),
+    });
+    discard(payload);
+}
+
+/// Drops a panic's payload, whatever its destructor does.
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // A payload whose destructor panics with a payload whose destructor panics … ends here.
+        mem::forget(second);
+    }
+}

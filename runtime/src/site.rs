@@ -1,0 +1,36 @@
+//! Where a context was defined and entered.
+
+use std::{fmt, panic::Location};
+
+/// A context function's name and where it stands in the source.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    name: &'static str,
+    location: &'static Location<'static>,
+}
+
+impl Definition {
+    #[track_caller]
+    pub(crate) fn here(name: &'static str) -> Self {
+        Definition {
+            name,
+            location: Location::caller(),
+        }
+    }
+
+    /// The context function's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where it is defined.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+}
+
+impl fmt::Display for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the context `{}` ({})", self.name, self.location)
+    }
+}

@@ -1,0 +1,125 @@
+//! Running a resumed frame to its end, and getting the body's outcome back from it.
+
+use crate::{
+    AsyncContext,
+    background::Entered,
+    frame::{Ending, How, Payload},
+    kind::Kind,
+    report::{self, Failure},
+};
+use std::{
+    any::Any,
+    fmt::Debug,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::Poll,
+    thread,
+};
+
+/// What a context's teardown came to: what it returned, or its panic.
+pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
+
+/// Waits for what was started below, runs the teardown and drops what is left of the frame. Dropped half-way, it can be called again.
+pub(crate) async fn tear_down<C: AsyncContext>(
+    mut frame: Pin<&mut C>,
+    entered: &Entered,
+) -> (Torn<C>, Option<Ending>) {
+    let mut settled = entered.settled();
+    poll_fn(|cx| settled.poll(cx)).await;
+    let torn =
+        poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| frame.as_mut().poll_teardown(cx))) {
+                Ok(polled) => polled.map(Ok),
+                Err(payload) => Poll::Ready(Err(payload)),
+            },
+        )
+        .await;
+    finish(frame, entered, torn)
+}
+
+/// Drops what is left of a frame whose context has come to `torn`.
+pub(crate) fn finish<C: AsyncContext>(
+    frame: Pin<&mut C>,
+    entered: &Entered,
+    torn: Torn<C>,
+) -> (Torn<C>, Option<Ending>) {
+    let mut frame = frame;
+    match catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish())) {
+        Ok(ending) => (torn, ending),
+        Err(payload) => {
+            // The block is gone, panic or not; what it left behind can be had.
+            let ending = catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish()));
+            (first_panic(entered, torn, payload), ending.ok().flatten())
+        }
+    }
+}
+
+/// A context's destructor panicked after its teardown had come to `torn`.
+fn first_panic<E: Debug>(
+    entered: &Entered,
+    torn: thread::Result<Result<(), E>>,
+    payload: Payload,
+) -> thread::Result<Result<(), E>> {
+    let exit = crate::ExitKind::Completed;
+    match torn {
+        Ok(Ok(())) => Err(payload),
+        Ok(Err(error)) => {
+            report::failure(entered, exit, Failure::Error(&error));
+            Err(payload)
+        }
+        Err(first) => {
+            report::failure(entered, exit, Failure::Panic(&*payload));
+            report::discard(payload);
+            Err(first)
+        }
+    }
+}
+
+/// How a body's error is kept for the teardown to see: boxed, or as a text while the error itself stays here.
+pub type Keep<B> = fn(B) -> (Ending, Option<B>);
+
+/// Keeps an error that can go to the background with its frame.
+pub fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option<B>) {
+    (Ending::failed(error), None)
+}
+
+/// Keeps an error that has to stay on its thread.
+pub fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
+    (Ending::failed_as(format!("{error:?}")), Some(error))
+}
+
+/// What of a body's outcome isn't in its [`Ending`].
+pub(crate) enum Kept<V, B> {
+    Value(V),
+    Error(B),
+    Nothing,
+}
+
+impl<V, B: Any> Kept<V, B> {
+    /// Takes a body's outcome apart, into what the teardown is told and the rest.
+    pub(crate) fn split(body: thread::Result<Result<V, B>>, keep: Keep<B>) -> (Ending, Self) {
+        match body {
+            Ok(Ok(value)) => (Ending::completed(), Kept::Value(value)),
+            Ok(Err(error)) => {
+                let (ending, kept) = keep(error);
+                (ending, kept.map_or(Kept::Nothing, Kept::Error))
+            }
+            Err(payload) => (Ending::panicked(payload), Kept::Nothing),
+        }
+    }
+
+    /// Puts it together again.
+    pub(crate) fn join(self, ending: Option<Ending>) -> Option<thread::Result<Result<V, B>>> {
+        match (self, ending.map(Ending::into_how)) {
+            (Kept::Value(value), _) => Some(Ok(Ok(value))),
+            (Kept::Error(error), _) => Some(Ok(Err(error))),
+            (Kept::Nothing, Some(How::Failed(error))) => {
+                let error: Box<dyn Any> = error;
+                error.downcast().ok().map(|error| Ok(Err(*error)))
+            }
+            (Kept::Nothing, Some(How::Panicked(payload))) => Some(Err(payload)),
+            (Kept::Nothing, _) => None,
+        }
+    }
+}
