@@ -1,0 +1,220 @@
+use quote::{ToTokens, quote};
+
+use super::*;
+
+fn parsed(tokens: TokenStream) -> (Args, Vec<String>) {
+    let mut errors = Errors::default();
+    let args = Args::parse(tokens, &mut errors);
+    (args, errors.messages())
+}
+
+fn right(tokens: TokenStream) -> Args {
+    let (args, messages) = parsed(tokens);
+    assert_eq!(messages, [""; 0]);
+    args
+}
+
+#[track_caller]
+fn wrong(tokens: TokenStream, expected: &str) {
+    let (_, messages) = parsed(tokens);
+    assert_eq!(messages, [expected]);
+}
+
+#[test]
+fn nothing_means_the_defaults() {
+    let args = right(quote!());
+    assert!(matches!(args.on_cancel, Policy::Spawn));
+    assert!(args.own.is_none() && args.setup_finish.is_none() && args.suppress.is_none());
+    assert_eq!(args.krate(Span::call_site()).to_string(), ":: contextlib");
+}
+
+#[test]
+fn policies_by_name_and_by_type() {
+    assert!(matches!(
+        right(quote!(on_cancel = spawn)).on_cancel,
+        Policy::Spawn
+    ));
+    assert!(matches!(
+        right(quote!(on_cancel = spawn_local)).on_cancel,
+        Policy::SpawnLocal
+    ));
+    assert!(matches!(
+        right(quote!(on_cancel = block)).on_cancel,
+        Policy::Block
+    ));
+    assert!(matches!(
+        right(quote!(on_cancel = drop)).on_cancel,
+        Policy::Drop
+    ));
+    for policy in [
+        quote!(Retry),
+        quote!(crate::policies::Retry<3>),
+        quote!(policies::lower),
+    ] {
+        let Policy::Custom(ty) = right(quote!(on_cancel = #policy)).on_cancel else {
+            panic!("{policy}")
+        };
+        assert_eq!(ty.to_token_stream().to_string(), policy.to_string());
+    }
+}
+
+#[test]
+fn everything_at_once() {
+    let args = right(quote! {
+        on_cancel = spawn, setup = finish, own(mut pool = self.pool.clone(), name = f::<A, B>(x),),
+        suppress, wrapping, boxed, fallible, crate = facade::contextlib,
+    });
+    let own = args.own.as_ref().unwrap();
+    assert_eq!(
+        own.iter()
+            .map(|owned| owned.name.to_string())
+            .collect::<Vec<_>>(),
+        ["pool", "name"]
+    );
+    assert!(own[0].mutability.is_some() && own[1].mutability.is_none());
+    assert!(args.setup_finish.is_some() && args.suppress.is_some() && args.wrapping.is_some());
+    assert!(
+        args.boxed.is_some()
+            && args.fallible.is_some()
+            && args.infallible.is_none()
+            && args.guard.is_none()
+    );
+    assert_eq!(
+        args.krate(Span::call_site()).to_string(),
+        "facade :: contextlib"
+    );
+}
+
+#[test]
+fn slips_are_answered_with_what_was_meant() {
+    wrong(
+        quote!(oncancel = block),
+        "unknown argument `oncancel`: did you mean `on_cancel`?",
+    );
+    wrong(
+        quote!(boxd),
+        "unknown argument `boxd`: did you mean `boxed`?",
+    );
+    wrong(
+        quote!(block),
+        "`block` is a policy: write `on_cancel = block`",
+    );
+    wrong(quote!(finish), "write `setup = finish`");
+    wrong(
+        quote!(on_cancel = dorp),
+        "unknown policy `dorp`: did you mean `drop`?",
+    );
+    wrong(
+        quote!(on_cancel = abort),
+        "unknown policy `abort`: expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type",
+    );
+    wrong(
+        quote!(lifetime),
+        "unknown argument `lifetime`: `#[async_context]` takes `on_cancel`, `setup`, `own`, `suppress`, `guard`, `wrapping`, `boxed`, \
+         `fallible`, `infallible`, `crate`",
+    );
+}
+
+#[test]
+fn values_that_are_missing_or_too_many() {
+    wrong(
+        quote!(on_cancel),
+        "`on_cancel` needs a value, as in `on_cancel = block`",
+    );
+    wrong(
+        quote!(on_cancel =),
+        "`on_cancel` needs a value, as in `on_cancel = block`",
+    );
+    wrong(
+        quote!(on_cancel(block)),
+        "`on_cancel` needs a value, as in `on_cancel = block`",
+    );
+    wrong(
+        quote!(on_cancel = "block"),
+        "without quotes: `on_cancel = block`",
+    );
+    wrong(quote!(crate = "a::b"), "without quotes: `crate = a::b`");
+    wrong(
+        quote!(suppress = true),
+        "`suppress` takes no value: write just `suppress`",
+    );
+    wrong(
+        quote!(boxed()),
+        "`boxed` takes no value: write just `boxed`",
+    );
+    wrong(
+        quote!(setup = abort),
+        "expected `drop` (a cancelled setup is dropped) or `finish` (it runs on, and is torn down)",
+    );
+    wrong(
+        quote!(boxed suppress),
+        "`boxed` takes no value: write just `boxed`",
+    );
+    wrong(
+        quote!("block"),
+        "expected an argument such as `on_cancel = block`",
+    );
+}
+
+#[test]
+fn duplicates_and_contradictions() {
+    wrong(quote!(boxed, boxed), "`boxed` is given twice");
+    wrong(
+        quote!(on_cancel = drop, on_cancel = block),
+        "`on_cancel` is given twice",
+    );
+    wrong(
+        quote!(fallible, infallible),
+        "`infallible` contradicts `fallible`: a context is one or the other",
+    );
+    wrong(
+        quote!(guard, wrapping),
+        "`wrapping` contradicts `guard`: a wrapping context has no guard",
+    );
+    wrong(
+        quote!(setup = finish, on_cancel = block),
+        "`setup = finish` lets a background task finish the setup, so it goes with `on_cancel = spawn` only",
+    );
+}
+
+#[test]
+fn own_takes_pairs() {
+    let example = "write `own(name = expression)`, as in `own(pool = self.pool.clone())`";
+    wrong(quote!(own), example);
+    wrong(quote!(own = pool), example);
+    wrong(quote!(own[pool]), example);
+    wrong(
+        quote!(own(pool)),
+        "what `own` owns needs a name: write `pool = pool.clone()`",
+    );
+    wrong(
+        quote!(own(self.pool)),
+        "what `own` owns needs a name: write `pool = self.pool.clone()`",
+    );
+    wrong(
+        quote!(own(self.pool.clone())),
+        "what `own` owns needs a name: write `pool = self.pool.clone()`",
+    );
+    wrong(
+        quote!(own(self)),
+        "what `own` owns needs a name: write `name = self.clone()`",
+    );
+    wrong(
+        quote!(own(pool =)),
+        "`pool` needs an expression, as in `pool = self.pool.clone()`",
+    );
+    wrong(quote!(own(pool = a, pool = b)), "`pool` is owned twice");
+    assert!(right(quote!(own())).own.is_some_and(|own| own.is_empty()));
+}
+
+#[test]
+fn one_mistake_does_not_hide_another() {
+    let (_, messages) = parsed(quote!(oncancel = block, suppress = true, boxed));
+    assert_eq!(
+        messages,
+        [
+            "unknown argument `oncancel`: did you mean `on_cancel`?",
+            "`suppress` takes no value: write just `suppress`"
+        ]
+    );
+}

@@ -1,0 +1,189 @@
+//! What a signature borrows, as far as its tokens tell: references, `'_`, named lifetimes.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote_spanned};
+use syn::{
+    AngleBracketedGenericArguments, FnArg, GenericArgument, Lifetime, Path, PathArguments,
+    Receiver, ReceiverKind, ReturnType, Signature, Type, TypeParamBound, punctuated::Punctuated,
+    spanned::Spanned,
+};
+
+use crate::args::Args;
+
+/// One borrow: the token that says so.
+pub(crate) struct Borrow {
+    /// `&`, or a lifetime.
+    pub(crate) token: TokenStream,
+    /// None where it is elided.
+    pub(crate) lifetime: Option<Lifetime>,
+}
+
+/// All borrows of the arguments, in order.
+pub(crate) fn of_arguments(sig: &Signature) -> Vec<Borrow> {
+    let mut finder = Finder::default();
+    for input in &sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) => finder.receiver(receiver),
+            FnArg::Typed(argument) => finder.ty(&argument.ty),
+        }
+    }
+    finder.found
+}
+
+pub(crate) fn of_receiver(receiver: &Receiver) -> Option<Borrow> {
+    let mut finder = Finder::default();
+    finder.receiver(receiver);
+    finder.first()
+}
+
+pub(crate) fn of_type(ty: &Type) -> Option<Borrow> {
+    let mut finder = Finder::default();
+    finder.ty(ty);
+    finder.first()
+}
+
+pub(crate) fn of_output(output: &ReturnType) -> Option<Borrow> {
+    match output {
+        ReturnType::Default => None,
+        ReturnType::Type(_, ty) => of_type(ty),
+    }
+}
+
+/// The lifetime of a boxed manager.
+pub(crate) fn of_box(args: &Args, sig: &Signature) -> syn::Result<TokenStream> {
+    let borrows = if args.is_static() {
+        Vec::new()
+    } else {
+        of_arguments(sig)
+    };
+    let Some(first) = borrows.first() else {
+        return Ok(quote_spanned!(sig.ident.span()=> 'static));
+    };
+    let odd_one = match &first.lifetime {
+        None => borrows.get(1),
+        Some(name) => borrows
+            .iter()
+            .find(|borrow| borrow.lifetime.as_ref() != Some(name)),
+    };
+    match (odd_one, &first.lifetime) {
+        (None, None) => Ok(quote_spanned!(first.token.span()=> '_)),
+        (None, Some(name)) => Ok(name.to_token_stream()),
+        (Some(odd_one), _) => {
+            let message = "a boxed context has one lifetime: name it in the function's generics, and give all that it borrows this name";
+            Err(syn::Error::new_spanned(&odd_one.token, message))
+        }
+    }
+}
+
+#[derive(Default)]
+struct Finder {
+    found: Vec<Borrow>,
+    /// The names of the `for<'a>`s around.
+    bound: Vec<Lifetime>,
+}
+
+impl Finder {
+    fn first(self) -> Option<Borrow> {
+        self.found.into_iter().next()
+    }
+
+    fn lifetime(&mut self, lifetime: &Lifetime) {
+        if lifetime.ident == "static" || self.bound.contains(lifetime) {
+            return;
+        }
+        let name = (lifetime.ident != "_").then(|| lifetime.clone());
+        self.found.push(Borrow {
+            token: lifetime.to_token_stream(),
+            lifetime: name,
+        });
+    }
+
+    fn reference(&mut self, and: &syn::Token![&], lifetime: Option<&Lifetime>) {
+        match lifetime {
+            Some(lifetime) => self.lifetime(lifetime),
+            None => self.found.push(Borrow {
+                token: and.to_token_stream(),
+                lifetime: None,
+            }),
+        }
+    }
+
+    fn receiver(&mut self, receiver: &Receiver) {
+        match &receiver.kind {
+            ReceiverKind::Reference(and, lifetime, _) => self.reference(and, lifetime.as_ref()),
+            ReceiverKind::Typed(_, ty) => self.ty(ty),
+            _ => {}
+        }
+    }
+
+    fn ty(&mut self, ty: &Type) {
+        match ty {
+            Type::Reference(reference) => {
+                self.reference(&reference.and_token, reference.lifetime.as_ref());
+                self.ty(&reference.elem);
+            }
+            Type::Path(path) => {
+                if let Some(qself) = &path.qself {
+                    self.ty(&qself.ty);
+                }
+                self.path(&path.path);
+            }
+            Type::Array(array) => self.ty(&array.elem),
+            Type::Slice(slice) => self.ty(&slice.elem),
+            Type::Ptr(pointer) => self.ty(&pointer.elem),
+            Type::Group(group) => self.ty(&group.elem),
+            Type::Paren(paren) => self.ty(&paren.elem),
+            Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| self.ty(ty)),
+            Type::ImplTrait(ty) => self.bounds(&ty.bounds),
+            Type::TraitObject(ty) => self.bounds(&ty.bounds),
+            // The lifetimes of a function pointer are its caller's.
+            _ => {}
+        }
+    }
+
+    fn bounds(&mut self, bounds: &Punctuated<TypeParamBound, syn::Token![+]>) {
+        for bound in bounds {
+            match bound {
+                TypeParamBound::Lifetime(lifetime) => self.lifetime(lifetime),
+                TypeParamBound::Trait(bound) => {
+                    let outer = self.bound.len();
+                    if let Some(binder) = &bound.lifetimes {
+                        self.bound.extend(binder.lifetimes.iter().filter_map(
+                            |param| match param {
+                                syn::GenericParam::Lifetime(param) => Some(param.lifetime.clone()),
+                                _ => None,
+                            },
+                        ));
+                    }
+                    self.path(&bound.path);
+                    self.bound.truncate(outer);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn path(&mut self, path: &Path) {
+        for segment in &path.segments {
+            // Not `Fn(&T) -> &U`, whose lifetimes are its caller's.
+            if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
+                self.arguments(arguments);
+            }
+        }
+    }
+
+    fn arguments(&mut self, arguments: &AngleBracketedGenericArguments) {
+        for argument in &arguments.args {
+            match argument {
+                GenericArgument::Lifetime(lifetime) => self.lifetime(lifetime),
+                GenericArgument::Type(ty) => self.ty(ty),
+                GenericArgument::AssocType(ty) => self.ty(&ty.ty),
+                GenericArgument::Constraint(constraint) => self.bounds(&constraint.bounds),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

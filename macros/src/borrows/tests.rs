@@ -1,0 +1,96 @@
+use quote::quote;
+use syn::parse_quote;
+
+use super::*;
+
+fn borrows(sig: TokenStream) -> Vec<String> {
+    of_arguments(&syn::parse2(sig).unwrap())
+        .iter()
+        .map(|borrow| borrow.token.to_string())
+        .collect()
+}
+
+#[test]
+fn references_and_lifetimes_borrow() {
+    assert_eq!(
+        borrows(quote!(fn f(&self, a: &'a str, b: &mut [u8]))),
+        ["&", "'a", "&"]
+    );
+    assert_eq!(borrows(quote!(fn f(&'a mut self))), ["'a"]);
+    assert_eq!(borrows(quote!(fn f(self: Pin<&mut Self>))), ["&"]);
+    assert_eq!(
+        borrows(quote!(fn f(a: Cow<'_, str>, b: Option<(u8, &str)>))),
+        ["'_", "&"]
+    );
+    assert_eq!(
+        borrows(quote!(fn f(a: Box<dyn Store + '_>, b: impl Iterator<Item = &'b u8>))),
+        ["'_", "'b"]
+    );
+    assert_eq!(borrows(quote!(fn f(a: &'static &str))), ["&"]);
+}
+
+#[test]
+fn what_lives_for_ever_or_for_a_call_does_not() {
+    assert_eq!(
+        borrows(quote!(fn f(self, a: &'static str, b: Cow<'static, str>, c: Arc<Self>))),
+        [""; 0]
+    );
+    assert_eq!(
+        borrows(
+            quote!(fn f(a: fn(&u8) -> &u8, b: Box<dyn Fn(&str) -> &str>, c: impl FnOnce(&mut Tx)))
+        ),
+        [""; 0]
+    );
+    assert_eq!(
+        borrows(quote!(fn f(a: impl for<'a> Handler<&'a str>, b: Box<dyn for<'b> Handler<'b>>))),
+        [""; 0]
+    );
+}
+
+fn lifetime(args: TokenStream, sig: Signature) -> Result<String, String> {
+    let args = Args::parse(args, &mut crate::error::Errors::default());
+    of_box(&args, &sig)
+        .map(|lifetime| lifetime.to_string())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_box_has_one_lifetime() {
+    let block = || quote!(on_cancel = block);
+    assert_eq!(
+        lifetime(block(), parse_quote!(fn f(a: u8))).unwrap(),
+        "'static"
+    );
+    assert_eq!(lifetime(block(), parse_quote!(fn f(&self))).unwrap(), "'_");
+    assert_eq!(
+        lifetime(block(), parse_quote!(fn f(a: Cow<'_, str>))).unwrap(),
+        "'_"
+    );
+    assert_eq!(
+        lifetime(block(), parse_quote!(fn f<'a>(&'a self, name: &'a str))).unwrap(),
+        "'a"
+    );
+    assert_eq!(
+        lifetime(quote!(), parse_quote!(fn f(&self))).unwrap(),
+        "'static"
+    );
+    assert_eq!(
+        lifetime(
+            quote!(on_cancel = block, own(a = b)),
+            parse_quote!(fn f(&self))
+        )
+        .unwrap(),
+        "'static"
+    );
+    for sig in [
+        parse_quote!(fn f(&self, name: &str)),
+        parse_quote!(fn f<'a>(&'a self, name: &str)),
+        parse_quote!(fn f<'a, 'b>(a: &'a str, b: &'b str)),
+    ] {
+        assert!(
+            lifetime(block(), sig)
+                .unwrap_err()
+                .starts_with("a boxed context has one lifetime")
+        );
+    }
+}

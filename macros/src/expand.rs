@@ -1,0 +1,537 @@
+//! What the attribute writes: the function that makes the context manager.
+//!
+//! ```text
+//! // Input
+//! #[async_context]
+//! async fn transaction(mut pool: SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+//!     let mut tx = pool.begin().await?;
+//!     if yield_resource!(tx).is_completed() { tx.commit().await?; }
+//! }
+//!
+//! // Output
+//! fn transaction(pool: SqlitePool) -> ::contextlib::ContextManager<
+//!     impl ::contextlib::AsyncContext<
+//!         Resource = Transaction<'static, Sqlite>,
+//!         Kind = ::contextlib::kind::Fallible<sqlx::Error>,
+//!     > + ::core::marker::Send + 'static,
+//!     ::contextlib::policy::Spawn,
+//! > {
+//!     ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
+//!         Transaction<'static, Sqlite>, ::contextlib::kind::Fallible<sqlx::Error>, _,
+//!     >(
+//!         "transaction",
+//!         async move |yielder: ::contextlib::Yielder<'_, _, _>| -> ::core::result::Result<(), sqlx::Error> {
+//!             let the_one_yield: ::contextlib::Yielder<'_, Transaction<'static, Sqlite>> = yielder;
+//!             let mut pool = pool;
+//!             let end = {
+//!                 let mut tx = pool.begin().await?;
+//!                 if yield_resource!(@place the_one_yield, tx).is_completed() { tx.commit().await?; }
+//!             };
+//!             #[allow(unreachable_code)]
+//!             ::contextlib::__private::end(end)
+//!         },
+//!     )
+//! }
+//! ```
+
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type};
+
+use crate::{
+    args::{Args, Policy},
+    borrows,
+    error::Errors,
+    signature::{ContextFn, Returns, contains_impl},
+    validate,
+    yields::{HANDLE, Yields},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The whole of `#[async_context]`.
+pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = Args::parse(args, &mut errors);
+    let function = match syn::parse2::<ContextFn>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => return validate::not_a_function(&item, error, errors),
+    };
+    if let Some(refused) = validate::rewritten_by_async_trait(&function, &mut errors) {
+        let errors = errors.into_compile_errors();
+        return quote_spanned!(Span::mixed_site()=> #errors #refused);
+    }
+    let returns = Returns::new(&function.sig.output, &args);
+    let yields = function
+        .body
+        .as_ref()
+        .map(|body| Yields::find(body.stream(), function.has_fixed_self()))
+        .unwrap_or_default();
+    let stub = validate::check(&args, &function, &returns, &yields, &mut errors);
+    let expansion = Expansion::new(&args, &function, &returns, &yields);
+    if errors.is_empty() {
+        return expansion.function();
+    }
+    let errors = errors.into_compile_errors();
+    let function = expansion.stub(stub);
+    quote_spanned!(Span::mixed_site()=> #errors #function)
+}
+
+/// What a function with a mistake keeps, so that its callers have none to suffer from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stub {
+    /// False where the body would bring follow-up errors.
+    pub(crate) body: bool,
+    /// False where the frame isn't what the policy asks for.
+    pub(crate) policy: bool,
+}
+
+struct Expansion<'f> {
+    args: &'f Args,
+    function: &'f ContextFn,
+    returns: &'f Returns,
+    yields: &'f Yields,
+    krate: TokenStream,
+    /// Hygiene of our own, shown at the function's name.
+    site: Span,
+}
+
+impl<'f> Expansion<'f> {
+    fn new(
+        args: &'f Args,
+        function: &'f ContextFn,
+        returns: &'f Returns,
+        yields: &'f Yields,
+    ) -> Expansion<'f> {
+        let site = Span::mixed_site().located_at(function.sig.ident.span());
+        Expansion {
+            args,
+            function,
+            returns,
+            yields,
+            krate: args.krate(site),
+            site,
+        }
+    }
+
+    fn function(&self) -> TokenStream {
+        self.function_with(&self.args.on_cancel)
+    }
+
+    fn function_with(&self, policy: &Policy) -> TokenStream {
+        let Some(body) = &self.function.body else {
+            return self.declaration();
+        };
+        let ContextFn { attrs, vis, .. } = self.function;
+        let Arguments {
+            inputs, bindings, ..
+        } = Arguments::new(self);
+        let sig = self.signature(inputs, policy);
+        let owned = self.owned();
+        let block = self.block(body, bindings);
+        let manager = self.manager(policy, &Ident::new("yielder", self.site), block);
+        quote_spanned! {self.site=>
+            #(#attrs)*
+            #vis #sig {
+                #owned
+                #manager
+            }
+        }
+    }
+
+    /// A method that a trait declares.
+    fn declaration(&self) -> TokenStream {
+        let ContextFn {
+            attrs, vis, sig, ..
+        } = self.function;
+        let sig = self.signature(sig.inputs.iter().cloned().collect(), &self.args.on_cancel);
+        quote_spanned!(self.site=> #(#attrs)* #vis #sig;)
+    }
+
+    /// What is left of a function whose mistakes have been reported.
+    fn stub(&self, stub: Stub) -> TokenStream {
+        let policy = if stub.policy {
+            &self.args.on_cancel
+        } else {
+            &Policy::Drop
+        };
+        if stub.body || self.function.body.is_none() {
+            return self.function_with(policy);
+        }
+        let ContextFn { attrs, vis, .. } = self.function;
+        let Arguments {
+            inputs, mentions, ..
+        } = Arguments::new(self);
+        let sig = self.signature(inputs, policy);
+        let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
+        let manager = self.manager(policy, &Ident::new("_", self.site), nothing);
+        quote_spanned! {self.site=>
+            #(#attrs)*
+            #vis #sig {
+                #mentions
+                #manager
+            }
+        }
+    }
+}
+
+// The parts.
+impl Expansion<'_> {
+    /// The signature as written, but for its arguments and what it returns.
+    fn signature(&self, inputs: Vec<FnArg>, policy: &Policy) -> Signature {
+        let site = self.output_site();
+        let manager = self.manager_type(site, policy);
+        Signature {
+            asyncness: None,
+            constness: None,
+            safety: syn::Safety::Default,
+            abi: None,
+            variadic: None,
+            inputs: inputs.into_iter().collect(),
+            output: ReturnType::Type(syn::Token![->](site), Box::new(Type::Verbatim(manager))),
+            ..self.function.sig.clone()
+        }
+    }
+
+    /// Hygiene of our own, shown at the return type.
+    fn output_site(&self) -> Span {
+        match &self.function.sig.output {
+            ReturnType::Default => self.site,
+            ReturnType::Type(_, ty) => {
+                start(ty).map_or(self.site, |span| Span::mixed_site().located_at(span))
+            }
+        }
+    }
+
+    /// The type that the function returns. Its `impl` captures lifetimes by the rules of edition 2024, since its token is of our edition,
+    /// whatever the caller's; `quote_spanned!` with the user's own span would lose that.
+    fn manager_type(&self, site: Span, policy: &Policy) -> TokenStream {
+        let krate = &self.args.krate(site);
+        let resource = self.returns.resource(krate, site);
+        if let (Some(_), Ok(lifetime)) = (
+            &self.args.boxed,
+            borrows::of_box(self.args, &self.function.sig),
+        ) {
+            return match (
+                self.returns.error(krate, site),
+                self.markers(site).is_empty(),
+            ) {
+                (Some(error), true) => {
+                    quote_spanned!(site=> #krate::BoxContextManager<#lifetime, #resource, #error>)
+                }
+                (None, true) => {
+                    quote_spanned!(site=> #krate::InfallibleBoxContextManager<#lifetime, #resource>)
+                }
+                (error, false) => {
+                    let kind = self.kind(site, error);
+                    quote_spanned!(site=> #krate::BoxedManager<#lifetime, #resource, #kind>)
+                }
+            };
+        }
+        let kind = self.kind(site, self.returns.error(krate, site));
+        let send =
+            matches!(policy, Policy::Spawn).then(|| quote_spanned!(site=> + ::core::marker::Send));
+        let is_static = policy.is_static() || self.args.own.is_some();
+        let is_static = is_static.then(|| quote_spanned!(site=> + 'static));
+        let policy = self.policy(site, policy);
+        quote_spanned! {site=>
+            #krate::ContextManager<impl #krate::AsyncContext<Resource = #resource, Kind = #kind> #send #is_static, #policy>
+        }
+    }
+
+    fn policy(&self, site: Span, policy: &Policy) -> TokenStream {
+        let krate = &self.krate;
+        match policy {
+            Policy::Spawn if self.args.setup_finish.is_some() => {
+                quote_spanned!(site=> #krate::policy::FinishSetup<#krate::policy::Spawn>)
+            }
+            Policy::Spawn => quote_spanned!(site=> #krate::policy::Spawn),
+            Policy::SpawnLocal => quote_spanned!(site=> #krate::policy::SpawnLocal),
+            Policy::Block => quote_spanned!(site=> #krate::policy::Block),
+            Policy::Drop => quote_spanned!(site=> #krate::policy::Drop),
+            Policy::Custom(policy) => policy.to_token_stream(),
+        }
+    }
+
+    /// Of the marker's parameters those that differ from their defaults, and those before them.
+    fn markers(&self, site: Span) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let wrapping = self.args.wrapping.is_some()
+            || (self.yields.is_wrapping() && self.args.guard.is_none());
+        let suppressing = self.args.suppress.is_some();
+        let mut markers = Vec::new();
+        if suppressing {
+            markers.push(quote_spanned!(site=> #krate::kind::Suppressing));
+        } else if wrapping {
+            markers.push(quote_spanned!(site=> #krate::kind::Strict));
+        }
+        if wrapping {
+            markers.push(quote_spanned!(site=> #krate::kind::Wrapping));
+        }
+        markers
+    }
+
+    fn kind(&self, site: Span, error: Option<TokenStream>) -> TokenStream {
+        // Shown at the error's type, so that an error that isn't `Debug` is.
+        let site = error
+            .as_ref()
+            .and_then(start)
+            .map_or(site, |span| Span::mixed_site().located_at(span));
+        let krate = &self.args.krate(site);
+        let markers = self.markers(site);
+        match error {
+            Some(error) => quote_spanned!(site=> #krate::kind::Fallible<#error #(, #markers)*>),
+            None if markers.is_empty() => quote_spanned!(site=> #krate::kind::Infallible),
+            None => quote_spanned!(site=> #krate::kind::Infallible<#(#markers),*>),
+        }
+    }
+
+    /// The values of `own(…)`, made while the function is called.
+    fn owned(&self) -> TokenStream {
+        let owned = self.args.own.iter().flatten().map(|owned| {
+            let (name, value) = (&owned.name, &owned.value);
+            quote_spanned!(self.site=> let #name = #value;)
+        });
+        owned.collect()
+    }
+
+    /// The call that makes the manager of an `async` closure with this block.
+    fn manager(&self, policy: &Policy, handle: &Ident, block: TokenStream) -> TokenStream {
+        let (krate, site) = (&self.krate, self.site);
+        let builder = match policy {
+            Policy::Spawn if self.args.setup_finish.is_some() => {
+                "setup_finish_needs_a_frame_that_is_send_and_static"
+            }
+            Policy::Spawn => "on_cancel_spawn_needs_a_frame_that_is_send_and_static",
+            Policy::SpawnLocal => "on_cancel_spawn_local_needs_a_static_frame",
+            Policy::Block => "on_cancel_block",
+            Policy::Drop => "on_cancel_drop",
+            Policy::Custom(_) => "frame_must_satisfy_its_on_cancel_policy",
+        };
+        let builder = Ident::new(builder, site);
+        let policy = match policy {
+            Policy::Custom(policy) => Some(quote_spanned!(site=> #policy,)),
+            _ => None,
+        };
+        let resource = self.resource_in_body();
+        let error = self
+            .returns
+            .error(&self.args.krate(self.output_site()), self.output_site())
+            .map(|error| nameable(error, site));
+        let ends = match self.returns {
+            Returns::Plain(_) => quote_spanned!(site=> ()),
+            Returns::Result { .. } => quote_spanned!(site=> ::core::result::Result<(), #error>),
+            Returns::Alias(ty) => quote_spanned!(site=> #krate::__private::Ends<#ty>),
+        };
+        let kind = self.kind(site, error);
+        let ident = &self.function.sig.ident;
+        let mut name = Literal::string(ident.to_string().trim_start_matches("r#"));
+        name.set_span(site);
+        let boxed = self
+            .args
+            .boxed
+            .as_ref()
+            .map(|_| quote_spanned!(site=> .boxed()));
+        quote_spanned! {site=>
+            #krate::__private::#builder::<#policy #resource, #kind, _>(
+                #name,
+                async move |#handle: #krate::Yielder<'_, _, _>| -> #ends #block,
+            ) #boxed
+        }
+    }
+
+    fn resource_in_body(&self) -> TokenStream {
+        let site = self.output_site();
+        nameable(self.returns.resource(&self.args.krate(site), site), site)
+    }
+
+    /// The user's body, with its yields, behind the bindings of the arguments.
+    fn block(&self, body: &Group, bindings: TokenStream) -> TokenStream {
+        let (krate, site) = (&self.krate, self.site);
+        // Says what the resource is coerced to. Not at the closure's parameter: there an elided lifetime would be any lifetime.
+        let handle = Ident::new(HANDLE, site);
+        let resource = self.resource_in_body();
+        let suppression = self
+            .args
+            .suppress
+            .as_ref()
+            .map(|_| quote_spanned!(site=> , #krate::kind::Suppressing));
+        let bindings = quote_spanned! {site=>
+            let #handle: #krate::Yielder<'_, #resource #suppression> = yielder;
+            #bindings
+        };
+        let tokens = &self.yields.body;
+        let is_expression = !tokens
+            .clone()
+            .into_iter()
+            .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'));
+        let mut braces = Group::new(body.delimiter(), tokens.clone());
+        // Its edition decides when temporaries of the last expression are dropped: it stays the user's.
+        braces.set_span(body.span());
+        // Rustc takes the braces around a single expression to be unnecessary.
+        let allow = is_expression.then(|| quote_spanned!(site=> #[allow(unused_braces)]));
+        match self.returns {
+            Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow #braces }),
+            Returns::Result { .. } | Returns::Alias(_) => {
+                // Where it is of a wrong type, the last token is shown.
+                let last = tokens
+                    .clone()
+                    .into_iter()
+                    .last()
+                    .map_or(site, |last| Span::mixed_site().located_at(last.span()));
+                let end = Ident::new("end", last);
+                // A body that never ends makes what follows unreachable: the other `allow` is on that alone.
+                quote_spanned! {site=> {
+                    #bindings
+                    #allow
+                    let #end = #braces;
+                    #[allow(unreachable_code)]
+                    #krate::__private::end(#end)
+                }}
+            }
+        }
+    }
+}
+
+/// The arguments: how the signature takes them, and how the frame does.
+struct Arguments {
+    inputs: Vec<FnArg>,
+    /// In the frame. Each argument is mentioned, or it would be dropped when the function is called, and a partly used one would be
+    /// captured in part.
+    bindings: TokenStream,
+    /// In place of the body.
+    mentions: TokenStream,
+}
+
+impl Arguments {
+    fn new(expansion: &Expansion<'_>) -> Arguments {
+        let mut arguments = Arguments {
+            inputs: Vec::new(),
+            bindings: TokenStream::new(),
+            mentions: TokenStream::new(),
+        };
+        for (position, input) in expansion.function.sig.inputs.iter().enumerate() {
+            match input {
+                FnArg::Receiver(receiver) => arguments.receiver(expansion, receiver),
+                FnArg::Typed(argument) => arguments.typed(expansion, position, argument),
+            }
+        }
+        for owned in expansion.args.own.iter().flatten() {
+            let (mutability, name) = (&owned.mutability, &owned.name);
+            arguments
+                .bindings
+                .extend(quote_spanned!(expansion.site=> let #mutability #name = #name;));
+        }
+        arguments
+    }
+
+    fn receiver(&mut self, expansion: &Expansion<'_>, receiver: &Receiver) {
+        let this = &receiver.self_token;
+        let mention = quote_spanned!(expansion.site=> let _ = &#this;);
+        if expansion.args.own.is_none() || borrows::of_receiver(receiver).is_none() {
+            self.bindings.extend(mention.clone());
+        }
+        self.mentions.extend(mention);
+        self.inputs.push(FnArg::Receiver(receiver.clone()));
+    }
+
+    fn typed(&mut self, expansion: &Expansion<'_>, position: usize, argument: &PatType) {
+        let site = expansion.site;
+        let own = expansion.args.own.as_deref();
+        let attrs = argument.attrs.iter().filter(|attr| is_for_bindings(attr));
+        let simple = match &*argument.pat {
+            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(&pat.ident),
+            _ => None,
+        };
+        let shadowed = simple.is_some_and(|name| {
+            own.unwrap_or_default()
+                .iter()
+                .any(|owned| owned.name == *name)
+        });
+        let outside = own.is_some() && (shadowed || borrows::of_type(&argument.ty).is_some());
+        let (name, pat) = match (simple, &*argument.pat) {
+            (Some(name), Pat::Ident(pat)) => (name.clone(), Some(pat.to_token_stream())),
+            (_, Pat::Wild(_)) => (Ident::new(&format!("arg{position}"), site), None),
+            (_, pat) => (
+                Ident::new(&format!("arg{position}"), site),
+                Some(pat.to_token_stream()),
+            ),
+        };
+        let mut input = argument.clone();
+        if outside || (own.is_some() && simple.is_none()) {
+            // `own(…)` may use what the pattern binds.
+            self.inputs.push(FnArg::Typed(input));
+            let names = if outside {
+                Vec::new()
+            } else {
+                bound_names(&argument.pat)
+            };
+            self.bindings
+                .extend(quote_spanned!(site=> #(let _ = &#names;)*));
+            if let Some(name) = simple {
+                self.mentions.extend(quote_spanned!(site=> let _ = &#name;));
+            }
+            return;
+        }
+        input.attrs.retain(|attr| !attr.path().is_ident("expect"));
+        input.pat = Box::new(Pat::Verbatim(name.to_token_stream()));
+        let underscore = simple.is_some_and(|name| name.to_string().starts_with('_'));
+        // What the user meant to leave unused is used by us.
+        let allow = underscore.then(|| {
+            quote_spanned!(site=> #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)])
+        });
+        let cfg = argument
+            .attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("cfg"));
+        self.mentions
+            .extend(quote_spanned!(site=> #(#cfg)* let _ = &#name;));
+        self.bindings.extend(match pat {
+            Some(pat) => quote_spanned!(site=> #(#attrs)* #allow let #pat = #name;),
+            None => quote_spanned!(site=> #(#attrs)* let _ = &#name;),
+        });
+        self.inputs.push(FnArg::Typed(input));
+    }
+}
+
+/// `impl Trait` has no name in the body.
+fn nameable(ty: TokenStream, site: Span) -> TokenStream {
+    if contains_impl(&ty) {
+        quote_spanned!(site=> _)
+    } else {
+        ty
+    }
+}
+
+/// Whether an argument's attribute holds for the binding in the frame too.
+fn is_for_bindings(attr: &Attribute) -> bool {
+    ["cfg", "allow", "expect", "warn", "deny", "forbid"]
+        .iter()
+        .any(|name| attr.path().is_ident(name))
+}
+
+/// The variables of a pattern.
+fn bound_names(pat: &Pat) -> Vec<Ident> {
+    let of_all = |pats: Vec<&Pat>| pats.into_iter().flat_map(bound_names).collect();
+    match pat {
+        // A name with a capital letter is a constant or a unit struct.
+        Pat::Ident(pat) if pat.ident.to_string().starts_with(char::is_uppercase) => Vec::new(),
+        Pat::Ident(pat) => vec![pat.ident.clone()],
+        Pat::Paren(pat) => bound_names(&pat.pat),
+        Pat::Reference(pat) => bound_names(&pat.pat),
+        Pat::Slice(pat) => of_all(pat.elems.iter().collect()),
+        Pat::Tuple(pat) => of_all(pat.elems.iter().collect()),
+        Pat::TupleStruct(pat) => of_all(pat.elems.iter().collect()),
+        Pat::Struct(pat) => of_all(pat.fields.iter().map(|field| &*field.pat).collect()),
+        _ => Vec::new(),
+    }
+}
+
+fn start(tokens: &impl ToTokens) -> Option<Span> {
+    tokens
+        .to_token_stream()
+        .into_iter()
+        .next()
+        .map(|token| token.span())
+}

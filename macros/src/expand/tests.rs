@@ -1,0 +1,233 @@
+//! What the attribute writes, one file per shape of function: `UPDATE_EXPECT=1 cargo test -p contextlib-macros` writes them anew.
+
+use expect_test::{ExpectFile, expect_file};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::async_context;
+
+#[track_caller]
+fn check(expected: ExpectFile, expansion: TokenStream) {
+    let file = syn::parse2(expansion).expect("the expansion is Rust");
+    expected.assert_eq(&prettyplease::unparse(&file));
+}
+
+macro_rules! shape {
+    ($file:literal, [$($args:tt)*], impl $store:ident { $($item:tt)* }) => {
+        let expansion = async_context(quote!($($args)*), quote!($($item)*));
+        check(expect_file![concat!("../../../tests/expand/", $file, ".rs")], quote!(impl $store { #expansion }))
+    };
+    ($file:literal, [$($args:tt)*], trait $store:ident { $($item:tt)* }) => {
+        let expansion = async_context(quote!($($args)*), quote!($($item)*));
+        check(expect_file![concat!("../../../tests/expand/", $file, ".rs")], quote!(trait $store { #expansion }))
+    };
+    ($file:literal, [$($args:tt)*], $($item:tt)*) => {
+        let expansion = async_context(quote!($($args)*), quote!($($item)*));
+        check(expect_file![concat!("../../../tests/expand/", $file, ".rs")], expansion)
+    };
+}
+
+#[test]
+fn plain() {
+    shape!(
+        "plain",
+        [],
+        /// Commits if the body completed.
+        pub async fn transaction(
+            pool: SqlitePool,
+        ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+            let mut tx = pool.begin().await?;
+            if yield_resource!(tx).is_completed() {
+                tx.commit().await?;
+            } else {
+                tx.rollback().await?;
+            }
+        }
+    );
+}
+
+#[test]
+fn alias_result() {
+    shape!(
+        "alias_result",
+        [],
+        async fn lock_file(path: PathBuf) -> io::Result<File> {
+            let mut file = File::create_new(&path).await?;
+            let _ = yield_resource!(file);
+            remove_file(&path).await?;
+            Ok(())
+        }
+    );
+}
+
+#[test]
+fn infallible() {
+    shape!(
+        "infallible",
+        [],
+        async fn counted(counter: Counter) -> usize {
+            let _ = yield_resource!(counter.add());
+            counter.remove();
+        }
+    );
+}
+
+#[test]
+fn unit() {
+    shape!(
+        "unit",
+        [],
+        async fn announced() {
+            println!("begins");
+            let _ = yield_resource!();
+            println!("ended");
+        }
+    );
+}
+
+#[test]
+fn borrowed_with_block() {
+    shape!(
+        "borrowed_with_block",
+        [on_cancel = block],
+        async fn transaction<'c>(
+            connection: &'c mut Connection,
+            name: &str,
+        ) -> Result<Transaction<'c>, Error> {
+            let mut tx = connection.begin(name).await?;
+            let _ = yield_resource!(tx);
+            tx.rollback().await
+        }
+    );
+}
+
+#[test]
+fn method() {
+    shape!("method", [on_cancel = drop],
+        impl Store {
+            pub(crate) async fn lease(&self) -> Result<Lease<'_>, Error> {
+                let mut lease = self.leases.take().await?;
+                let _ = yield_resource!(lease);
+                lease.give_back().await?;
+            }
+        }
+    );
+}
+
+#[test]
+fn own() {
+    shape!("own", [own(pool = self.pool.clone(), name = name.to_owned())],
+        impl Store {
+            async fn transaction(&self, name: &str, retries: u32) -> Result<Transaction, Error> {
+                let mut tx = pool.begin(&name, retries).await?;
+                let _ = yield_resource!(tx);
+                tx.commit().await?;
+            }
+        }
+    );
+}
+
+#[test]
+fn generics() {
+    shape!(
+        "generics",
+        [on_cancel = crate::policy::Retry],
+        #[cfg(unix)]
+        async fn all<T, const N: usize>(items: [T; N]) -> Result<[T; N], T::Error>
+        where
+            T: Open + Send + 'static,
+        {
+            let mut items = items;
+            let _ = yield_resource!(items);
+            T::close(items).await?;
+        }
+    );
+}
+
+#[test]
+fn impl_trait() {
+    shape!(
+        "impl_trait",
+        [setup = finish],
+        async fn lines(
+            path: impl AsRef<Path> + Send + 'static,
+        ) -> Result<impl Iterator<Item = String>, Error> {
+            let mut lines = read(path.as_ref()).await?.lines();
+            let _ = yield_resource!(lines);
+        }
+    );
+}
+
+#[test]
+fn wrapping() {
+    shape!(
+        "wrapping",
+        [],
+        async fn at_most(limit: Duration) -> Result<(), Elapsed> {
+            tokio::time::timeout(limit, async {
+                let _ = yield_resource!();
+            })
+            .await
+        }
+    );
+}
+
+#[test]
+fn suppress() {
+    shape!(
+        "suppress",
+        [suppress, boxed, crate = facade::contextlib],
+        async fn not_found_is_fine() {
+            let exit = yield_resource!();
+            if exit.error().is_some_and(is_not_found) {
+                exit.suppress();
+            }
+        }
+    );
+}
+
+#[test]
+fn trait_method() {
+    shape!(
+        "trait_method",
+        [],
+        trait Store {
+            /// Opened by each kind of store.
+            async fn transaction(&self, name: &str) -> Result<Transaction, Error>;
+        }
+    );
+}
+
+#[test]
+fn patterns() {
+    shape!("patterns", [on_cancel = spawn_local],
+        impl Store {
+            async fn patterns(
+                mut self: Box<Self>,
+                mut count: u8,
+                (a, mut b): (u8, u8),
+                Wrapper(inner): Wrapper,
+                _unused: u8,
+                _: u8,
+                #[cfg(unix)] #[allow(unused_variables)] fd: RawFd,
+            ) -> Result<u8, Error> {
+                count += a;
+                b += count;
+                yield_resource!(b + inner).into_result()
+            }
+        }
+    );
+}
+
+#[test]
+fn a_mistake_leaves_a_function_that_its_callers_can_use() {
+    shape!(
+        "mistake",
+        [],
+        async fn transaction(pool: Pool) -> Result<Transaction, Error> {
+            let mut tx = pool.begin().await?;
+            let _ = yield_resource!(tx);
+            let _ = yield_resource!(tx);
+        }
+    );
+}

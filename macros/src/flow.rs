@@ -1,0 +1,551 @@
+//! Mistakes in the order of things: two yields on one path, a yield in a loop, in a plain closure, in a task; a resource that is returned, or
+//! used where it can't be. Only here is the body parsed, and only where its tokens make it suspect.
+//!
+//! What is reported is certain: what might be right is left to rustc, whose "use of moved value" covers every second yield.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Block, Expr, Macro, Stmt, parse::Parser};
+
+use crate::{
+    error::Errors,
+    signature::{Returns, ungroup},
+    yields::{Argument, TRANSPARENT, YieldPoint, Yields, root},
+};
+
+/// False if something was found.
+pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
+    let inside = |point: &YieldPoint| {
+        let inside = point.inside;
+        inside.repeated || inside.closure || inside.spawned || inside.async_block
+    };
+    let suspect =
+        yields.points.len() > 1 || yields.points.iter().any(inside) || may_end_in_a_value(body);
+    if !suspect {
+        return true;
+    }
+    // A half-typed body is rustc's.
+    let Ok(statements) = Block::parse_within.parse2(body.stream()) else {
+        return true;
+    };
+    let mut walk = Walk {
+        errors,
+        found: false,
+        plain_closure: false,
+    };
+    walk.statements(&statements, Paths::START);
+    if !walk.found {
+        walk.returned_resource(&statements, returns, yields);
+    }
+    if !walk.found {
+        walk.lost_resources(&statements);
+    }
+    !walk.found
+}
+
+/// Whether the last token leaves a value, other than `Ok(())`.
+fn may_end_in_a_value(body: &Group) -> bool {
+    let tokens = Vec::from_iter(body.stream());
+    match tokens.as_slice() {
+        [.., TokenTree::Ident(ok), TokenTree::Group(value)] if ok == "Ok" => {
+            value.stream().to_string() != "()"
+        }
+        [.., TokenTree::Ident(_)] => true,
+        _ => false,
+    }
+}
+
+/// The paths that lead to a place in the body.
+#[derive(Clone, Copy)]
+struct Paths {
+    /// Whether one of them has yielded.
+    yielded: bool,
+}
+
+impl Paths {
+    const START: Paths = Paths { yielded: false };
+    /// There are none: a `return` is before it, or something that we know too little of.
+    const NONE: Paths = Paths { yielded: false };
+
+    fn or(self, other: Paths) -> Paths {
+        Paths {
+            yielded: self.yielded || other.yielded,
+        }
+    }
+}
+
+struct Walk<'e> {
+    errors: &'e mut Errors,
+    /// One mistake, one message.
+    found: bool,
+    /// Inside a closure that isn't `async`.
+    plain_closure: bool,
+}
+
+impl Walk<'_> {
+    fn report(&mut self, tokens: impl ToTokens, message: &str) {
+        if !self.found {
+            self.errors.at(tokens, message);
+            self.found = true;
+        }
+    }
+
+    fn statements(&mut self, statements: &[Stmt], mut paths: Paths) -> Paths {
+        for statement in statements {
+            paths = match statement {
+                Stmt::Local(local) => match &local.init {
+                    Some(init) => {
+                        let paths = self.expr(&init.expr, paths);
+                        if let Some((_, diverge)) = &init.diverge {
+                            self.expr(diverge, paths);
+                        }
+                        paths
+                    }
+                    None => paths,
+                },
+                Stmt::Expr(expr, _) => self.expr(expr, paths),
+                Stmt::Macro(statement) => self.macro_call(&statement.mac, paths),
+                // Its yields are its own.
+                Stmt::Item(_) => paths,
+            };
+        }
+        paths
+    }
+
+    fn expr(&mut self, expr: &Expr, paths: Paths) -> Paths {
+        match expr {
+            Expr::Macro(expr) => self.macro_call(&expr.mac, paths),
+            Expr::If(expr) => {
+                let paths = self.expr(&expr.cond, paths);
+                let then = self.branch(&expr.then_branch, paths);
+                let otherwise = match &expr.else_branch {
+                    Some((_, otherwise)) => self.arm(otherwise, paths),
+                    None => paths,
+                };
+                then.or(otherwise)
+            }
+            Expr::Match(expr) => {
+                let paths = self.expr(&expr.expr, paths);
+                expr.arms
+                    .iter()
+                    .map(|arm| self.arm(&arm.body, paths))
+                    .fold(Paths::NONE, Paths::or)
+            }
+            Expr::Loop(expr) => self.repeated(None, &expr.body, paths),
+            Expr::While(expr) => self.repeated(Some(&expr.cond), &expr.body, paths),
+            Expr::ForLoop(expr) => {
+                let paths = self.expr(&expr.expr, paths);
+                self.repeated(None, &expr.body, paths)
+            }
+            Expr::Closure(expr) => {
+                let outer = std::mem::replace(&mut self.plain_closure, expr.asyncness.is_none());
+                self.expr(&expr.body, paths);
+                self.plain_closure = outer;
+                // It has moved the handle into itself, whether it is called or not.
+                self.captured(&expr.body, paths)
+            }
+            Expr::Async(expr) => {
+                let outer = std::mem::replace(&mut self.plain_closure, false);
+                self.statements(&expr.block.stmts, paths);
+                self.plain_closure = outer;
+                self.captured(&expr.block, paths)
+            }
+            Expr::Call(call) => {
+                if let Expr::Path(path) = &*call.func
+                    && let Some(segment) = path.path.segments.last()
+                    && (segment.ident == "spawn"
+                        || segment.ident == "spawn_local"
+                        || segment.ident == "spawn_blocking")
+                {
+                    self.spawned(&segment.ident, call.args.to_token_stream());
+                }
+                self.each(expr, paths)
+            }
+            Expr::MethodCall(call) => {
+                // Not `spawn`: a scope's tasks may borrow.
+                if call.method == "spawn_local" || call.method == "spawn_blocking" {
+                    self.spawned(&call.method, call.args.to_token_stream());
+                }
+                self.each(expr, paths)
+            }
+            Expr::Binary(expr) if matches!(expr.op, syn::BinOp::And(_) | syn::BinOp::Or(_)) => {
+                let paths = self.expr(&expr.left, paths);
+                self.expr(&expr.right, paths).or(paths)
+            }
+            Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => {
+                self.each(expr, paths);
+                Paths::NONE
+            }
+            Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
+            Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
+            _ => self.each(expr, paths),
+        }
+    }
+
+    /// The parts of an expression that are evaluated one after the other.
+    fn each(&mut self, expr: &Expr, paths: Paths) -> Paths {
+        parts(expr)
+            .into_iter()
+            .fold(paths, |paths, part| self.expr(part, paths))
+    }
+
+    fn macro_call(&mut self, call: &Macro, paths: Paths) -> Paths {
+        let Some(name) = call
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string())
+        else {
+            return paths;
+        };
+        if name == "yield_resource" {
+            return self.yield_point(call, paths);
+        }
+        if !TRANSPARENT.contains(&name.as_str()) {
+            return paths;
+        }
+        let points = Yields::find(call.tokens.clone(), false).points;
+        let paths = points
+            .iter()
+            .filter(|point| !point.inside.is_wrapped())
+            .fold(paths, |paths, point| self.yield_point(point, paths));
+        if matches!(
+            name.as_str(),
+            "panic" | "todo" | "unimplemented" | "unreachable"
+        ) {
+            Paths::NONE
+        } else {
+            paths
+        }
+    }
+
+    fn yield_point(&mut self, call: impl ToTokens, paths: Paths) -> Paths {
+        if self.plain_closure {
+            self.report(call, "a yield waits for the caller's body, which a closure can't do unless it is `async`: write `async ||`");
+        } else if paths.yielded {
+            self.report(
+                call,
+                "this is the second yield on one path, but a context yields once: to lend two things, yield a tuple; to lend another after the first, write another context",
+            );
+        }
+        Paths { yielded: true }
+    }
+
+    fn branch(&mut self, block: &Block, paths: Paths) -> Paths {
+        let paths = self.statements(&block.stmts, paths);
+        let last = match block.stmts.last() {
+            Some(Stmt::Expr(last, _)) => may_diverge(last),
+            Some(Stmt::Macro(last)) => is_foreign(&last.mac),
+            _ => false,
+        };
+        if last { Paths::NONE } else { paths }
+    }
+
+    fn arm(&mut self, body: &Expr, paths: Paths) -> Paths {
+        match body {
+            Expr::Block(expr) => self.branch(&expr.block, paths),
+            _ => {
+                let paths = self.expr(body, paths);
+                if may_diverge(body) {
+                    Paths::NONE
+                } else {
+                    paths
+                }
+            }
+        }
+    }
+
+    fn captured(&mut self, code: impl ToTokens, paths: Paths) -> Paths {
+        let captured = !Yields::find(code.to_token_stream(), false)
+            .points
+            .is_empty();
+        Paths {
+            yielded: paths.yielded || captured,
+        }
+    }
+
+    /// A loop: its yields need a way out behind them.
+    fn repeated(&mut self, cond: Option<&Expr>, body: &Block, paths: Paths) -> Paths {
+        let mut code = cond.map(ToTokens::to_token_stream).unwrap_or_default();
+        body.to_tokens(&mut code);
+        let points = Yields::find(code.clone(), false).points;
+        if let Some(last) = points.last()
+            && !has_way_out_after_yield(code)
+        {
+            self.report(
+                last,
+                "a loop would come by this yield again, but a context yields once: leave the loop with `break` after it, or yield outside of the loop",
+            );
+        }
+        let paths = cond.map_or(paths, |cond| self.expr(cond, paths));
+        self.statements(&body.stmts, paths);
+        paths
+    }
+
+    fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
+        if let Some(point) = Yields::find(arguments, false).points.first() {
+            self.report(
+                point,
+                &format!("the yield point can't leave the context function, as `{spawn}` would have it: yield here, and `{spawn}` what is to run beside the caller's body"),
+            );
+        }
+    }
+
+    /// `Ok(tx)` at the end, where `tx` is what has been yielded.
+    fn returned_resource(&mut self, statements: &[Stmt], returns: &Returns, yields: &Yields) {
+        let Some(Stmt::Expr(last, None)) = statements.last() else {
+            return;
+        };
+        let (value, end) = match (returns, last) {
+            (Returns::Result { .. } | Returns::Alias(_), Expr::Call(call)) => {
+                let ok = matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok"));
+                match call.args.first() {
+                    Some(value) if ok && call.args.len() == 1 => {
+                        (value, "`Ok(())`, or in nothing at all")
+                    }
+                    _ => return,
+                }
+            }
+            (Returns::Plain(_), value) => (value, "nothing"),
+            _ => return,
+        };
+        let resource_is_unit = match returns {
+            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => {
+                matches!(ungroup(ty), syn::Type::Tuple(tuple) if tuple.elems.is_empty())
+            }
+            Returns::Alias(_) => false,
+        };
+        let text = value.to_token_stream().to_string();
+        let yielded = yields.points.iter().any(|point| matches!(&point.argument, Argument::Place(place) if place.to_token_stream().to_string() == text));
+        let fallible_value = !matches!(returns, Returns::Plain(_)) && is_never_unit(value);
+        if (yielded && !resource_is_unit) || fallible_value {
+            self.report(
+                value,
+                &format!(
+                    "the caller got the resource by the yield: a context function ends in {end}"
+                ),
+            );
+        }
+    }
+
+    /// What is yielded by name inside an `async` block, and used after it.
+    fn lost_resources(&mut self, statements: &[Stmt]) {
+        for (i, statement) in statements.iter().enumerate() {
+            let mut after = TokenStream::new();
+            let expr = match statement {
+                Stmt::Local(local) => {
+                    // It may bind the same name.
+                    local.pat.to_tokens(&mut after);
+                    local.init.as_ref().map(|init| &*init.expr)
+                }
+                Stmt::Expr(expr, _) => Some(expr),
+                _ => None,
+            };
+            statements[i + 1..]
+                .iter()
+                .for_each(|statement| statement.to_tokens(&mut after));
+            if let Some(expr) = expr {
+                self.lost_in(expr, after);
+            }
+        }
+    }
+
+    fn lost_in(&mut self, expr: &Expr, after: TokenStream) {
+        match expr {
+            Expr::Async(expr) => {
+                let code = expr.block.to_token_stream();
+                for point in Yields::find(code.clone(), false).points {
+                    if let Argument::Place(place) = &point.argument
+                        && let Some(name) = root(place)
+                        && !is_declared(name, code.clone())
+                        && is_used_first(name, after.clone())
+                    {
+                        let message = format!(
+                            "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
+                            place = place.to_token_stream().to_string().replace(" . ", "."),
+                        );
+                        self.report(place, &message);
+                    }
+                }
+            }
+            Expr::Match(expr) => {
+                let mut arms = TokenStream::new();
+                expr.arms.iter().for_each(|arm| arm.to_tokens(&mut arms));
+                arms.extend(after);
+                self.lost_in(&expr.expr, arms);
+            }
+            Expr::If(expr) => {
+                let mut branches = expr.then_branch.to_token_stream();
+                if let Some((_, otherwise)) = &expr.else_branch {
+                    otherwise.to_tokens(&mut branches);
+                }
+                branches.extend(after);
+                self.lost_in(&expr.cond, branches);
+            }
+            Expr::Block(expr) => self.lost_resources(&expr.block.stmts),
+            // Blocks that may not be run, or run again, say nothing certain of what is after them.
+            Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) | Expr::Closure(_) => {}
+            _ => parts(expr)
+                .into_iter()
+                .for_each(|part| self.lost_in(part, after.clone())),
+        }
+    }
+}
+
+/// The parts of an expression, in the order in which they are evaluated; without those that have their own rules.
+fn parts(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::Array(expr) => expr.elems.iter().collect(),
+        Expr::Assign(expr) => vec![&expr.right, &expr.left],
+        Expr::Await(expr) => vec![&expr.base],
+        Expr::Binary(expr) => vec![&expr.left, &expr.right],
+        Expr::Break(expr) => expr.expr.as_deref().into_iter().collect(),
+        Expr::Call(expr) => [&*expr.func].into_iter().chain(&expr.args).collect(),
+        Expr::Cast(expr) => vec![&expr.expr],
+        Expr::Field(expr) => vec![&expr.base],
+        Expr::Group(expr) => vec![&expr.expr],
+        Expr::Index(expr) => vec![&expr.expr, &expr.index],
+        Expr::Let(expr) => vec![&expr.expr],
+        Expr::MethodCall(expr) => [&*expr.receiver].into_iter().chain(&expr.args).collect(),
+        Expr::Paren(expr) => vec![&expr.expr],
+        Expr::Range(expr) => expr
+            .start
+            .as_deref()
+            .into_iter()
+            .chain(expr.end.as_deref())
+            .collect(),
+        Expr::RawAddr(expr) => vec![&expr.expr],
+        Expr::Reference(expr) => vec![&expr.expr],
+        Expr::Repeat(expr) => vec![&expr.expr],
+        Expr::Return(expr) => expr.expr.as_deref().into_iter().collect(),
+        Expr::Struct(expr) => expr
+            .fields
+            .iter()
+            .map(|field| &field.expr)
+            .chain(expr.rest.as_deref())
+            .collect(),
+        Expr::Try(expr) => vec![&expr.expr],
+        Expr::Tuple(expr) => expr.elems.iter().collect(),
+        Expr::Unary(expr) => vec![&expr.expr],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether this, at the end of a branch, may be a call that never returns.
+fn may_diverge(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(_) | Expr::MethodCall(_) | Expr::Await(_) => true,
+        Expr::Macro(expr) => is_foreign(&expr.mac),
+        Expr::Loop(_) => true,
+        Expr::Paren(expr) => may_diverge(&expr.expr),
+        Expr::Group(expr) => may_diverge(&expr.expr),
+        _ => false,
+    }
+}
+
+fn is_foreign(call: &Macro) -> bool {
+    let name = call
+        .path
+        .segments
+        .last()
+        .map(|segment| segment.ident.to_string())
+        .unwrap_or_default();
+    name != "yield_resource" && !TRANSPARENT.contains(&name.as_str())
+}
+
+fn is_never_unit(value: &Expr) -> bool {
+    match value {
+        Expr::Lit(_)
+        | Expr::Struct(_)
+        | Expr::Array(_)
+        | Expr::Repeat(_)
+        | Expr::Reference(_)
+        | Expr::Closure(_) => true,
+        Expr::Tuple(tuple) => !tuple.elems.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether `break`, `return` or something that never returns comes after the last yield.
+fn has_way_out_after_yield(tokens: TokenStream) -> bool {
+    let mut flat = Vec::new();
+    flatten(tokens, &mut flat);
+    let is = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(word) if words.iter().any(|w| word == w));
+    let after = flat
+        .iter()
+        .rposition(|token| is(token, &["yield_resource"]))
+        .map_or(0, |last| last + 1);
+    flat[after..].windows(2).any(|tokens| {
+        let called = matches!(&tokens[1], TokenTree::Group(_))
+            || matches!(&tokens[1], TokenTree::Punct(bang) if bang.as_char() == '!');
+        is(&tokens[0], &["break", "return"])
+            || (called
+                && is(
+                    &tokens[0],
+                    &[
+                        "panic",
+                        "todo",
+                        "unimplemented",
+                        "unreachable",
+                        "bail",
+                        "exit",
+                        "abort",
+                    ],
+                ))
+    })
+}
+
+fn collect_words(tokens: TokenStream, words: &mut Vec<Ident>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) => words.push(word),
+            TokenTree::Group(group) => collect_words(group.stream(), words),
+            _ => {}
+        }
+    }
+}
+
+/// Whether `name` is bound somewhere in `tokens`, as far as a `let` tells.
+fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
+    let mut words = Vec::new();
+    collect_words(tokens, &mut words);
+    words.windows(3).any(|words| {
+        words[0] == "let" && (words[1] == *name || (words[1] == "mut" && words[2] == *name))
+    }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
+}
+
+/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `&name`.
+fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
+    let mut flat = Vec::new();
+    flatten(tokens, &mut flat);
+    let Some(position) = flat
+        .iter()
+        .position(|token| matches!(token, TokenTree::Ident(word) if word == name))
+    else {
+        return false;
+    };
+    let punct = |offset: isize, expected: char| {
+        let token = position
+            .checked_add_signed(offset)
+            .and_then(|position| flat.get(position));
+        matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == expected)
+    };
+    let behind_a_path = punct(-1, '.') || punct(-1, ':') || punct(-1, '\'');
+    !behind_a_path && punct(1, '.') && !punct(2, '.')
+}
+
+/// Groups are replaced by a delimiter before and after what is in them.
+fn flatten(tokens: TokenStream, flat: &mut Vec<TokenTree>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let empty =
+                    || TokenTree::from(Group::new(Delimiter::Parenthesis, TokenStream::new()));
+                flat.push(empty());
+                flatten(group.stream(), flat);
+                flat.push(empty());
+            }
+            other => flat.push(other),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The macros of [`contextlib`](https://docs.rs/contextlib), which re-exports them: depend on that crate, not on this one.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod borrows;
+mod error;
+mod expand;
+mod flow;
+mod signature;
+mod validate;
+mod yields;
+
+use proc_macro::TokenStream;
+
+/// Makes an async context manager of an `async fn` that yields its resource once.
+///
+/// What is before `yield_resource!` is the setup, what is after it the teardown, and the caller's body runs in between. The
+/// function itself becomes a plain one that returns a `ContextManager`: calling it keeps the arguments and runs nothing.
+///
+/// ```ignore
+/// use contextlib::{async_context, yield_resource};
+///
+/// #[async_context]
+/// async fn transaction(pool: SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+///     let mut tx = pool.begin().await?;
+///     if yield_resource!(tx).is_completed() {
+///         tx.commit().await?;
+///     } else {
+///         tx.rollback().await?;
+///     }
+/// }
+///
+/// let id = transaction(pool).with(async |tx| -> Result<i64, AppError> { insert(tx).await }).await?;
+/// ```
+///
+/// Mirrors Python's `contextlib.asynccontextmanager`.
+///
+/// # What it goes on
+///
+/// Any `async fn`: free, a method with any receiver, one that a trait declares or implements; with generics, `where` clauses,
+/// `impl Trait`, patterns and `mut` arguments, attributes and visibility, all of which are kept as written.
+///
+/// - `-> Result<T, E>`, and each type whose name ends in `Result`, makes a fallible context that yields a `T`; setup and teardown
+///   may use `?`. Anything else makes an infallible one.
+/// - It ends in `()` or in `Ok(())`, which may be left out. The resource is yielded, not returned.
+/// - Each path to a successful end yields exactly once. A second yield is a compile error; a path without one panics when it is
+///   taken, and the panic names the function.
+/// - A yield nested in an `async` block, in a closure or in a macro other than the standard library's makes a *wrapping* context,
+///   such as one with a timeout around the body. It has no guard: use `with` or `async_with!`.
+///
+/// # Arguments
+///
+/// They may be combined, in any order: `#[async_context(on_cancel = block, suppress)]`.
+///
+/// ## `on_cancel = …`: what becomes of the teardown if the caller is gone
+///
+/// | policy | the teardown | the context |
+/// |---|---|---|
+/// | `spawn` (default) | runs as a background task | is `Send`, and borrows nothing |
+/// | `spawn_local` | runs as a background task of the same thread | borrows nothing |
+/// | `block` | runs to its end inside `Drop`, where that can work | may borrow |
+/// | `drop` | doesn't run: the variables are dropped | may borrow |
+/// | a type | does what that policy says | what that policy asks for |
+///
+/// ```ignore
+/// #[async_context(on_cancel = block)]
+/// async fn savepoint(connection: &mut SqliteConnection) -> Result<Savepoint<'_>, sqlx::Error> {
+///     let mut savepoint = Savepoint::create(connection).await?;
+///     if yield_resource!(savepoint).is_completed() {
+///         savepoint.release().await?;
+///     }
+/// }
+/// ```
+///
+/// ## `setup = finish`: a cancelled setup runs on
+///
+/// By default (`setup = drop`) a setup whose caller is gone is dropped, like any future. With `finish`, a background task runs it to
+/// its yield point and tears it down again, so that what it was acquiring on a remote side doesn't leak. For `on_cancel = spawn`.
+///
+/// ```ignore
+/// #[async_context(setup = finish)]
+/// async fn lease(registry: Registry) -> Result<Lease, RegistryError> {
+///     let mut lease = registry.acquire().await?; // the registry may have granted it already when the caller gives up
+///     let _ = yield_resource!(lease);
+///     registry.release(lease).await?;
+/// }
+/// ```
+///
+/// ## `own(name = expression, …)`: what the context owns, though the function borrows
+///
+/// The expressions are evaluated in order when the function is called; the body has their values, and not `self` or the arguments
+/// that borrow. The manager then borrows nothing. `own(mut name = …)` makes a mutable variable.
+///
+/// ```ignore
+/// impl Store {
+///     #[async_context(own(pool = self.pool.clone(), label = label.to_owned()))]
+///     async fn transaction(&self, label: &str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+///         let mut tx = pool.begin().await?;
+///         let _ = yield_resource!(tx);
+///         log(&label);
+///         tx.commit().await?;
+///     }
+/// }
+/// ```
+///
+/// ## `suppress`: the context may swallow its body's error
+///
+/// The exit has `suppress()`, and the context may end its body early without an error of its own. `with` then returns
+/// `Result<Option<R>, B>`: the type says that there may be no value.
+///
+/// ```ignore
+/// #[async_context(suppress)]
+/// async fn not_found_is_fine() {
+///     let exit = yield_resource!();
+///     if exit.error().is_some_and(|error| error.downcast_ref::<NotFound>().is_some()) {
+///         exit.suppress();
+///     }
+/// }
+/// ```
+///
+/// ## `guard`, `wrapping`: whether it has a guard, against the guess
+///
+/// `guard` says that the context wraps nothing around its body, though the yield is nested; `wrapping` says that it does, which only
+/// the declaration of a trait's method needs, for that has no body to tell.
+///
+/// ```ignore
+/// #[async_context(guard)]
+/// async fn traced() -> Connection {
+///     let mut connection = Connection::new();
+///     my_log!("how it ended: {:?}", yield_resource!(connection)); // a macro, but not one that wraps
+/// }
+/// ```
+///
+/// ## `boxed`: a type that has a name
+///
+/// The function returns a `BoxContextManager<'a, T, E>` (or its infallible kin), for `dyn` traits, struct fields and recursion. What
+/// it borrows gets one lifetime, which must be named where several things are borrowed.
+///
+/// ```ignore
+/// trait Locks {
+///     #[async_context(boxed)]
+///     async fn lock(&self, key: &str) -> Result<Lock, LockError>;
+/// }
+///
+/// impl Locks for Redis {
+///     #[async_context(boxed, own(client = self.client.clone(), key = key.to_owned()))]
+///     async fn lock(&self, key: &str) -> Result<Lock, LockError> {
+///         let mut lock = client.lock(&key).await?;
+///         let _ = yield_resource!(lock);
+///         lock.release().await?;
+///     }
+/// }
+/// ```
+///
+/// ## `fallible`, `infallible`: what the return type is, against the guess
+///
+/// ```ignore
+/// type Opened<T> = Result<T, OpenError>;
+///
+/// #[async_context(fallible)] // an alias of `Result` whose name doesn't end so
+/// async fn opened(path: PathBuf) -> Opened<File> {
+///     let mut file = File::open(path).await?;
+///     let _ = yield_resource!(file);
+/// }
+///
+/// #[async_context(infallible)] // the resource is a `QueryResult`; it isn't a `Result`
+/// async fn queried() -> QueryResult {
+///     let _ = yield_resource!(QueryResult::default());
+/// }
+/// ```
+///
+/// ## `crate = path`: where `contextlib` is
+///
+/// For a crate that re-exports it, or that depends on it under another name.
+///
+/// ```ignore
+/// #[async_context(crate = my_facade::contextlib)]
+/// async fn renamed() {
+///     let _ = my_facade::contextlib::yield_resource!();
+/// }
+/// ```
+///
+/// # Errors
+///
+/// - A borrowing context without a policy that lets it borrow says so at its definition, and lists the ways out.
+/// - A context whose frame isn't `Send` (`spawn`) is refused at its definition too, and what isn't is named.
+/// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
+/// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of
+///   the body.
+#[proc_macro_attribute]
+pub fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand::async_context(args.into(), item.into()).into()
+}

@@ -1,0 +1,244 @@
+//! The context function as the user wrote it: its signature parsed, its body kept as tokens, so that a half-typed body still expands.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::{
+    AttrStyle, Attribute, GenericArgument, PathArguments, ReceiverKind, ReturnType, Signature,
+    Token, Type, Visibility,
+    parse::{Parse, ParseStream, Parser},
+};
+
+use crate::args::Args;
+
+pub(crate) struct ContextFn {
+    /// Those above the function, and the inner ones of its body.
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    /// The braces and what is between them; a trait may leave them out.
+    pub(crate) body: Option<Group>,
+}
+
+impl Parse for ContextFn {
+    fn parse(input: ParseStream<'_>) -> syn::Result<ContextFn> {
+        let mut attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        let sig = input.parse()?;
+        let body = if input.parse::<Option<Token![;]>>()?.is_some() {
+            None
+        } else {
+            match input.parse()? {
+                TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Some(body),
+                other => {
+                    return Err(syn::Error::new_spanned(
+                        other,
+                        "expected the body of the context function",
+                    ));
+                }
+            }
+        };
+        if !input.is_empty() {
+            return Err(input.error("expected nothing after the context function"));
+        }
+        let body = body
+            .map(|body| take_inner_attributes(body, &mut attrs))
+            .transpose()?;
+        Ok(ContextFn {
+            attrs,
+            vis,
+            sig,
+            body,
+        })
+    }
+}
+
+impl ContextFn {
+    /// Whether nothing can be assigned to `self` or its fields, as in a method that takes `&self`.
+    pub(crate) fn has_fixed_self(&self) -> bool {
+        self.sig
+            .receiver()
+            .is_some_and(|receiver| match &receiver.kind {
+                ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
+                _ => receiver.mutability.is_none(),
+            })
+    }
+}
+
+/// `#![…]` may stand at the start of a function's body, but not of a block within one.
+fn take_inner_attributes(body: Group, attrs: &mut Vec<Attribute>) -> syn::Result<Group> {
+    let split = |input: ParseStream<'_>| {
+        Ok((
+            input.call(Attribute::parse_inner)?,
+            input.parse::<TokenStream>()?,
+        ))
+    };
+    let (inner, rest) = split.parse2(body.stream())?;
+    if inner.is_empty() {
+        return Ok(body);
+    }
+    attrs.extend(inner.into_iter().map(|attr| Attribute {
+        style: AttrStyle::Outer,
+        ..attr
+    }));
+    let mut without = Group::new(Delimiter::Brace, rest);
+    without.set_span(body.span());
+    Ok(without)
+}
+
+/// What the return type says of the context.
+pub(crate) enum Returns {
+    /// `-> T`, or nothing.
+    Plain(Box<Type>),
+    /// `-> Result<T, E>`, spelt out.
+    Result {
+        resource: Box<Type>,
+        error: Box<Type>,
+    },
+    /// `-> io::Result<T>`: what it stands for is projected.
+    Alias(Box<Type>),
+}
+
+impl Returns {
+    pub(crate) fn new(output: &ReturnType, args: &Args) -> Returns {
+        let ty = match output {
+            ReturnType::Default => {
+                return Returns::Plain(Box::new(
+                    syn::parse_quote_spanned!(Span::mixed_site()=> ()),
+                ));
+            }
+            ReturnType::Type(_, ty) => respan_impl(ty),
+        };
+        if args.infallible.is_some() {
+            return Returns::Plain(Box::new(ty));
+        }
+        if let Some((resource, error)) = result_arguments(&ty) {
+            return Returns::Result {
+                resource: Box::new(resource),
+                error: Box::new(error),
+            };
+        }
+        let named_result =
+            last_segment(&ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
+        // An alias with `impl Trait` can't be projected: `validate` says so.
+        if (named_result || args.fallible.is_some()) && !contains_impl(&ty) {
+            Returns::Alias(Box::new(ty))
+        } else {
+            Returns::Plain(Box::new(ty))
+        }
+    }
+
+    /// What the context gives to the body.
+    pub(crate) fn resource(&self, krate: &TokenStream, site: Span) -> TokenStream {
+        match self {
+            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => ty.to_token_stream(),
+            Returns::Alias(ty) => {
+                quote_spanned!(site=> <#ty as #krate::__private::Declared>::Resource)
+            }
+        }
+    }
+
+    /// The error of a fallible context.
+    pub(crate) fn error(&self, krate: &TokenStream, site: Span) -> Option<TokenStream> {
+        match self {
+            Returns::Plain(_) => None,
+            Returns::Result { error, .. } => Some(error.to_token_stream()),
+            Returns::Alias(ty) => {
+                Some(quote_spanned!(site=> <#ty as #krate::__private::Declared>::Error))
+            }
+        }
+    }
+}
+
+/// `T` and `E`, if `ty` is `Result<T, E>` by its own name.
+fn result_arguments(ty: &Type) -> Option<(Type, Type)> {
+    let segment = last_segment(ty)?;
+    let Type::Path(path) = ungroup(ty) else {
+        return None;
+    };
+    if segment.ident != "Result" || (path.path.segments.len() > 1 && !is_std_result(ty)) {
+        return None;
+    }
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    match Vec::from_iter(&arguments.args).as_slice() {
+        [
+            GenericArgument::Type(resource),
+            GenericArgument::Type(error),
+        ] => Some((resource.clone(), error.clone())),
+        _ => None,
+    }
+}
+
+/// Whether `ty` is written `std::result::Result` or `core::result::Result`, whatever its arguments.
+fn is_std_result(ty: &Type) -> bool {
+    let Type::Path(path) = ungroup(ty) else {
+        return false;
+    };
+    let names = path
+        .path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.to_string())
+        .collect::<Vec<_>>();
+    path.qself.is_none()
+        && matches!(
+            names.iter().map(String::as_str).collect::<Vec<_>>()[..],
+            ["std" | "core", "result", "Result"]
+        )
+}
+
+pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
+    match ungroup(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// Sees through parentheses, and through the invisible ones that a `$ty:ty` of a macro leaves.
+pub(crate) fn ungroup(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungroup(&group.elem),
+        Type::Paren(paren) => ungroup(&paren.elem),
+        _ => ty,
+    }
+}
+
+pub(crate) fn contains_impl(tokens: impl ToTokens) -> bool {
+    tokens
+        .into_token_stream()
+        .into_iter()
+        .any(|token| match token {
+            TokenTree::Ident(ident) => ident == "impl",
+            TokenTree::Group(group) => contains_impl(group.stream()),
+            _ => false,
+        })
+}
+
+/// An `impl` of the user's captures lifetimes by the rules of the user's edition; inside the `impl` that we write around it
+/// only those of edition 2024 fit. The token's own edition decides, so it gets ours.
+fn respan_impl(ty: &Type) -> Type {
+    fn respan(tokens: TokenStream) -> TokenStream {
+        tokens
+            .into_iter()
+            .map(|token| match token {
+                TokenTree::Ident(ident) if ident == "impl" => {
+                    Ident::new("impl", Span::mixed_site().located_at(ident.span())).into()
+                }
+                TokenTree::Group(group) => {
+                    let mut respanned = Group::new(group.delimiter(), respan(group.stream()));
+                    respanned.set_span(group.span());
+                    respanned.into()
+                }
+                other => other,
+            })
+            .collect()
+    }
+    if !contains_impl(ty) {
+        return ty.clone();
+    }
+    syn::parse2(respan(ty.to_token_stream())).unwrap_or_else(|_| ty.clone())
+}
+
+#[cfg(test)]
+mod tests;

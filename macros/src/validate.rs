@@ -1,0 +1,429 @@
+//! What can be said of a mistake before rustc sees the expansion, in the user's words.
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::{
+    Attribute, FnArg, Pat, ReturnType, Safety, Type,
+    parse::{ParseStream, Parser},
+};
+
+use crate::{
+    args::{Args, Policy},
+    borrows,
+    error::Errors,
+    expand::Stub,
+    flow,
+    signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
+    yields::{Argument, Yields, nested_item},
+};
+
+/// Notes what is wrong with a context function, and says what of it a stub can keep.
+pub(crate) fn check(
+    args: &Args,
+    function: &ContextFn,
+    returns: &Returns,
+    yields: &Yields,
+    errors: &mut Errors,
+) -> Stub {
+    // Wrong arguments: neither the policy nor the names that the body uses are certain.
+    let mut stub = Stub {
+        body: errors.is_empty(),
+        policy: errors.is_empty(),
+    };
+    check_signature(function, errors);
+    stub.body &= check_return_type(args, function, errors);
+    stub.policy &= check_borrows(args, function, errors);
+    // What was never a context function need not be told that it doesn't yield.
+    if function.sig.asyncness.is_some() {
+        stub.body &= check_owned_self(args, function, errors);
+        stub.body &= check_body(function, returns, yields, errors);
+    }
+    stub
+}
+
+fn check_signature(function: &ContextFn, errors: &mut Errors) {
+    let sig = &function.sig;
+    let name = &sig.ident;
+    if sig.asyncness.is_none() {
+        errors.at(
+            sig.fn_token,
+            format!("a context function is async: write `async fn {name}`"),
+        );
+    }
+    if let Some(constness) = &sig.constness {
+        errors.at(constness, "a context function can't be `const`");
+    }
+    if let Safety::Unsafe(_) | Safety::Safe(_) = &sig.safety {
+        errors.at(&sig.safety, "a context function can't be `unsafe`: use an `unsafe` block in it, and take proof of its conditions as an argument");
+    }
+    if let Some(abi) = &sig.abi {
+        errors.at(
+            abi,
+            "a context function can't be `extern`: its manager has no foreign form",
+        );
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.at(variadic, "a context function can't be variadic");
+    }
+}
+
+/// False if the resource or the error isn't known.
+fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let ReturnType::Type(_, ty) = &function.sig.output else {
+        if let Some(fallible) = &args.fallible {
+            errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
+            return false;
+        }
+        return true;
+    };
+    if let Some(infer) = inferred(ty.to_token_stream()) {
+        errors.at(
+            infer,
+            "`_` isn't allowed in the return type of a context function: write the type",
+        );
+        return false;
+    }
+    if let Type::Never(never) = ungroup(ty) {
+        errors.at(never, "a context function returns the type of what it yields: leave the return type out if that is `()`");
+        return false;
+    }
+    let segment = last_segment(ty);
+    if let Some(segment) = segment.filter(|segment| segment.ident == "ContextManager") {
+        errors.at(&segment.ident, "write the type of the resource here, or `Result<Resource, Error>`: the attribute makes a `ContextManager` of it");
+        return false;
+    }
+    let unit = matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
+    if let (Some(fallible), true) = (&args.fallible, unit) {
+        errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
+        return false;
+    }
+    let alias = args.fallible.is_some()
+        || segment.is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
+    if alias
+        && args.infallible.is_none()
+        && contains_impl(ty)
+        && !matches!(
+            Returns::new(&function.sig.output, args),
+            Returns::Result { .. }
+        )
+    {
+        errors.at(
+            ty,
+            "`impl Trait` can't be seen through an alias: spell it out as `Result<impl …, Error>`",
+        );
+        return false;
+    }
+    true
+}
+
+/// The first `_` that isn't a lifetime's.
+fn inferred(tokens: TokenStream) -> Option<TokenTree> {
+    let mut quote = false;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) if ident == "_" && !quote => return Some(ident.into()),
+            TokenTree::Group(group) => {
+                if let Some(found) = inferred(group.stream()) {
+                    return Some(found);
+                }
+            }
+            TokenTree::Punct(punct) => {
+                quote = punct.as_char() == '\'';
+                continue;
+            }
+            _ => {}
+        }
+        quote = false;
+    }
+    None
+}
+
+/// False if what the function borrows doesn't go with its policy, or with its box.
+fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    // A trait may leave it to its implementers to own what they need.
+    let borrower = args.on_cancel.is_static() && args.own.is_none() && function.body.is_some();
+    if borrower && let Some(borrow) = borrows::of_arguments(&function.sig).first() {
+        let owned = match borrowing_name(function) {
+            Some(name) => format!("{name} = {name}.to_owned()"),
+            None => "pool = self.pool.clone()".to_owned(),
+        };
+        let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
+            "task of this thread"
+        } else {
+            "task"
+        };
+        errors.at(
+            &borrow.token,
+            format!(
+                "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either\n  \
+                 - own what it needs: `#[async_context(own({owned}))]`\n  \
+                 - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+                 - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
+            ),
+        );
+        return false;
+    }
+    if args.on_cancel.is_static()
+        && function.body.is_some()
+        && let Some(borrow) = borrows::of_output(&function.sig.output)
+    {
+        errors.at(
+            &borrow.token,
+            "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
+             - yield an owned resource\n  \
+             - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+             - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`",
+        );
+        return false;
+    }
+    if args.boxed.is_some()
+        && let Err(error) = borrows::of_box(args, &function.sig)
+    {
+        errors.add(error);
+        return false;
+    }
+    true
+}
+
+/// The name of the first borrowing argument; none if that is `self`.
+fn borrowing_name(function: &ContextFn) -> Option<String> {
+    for input in &function.sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) if borrows::of_receiver(receiver).is_some() => return None,
+            FnArg::Typed(argument) if borrows::of_type(&argument.ty).is_some() => {
+                return match &*argument.pat {
+                    Pat::Ident(pat) => Some(pat.ident.to_string()),
+                    _ => Some("name".to_owned()),
+                };
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// With `own(…)`, the body has what that made, and not the borrowed `self`: false if it uses it all the same.
+fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let borrowed = args.own.is_some()
+        && function
+            .sig
+            .receiver()
+            .is_some_and(|receiver| borrows::of_receiver(receiver).is_some());
+    let body = function.body.as_ref().filter(|_| borrowed);
+    let Some((this, member)) = body.and_then(|body| used_self(body.stream())) else {
+        return true;
+    };
+    let (name, value) = match member {
+        Some(member) => (member.to_string(), format!("self.{member}.clone()")),
+        None => ("this".to_owned(), "self.clone()".to_owned()),
+    };
+    errors.at(
+        this,
+        format!("this context outlives the call, and with it the borrow of `self`: own what it needs, as in `own({name} = {value})`, and write `{name}` here"),
+    );
+    false
+}
+
+/// The first `self` that is certainly the method's, and the field of it that is used.
+fn used_self(tokens: TokenStream) -> Option<(TokenTree, Option<Ident>)> {
+    let tokens = Vec::from_iter(tokens);
+    let mut i = 0;
+    while i < tokens.len() {
+        if let Some(length) = nested_item(&tokens[i..]) {
+            i += length;
+            continue;
+        }
+        match &tokens[i..] {
+            [
+                TokenTree::Ident(this),
+                TokenTree::Punct(dot),
+                member,
+                rest @ ..,
+            ] if this == "self" && dot.as_char() == '.' => {
+                let member = match member {
+                    TokenTree::Ident(member)
+                        if !matches!(rest.first(), Some(TokenTree::Group(_))) =>
+                    {
+                        Some(member.clone())
+                    }
+                    _ => None,
+                };
+                return Some((this.clone().into(), member));
+            }
+            [TokenTree::Group(group), ..] => {
+                if let Some(found) = used_self(group.stream()) {
+                    return Some(found);
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
+
+/// False if the body must not be shown to rustc.
+fn check_body(
+    function: &ContextFn,
+    returns: &Returns,
+    yields: &Yields,
+    errors: &mut Errors,
+) -> bool {
+    let Some(body) = &function.body else {
+        return true;
+    };
+    if yields.points.is_empty() {
+        return check_missing_yield(function, body.stream(), errors);
+    }
+    let mut right = true;
+    for point in &yields.points {
+        if let Argument::Several(second) = &point.argument {
+            errors.at(second, "a context yields one resource: put several into a tuple, `yield_resource!((a, b))`");
+            right = false;
+        }
+    }
+    right && flow::check(body, returns, yields, errors)
+}
+
+fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Errors) -> bool {
+    let tokens = Vec::from_iter(body.clone());
+    if let Some(token) = almost_a_yield(body.clone()) {
+        errors.at(
+            token,
+            "write `yield_resource!(resource)`, a macro with an exclamation mark",
+        );
+        return false;
+    }
+    if let [.., TokenTree::Ident(ok), TokenTree::Group(value)] = tokens.as_slice()
+        && ok == "Ok"
+        && value.delimiter() == Delimiter::Parenthesis
+        && !is_unit(value.stream())
+    {
+        let value = value.stream();
+        errors.at(
+            &value,
+            format!("a context function yields its resource instead of returning it: write `yield_resource!({value})`, and after it what is to be done when the caller is finished"),
+        );
+        return false;
+    }
+    let name = &function.sig.ident;
+    errors.at(
+        name,
+        format!("`{name}` never yields: put `yield_resource!(resource)` between its setup and its teardown, or `yield_resource!()` if the caller gets nothing"),
+    );
+    // What ends in a statement is `()`, as a context function's body is; without a `return` there is nothing else to go wrong.
+    let ends_in_unit = match tokens.last() {
+        None => true,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(_) => false,
+    };
+    ends_in_unit && !contains_word(body, "return")
+}
+
+/// `yield_resource(tx)` or `yield tx`.
+fn almost_a_yield(tokens: TokenStream) -> Option<TokenTree> {
+    let tokens = Vec::from_iter(tokens);
+    tokens
+        .iter()
+        .enumerate()
+        .find_map(|(i, token)| match token {
+            TokenTree::Ident(word) if word == "yield" => Some(token.clone()),
+            TokenTree::Ident(word)
+                if word == "yield_resource"
+                    && matches!(tokens.get(i + 1), Some(TokenTree::Group(_))) =>
+            {
+                Some(token.clone())
+            }
+            TokenTree::Group(group) => almost_a_yield(group.stream()),
+            _ => None,
+        })
+}
+
+fn contains_word(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => contains_word(group.stream(), word),
+        _ => false,
+    })
+}
+
+/// Nothing, or `()`.
+fn is_unit(tokens: TokenStream) -> bool {
+    match Vec::from_iter(tokens).as_slice() {
+        [] => true,
+        [TokenTree::Group(group)] => group.stream().is_empty(),
+        _ => false,
+    }
+}
+
+/// Where `#[async_trait]` ran first, what it made of the method, without its body.
+pub(crate) fn rewritten_by_async_trait(
+    function: &ContextFn,
+    errors: &mut Errors,
+) -> Option<TokenStream> {
+    let ContextFn {
+        attrs,
+        vis,
+        sig,
+        body,
+    } = function;
+    if sig.asyncness.is_some() || !contains_word(sig.to_token_stream(), "async_trait") {
+        return None;
+    }
+    let name = &sig.ident;
+    errors.at(
+        name,
+        format!(
+            "`#[async_trait]` has rewritten `{name}` before `#[async_context]` could see it; a method that returns a context manager needs no `#[async_trait]`: \
+             leave it out, or move `{name}` to a trait without it (`#[async_context(boxed)]` is for `dyn` traits)"
+        ),
+    );
+    let body = match body {
+        Some(_) => quote_spanned!(Span::mixed_site()=> { ::core::unreachable!() }),
+        None => quote_spanned!(Span::mixed_site()=> ;),
+    };
+    Some(quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body))
+}
+
+/// For what isn't a function, or not one that can be parsed: the error, and the item as it is.
+pub(crate) fn not_a_function(
+    item: &TokenStream,
+    error: syn::Error,
+    mut errors: Errors,
+) -> TokenStream {
+    let after_attributes = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<syn::Visibility>()?;
+        input.parse::<TokenStream>()
+    };
+    let rest = Vec::from_iter(after_attributes.parse2(item.clone()).unwrap_or_default());
+    let head = rest
+        .iter()
+        .take_while(|token| !matches!(token, TokenTree::Group(_)));
+    let is_function = head
+        .clone()
+        .any(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
+    match rest.first() {
+        Some(TokenTree::Ident(keyword)) if !is_function => {
+            let message = match keyword.to_string().as_str() {
+                block @ ("impl" | "trait" | "mod" | "extern") => {
+                    format!(
+                        "`#[async_context]` goes on an `async fn`: put it on those in this `{block}` that are contexts"
+                    )
+                }
+                other @ ("struct" | "enum" | "union" | "const" | "static" | "type" | "use"
+                | "let") => {
+                    format!("`#[async_context]` goes on an `async fn`, not on a `{other}`")
+                }
+                _ => "`#[async_context]` goes on an `async fn`".to_owned(),
+            };
+            errors.at(keyword, message);
+        }
+        _ => errors.add(error),
+    }
+    let errors = errors.into_compile_errors();
+    quote_spanned!(Span::mixed_site()=> #errors #item)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{File, Item};
+
+use crate::expand::async_context;
+
+/// The messages, in order; what else the attribute writes must be Rust.
+fn messages(args: TokenStream, item: TokenStream) -> Vec<String> {
+    let file: File = syn::parse2(async_context(args, quote!(#item))).expect("a stub is Rust");
+    let errors = file.items.iter().filter_map(|item| match item {
+        Item::Macro(call) => Some(
+            syn::parse2::<syn::LitStr>(call.mac.tokens.clone())
+                .unwrap()
+                .value(),
+        ),
+        _ => None,
+    });
+    errors.collect()
+}
+
+macro_rules! wrong {
+    ([$($args:tt)*] $($item:tt)*) => {{
+        let messages = messages(quote!($($args)*), quote!($($item)*));
+        assert_eq!(messages.len(), 1, "{messages:#?}");
+        messages.into_iter().next().unwrap()
+    }};
+}
+
+macro_rules! right {
+    ([$($args:tt)*] $($item:tt)*) => {
+        assert_eq!(messages(quote!($($args)*), quote!($($item)*)), [""; 0])
+    };
+}
+
+/// A body alone.
+macro_rules! body {
+    ($($body:tt)*) => { wrong!([] async fn f() -> Result<Tx, Error> { $($body)* }) };
+}
+
+macro_rules! right_body {
+    ($($body:tt)*) => { right!([] async fn f() -> Result<Tx, Error> { $($body)* }) };
+}
+
+#[test]
+fn what_is_not_an_async_function() {
+    assert_eq!(
+        wrong!([] struct S;),
+        "`#[async_context]` goes on an `async fn`, not on a `struct`"
+    );
+    assert_eq!(
+        wrong!([] pub(crate) const A: u8 = 1;),
+        "`#[async_context]` goes on an `async fn`, not on a `const`"
+    );
+    assert_eq!(
+        wrong!([] #[doc = ""] impl S { async fn f() {} }),
+        "`#[async_context]` goes on an `async fn`: put it on those in this `impl` that are contexts"
+    );
+    assert_eq!(
+        wrong!([] fn f() {}),
+        "a context function is async: write `async fn f`"
+    );
+    assert!(
+        wrong!([] async unsafe fn f() { yield_resource!(); })
+            .starts_with("a context function can't be `unsafe`")
+    );
+    assert!(
+        wrong!([] async extern "C" fn f() { yield_resource!(); })
+            .starts_with("a context function can't be `extern`")
+    );
+    assert_eq!(
+        messages(
+            quote!(),
+            quote!(
+                const fn f() {}
+            )
+        )
+        .len(),
+        2
+    );
+}
+
+#[test]
+fn async_trait_was_first() {
+    let message = wrong!([] fn tx<'life0, 'async_trait>(&'life0 self)
+        -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<Tx, Error>> + ::core::marker::Send + 'async_trait>> {
+        Box::pin(async move { yield_resource!(1); })
+    });
+    assert!(
+        message.starts_with(
+            "`#[async_trait]` has rewritten `tx` before `#[async_context]` could see it"
+        )
+    );
+}
+
+#[test]
+fn return_types() {
+    assert!(
+        wrong!([] async fn f() -> Result<_, Error> { yield_resource!(1); })
+            .starts_with("`_` isn't allowed")
+    );
+    assert!(
+        wrong!([] async fn f() -> ! { yield_resource!(1); })
+            .starts_with("a context function returns the type of what it yields")
+    );
+    assert!(
+        wrong!([] async fn f() -> ContextManager<Tx> { yield_resource!(1); })
+            .starts_with("write the type of the resource here")
+    );
+    assert!(
+        wrong!([fallible] async fn f() { yield_resource!(1); })
+            .starts_with("`fallible` needs a return type")
+    );
+    assert!(
+        wrong!([] async fn f() -> io::Result<impl Read> { yield_resource!(1); })
+            .starts_with("`impl Trait` can't be seen through an alias")
+    );
+    right!([] async fn f() -> Result<impl Read, Error> { yield_resource!(1); });
+    right!([] async fn f() -> Result<Cow<'static, str>, Error> { yield_resource!(1); });
+}
+
+#[test]
+fn a_context_that_borrows_needs_a_policy() {
+    assert!(
+        wrong!([] async fn f(name: &str) { yield_resource!(1); })
+            .contains("`#[async_context(own(name = name.to_owned()))]`")
+    );
+    assert!(
+        wrong!([] async fn f(&self) { yield_resource!(1); })
+            .contains("`#[async_context(own(pool = self.pool.clone()))]`")
+    );
+    assert!(
+        wrong!([on_cancel = spawn_local] async fn f(a: Db<'_>) { yield_resource!(1); })
+            .contains("a background task of this thread")
+    );
+    assert!(
+        wrong!([own(a = a.b())] async fn f(a: &A) -> Tx<'_> { yield_resource!(1); })
+            .starts_with("this resource borrows")
+    );
+    right!([on_cancel = block] async fn f(&self, name: &str) -> Tx<'_> { yield_resource!(1); });
+    right!([on_cancel = drop] async fn f(&self, name: &str) -> Tx<'_> { yield_resource!(1); });
+    right!([on_cancel = Mine] async fn f(&self, name: &str) { yield_resource!(1); });
+    right!([own(n = name.len())] async fn f(&self, name: &str) { yield_resource!(n); });
+    right!([] async fn f(&self, name: &str) -> Result<Tx, Error>;);
+    right!([] async fn f(name: &'static str, f: fn(&str)) { yield_resource!(1); });
+}
+
+#[test]
+fn what_is_owned_replaces_self() {
+    let message = wrong!([own(name = self.name.clone())] async fn f(&self) { let a = self.age; yield_resource!(a); });
+    assert!(
+        message.contains("`own(age = self.age.clone())`, and write `age` here"),
+        "{message}"
+    );
+    right!([own(name = self.name.clone())] async fn f(self: Arc<Self>) { let a = self.age; yield_resource!(1); });
+    right!([own()] async fn f(&self) { use std::fmt::{self}; self::g(); fn g() { self.x } yield_resource!(1); });
+}
+
+#[test]
+fn a_context_yields() {
+    assert!(
+        body!(let tx = begin().await?;)
+            .starts_with("`f` never yields: put `yield_resource!(resource)`")
+    );
+    assert!(body!().starts_with("`f` never yields"));
+    assert!(body!(let tx = begin().await?; Ok(tx)).contains("write `yield_resource!(tx)`"));
+    assert!(
+        body!(let _ = yield_resource(tx);)
+            .starts_with("write `yield_resource!(resource)`, a macro")
+    );
+    assert!(
+        body!(loop {
+            yield tx;
+        })
+        .starts_with("write `yield_resource!(resource)`, a macro")
+    );
+    assert!(
+        body!(yield_resource!(a, b);)
+            .starts_with("a context yields one resource: put several into a tuple")
+    );
+}
+
+#[test]
+fn a_second_yield_on_a_path() {
+    let second = "this is the second yield on one path";
+    assert!(body!(yield_resource!(a); yield_resource!(b);).starts_with(second));
+    assert!(body!(f(yield_resource!(a), yield_resource!(b));).starts_with(second));
+    assert!(body!(if x { yield_resource!(a); } yield_resource!(b);).starts_with(second));
+    assert!(
+        body!(if x { yield_resource!(a); } else { return Err(e); } yield_resource!(b);)
+            .starts_with(second)
+    );
+    assert!(
+        body!(match x { A => drop(1), B => { let _ = yield_resource!(a); } } yield_resource!(b);)
+            .starts_with(second)
+    );
+    assert!(
+        body!(let Some(x) = yield_resource!(a).error() else { return Ok(()) }; yield_resource!(b);)
+            .starts_with(second)
+    );
+    assert!(
+        body!(assert!(matches!(yield_resource!(a), A)); yield_resource!(b);).starts_with(second)
+    );
+    assert!(
+        body!(let f = async { yield_resource!(a) }; let g = async { yield_resource!(b) };)
+            .starts_with(second)
+    );
+}
+
+#[test]
+fn one_yield_on_each_path_is_right() {
+    right_body!(if x {
+        yield_resource!(a);
+    } else {
+        yield_resource!(b);
+    });
+    right_body!(if x { yield_resource!(a); return Ok(()); } yield_resource!(b););
+    right_body!(match x {
+        A => {
+            yield_resource!(a);
+        }
+        B => yield_resource!(b).check()?,
+        C => panic!(),
+    });
+    right_body!(match x { A => { yield_resource!(a); panic!("stop"); } _ => {} } yield_resource!(b););
+    // These may never return, as far as the macro knows.
+    right_body!(if x { yield_resource!(a); std::process::exit(1); } yield_resource!(b););
+    right_body!(if x { yield_resource!(a); bail!("stop"); } yield_resource!(b););
+    right_body!(
+        select! { _ = async { yield_resource!(a) } => {} _ = async { yield_resource!(b) } => {} }
+    );
+}
+
+#[test]
+fn a_yield_in_a_loop() {
+    let again = "a loop would come by this yield again";
+    assert!(
+        body!(loop {
+            let exit = yield_resource!(a);
+            if exit.is_failed() {
+                retry().await;
+            }
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(while more() {
+            yield_resource!(a);
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(for a in all {
+            yield_resource!(a);
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(for a in all {
+            if a.break_it() {
+                break;
+            }
+            yield_resource!(a);
+        })
+        .starts_with(again)
+    );
+    right_body!(loop {
+        if ready() {
+            yield_resource!(a);
+            break;
+        }
+    });
+    right_body!(loop {
+        match open().await {
+            Ok(a) => {
+                yield_resource!(a);
+                return Ok(());
+            }
+            Err(_) => continue,
+        }
+    });
+    right_body!(for i in 0..yield_resource!(a).count() {});
+    right_body!(for i in 0..3 { wait().await; } yield_resource!(a););
+}
+
+#[test]
+fn a_yield_where_it_can_not_wait() {
+    assert!(body!(let f = || yield_resource!(a);).contains("write `async ||`"));
+    assert!(body!(scope(|s| { yield_resource!(a); });).contains("write `async ||`"));
+    right_body!(retry(async || yield_resource!(a)).await?;);
+    right_body!(retry(|| async { yield_resource!(a) }).await?;);
+    assert!(
+        body!(tokio::spawn(async move { yield_resource!(a) });)
+            .contains("as `spawn` would have it")
+    );
+    assert!(
+        body!(set.spawn_local(async move { yield_resource!(a) });)
+            .contains("as `spawn_local` would have it")
+    );
+    right_body!(scope.spawn(async { yield_resource!(a) }).await;);
+    right_body!(spawn(async { 1 }); yield_resource!(a););
+}
+
+#[test]
+fn a_resource_is_not_returned() {
+    let message = body!(let mut tx = t; let _ = yield_resource!(tx); Ok(tx));
+    assert_eq!(
+        message,
+        "the caller got the resource by the yield: a context function ends in `Ok(())`, or in nothing at all"
+    );
+    assert!(body!(let _ = yield_resource!(tx); Ok(5)).starts_with("the caller got the resource"));
+    assert!(
+        body!(let _ = yield_resource!(tx); Ok((a, b))).starts_with("the caller got the resource")
+    );
+    assert!(
+        wrong!([] async fn f() -> Tx { let _ = yield_resource!(tx); tx })
+            .ends_with("a context function ends in nothing")
+    );
+    right_body!(let _ = yield_resource!(tx); Ok(()));
+    right_body!(let unit = yield_resource!(tx).into(); Ok(unit));
+    right!([] async fn f() -> () { let mut u = (); let _ = yield_resource!(u); u });
+}
+
+#[test]
+fn a_resource_that_an_async_block_takes_along() {
+    let lost = "`tx` moves into this `async` block";
+    assert!(body!(let done = timeout(d, async { yield_resource!(tx).is_completed() }).await?; if done { tx.commit().await?; }).starts_with(lost));
+    assert!(
+        body!(match timeout(d, async { yield_resource!(tx) }).await {
+            Ok(_) => tx.commit().await?,
+            Err(_) => {}
+        })
+        .starts_with(lost)
+    );
+    assert!(
+        body!(timeout(d, async { yield_resource!(tx.inner) }).await?; tx.inner.commit();)
+            .contains("write `yield_resource!(move tx.inner)`")
+    );
+    right_body!(let (tx, exit) = timeout(d, async { yield_resource!(move tx) }).await?; tx.commit().await?;);
+    right_body!(let tx = timeout(d, async { yield_resource!(tx); 1 }).await?; tx.commit().await?;);
+    right_body!(timeout(d, async { let mut tx = t; yield_resource!(tx); }).await?; tx.commit().await?;);
+    right_body!(timeout(d, async { yield_resource!(tx); tx.commit().await }).await?;);
+    right_body!(timeout(d, async { yield_resource!(tx); }).await?; tx = open(); tx.commit().await?;);
+    right_body!(timeout(d, async { yield_resource!(tx); }).await?; pool.tx.commit().await?;);
+}

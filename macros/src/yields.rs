@@ -1,0 +1,429 @@
+//! The yield points: finds each `yield_resource!(…)` among the body's tokens, and gives it the handle that it consumes.
+
+use std::iter;
+
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, Member, Token, parse::Parser, punctuated::Punctuated};
+
+/// The name of the handle, which rustc may mention when a path yields twice: "use of moved value: `the_one_yield`".
+pub(crate) const HANDLE: &str = "the_one_yield";
+
+/// The standard library's macros: they use their arguments where they stand, so that a yield in one is as good as one outside.
+pub(crate) const TRANSPARENT: [&str; 25] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "concat",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "matches",
+    "panic",
+    "pin",
+    "print",
+    "println",
+    "ready",
+    "todo",
+    "try",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+];
+
+/// The yield points of a context function.
+#[derive(Default)]
+pub(crate) struct Yields {
+    pub(crate) points: Vec<YieldPoint>,
+    /// The body, each yield point with its handle.
+    pub(crate) body: TokenStream,
+    fixed_self: bool,
+}
+
+/// One `yield_resource!(…)`.
+pub(crate) struct YieldPoint {
+    /// The call, without a path before it.
+    pub(crate) call: TokenStream,
+    pub(crate) argument: Argument,
+    pub(crate) inside: Inside,
+}
+
+/// What stands in the parentheses.
+pub(crate) enum Argument {
+    /// Nothing.
+    Unit,
+    /// A variable, or a part of one: what the body leaves is put back into it.
+    Place(Expr),
+    /// `move v`: evaluates to `v` and the exit.
+    Move,
+    /// Any other expression.
+    Value,
+    /// Several of them, which is a mistake; here is the second one.
+    Several(Expr),
+}
+
+/// What a yield point is nested in.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Inside {
+    pub(crate) async_block: bool,
+    pub(crate) closure: bool,
+    /// A macro other than the standard library's own.
+    pub(crate) foreign_macro: bool,
+    pub(crate) repeated: bool,
+    pub(crate) spawned: bool,
+}
+
+impl Inside {
+    /// Whether something other than the context function itself polls the yield point.
+    pub(crate) fn is_wrapped(self) -> bool {
+        self.async_block || self.closure || self.foreign_macro
+    }
+}
+
+impl Yields {
+    /// `fixed_self` says that nothing can be assigned to `self` or a part of it.
+    pub(crate) fn find(body: TokenStream, fixed_self: bool) -> Yields {
+        let mut yields = Yields {
+            fixed_self,
+            ..Yields::default()
+        };
+        yields.body = yields.walk(body, Inside::default());
+        yields
+    }
+
+    /// Whether the body is polled inside something that the context function wraps around it.
+    pub(crate) fn is_wrapping(&self) -> bool {
+        self.points.iter().any(|point| point.inside.is_wrapped())
+    }
+
+    fn walk(&mut self, tokens: TokenStream, outer: Inside) -> TokenStream {
+        let tokens = Vec::from_iter(tokens);
+        let mut walked = TokenStream::new();
+        let mut statement = Statement::new(outer);
+        let mut i = 0;
+        while i < tokens.len() {
+            let token = &tokens[i];
+            if let Some(length) = nested_item(&tokens[i..]) {
+                walked.extend(tokens[i..i + length].iter().cloned());
+                i += length;
+                statement = Statement::new(outer);
+                continue;
+            }
+            if let Some((name, group)) = macro_call(&tokens[i..]) {
+                let injected = if name == "yield_resource" {
+                    self.inject(name, group, statement.inside)
+                } else {
+                    let foreign_macro = statement.inside.foreign_macro
+                        || !TRANSPARENT.iter().any(|known| name == known);
+                    self.group(
+                        group,
+                        Inside {
+                            foreign_macro,
+                            ..statement.inside
+                        },
+                    )
+                };
+                walked.extend([token.clone(), tokens[i + 1].clone(), injected.into()]);
+                i += 3;
+                continue;
+            }
+            if let Some(length) = closure_head(
+                i.checked_sub(1).map(|before| &tokens[before]),
+                arrow_before(&tokens, i),
+                &tokens[i..],
+            ) {
+                walked.extend(tokens[i..i + length].iter().cloned());
+                statement.inside.closure = true;
+                i += length;
+                continue;
+            }
+            match token {
+                TokenTree::Group(group) => {
+                    let inside = statement.group(group, &tokens[..i]);
+                    walked.extend(iter::once(TokenTree::from(self.group(group, inside))));
+                    statement.after_group(group, outer);
+                }
+                TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => {
+                    walked.extend(iter::once(token.clone()));
+                    statement = Statement::new(outer);
+                }
+                other => {
+                    if let TokenTree::Ident(ident) = other {
+                        statement.loops |= ident == "loop" || ident == "while" || ident == "for";
+                    }
+                    walked.extend(iter::once(other.clone()));
+                    if let Some(length) = turbofish(&tokens[i..]) {
+                        walked.extend(tokens[i + 1..i + length].iter().cloned());
+                        i += length - 1;
+                    }
+                }
+            }
+            i += 1;
+        }
+        walked
+    }
+
+    fn group(&mut self, group: &Group, inside: Inside) -> Group {
+        let before = self.points.len();
+        let walked = self.walk(group.stream(), inside);
+        if self.points.len() == before {
+            // Untouched: the original keeps the spans of both its delimiters.
+            return group.clone();
+        }
+        regroup(group, walked)
+    }
+
+    /// `yield_resource!(tx)` becomes `yield_resource!(@place the_one_yield, tx)`.
+    fn inject(&mut self, name: &Ident, group: &Group, inside: Inside) -> Group {
+        let (argument, tokens) = Argument::new(group.stream());
+        let argument = match argument {
+            Argument::Place(place)
+                if self.fixed_self && root(&place).is_some_and(|root| root == "self") =>
+            {
+                Argument::Value
+            }
+            other => other,
+        };
+        let form = match argument {
+            Argument::Unit => "unit",
+            Argument::Place(_) => "place",
+            Argument::Move => "move",
+            Argument::Value | Argument::Several(_) => "value",
+        };
+        let bang = Punct::new('!', Spacing::Alone);
+        self.points.push(YieldPoint {
+            call: quote_spanned!(name.span()=> #name #bang #group),
+            argument,
+            inside,
+        });
+
+        let site = Span::mixed_site().located_at(name.span());
+        let form = Ident::new(form, site);
+        let handle = Ident::new(HANDLE, site);
+        let comma = (!tokens.is_empty()).then(|| quote_spanned!(site=> ,));
+        regroup(group, quote_spanned!(site=> @ #form #handle #comma #tokens))
+    }
+}
+
+impl Argument {
+    /// What kind it is, and what is left of it without `move` and a final comma.
+    fn new(tokens: TokenStream) -> (Argument, TokenStream) {
+        let mut rest = tokens.clone().into_iter();
+        match (rest.next(), rest.clone().next()) {
+            (None, _) => return (Argument::Unit, tokens),
+            (Some(TokenTree::Ident(word)), Some(next))
+                if word == "move" && !is_punct(&next, '|') =>
+            {
+                return (Argument::Move, without_final_comma(rest.collect()));
+            }
+            _ => {}
+        }
+        let arguments = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens.clone());
+        let argument = match arguments.map(Vec::from_iter).as_deref() {
+            Ok([place]) if is_place(place) => Argument::Place(place.clone()),
+            Ok([_, second, ..]) => Argument::Several(second.clone()),
+            // What doesn't parse is for rustc to explain.
+            _ => Argument::Value,
+        };
+        (argument, without_final_comma(tokens))
+    }
+}
+
+/// Whether what the body leaves can be put back: a variable, or what is reached from one by fields, `*` and plain indices.
+fn is_place(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(path) if path.qself.is_none() => {
+            // Constants, unit structs and variants begin with a capital letter.
+            path.path.get_ident().is_some_and(|name| {
+                !name
+                    .to_string()
+                    .trim_start_matches("r#")
+                    .starts_with(char::is_uppercase)
+            })
+        }
+        Expr::Field(field) => is_place(&field.base),
+        Expr::Index(index) => {
+            is_place(&index.expr)
+                && (is_place(&index.index) || matches!(*index.index, Expr::Lit(_)))
+        }
+        Expr::Unary(unary) => matches!(unary.op, syn::UnOp::Deref(_)) && is_place(&unary.expr),
+        Expr::Paren(paren) => is_place(&paren.expr),
+        Expr::Group(group) => is_place(&group.expr),
+        _ => false,
+    }
+}
+
+/// The variable that a place is or is part of.
+pub(crate) fn root(place: &Expr) -> Option<&Ident> {
+    match place {
+        Expr::Path(path) => path.path.get_ident(),
+        Expr::Field(syn::ExprField {
+            base,
+            member: Member::Named(_) | Member::Unnamed(_),
+            ..
+        }) => root(base),
+        Expr::Index(index) => root(&index.expr),
+        Expr::Unary(unary) => root(&unary.expr),
+        Expr::Paren(paren) => root(&paren.expr),
+        Expr::Group(group) => root(&group.expr),
+        _ => None,
+    }
+}
+
+/// What is known of the statement, argument or arm that is being walked.
+struct Statement {
+    inside: Inside,
+    /// A `loop`, `while` or `for` whose braces are still to come.
+    loops: bool,
+}
+
+impl Statement {
+    fn new(outer: Inside) -> Statement {
+        Statement {
+            inside: outer,
+            loops: false,
+        }
+    }
+
+    /// What the tokens of `group` are inside of, `before` being the tokens in front of it.
+    fn group(&self, group: &Group, before: &[TokenTree]) -> Inside {
+        let mut inside = self.inside;
+        match group.delimiter() {
+            Delimiter::Brace => {
+                let word = |nth: usize| match before.iter().rev().nth(nth) {
+                    Some(TokenTree::Ident(word)) => word.to_string(),
+                    _ => String::new(),
+                };
+                inside.async_block |=
+                    word(0) == "async" || (word(0) == "move" && word(1) == "async");
+                inside.repeated |= self.loops;
+            }
+            Delimiter::Parenthesis => {
+                let spawns = |word: &Ident| {
+                    word == "spawn" || word == "spawn_local" || word == "spawn_blocking"
+                };
+                inside.spawned |=
+                    matches!(before.last(), Some(TokenTree::Ident(word)) if spawns(word));
+            }
+            Delimiter::Bracket | Delimiter::None => {}
+        }
+        inside
+    }
+
+    fn after_group(&mut self, group: &Group, outer: Inside) {
+        if group.delimiter() == Delimiter::Brace {
+            // A loop's braces end its statement; a closure's body goes on to a comma or semicolon.
+            self.loops = false;
+            self.inside = Inside {
+                closure: self.inside.closure,
+                ..outer
+            };
+        }
+    }
+}
+
+/// An `fn name … { … }`, whose yields, if it is a context function too, are its own.
+pub(crate) fn nested_item(tokens: &[TokenTree]) -> Option<usize> {
+    match tokens {
+        [TokenTree::Ident(keyword), TokenTree::Ident(_), rest @ ..] if keyword == "fn" => {
+            let end = rest.iter().position(|token| match token {
+                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                token => is_punct(token, ';'),
+            });
+            end.map(|end| end + 3)
+        }
+        _ => None,
+    }
+}
+
+fn macro_call(tokens: &[TokenTree]) -> Option<(&Ident, &Group)> {
+    match tokens {
+        [TokenTree::Ident(name), bang, TokenTree::Group(group), ..] if is_punct(bang, '!') => {
+            Some((name, group))
+        }
+        _ => None,
+    }
+}
+
+/// The length of `|a, b|` or `||` at the start of `tokens`, where an expression begins there: behind an operand, a `|` is "or".
+fn closure_head(before: Option<&TokenTree>, arrow: bool, tokens: &[TokenTree]) -> Option<usize> {
+    if !tokens.first().is_some_and(|token| is_punct(token, '|')) {
+        return None;
+    }
+    let expression_begins = match before {
+        None => true,
+        Some(TokenTree::Punct(punct)) => {
+            arrow || !matches!(punct.as_char(), '?' | '>' | '\'' | '|')
+        }
+        Some(TokenTree::Ident(word)) => [
+            "move", "async", "return", "in", "else", "break", "match", "if", "while",
+        ]
+        .iter()
+        .any(|keyword| word == keyword),
+        Some(TokenTree::Group(_) | TokenTree::Literal(_)) => false,
+    };
+    if !expression_begins {
+        return None;
+    }
+    let end = tokens[1..].iter().position(|token| is_punct(token, '|'))?;
+    Some(end + 2)
+}
+
+/// Whether the token before `tokens[i]` ends a `=>`.
+fn arrow_before(tokens: &[TokenTree], i: usize) -> bool {
+    i >= 2 && is_punct(&tokens[i - 1], '>') && is_punct(&tokens[i - 2], '=')
+}
+
+/// The length of a `::<…>` at the start of `tokens`: its commas don't end an argument.
+fn turbofish(tokens: &[TokenTree]) -> Option<usize> {
+    match tokens {
+        [a, b, open, ..] if is_punct(a, ':') && is_punct(b, ':') && is_punct(open, '<') => {}
+        _ => return None,
+    }
+    let mut depth = 0;
+    for (i, token) in tokens.iter().enumerate().skip(2) {
+        if is_punct(token, '<') {
+            depth += 1;
+        } else if is_punct(token, '>') && !is_punct(&tokens[i - 1], '-') {
+            depth -= 1;
+            if depth == 0 {
+                return Some(i + 1);
+            }
+        }
+    }
+    None
+}
+
+fn is_punct(token: &TokenTree, expected: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
+}
+
+fn without_final_comma(tokens: TokenStream) -> TokenStream {
+    let mut tokens = Vec::from_iter(tokens);
+    if tokens.last().is_some_and(|token| is_punct(token, ',')) {
+        tokens.pop();
+    }
+    tokens.into_iter().collect()
+}
+
+fn regroup(group: &Group, tokens: TokenStream) -> Group {
+    let mut regrouped = Group::new(group.delimiter(), tokens);
+    regrouped.set_span(group.span());
+    regrouped
+}
+
+impl ToTokens for YieldPoint {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.call.to_tokens(tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+fn transaction<'c>(
+    connection: &'c mut Connection,
+    name: &str,
+) -> ::contextlib::ContextManager<
+    impl ::contextlib::AsyncContext<
+        Resource = Transaction<'c>,
+        Kind = ::contextlib::kind::Fallible<Error>,
+    >,
+    ::contextlib::policy::Block,
+> {
+    ::contextlib::__private::on_cancel_block::<
+        Transaction<'c>,
+        ::contextlib::kind::Fallible<Error>,
+        _,
+    >(
+        "transaction",
+        async move |
+            yielder: ::contextlib::Yielder<'_, _, _>,
+        | -> ::core::result::Result<(), Error> {
+            let the_one_yield: ::contextlib::Yielder<'_, Transaction<'c>> = yielder;
+            let connection = connection;
+            let name = name;
+            let end = {
+                let mut tx = connection.begin(name).await?;
+                let _ = yield_resource!(@ place the_one_yield, tx);
+                tx.rollback().await
+            };
+            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+        },
+    )
+}

@@ -1,0 +1,28 @@
+fn lines(
+    path: impl AsRef<Path> + Send + 'static,
+) -> ::contextlib::ContextManager<
+    impl ::contextlib::AsyncContext<
+        Resource = impl Iterator<Item = String>,
+        Kind = ::contextlib::kind::Fallible<Error>,
+    > + ::core::marker::Send + 'static,
+    ::contextlib::policy::FinishSetup<::contextlib::policy::Spawn>,
+> {
+    ::contextlib::__private::setup_finish_needs_a_frame_that_is_send_and_static::<
+        _,
+        ::contextlib::kind::Fallible<Error>,
+        _,
+    >(
+        "lines",
+        async move |
+            yielder: ::contextlib::Yielder<'_, _, _>,
+        | -> ::core::result::Result<(), Error> {
+            let the_one_yield: ::contextlib::Yielder<'_, _> = yielder;
+            let path = path;
+            let end = {
+                let mut lines = read(path.as_ref()).await?.lines();
+                let _ = yield_resource!(@ place the_one_yield, lines);
+            };
+            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+        },
+    )
+}

@@ -1,0 +1,24 @@
+::core::compile_error! {
+    "this is the second yield on one path, but a context yields once: to lend two things, yield a tuple; to lend another after the first, write another context"
+}
+fn transaction(
+    pool: Pool,
+) -> ::contextlib::ContextManager<
+    impl ::contextlib::AsyncContext<
+        Resource = Transaction,
+        Kind = ::contextlib::kind::Fallible<Error>,
+    > + ::core::marker::Send + 'static,
+    ::contextlib::policy::Spawn,
+> {
+    let _ = &pool;
+    ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
+        Transaction,
+        ::contextlib::kind::Fallible<Error>,
+        _,
+    >(
+        "transaction",
+        async move |
+            _: ::contextlib::Yielder<'_, _, _>,
+        | -> ::core::result::Result<(), Error> { ::core::unreachable!() },
+    )
+}

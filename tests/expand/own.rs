@@ -1,0 +1,37 @@
+impl Store {
+    fn transaction(
+        &self,
+        name: &str,
+        retries: u32,
+    ) -> ::contextlib::ContextManager<
+        impl ::contextlib::AsyncContext<
+            Resource = Transaction,
+            Kind = ::contextlib::kind::Fallible<Error>,
+        > + ::core::marker::Send + 'static,
+        ::contextlib::policy::Spawn,
+    > {
+        let pool = self.pool.clone();
+        let name = name.to_owned();
+        ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
+            Transaction,
+            ::contextlib::kind::Fallible<Error>,
+            _,
+        >(
+            "transaction",
+            async move |
+                yielder: ::contextlib::Yielder<'_, _, _>,
+            | -> ::core::result::Result<(), Error> {
+                let the_one_yield: ::contextlib::Yielder<'_, Transaction> = yielder;
+                let retries = retries;
+                let pool = pool;
+                let name = name;
+                let end = {
+                    let mut tx = pool.begin(&name, retries).await?;
+                    let _ = yield_resource!(@ place the_one_yield, tx);
+                    tx.commit().await?;
+                };
+                #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            },
+        )
+    }
+}

@@ -1,0 +1,51 @@
+impl Store {
+    fn patterns(
+        mut self: Box<Self>,
+        count: u8,
+        arg2: (u8, u8),
+        arg3: Wrapper,
+        _unused: u8,
+        arg5: u8,
+        #[cfg(unix)]
+        #[allow(unused_variables)]
+        fd: RawFd,
+    ) -> ::contextlib::ContextManager<
+        impl ::contextlib::AsyncContext<
+            Resource = u8,
+            Kind = ::contextlib::kind::Fallible<Error>,
+        > + 'static,
+        ::contextlib::policy::SpawnLocal,
+    > {
+        ::contextlib::__private::on_cancel_spawn_local_needs_a_static_frame::<
+            u8,
+            ::contextlib::kind::Fallible<Error>,
+            _,
+        >(
+            "patterns",
+            async move |
+                yielder: ::contextlib::Yielder<'_, _, _>,
+            | -> ::core::result::Result<(), Error> {
+                let the_one_yield: ::contextlib::Yielder<'_, u8> = yielder;
+                let _ = &self;
+                let mut count = count;
+                let (a, mut b) = arg2;
+                let Wrapper(inner) = arg3;
+                #[allow(
+                    clippy::no_effect_underscore_binding,
+                    clippy::used_underscore_binding
+                )]
+                let _unused = _unused;
+                let _ = &arg5;
+                #[cfg(unix)]
+                #[allow(unused_variables)]
+                let fd = fd;
+                let end = {
+                    count += a;
+                    b += count;
+                    yield_resource!(@ value the_one_yield, b + inner).into_result()
+                };
+                #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            },
+        )
+    }
+}
