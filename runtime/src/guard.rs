@@ -8,14 +8,16 @@ use crate::{
     outcome::Ended,
     policy::{Abandoned, Boxed, Policy, Spawn, Storage},
     report,
-    teardown::{Keep, Kept, keep_error, tear_down},
+    teardown::{Kept, TearDown, Torn, keep_error},
 };
 use std::{
     fmt,
     future::poll_fn,
+    mem,
     ops::{Deref, DerefMut},
-    panic::Location,
+    panic::{Location, resume_unwind},
     pin::Pin,
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -99,9 +101,10 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         self.close(Ending::cancelled()).await
     }
 
-    async fn close(self, ending: Ending) -> Result<(), ErrorOf<C>> {
-        let (_, context, _) = self.tear_down(ending).await;
-        context.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    async fn close(mut self, ending: Ending) -> Result<(), ErrorOf<C>> {
+        let mut teardown = self.resume(ending);
+        let (context, _) = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
+        context.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Runs the teardown, which sees how `result` ended, waits for its end, and returns `result`.
@@ -120,42 +123,31 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         C::Kind: RaiseAs<B>,
         B: fmt::Debug + Send + 'static,
     {
-        self.close_with(Ok(result), keep_error)
-            .await
-            .into_result::<C::Kind>()
+        let mut guard = self;
+        let (ending, kept) = Kept::split(Ok(result), keep_error);
+        let mut teardown = guard.resume(ending);
+        let torn = poll_fn(|cx| guard.poll_teardown(&mut teardown, cx)).await;
+        Ended::new(kept, torn).into_result::<C::Kind>(&guard.entered)
     }
 
-    pub(crate) async fn close_with<R, B: fmt::Debug + 'static>(
-        self,
-        body: thread::Result<Result<R, B>>,
-        keep: Keep<B>,
-    ) -> Ended<R, B, ErrorOf<C>> {
-        let (ending, kept) = Kept::split(body, keep);
-        let (entered, context, ending) = self.tear_down(ending).await;
-        Ended {
-            entered,
-            suppressed: ending.as_ref().is_some_and(Ending::is_suppressed),
-            body: kept.join(ending),
-            context,
-        }
-    }
-
-    async fn tear_down(
-        mut self,
-        ending: Ending,
-    ) -> (
-        Entered,
-        thread::Result<Result<(), ErrorOf<C>>>,
-        Option<Ending>,
-    ) {
+    /// Puts the resource back and says how the body ended.
+    fn resume(&mut self, ending: Ending) -> TearDown {
         let exit = ending.kind();
-        if let Stage::Open(resource) = std::mem::replace(&mut self.stage, Stage::Teardown(exit)) {
+        if let Stage::Open(resource) = mem::replace(&mut self.stage, Stage::Teardown(exit)) {
             self.frame().resume(resource, ending);
         }
-        let entered = self.entered.clone();
-        let (context, ending) = tear_down(self.frame(), &entered).await;
+        TearDown::new(&self.entered)
+    }
+
+    fn poll_teardown(
+        &mut self,
+        teardown: &mut TearDown,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Torn<C>, Option<Ending>)> {
+        let entered = self.entered;
+        let torn = ready!(teardown.poll(self.frame(), &entered, cx));
         self.stage = Stage::Closed;
-        (entered, context, ending)
+        Poll::Ready(torn)
     }
 }
 
@@ -192,7 +184,7 @@ impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C
 
 impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     fn drop(&mut self) {
-        let at = match std::mem::replace(&mut self.stage, Stage::Closed) {
+        let at = match mem::replace(&mut self.stage, Stage::Closed) {
             Stage::Setup => Abandoned::Setup,
             Stage::Open(resource) => {
                 if !thread::panicking() {
@@ -204,7 +196,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
             Stage::Closed => return,
         };
         if let Some(origin) = self.origin.take() {
-            Pin::new(&mut self.storage).abandon::<P>(self.entered.clone(), origin, at);
+            Pin::new(&mut self.storage).abandon::<P>(self.entered, origin, at);
         }
     }
 }

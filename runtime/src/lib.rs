@@ -18,7 +18,7 @@ mod site;
 mod teardown;
 
 pub use background::{Interrupted, Rollback};
-pub use contextlib_macros::async_context;
+pub use contextlib_macros::{async_context, within};
 pub use exit::{ErrorView, Exit, ExitKind, PanicView};
 pub use frame::{AsyncContext, Lend, Yielder};
 pub use guard::Guard;

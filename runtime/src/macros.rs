@@ -38,3 +38,48 @@ macro_rules! yield_resource {
         )
     };
 }
+
+/// Runs a body inside of several contexts, the first of which is the outermost; later ones may use the earlier ones' resources.
+///
+/// `async_with!(name = context, …, body)` evaluates to a future. The body is `async || -> Result<_, YourError> { … }`, or `async { … }` where
+/// the type is known anyway; in it and in the contexts after it, each name is a `&mut` to its resource. `_ = context` gives none.
+/// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s: what that says of errors, panics and
+/// cancellation holds here. The future is `Send` if what it holds is; a yield point has to be polled on the thread that polls the future.
+/// Mirrors `async with database(url) as db, transaction(db.pool) as tx:`.
+///
+/// ```
+/// use contextlib::{async_context, async_with, yield_resource};
+/// use std::num::ParseIntError;
+///
+/// #[async_context]
+/// async fn numbers() -> Vec<u32> {
+///     let mut numbers = vec![1];
+///     let _ = yield_resource!(numbers);
+/// }
+///
+/// #[async_context]
+/// async fn length(length: usize) -> usize {
+///     let _ = yield_resource!(length);
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ParseIntError> {
+/// let sum = async_with!(
+///     numbers = numbers(),
+///     length = length(numbers.len()),
+///     async || -> Result<u32, ParseIntError> {
+///         numbers.push("2".parse()?);
+///         Ok(numbers.iter().sum::<u32>() + *length as u32)
+///     }
+/// )
+/// .await?;
+/// assert_eq!(sum, 4);
+/// # Ok(())
+/// # }
+/// ```
+#[macro_export]
+macro_rules! async_with {
+    ($($arguments:tt)*) => {
+        $crate::__private::async_with!($crate; $($arguments)*)
+    };
+}

@@ -4,10 +4,12 @@ use crate::{
     AsyncContext, Guard, Outcome,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     policy::{Policy, Spawn, Storage},
-    session::{Home, Session, caught, local, sendable},
+    session::{Home, Session, local, poll_caught, sendable},
     teardown::{keep_error, keep_text},
 };
-use std::{convert::identity, fmt, marker::PhantomData, panic::Location, pin::pin};
+use std::{
+    convert::identity, fmt, future::poll_fn, marker::PhantomData, panic::Location, pin::pin,
+};
 
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
@@ -79,14 +81,17 @@ macro_rules! run_inside {
         let home = Home::new();
         let storage = pin!(<P::Storage as Storage<C>>::store($manager.frame));
         let mut $session = Session::<C, P>::new(storage, &home, $at);
-        match $session.setup().await {
+        match poll_fn(|cx| $session.poll_setup(cx)).await {
             Err($error) => $failed,
             Ok(mut lent) => {
                 let body = $body;
-                let running = async move {
-                    let returned = caught(body(&mut lent)).await.map($as_result);
-                    (lent, returned)
-                };
+                let running = pin!(Some(async move {
+                    let returned = {
+                        let mut body = pin!(Some(body(&mut lent)));
+                        poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
+                    };
+                    (lent, returned.map($as_result))
+                }));
                 let $end = $session.run(running, $erase).await;
                 $close
             }
@@ -195,7 +200,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 self, at, body,
                 erase: sendable,
                 as_result: identity,
-                closed: |session, end| session.close(end, keep_error).await.into_result::<C::Kind>(),
+                closed: |session, end| session.close(end, keep_error).await.into_result::<C::Kind>(session.entered()),
                 not_set_up: |error| Err(<C::Kind as RaiseAs<B>>::raise(error)),
             )
         }
@@ -247,7 +252,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 self, at, body,
                 erase: local,
                 as_result: identity,
-                closed: |session, end| session.close(end, keep_text).await.into_result::<C::Kind>(),
+                closed: |session, end| session.close(end, keep_text).await.into_result::<C::Kind>(session.entered()),
                 not_set_up: |error| Err(<C::Kind as RaiseAs<B>>::raise(error)),
             )
         }
@@ -295,7 +300,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 erase: sendable,
                 as_result: Ok::<R, Never>,
                 closed: |session, end| {
-                    let Ok(value) = session.close(end, keep_error).await.into_result::<C::Kind>();
+                    let Ok(value) = session.close(end, keep_error).await.into_result::<C::Kind>(session.entered());
                     value
                 },
                 not_set_up: |error| match error {},
@@ -349,7 +354,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 self, at, body,
                 erase: sendable,
                 as_result: identity,
-                closed: |session, end| session.close(end, keep_error).await.into_outcome::<C::Kind>(),
+                closed: |session, end| session.close(end, keep_error).await.into_outcome::<C::Kind>(session.entered()),
                 not_set_up: |error| Outcome {
                     body: None,
                     suppressed: false,

@@ -3,8 +3,10 @@
 use crate::{
     Definition, ExitKind,
     background::Entered,
+    frame::Ending,
     kind::{Kind, Out, RaiseAs, Suppression},
     report::{self, Failure},
+    teardown::Kept,
 };
 use std::{fmt::Debug, panic::resume_unwind, thread};
 
@@ -22,8 +24,7 @@ pub struct Outcome<R, B, E> {
 }
 
 /// The end of a context whose frame is gone.
-pub(crate) struct Ended<R, B, E> {
-    pub(crate) entered: Entered,
+pub struct Ended<R, B, E> {
     /// What the body came to; `None` if its context ended it.
     pub(crate) body: Option<thread::Result<Result<R, B>>>,
     pub(crate) suppressed: bool,
@@ -31,30 +32,42 @@ pub(crate) struct Ended<R, B, E> {
     pub(crate) context: thread::Result<Result<(), E>>,
 }
 
+impl<R, B: Debug + 'static, E> Ended<R, B, E> {
+    pub(crate) fn new(
+        kept: Kept<R, B>,
+        (context, ending): (thread::Result<Result<(), E>>, Option<Ending>),
+    ) -> Self {
+        Ended {
+            suppressed: ending.as_ref().is_some_and(Ending::is_suppressed),
+            body: kept.join(ending),
+            context,
+        }
+    }
+}
+
 impl<R, B: Debug, E: Debug> Ended<R, B, E> {
     /// The one outcome that the caller gets; the other, if it is a failure too, is reported.
-    pub(crate) fn into_result<K>(self) -> Result<Out<K, R>, B>
+    pub(crate) fn into_result<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
     where
         K: Kind<Error = E> + RaiseAs<B>,
     {
         let Ended {
-            entered,
             body,
             suppressed,
             context,
         } = self;
-        let (body, context) = unwound(&entered, body, context);
+        let (body, context) = unwound(entered, body, context);
         match (body, context) {
             (Some(Ok(Ok(value))), Ok(())) => Ok(K::Suppression::value(value)),
             (Some(Ok(Ok(_))) | None, Err(error)) => Err(K::raise(error)),
             (Some(_), Err(error)) if suppressed => Err(K::raise(error)),
             (Some(_), Ok(())) if suppressed => Ok(missing::<K, R>(entered.definition)),
             (Some(Ok(Err(failed))), context) => {
-                report_second(&entered, ExitKind::Failed, context);
+                report_second(entered, ExitKind::Failed, context);
                 Err(failed)
             }
             (Some(Err(payload)), context) => {
-                report_second(&entered, ExitKind::Panicked, context);
+                report_second(entered, ExitKind::Panicked, context);
                 resume_unwind(payload)
             }
             (None, Ok(())) => Ok(missing::<K, R>(entered.definition)),
@@ -62,22 +75,21 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
     }
 
     /// Both outcomes. A panic goes on, and then what else had failed is reported.
-    pub(crate) fn into_outcome<K>(self) -> Outcome<R, B, E>
+    pub(crate) fn into_outcome<K>(self, entered: &Entered) -> Outcome<R, B, E>
     where
         K: Kind<Error = E>,
     {
         let Ended {
-            entered,
             body,
             suppressed,
             context,
         } = self;
-        let (body, context) = unwound(&entered, body, context);
+        let (body, context) = unwound(entered, body, context);
         let body = match body {
             Some(Ok(body)) => Some(body),
             Some(Err(_)) if suppressed => None,
             Some(Err(payload)) => {
-                report_second(&entered, ExitKind::Panicked, context);
+                report_second(entered, ExitKind::Panicked, context);
                 resume_unwind(payload)
             }
             None => {
@@ -127,7 +139,7 @@ fn report_second<E: Debug>(entered: &Entered, exit: ExitKind, context: Result<()
 }
 
 /// No value: what a suppressing context may come to, and no other.
-fn missing<K: Kind, R>(context: Definition) -> Out<K, R> {
+pub(crate) fn missing<K: Kind, R>(context: Definition) -> Out<K, R> {
     match K::Suppression::missing() {
         Some(missing) => missing,
         None => panic!(

@@ -1,11 +1,16 @@
 //! Not public API: what the macros' output names. None of it relies on being called by a macro.
 
+pub use crate::session::{Home, caught, local};
+pub use contextlib_macros::async_with;
+
 use crate::{
     AsyncContext, ContextManager, Definition,
     frame::{YieldFn, frame},
     kind::Kind,
-    policy,
+    policy::{self, Policy, Storage},
+    session::Session,
 };
+use std::{convert::Infallible, marker::PhantomData, panic::Location, pin::Pin};
 
 /// A `Result` under any name, taken apart.
 pub trait Declared {
@@ -143,4 +148,38 @@ where
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
     ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// A context in block style, whose frame lies in a local of the block.
+pub struct Opening<C, P> {
+    at: &'static Location<'static>,
+    _context: PhantomData<fn() -> (C, P)>,
+}
+
+/// Takes a context apart for block style.
+#[track_caller]
+pub fn open<C: AsyncContext, P: Policy<C>>(
+    manager: ContextManager<C, P>,
+) -> (Opening<C, P>, P::Storage) {
+    let opening = Opening {
+        at: Location::caller(),
+        _context: PhantomData,
+    };
+    (opening, P::Storage::store(manager.into_frame()))
+}
+
+impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {
+    pub fn session<'a>(
+        self,
+        storage: Pin<&'a mut P::Storage>,
+        home: &'a Home<C::Resource>,
+    ) -> Session<'a, C, P> {
+        Session::new(storage, home, self.at)
+    }
+}
+
+/// The value of a body that can't fail.
+pub fn value<R>(result: Result<R, Infallible>) -> R {
+    let Ok(value) = result;
+    value
 }

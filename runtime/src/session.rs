@@ -2,21 +2,21 @@
 
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, Lane, Style},
-    frame::{Body, BodyPoll, Ending, Payload},
-    kind::Kind,
-    outcome::Ended,
+    background::{Entered, Lane, Settled, Style},
+    frame::{Body, BodyPoll, Payload},
+    kind::{Kind, Never, Out, RaiseAs, Suppression},
+    outcome::{Ended, Outcome, missing},
     policy::{Abandoned, Policy, Storage},
     report,
     site::Definition,
-    teardown::{Keep, Kept, Torn, finish, tear_down},
+    teardown::{Keep, Kept, TearDown, Torn, finish, keep_error},
 };
 use std::{
     fmt::Debug,
     future::poll_fn,
     ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll},
     thread,
@@ -28,7 +28,8 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 pub struct Home<R>(Mutex<Option<R>>);
 
 impl<R> Home<R> {
-    pub(crate) fn new() -> Self {
+    /// Nobody is home yet.
+    pub fn new() -> Self {
         Home(Mutex::new(None))
     }
 
@@ -90,18 +91,18 @@ impl<R> Drop for Lent<'_, R> {
 pub type Returned<'h, R, O> = (Lent<'h, R>, thread::Result<O>);
 
 /// Polls a body's future to its end and drops it, catching its panics.
-pub async fn caught<O>(body: impl Future<Output = O>) -> thread::Result<O> {
-    let mut body = pin!(Some(body));
-    let mut returned = poll_fn(|cx| {
-        let Some(future) = body.as_mut().as_pin_mut() else {
-            return Poll::Pending;
-        };
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(payload)),
-        }
-    })
-    .await;
+pub fn poll_caught<Fut: Future>(
+    mut body: Pin<&mut Option<Fut>>,
+    cx: &mut Context<'_>,
+) -> Poll<thread::Result<Fut::Output>> {
+    let Some(future) = body.as_mut().as_pin_mut() else {
+        return Poll::Pending;
+    };
+    let mut returned = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(returned)) => Ok(returned),
+        Err(payload) => Err(payload),
+    };
     // Before the resource moves: a future that is over may still use it in its destructor.
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| body.set(None))) {
         if returned.is_ok() {
@@ -110,7 +111,12 @@ pub async fn caught<O>(body: impl Future<Output = O>) -> thread::Result<O> {
             report::discard(payload);
         }
     }
-    returned
+    Poll::Ready(returned)
+}
+
+/// [`poll_caught`] as a future.
+pub async fn caught<Fut: Future>(mut body: Pin<&mut Option<Fut>>) -> thread::Result<Fut::Output> {
+    poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
 }
 
 /// A body's future while the yield point polls it.
@@ -227,7 +233,7 @@ pub struct BodyEnd<'h, R, O, E> {
 }
 
 impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
-    /// Nothing runs before [`setup`](Session::setup).
+    /// Nothing runs before [`poll_setup`](Session::poll_setup).
     pub fn new(
         mut storage: Pin<&'a mut P::Storage>,
         home: &'a Home<C::Resource>,
@@ -243,68 +249,84 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         }
     }
 
+    /// Where and when the context was entered.
+    pub(crate) fn entered(&self) -> &Entered {
+        &self.entered
+    }
+
     fn frame(&mut self) -> Pin<&mut C> {
         self.storage.as_mut().frame()
     }
 
     /// Runs the setup.
+    pub fn poll_setup(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Lent<'a, C::Resource>, ErrorOf<C>>> {
+        match self.frame().poll_setup(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(resource)) => {
+                self.stage = Stage::Open;
+                Poll::Ready(Ok(Lent::new(resource, self.home)))
+            }
+            Poll::Ready(Err(error)) => {
+                self.stage = Stage::Closed;
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// [`poll_setup`](Session::poll_setup) as a future.
     pub async fn setup(&mut self) -> Result<Lent<'a, C::Resource>, ErrorOf<C>> {
-        let set_up = poll_fn(|cx| self.frame().poll_setup(cx)).await;
-        let resource = set_up.inspect_err(|_| self.stage = Stage::Closed)?;
-        self.stage = Stage::Open;
-        Ok(Lent::new(resource, self.home))
+        poll_fn(|cx| self.poll_setup(cx)).await
     }
 
     /// Runs the body inside the yield point.
-    pub async fn run<O, Fut>(
-        &mut self,
-        body: Fut,
-        erase: for<'x, 'y> fn(&'x mut Run<'y, C::Resource, Fut>) -> Body<'x>,
-    ) -> BodyEnd<'a, C::Resource, O, ErrorOf<C>>
+    pub fn run<'s, O, Fut>(
+        &'s mut self,
+        body: Pin<&'s mut Option<Fut>>,
+        erase: Erase<C::Resource, Fut>,
+    ) -> Running<'s, 'a, C, P, Fut>
     where
         Fut: Future<Output = Returned<'a, C::Resource, O>>,
     {
-        let body = pin!(Some(body));
-        let mut run = Run {
+        self.frame().begin_body();
+        let run = Run {
             body,
             home: self.home,
             lane: self.entered.body_lane(),
             definition: self.entered.definition,
             end: None,
         };
-        self.frame().begin_body();
-        let early = poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| {
-                self.frame().poll_body(cx, erase(&mut run))
-            }));
-            match polled {
-                Ok(Poll::Ready(early)) => Poll::Ready(Some(Ok(early))),
-                Ok(Poll::Pending) => match run.end {
-                    Some(End::Returned(_) | End::Unwound(_)) => Poll::Ready(None),
-                    // A context that has dropped its body goes on without it.
-                    Some(End::Dropped(_)) | None => Poll::Pending,
-                },
-                Err(payload) => Poll::Ready(Some(Err(payload))),
-            }
-        })
-        .await;
-        run.cancel();
-        BodyEnd {
-            end: run.end.take(),
-            early,
+        Running {
+            session: self,
+            run,
+            erase,
         }
     }
 
     /// Runs the teardown, unless the context has ended already.
-    pub async fn close<V, B: Debug + 'static>(
-        mut self,
-        body: BodyEnd<'a, C::Resource, Result<V, B>, ErrorOf<C>>,
+    pub fn close<V, B: Debug + 'static>(
+        &mut self,
+        end: BodyEnd<'a, C::Resource, Result<V, B>, ErrorOf<C>>,
         keep: Keep<B>,
-    ) -> Ended<V, B, ErrorOf<C>> {
-        let BodyEnd { end, early } = body;
-        if let Some(context) = early {
-            return self.close_early(end, context).await;
+    ) -> Closing<'_, 'a, C, P, V, B> {
+        let BodyEnd { end, early } = end;
+        let closing = match early {
+            None => self.resume(end, keep),
+            Some(context) => self.ended_early(end, context),
+        };
+        Closing {
+            session: self,
+            closing: Some(closing),
         }
+    }
+
+    fn resume<V, B: Debug + 'static>(
+        &mut self,
+        end: Option<End<Returned<'a, C::Resource, Result<V, B>>>>,
+        keep: Keep<B>,
+    ) -> Close<V, B, ErrorOf<C>> {
         let (resource, body) = match end {
             Some(End::Returned((lent, returned))) => (lent.into_inner(), returned),
             Some(End::Unwound(payload)) => (self.home.take(), Err(payload)),
@@ -317,23 +339,15 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             self.stage = Stage::Teardown(ending.kind());
             self.frame().resume(resource, ending);
         }
-        let entered = self.entered.clone();
-        let (context, ending) = tear_down(self.frame(), &entered).await;
-        self.stage = Stage::Closed;
-        Ended {
-            entered,
-            suppressed: ending.as_ref().is_some_and(Ending::is_suppressed),
-            body: kept.join(ending),
-            context,
-        }
+        Close::TearDown(TearDown::new(&self.entered), kept)
     }
 
     /// The context has ended by itself: a timeout, or a body that was over in the same poll.
-    async fn close_early<V, B: Debug + 'static>(
-        mut self,
+    fn ended_early<V, B: Debug + 'static>(
+        &mut self,
         end: Option<End<Returned<'a, C::Resource, Result<V, B>>>>,
         context: Torn<C>,
-    ) -> Ended<V, B, ErrorOf<C>> {
+    ) -> Close<V, B, ErrorOf<C>> {
         let body = match end {
             Some(End::Returned((lent, returned))) => {
                 drop(lent);
@@ -344,17 +358,162 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             Some(End::Dropped(None)) | None => None,
         };
         self.stage = Stage::Closed;
-        let entered = self.entered.clone();
+        let entered = self.entered;
         let (context, _) = finish(self.frame(), &entered, context);
-        // What the body had entered is rolled back before anything outside goes on.
-        let mut settled = entered.settled();
-        poll_fn(|cx| settled.poll(cx)).await;
-        Ended {
-            entered,
+        let ended = Ended {
             body,
             suppressed: false,
             context,
+        };
+        Close::Settle(entered.settled(), ended)
+    }
+}
+
+/// Makes the body reachable for the yield point: on any thread, or on its own.
+pub type Erase<R, Fut> = for<'x, 'y> fn(&'x mut Run<'y, R, Fut>) -> Body<'x>;
+
+/// A body that runs inside its context's yield point.
+pub struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, Fut: Future> {
+    session: &'s mut Session<'a, C, P>,
+    run: Run<'s, C::Resource, Fut>,
+    erase: Erase<C::Resource, Fut>,
+}
+
+// The body is pinned elsewhere.
+impl<C: AsyncContext, P: Policy<C>, Fut: Future> Unpin for Running<'_, '_, C, P, Fut> {}
+
+impl<'a, C, P, O, Fut> Future for Running<'_, 'a, C, P, Fut>
+where
+    C: AsyncContext,
+    P: Policy<C>,
+    Fut: Future<Output = Returned<'a, C::Resource, O>>,
+{
+    type Output = BodyEnd<'a, C::Resource, O, ErrorOf<C>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            this.session
+                .frame()
+                .poll_body(cx, (this.erase)(&mut this.run))
+        }));
+        let early = match polled {
+            Ok(Poll::Ready(early)) => Some(Ok(early)),
+            Ok(Poll::Pending) => match this.run.end {
+                Some(End::Returned(_) | End::Unwound(_)) => None,
+                // A context that has dropped its body goes on without it.
+                Some(End::Dropped(_)) | None => return Poll::Pending,
+            },
+            Err(payload) => Some(Err(payload)),
+        };
+        this.run.cancel();
+        Poll::Ready(BodyEnd {
+            end: this.run.end.take(),
+            early,
+        })
+    }
+}
+
+/// A context whose body is over, on its way to its own end.
+pub struct Closing<'s, 'a, C: AsyncContext, P: Policy<C>, V, B> {
+    session: &'s mut Session<'a, C, P>,
+    closing: Option<Close<V, B, ErrorOf<C>>>,
+}
+
+enum Close<V, B, E> {
+    TearDown(TearDown, Kept<V, B>),
+    /// What the body had entered is rolled back before anything outside goes on.
+    Settle(Settled, Ended<V, B, E>),
+}
+
+// Nothing in it is pinned.
+impl<C: AsyncContext, P: Policy<C>, V, B> Unpin for Closing<'_, '_, C, P, V, B> {}
+
+impl<C, P, V, B> Future for Closing<'_, '_, C, P, V, B>
+where
+    C: AsyncContext,
+    P: Policy<C>,
+    B: Debug + 'static,
+{
+    type Output = Ended<V, B, ErrorOf<C>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let torn = match &mut this.closing {
+            Some(Close::TearDown(teardown, _)) => {
+                let entered = this.session.entered;
+                match teardown.poll(this.session.frame(), &entered, cx) {
+                    Poll::Ready(torn) => Some(torn),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Some(Close::Settle(settled, _)) => match settled.poll(cx) {
+                Poll::Ready(()) => None,
+                Poll::Pending => return Poll::Pending,
+            },
+            None => None,
+        };
+        this.session.stage = Stage::Closed;
+        match (this.closing.take(), torn) {
+            (Some(Close::TearDown(_, kept)), Some(torn)) => Poll::Ready(Ended::new(kept, torn)),
+            (Some(Close::Settle(_, ended)), _) => Poll::Ready(ended),
+            _ => panic!("a context was polled after its end"),
         }
+    }
+}
+
+/// What block style says at a context's end.
+impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
+    /// The end of a context whose body returns a `Result`.
+    pub async fn returned<V, B>(
+        &mut self,
+        end: BodyEnd<'a, C::Resource, Result<V, B>, ErrorOf<C>>,
+    ) -> Result<Out<C::Kind, V>, B>
+    where
+        C::Kind: RaiseAs<B>,
+        B: Debug + Send + 'static,
+    {
+        let ended = self.close(end, keep_error).await;
+        ended.into_result::<C::Kind>(&self.entered)
+    }
+
+    /// The setup of a context has failed whose body would return a `Result`.
+    pub fn refused<V, B>(&self, error: ErrorOf<C>) -> Result<Out<C::Kind, V>, B>
+    where
+        C::Kind: RaiseAs<B>,
+    {
+        Err(C::Kind::raise(error))
+    }
+
+    /// The end of a context whose body returns a plain value.
+    ///
+    /// # Panics
+    /// If the teardown fails.
+    pub async fn returned_or_panic<V>(
+        &mut self,
+        end: BodyEnd<'a, C::Resource, Result<V, Never>, ErrorOf<C>>,
+    ) -> Result<Out<C::Kind, V>, Never> {
+        let definition = self.entered.definition;
+        let ended = self.close(end, keep_error).await;
+        match ended.into_outcome::<C::Kind>(&self.entered) {
+            Outcome {
+                context: Err(error),
+                ..
+            } => panic!("{definition} failed: {error:?}"),
+            Outcome { body, .. } => Ok(match body {
+                Some(Ok(value)) => <C::Kind as Kind>::Suppression::value(value),
+                Some(Err(never)) => match never {},
+                None => missing::<C::Kind, V>(definition),
+            }),
+        }
+    }
+
+    /// The setup of a context has failed whose body would return a plain value.
+    ///
+    /// # Panics
+    /// Always.
+    pub fn refused_or_panic<V>(&self, error: ErrorOf<C>) -> Result<Out<C::Kind, V>, Never> {
+        panic!("{} failed: {error:?}", self.entered.definition)
     }
 }
 
@@ -370,9 +529,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
             Stage::Closed => return,
         };
         if let Some(origin) = self.origin.take() {
-            self.storage
-                .as_mut()
-                .abandon::<P>(self.entered.clone(), origin, at);
+            self.storage.as_mut().abandon::<P>(self.entered, origin, at);
         }
     }
 }

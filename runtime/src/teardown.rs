@@ -2,7 +2,7 @@
 
 use crate::{
     AsyncContext,
-    background::Entered,
+    background::{Entered, Settled},
     frame::{Ending, How, Payload},
     kind::Kind,
     report::{self, Failure},
@@ -10,32 +10,46 @@ use crate::{
 use std::{
     any::Any,
     fmt::Debug,
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::Poll,
+    task::{Context, Poll},
     thread,
 };
 
 /// What a context's teardown came to: what it returned, or its panic.
 pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
-/// Waits for what was started below, runs the teardown and drops what is left of the frame. Dropped half-way, it can be called again.
-pub(crate) async fn tear_down<C: AsyncContext>(
-    mut frame: Pin<&mut C>,
-    entered: &Entered,
-) -> (Torn<C>, Option<Ending>) {
-    let mut settled = entered.settled();
-    poll_fn(|cx| settled.poll(cx)).await;
-    let torn =
-        poll_fn(
-            |cx| match catch_unwind(AssertUnwindSafe(|| frame.as_mut().poll_teardown(cx))) {
-                Ok(polled) => polled.map(Ok),
-                Err(payload) => Poll::Ready(Err(payload)),
-            },
-        )
-        .await;
-    finish(frame, entered, torn)
+/// A teardown under way. It waits for what was started below the context, runs the teardown and drops what is left of the frame.
+pub(crate) struct TearDown {
+    settled: Option<Settled>,
+}
+
+impl TearDown {
+    pub(crate) fn new(entered: &Entered) -> Self {
+        TearDown {
+            settled: Some(entered.settled()),
+        }
+    }
+
+    pub(crate) fn poll<C: AsyncContext>(
+        &mut self,
+        mut frame: Pin<&mut C>,
+        entered: &Entered,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Torn<C>, Option<Ending>)> {
+        if let Some(settled) = &mut self.settled {
+            if settled.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.settled = None;
+        }
+        let torn = match catch_unwind(AssertUnwindSafe(|| frame.as_mut().poll_teardown(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(torn)) => Ok(torn),
+            Err(payload) => Err(payload),
+        };
+        Poll::Ready(finish(frame, entered, torn))
+    }
 }
 
 /// Drops what is left of a frame whose context has come to `torn`.

@@ -9,7 +9,7 @@ mod rollback;
 
 pub(crate) use entered::{Entered, Style};
 pub use lane::lanes_in_use;
-pub(crate) use lane::{Lane, RuntimeId};
+pub(crate) use lane::{Lane, RuntimeId, Settled};
 pub use rollback::{Interrupted, Rollback};
 
 use lane::Drained;

@@ -122,7 +122,7 @@ impl<C: AsyncContext> Future for Rollback<C> {
         if matches!(this.stage, Stage::Over) {
             return Poll::Ready(());
         }
-        let entered = this.entered.clone();
+        let entered = this.entered;
         let _lane = entered.in_lane();
         match catch_unwind(AssertUnwindSafe(|| this.step(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -150,7 +150,7 @@ impl<C: AsyncContext> Drop for Rollback<C> {
         if matches!(self.stage, Stage::Over) {
             return;
         }
-        let entered = self.entered.clone();
+        let entered = self.entered;
         let _lane = entered.in_lane();
         report::failure(&entered, self.exit, Failure::Lost(self.lost_because));
         self.end();

@@ -228,16 +228,20 @@ impl<'y, T, S> Lend<'y, T, S> {
     /// Keeps the yield point's waker, unless it is the driver's own, which polls the block anyway.
     fn register(&self, waker: &Waker) {
         let link = self.yielder.link;
-        // SAFETY: the block is being polled: this is its yield point. `will_wake` compares pointers. The driver's waker is alive: `poll_block` borrows it while the pointer is set.
-        let known = unsafe {
+        // SAFETY: the block is being polled: this is its yield point. `will_wake` compares pointers. The driver's waker is alive: `poll_block`
+        // borrows it while the pointer is set.
+        let needed = unsafe {
             link.slot(|slot| {
-                slot.driver
-                    .is_some_and(|driver| driver.as_ref().will_wake(waker))
-                    && slot.waker.is_none()
-                    || slot.waker.as_ref().is_some_and(|old| old.will_wake(waker))
+                let drivers = slot
+                    .driver
+                    .is_some_and(|driver| driver.as_ref().will_wake(waker));
+                match &slot.waker {
+                    Some(old) => !old.will_wake(waker),
+                    None => !drivers,
+                }
             })
         };
-        if known {
+        if !needed {
             return;
         }
         let waker = Some(waker.clone());

@@ -111,7 +111,7 @@ impl<C: AsyncContext> Storage<C> for C {
 
 /// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
 fn quietly(entered: &Entered, abandon: impl FnOnce(Entered)) {
-    let owned = entered.clone();
+    let owned = *entered;
     if !thread::panicking() {
         return abandon(owned);
     }
