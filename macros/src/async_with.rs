@@ -70,7 +70,11 @@ impl Parse for AsyncWith {
                         "`async_with!` has no context: write `name = context,` before the body",
                     ));
                 }
-                return Ok(AsyncWith { krate, contexts, body });
+                return Ok(AsyncWith {
+                    krate,
+                    contexts,
+                    body,
+                });
             }
             contexts.push(context(input)?);
             if input.is_empty() {
@@ -81,7 +85,10 @@ impl Parse for AsyncWith {
             }
             let comma = input.parse::<Token![,]>()?;
             if input.peek(Token![,]) {
-                return Err(syn::Error::new_spanned(comma, "expected a context or the body after this comma"));
+                return Err(syn::Error::new_spanned(
+                    comma,
+                    "expected a context or the body after this comma",
+                ));
             }
         }
     }
@@ -90,7 +97,11 @@ impl Parse for AsyncWith {
 /// `name = expression`, or `_ = expression`.
 fn context(input: ParseStream<'_>) -> syn::Result<Context> {
     let ahead = input.fork();
-    let named = (ahead.parse::<Token![mut]>().is_ok(), ahead.call(Ident::parse_any), ahead.peek(Token![=]) && !ahead.peek(Token![==]));
+    let named = (
+        ahead.parse::<Token![mut]>().is_ok(),
+        ahead.call(Ident::parse_any),
+        ahead.peek(Token![=]) && !ahead.peek(Token![==]),
+    );
     let (mutable, name) = match named {
         (mutable, Ok(name), true) => (mutable, name),
         _ => return Err(not_a_context(input)),
@@ -104,10 +115,16 @@ fn context(input: ParseStream<'_>) -> syn::Result<Context> {
     input.advance_to(&ahead);
     input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(syn::Error::new_spanned(name, "expected a context after `=`"));
+        return Err(syn::Error::new_spanned(
+            name,
+            "expected a context after `=`",
+        ));
     }
     let context = input.parse::<Expr>()?.into_token_stream();
-    Ok(Context { name: (name != "_").then_some(name), context })
+    Ok(Context {
+        name: (name != "_").then_some(name),
+        context,
+    })
 }
 
 fn not_a_context(input: ParseStream<'_>) -> syn::Error {
@@ -129,8 +146,7 @@ fn first_token(tokens: &impl ToTokens) -> Option<TokenTree> {
 }
 
 fn no_body(contexts: &[Context], input: ParseStream<'_>) -> syn::Error {
-    const MESSAGE: &str =
-        "`async_with!` has no body: end it with `async || -> Result<_, YourError> { … }` or `async { … }`";
+    const MESSAGE: &str = "`async_with!` has no body: end it with `async || -> Result<_, YourError> { … }` or `async { … }`";
     match contexts.last() {
         Some(last) => syn::Error::new_spanned(&last.context, MESSAGE),
         None => input.error(MESSAGE),
@@ -140,8 +156,11 @@ fn no_body(contexts: &[Context], input: ParseStream<'_>) -> syn::Error {
 impl Body {
     fn starts(input: ParseStream<'_>) -> bool {
         let ahead = input.fork();
-        ahead.parse::<Token![async]>().is_ok()
-            && (ahead.parse::<Token![move]>().is_ok() || true)
+        let is_async = ahead.parse::<Token![async]>().is_ok();
+        if ahead.peek(Token![move]) {
+            let _ = ahead.parse::<Token![move]>();
+        }
+        is_async
             && (ahead.peek(syn::token::Brace) || ahead.peek(Token![|]) || ahead.peek(Token![||]))
     }
 
@@ -151,12 +170,18 @@ impl Body {
         if matches!(tokens.last(), Some(TokenTree::Punct(comma)) if comma.as_char() == ',') {
             tokens.pop();
         }
-        let moved = usize::from(matches!(tokens.get(1), Some(TokenTree::Ident(word)) if word == "move"));
+        let moved =
+            usize::from(matches!(tokens.get(1), Some(TokenTree::Ident(word)) if word == "move"));
         match tokens.get(1 + moved) {
-            Some(TokenTree::Group(block)) if block.delimiter() == Delimiter::Brace => match tokens.get(2 + moved) {
-                None => Ok(Body::Block(tokens.into_iter().collect())),
-                Some(extra) => Err(syn::Error::new_spanned(extra, "the body is the last argument of `async_with!`")),
-            },
+            Some(TokenTree::Group(block)) if block.delimiter() == Delimiter::Brace => {
+                match tokens.get(2 + moved) {
+                    None => Ok(Body::Block(tokens.into_iter().collect())),
+                    Some(extra) => Err(syn::Error::new_spanned(
+                        extra,
+                        "the body is the last argument of `async_with!`",
+                    )),
+                }
+            }
             _ => {
                 if let Some(argument) = tokens.get(2 + moved).filter(|token| !is_bar(token)) {
                     return Err(syn::Error::new_spanned(
@@ -179,7 +204,9 @@ mod tests {
     use super::*;
 
     fn message(input: &str) -> String {
-        let input = format!("::contextlib; {input}").parse::<TokenStream>().expect("tokens");
+        let input = format!("::contextlib; {input}")
+            .parse::<TokenStream>()
+            .expect("tokens");
         match syn::parse2::<AsyncWith>(input) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
@@ -188,7 +215,10 @@ mod tests {
 
     #[test]
     fn contexts_and_a_body() {
-        assert_eq!(message("a = f(), b = g(a.pool()), async || -> Result<i64, E> { Ok(1) }"), "");
+        assert_eq!(
+            message("a = f(), b = g(a.pool()), async || -> Result<i64, E> { Ok(1) }"),
+            ""
+        );
         assert_eq!(message("a = f(), async { Ok(1) }"), "");
         assert_eq!(message("_ = f(), async move { Ok(1) },"), "");
         assert_eq!(message("_t = f(), async move || Ok(half typed . ),"), "");

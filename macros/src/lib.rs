@@ -3,12 +3,15 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod async_with;
 mod borrows;
 mod error;
 mod expand;
 mod flow;
+mod nest;
 mod signature;
 mod validate;
+mod within;
 mod yields;
 
 use proc_macro::TokenStream;
@@ -191,4 +194,27 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::async_context(args.into(), item.into()).into()
+}
+
+/// Behind `contextlib::async_with!`, which passes the crate's path.
+#[doc(hidden)]
+#[proc_macro]
+pub fn async_with(input: TokenStream) -> TokenStream {
+    async_with::async_with(input.into()).into()
+}
+
+/// Runs an async function inside of contexts: a decorator, a fixture for a test, a transaction around a handler.
+///
+/// `#[within(name = context, …)]` enters the contexts from left to right, the later ones inside the earlier ones; each may use the
+/// function's arguments and the resources before it. An argument of the function that has a context's name is no longer an argument: the
+/// body gets the context's resource in its place, a `&mut`. `#[within(context)]` only runs the body inside. It goes on any `async fn` with a
+/// body, methods included, and is written *above* `#[tokio::test]` and its like. `crate = path` names a renamed `contextlib`.
+///
+/// If the function returns a `Result`, a context's error becomes the function's, through `From`. Otherwise it is a panic that names the
+/// context: in a test, a setup that fails fails the test, and an assertion that fails still runs every teardown first.
+///
+/// Mirrors a Python context manager used as a decorator, and pytest's yield fixtures.
+#[proc_macro_attribute]
+pub fn within(args: TokenStream, item: TokenStream) -> TokenStream {
+    within::within(args.into(), item.into()).into()
 }

@@ -29,7 +29,7 @@
 //! ```
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote_spanned, ToTokens};
+use quote::{ToTokens, quote_spanned};
 
 /// A context of the nest.
 pub(crate) struct Context {
@@ -54,17 +54,33 @@ pub(crate) fn nest(
     body: TokenStream,
     raise: Raise,
 ) -> TokenStream {
-    contexts.iter().rev().fold(body, |body, context| around(krate, context, body, raise))
+    contexts
+        .iter()
+        .rev()
+        .fold(body, |body, context| around(krate, context, body, raise))
 }
 
 fn around(krate: &TokenStream, context: &Context, body: TokenStream, raise: Raise) -> TokenStream {
     let Context { name, context } = context;
-    let shown = name.to_token_stream().into_iter().chain(context.clone()).next();
-    let site = Span::mixed_site().located_at(shown.map_or_else(Span::mixed_site, |token| token.span()));
-    let binding = name.as_ref().map(|name| quote_spanned!(site=> let #name = &mut *resource;));
+    let shown = name
+        .to_token_stream()
+        .into_iter()
+        .chain(context.clone())
+        .next();
+    let site =
+        Span::mixed_site().located_at(shown.map_or_else(Span::mixed_site, |token| token.span()));
+    let binding = name
+        .as_ref()
+        .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
     let (returned, refused) = match raise {
-        Raise::Error => (quote_spanned!(site=> returned), quote_spanned!(site=> refused)),
-        Raise::Panic => (quote_spanned!(site=> returned_or_panic), quote_spanned!(site=> refused_or_panic)),
+        Raise::Error => (
+            quote_spanned!(site=> returned),
+            quote_spanned!(site=> refused),
+        ),
+        Raise::Panic => (
+            quote_spanned!(site=> returned_or_panic),
+            quote_spanned!(site=> refused_or_panic),
+        ),
     };
     quote_spanned! {site=>
         {

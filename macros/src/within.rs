@@ -32,7 +32,10 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(function) => function,
         Err(error) => {
             let mut errors = Errors::default();
-            errors.add(syn::Error::new(error.span(), "`#[within]` goes on an `async fn` with a body"));
+            errors.add(syn::Error::new(
+                error.span(),
+                "`#[within]` goes on an `async fn` with a body",
+            ));
             let errors = errors.into_compile_errors();
             return quote_spanned!(Span::mixed_site()=> #errors #item);
         }
@@ -88,7 +91,8 @@ impl Parse for Args {
 }
 
 fn context(input: ParseStream<'_>) -> syn::Result<Context> {
-    let named = input.peek(syn::Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+    let named =
+        input.peek(syn::Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
     let name = if named || input.peek(Token![_]) {
         let name = input.call(Ident::parse_any)?;
         input.parse::<Token![=]>()?;
@@ -96,7 +100,10 @@ fn context(input: ParseStream<'_>) -> syn::Result<Context> {
     } else {
         None
     };
-    Ok(Context { name, context: input.parse::<Expr>()?.into_token_stream() })
+    Ok(Context {
+        name,
+        context: input.parse::<Expr>()?.into_token_stream(),
+    })
 }
 
 /// An async function whose body hasn't been looked at.
@@ -123,7 +130,12 @@ impl Function {
         if self.sig.asyncness.is_some() {
             return;
         }
-        let is_test = |attr: &&Attribute| attr.path().segments.last().is_some_and(|name| name.ident == "test");
+        let is_test = |attr: &&Attribute| {
+            attr.path()
+                .segments
+                .last()
+                .is_some_and(|name| name.ident == "test")
+        };
         match self.attrs.iter().find(is_test) {
             Some(_) => errors.at(
                 self.sig.fn_token,
@@ -134,7 +146,12 @@ impl Function {
     }
 
     fn expand(&self, args: Args) -> TokenStream {
-        let Function { attrs, vis, sig, body } = self;
+        let Function {
+            attrs,
+            vis,
+            sig,
+            body,
+        } = self;
         let site = Span::mixed_site().located_at(sig.ident.span());
         let mut sig = sig.clone();
         let bindings = take_injected(&mut sig, &args.contexts);
@@ -145,7 +162,9 @@ impl Function {
         let body = called(site, &sig.output, &quote_spanned!(site=> #bindings #body));
         let body = match raise {
             Raise::Error => body,
-            Raise::Panic => quote_spanned!(site=> #[allow(unreachable_code)] ::core::result::Result::Ok(#body)),
+            Raise::Panic => {
+                quote_spanned!(site=> #[allow(unreachable_code)] ::core::result::Result::Ok(#body))
+            }
         };
         let nested = nest(&args.krate, &args.contexts, body, raise);
         let nested = match raise {
@@ -221,5 +240,8 @@ fn is_result(output: &ReturnType) -> bool {
     let syn::Type::Path(path) = &**ty else {
         return false;
     };
-    path.path.segments.last().is_some_and(|name| name.ident.to_string().ends_with("Result"))
+    path.path
+        .segments
+        .last()
+        .is_some_and(|name| name.ident.to_string().ends_with("Result"))
 }

@@ -58,7 +58,7 @@ macro_rules! yield_resource {
 /// }
 ///
 /// #[async_context]
-/// async fn length(length: usize) -> usize {
+/// async fn length(mut length: usize) -> usize {
 ///     let _ = yield_resource!(length);
 /// }
 ///

@@ -24,7 +24,7 @@ pub struct Outcome<R, B, E> {
 }
 
 /// The end of a context whose frame is gone.
-pub struct Ended<R, B, E> {
+pub(crate) struct Ended<R, B, E> {
     /// What the body came to; `None` if its context ended it.
     pub(crate) body: Option<thread::Result<Result<R, B>>>,
     pub(crate) suppressed: bool,

@@ -1,6 +1,9 @@
 //! Not public API: what the macros' output names. None of it relies on being called by a macro.
 
-pub use crate::session::{Home, caught, local};
+pub use crate::{
+    frame::{Body, Ending},
+    session::{Home, caught, local},
+};
 pub use contextlib_macros::async_with;
 
 use crate::{

@@ -76,7 +76,8 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-type Hook = Arc<dyn Fn(&Report<'_>) + Send + Sync>;
+/// What is called with every report.
+pub type Hook = Arc<dyn Fn(&Report<'_>) + Send + Sync>;
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
@@ -94,7 +95,7 @@ pub fn set_report_hook(hook: impl Fn(&Report<'_>) + Send + Sync + 'static) {
 }
 
 /// Puts the default report hook back, and returns the one that was set.
-pub fn take_report_hook() -> Option<Arc<dyn Fn(&Report<'_>) + Send + Sync>> {
+pub fn take_report_hook() -> Option<Hook> {
     replace(None)
 }
 

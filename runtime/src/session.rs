@@ -29,6 +29,7 @@ pub struct Home<R>(Mutex<Option<R>>);
 
 impl<R> Home<R> {
     /// Nobody is home yet.
+    #[expect(clippy::new_without_default, reason = "made in one place, by name")]
     pub fn new() -> Self {
         Home(Mutex::new(None))
     }
@@ -88,10 +89,10 @@ impl<R> Drop for Lent<'_, R> {
 }
 
 /// A body's outcome, and the resource back from it.
-pub type Returned<'h, R, O> = (Lent<'h, R>, thread::Result<O>);
+pub(crate) type Returned<'h, R, O> = (Lent<'h, R>, thread::Result<O>);
 
 /// Polls a body's future to its end and drops it, catching its panics.
-pub fn poll_caught<Fut: Future>(
+pub(crate) fn poll_caught<Fut: Future>(
     mut body: Pin<&mut Option<Fut>>,
     cx: &mut Context<'_>,
 ) -> Poll<thread::Result<Fut::Output>> {
@@ -196,7 +197,7 @@ impl<R, Fut: Future> Drop for Run<'_, R, Fut> {
 }
 
 /// Lets the yield point poll a `Send` body on any thread.
-pub fn sendable<'a, R: Send, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a>
+pub(crate) fn sendable<'a, R: Send, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a>
 where
     Fut: Future<Output: Send> + Send,
 {
@@ -306,7 +307,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     }
 
     /// Runs the teardown, unless the context has ended already.
-    pub fn close<V, B: Debug + 'static>(
+    pub(crate) fn close<V, B: Debug + 'static>(
         &mut self,
         end: BodyEnd<'a, C::Resource, Result<V, B>, ErrorOf<C>>,
         keep: Keep<B>,
@@ -370,7 +371,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
 }
 
 /// Makes the body reachable for the yield point: on any thread, or on its own.
-pub type Erase<R, Fut> = for<'x, 'y> fn(&'x mut Run<'y, R, Fut>) -> Body<'x>;
+pub(crate) type Erase<R, Fut> = for<'x, 'y> fn(&'x mut Run<'y, R, Fut>) -> Body<'x>;
 
 /// A body that runs inside its context's yield point.
 pub struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, Fut: Future> {
@@ -415,7 +416,7 @@ where
 }
 
 /// A context whose body is over, on its way to its own end.
-pub struct Closing<'s, 'a, C: AsyncContext, P: Policy<C>, V, B> {
+pub(crate) struct Closing<'s, 'a, C: AsyncContext, P: Policy<C>, V, B> {
     session: &'s mut Session<'a, C, P>,
     closing: Option<Close<V, B, ErrorOf<C>>>,
 }

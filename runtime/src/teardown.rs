@@ -91,15 +91,15 @@ fn first_panic<E: Debug>(
 }
 
 /// How a body's error is kept for the teardown to see: boxed, or as a text while the error itself stays here.
-pub type Keep<B> = fn(B) -> (Ending, Option<B>);
+pub(crate) type Keep<B> = fn(B) -> (Ending, Option<B>);
 
 /// Keeps an error that can go to the background with its frame.
-pub fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option<B>) {
+pub(crate) fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option<B>) {
     (Ending::failed(error), None)
 }
 
 /// Keeps an error that has to stay on its thread.
-pub fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
+pub(crate) fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
     (Ending::failed_as(format!("{error:?}")), Some(error))
 }
 

@@ -3,6 +3,11 @@
 //! A guard or a `with` future that is dropped hands its frame to its context's [policy](crate::policy), which runs it as a background task. This
 //! module keeps them in order (inner before outer) and lets a program wait for them before it exits: [`drain`].
 
+#![cfg_attr(
+    not(feature = "tokio"),
+    allow(dead_code, reason = "the policies that use the rest need tokio")
+)]
+
 mod entered;
 pub(crate) mod lane;
 mod rollback;
@@ -48,7 +53,7 @@ pub async fn drain() {
 pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
     match tokio::time::timeout(limit, drain()).await {
         Ok(()) => Ok(()),
-        Err(_) => match lane::pending_on(current_runtime()) {
+        Err(_) => match stuck() {
             stuck if stuck.is_empty() => Ok(()),
             stuck => Err(DrainTimeout { stuck }),
         },
@@ -58,6 +63,11 @@ pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeou
 /// How many rollbacks are pending on this runtime; off a runtime, in the process.
 pub fn pending() -> usize {
     lane::count_on(current_runtime())
+}
+
+/// The contexts whose rollbacks are pending on this runtime, in the order in which they were entered; off a runtime, in the process.
+pub fn stuck() -> Vec<Stuck> {
+    lane::pending_on(current_runtime())
 }
 
 /// Runs `future` with a lane of its own: guards entered in it wait for each other's rollbacks, and for no others.
