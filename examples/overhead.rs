@@ -1,0 +1,254 @@
+//! What a context costs: nanoseconds and allocations, beside a plain async call.
+//!
+//! ```console
+//! cargo run --release --example overhead
+//! ```
+//!
+//! Every row does the same: a setup, a body, an awaited teardown, all three next to nothing. The rows take turns, and each figure is the median of its
+//! turns, so that what else the machine does falls on all of them alike.
+
+#![forbid(unsafe_code)]
+
+use contextlib::{async_context, yield_resource};
+use std::{
+    convert::Infallible,
+    fmt,
+    future::poll_fn,
+    hint::black_box,
+    pin::{Pin, pin},
+    task::Poll,
+    time::{Duration, Instant},
+};
+use tokio::runtime::Builder;
+
+const TURNS: usize = 301;
+const CALLS: u32 = 4_000;
+const TARGET: f64 = 60.0;
+
+/// What every row acquires and releases.
+async fn acquire() -> Result<u64, Broken> {
+    Ok(black_box(1))
+}
+
+async fn release(number: u64) -> Result<(), Broken> {
+    black_box(number);
+    Ok(())
+}
+
+async fn work(number: &mut u64) -> Result<u64, Broken> {
+    *number += 1;
+    Ok(black_box(*number))
+}
+
+#[derive(Debug)]
+struct Broken(#[expect(dead_code, reason = "an error that takes up room")] u64);
+
+impl From<Infallible> for Broken {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+async fn plain() -> Result<u64, Broken> {
+    let mut number = acquire().await?;
+    let end = work(&mut number).await;
+    release(number).await?;
+    end
+}
+
+#[async_context]
+async fn spawning() -> Result<u64, Broken> {
+    let mut number = acquire().await?;
+    let _ = yield_resource!(number);
+    release(number).await?;
+}
+
+#[async_context(on_cancel = drop)]
+async fn dropping() -> Result<u64, Broken> {
+    let mut number = acquire().await?;
+    let _ = yield_resource!(number);
+    release(number).await?;
+}
+
+/// A future that is pending once.
+async fn suspend() {
+    let mut suspended = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut suspended, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+async fn work_suspended(number: &mut u64) -> Result<u64, Broken> {
+    suspend().await;
+    work(number).await
+}
+
+async fn plain_suspended() -> Result<u64, Broken> {
+    let mut number = acquire().await?;
+    let end = work_suspended(&mut number).await;
+    release(number).await?;
+    end
+}
+
+async fn entered_and_exited() -> Result<u64, Broken> {
+    let mut number = spawning().enter().await?;
+    let end = work(&mut number).await;
+    number.exit().await?;
+    end
+}
+
+async fn entered_and_exited_dropping() -> Result<u64, Broken> {
+    let mut number = dropping().enter().await?;
+    let end = work(&mut number).await;
+    number.exit().await?;
+    end
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+struct Row {
+    what: &'static str,
+    target: Option<(u64, f64)>,
+    turn: fn() -> Boxed<Duration>,
+    allocations: fn() -> Boxed<u64>,
+}
+
+/// A row of one call; only the whole turn is boxed, not the call.
+macro_rules! row {
+    ($what:literal, $call:expr) => {
+        row!($what, $call, None)
+    };
+    ($what:literal, $call:expr, $target:expr) => {
+        Row {
+            what: $what,
+            target: $target,
+            turn: || {
+                Box::pin(async {
+                    let start = Instant::now();
+                    for _ in 0..CALLS {
+                        let _ = black_box($call.await);
+                    }
+                    start.elapsed()
+                })
+            },
+            allocations: || {
+                Box::pin(allocations(async {
+                    let _ = black_box($call.await);
+                }))
+            },
+        }
+    };
+}
+
+async fn allocations(call: impl Future<Output = ()>) -> u64 {
+    let mut call = pin!(call);
+    let mut count = 0;
+    poll_fn(|cx| {
+        let mut polled = Poll::Pending;
+        count += allocation_counter::measure(|| polled = call.as_mut().poll(cx)).count_total;
+        polled
+    })
+    .await;
+    count
+}
+
+async fn measure() {
+    let rows = [
+        row!("plain async call", plain()),
+        row!("plain async call, boxed", Box::pin(plain())),
+        row!(
+            "`with`, on_cancel = drop",
+            dropping().with(async |number| work(number).await),
+            Some((0, TARGET))
+        ),
+        row!(
+            "`with`, on_cancel = spawn",
+            spawning().with(async |number| work(number).await)
+        ),
+        row!(
+            "`enter` and `exit`, on_cancel = drop",
+            entered_and_exited_dropping()
+        ),
+        row!(
+            "`enter` and `exit`, on_cancel = spawn",
+            entered_and_exited(),
+            Some((1, TARGET))
+        ),
+        row!(
+            "`with` in `with`, on_cancel = drop",
+            dropping().with(async |outer| {
+                *outer += 1;
+                dropping().with(async |inner| work(inner).await).await
+            })
+        ),
+        row!(
+            "`with`, on_cancel = drop, the body fails",
+            dropping().with(async |_| -> Result<u64, Broken> { Err(Broken(black_box(1))) })
+        ),
+        row!("plain async call that suspends once", plain_suspended()),
+        row!(
+            "`with`, on_cancel = drop, suspends once",
+            dropping().with(async |number| work_suspended(number).await)
+        ),
+        row!(
+            "`with`, on_cancel = spawn, suspends once",
+            spawning().with(async |number| work_suspended(number).await)
+        ),
+    ];
+
+    let mut turns = vec![Vec::with_capacity(TURNS); rows.len()];
+    for _ in 0..TURNS {
+        for (row, turns) in rows.iter().zip(&mut turns) {
+            turns.push((row.turn)().await);
+        }
+    }
+
+    println!(
+        "{:<42} {:>8} {:>12} {:>12}",
+        "", "ns", "over plain", "allocations"
+    );
+    let mut plain = 0.0;
+    for (row, turns) in rows.iter().zip(&mut turns) {
+        turns.sort_unstable();
+        let median = turns[TURNS / 2].as_nanos() as f64 / f64::from(CALLS);
+        let allocations = (row.allocations)().await;
+        if row.what.starts_with("plain async call") && !row.what.ends_with("boxed") {
+            plain = median;
+        }
+        print!(
+            "{:<42} {median:>8.1} {:>12.1} {allocations:>12}",
+            row.what,
+            median - plain
+        );
+        match row.target {
+            Some((most, nanoseconds)) => println!(
+                "   target: {most} and {nanoseconds} ns, {}",
+                Verdict(allocations <= most && median <= nanoseconds)
+            ),
+            None => println!(),
+        }
+    }
+}
+
+struct Verdict(bool);
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { "reached" } else { "MISSED" })
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if cfg!(debug_assertions) {
+        println!("These are the figures of a build without optimisation: say `--release`.\n");
+    }
+    // In a task of a runtime: where contexts live, and where entering one looks up both.
+    let runtime = Builder::new_current_thread().build()?;
+    runtime.block_on(async { tokio::spawn(measure()).await })?;
+    Ok(())
+}
