@@ -13,6 +13,9 @@ use crate::{
     yields::{Argument, TRANSPARENT, YieldPoint, Yields, root},
 };
 
+/// What takes its argument to another task.
+pub(crate) const SPAWNS: [&str; 3] = ["spawn", "spawn_local", "spawn_blocking"];
+
 /// False if something was found.
 pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
     let inside = |point: &YieldPoint| {
@@ -151,19 +154,19 @@ impl Walk<'_> {
                 self.captured(&expr.block, paths)
             }
             Expr::Call(call) => {
-                if let Expr::Path(path) = &*call.func
-                    && let Some(segment) = path.path.segments.last()
-                    && (segment.ident == "spawn"
-                        || segment.ident == "spawn_local"
-                        || segment.ident == "spawn_blocking")
+                let called = match &*call.func {
+                    Expr::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+                    _ => None,
+                };
+                if let Some(spawn) = called.filter(|name| SPAWNS.iter().any(|spawn| name == spawn))
                 {
-                    self.spawned(&segment.ident, call.args.to_token_stream());
+                    self.spawned(spawn, call.args.to_token_stream());
                 }
                 self.each(expr, paths)
             }
             Expr::MethodCall(call) => {
                 // Not `spawn`: a scope's tasks may borrow.
-                if call.method == "spawn_local" || call.method == "spawn_blocking" {
+                if call.method != "spawn" && SPAWNS.iter().any(|spawn| call.method == spawn) {
                     self.spawned(&call.method, call.args.to_token_stream());
                 }
                 self.each(expr, paths)
@@ -269,9 +272,7 @@ impl Walk<'_> {
         let mut code = cond.map(ToTokens::to_token_stream).unwrap_or_default();
         body.to_tokens(&mut code);
         let points = Yields::find(code.clone(), false).points;
-        if let Some(last) = points.last()
-            && !has_way_out_after_yield(code)
-        {
+        if let Some(last) = points.last().filter(|_| !has_way_out_after_yield(code)) {
             self.report(
                 last,
                 "a loop would come by this yield again, but a context yields once: leave the loop with `break` after it, or yield outside of the loop",
@@ -355,11 +356,11 @@ impl Walk<'_> {
             Expr::Async(expr) => {
                 let code = expr.block.to_token_stream();
                 for point in Yields::find(code.clone(), false).points {
-                    if let Argument::Place(place) = &point.argument
-                        && let Some(name) = root(place)
-                        && !is_declared(name, code.clone())
-                        && is_used_first(name, after.clone())
-                    {
+                    let Argument::Place(place) = &point.argument else {
+                        continue;
+                    };
+                    let Some(name) = root(place) else { continue };
+                    if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
                         let message = format!(
                             "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
                             place = place.to_token_stream().to_string().replace(" . ", "."),

@@ -27,7 +27,7 @@ impl Parse for ContextFn {
         let body = if input.parse::<Option<Token![;]>>()?.is_some() {
             None
         } else {
-            match input.parse()? {
+            match without_invisible_group(input.parse()?) {
                 TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Some(body),
                 other => {
                     return Err(syn::Error::new_spanned(
@@ -61,6 +61,20 @@ impl ContextFn {
                 ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
                 _ => receiver.mutability.is_none(),
             })
+    }
+}
+
+/// A macro that writes the function may have its body from a `$body:block`.
+fn without_invisible_group(token: TokenTree) -> TokenTree {
+    match &token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            let mut inner = group.stream().into_iter();
+            match (inner.next(), inner.next()) {
+                (Some(only), None) => without_invisible_group(only),
+                _ => token,
+            }
+        }
+        _ => token,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be said of a mistake before rustc sees the expansion, in the user's words.
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     Attribute, FnArg, Pat, ReturnType, Safety, Type,
@@ -141,8 +141,12 @@ fn inferred(tokens: TokenStream) -> Option<TokenTree> {
 /// False if what the function borrows doesn't go with its policy, or with its box.
 fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
     // A trait may leave it to its implementers to own what they need.
-    let borrower = args.on_cancel.is_static() && args.own.is_none() && function.body.is_some();
-    if borrower && let Some(borrow) = borrows::of_arguments(&function.sig).first() {
+    let in_background = args.on_cancel.is_static() && function.body.is_some();
+    let borrows = borrows::of_arguments(&function.sig);
+    let borrowed = borrows
+        .first()
+        .filter(|_| in_background && args.own.is_none());
+    if let Some(borrow) = borrowed {
         let owned = match borrowing_name(function) {
             Some(name) => format!("{name} = {name}.to_owned()"),
             None => "pool = self.pool.clone()".to_owned(),
@@ -163,10 +167,8 @@ fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool
         );
         return false;
     }
-    if args.on_cancel.is_static()
-        && function.body.is_some()
-        && let Some(borrow) = borrows::of_output(&function.sig.output)
-    {
+    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background);
+    if let Some(borrow) = lent {
         errors.at(
             &borrow.token,
             "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
@@ -176,9 +178,11 @@ fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool
         );
         return false;
     }
-    if args.boxed.is_some()
-        && let Err(error) = borrows::of_box(args, &function.sig)
-    {
+    let lifetime = args
+        .boxed
+        .as_ref()
+        .map(|_| borrows::of_box(args, &function.sig));
+    if let Some(Err(error)) = lifetime {
         errors.add(error);
         return false;
     }
@@ -294,12 +298,11 @@ fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Err
         );
         return false;
     }
-    if let [.., TokenTree::Ident(ok), TokenTree::Group(value)] = tokens.as_slice()
-        && ok == "Ok"
-        && value.delimiter() == Delimiter::Parenthesis
-        && !is_unit(value.stream())
-    {
-        let value = value.stream();
+    let returned = match tokens.as_slice() {
+        [.., TokenTree::Ident(ok), TokenTree::Group(value)] if ok == "Ok" => Some(value.stream()),
+        _ => None,
+    };
+    if let Some(value) = returned.filter(|value| !is_unit(value.clone())) {
         errors.at(
             &value,
             format!("a context function yields its resource instead of returning it: write `yield_resource!({value})`, and after it what is to be done when the caller is finished"),

@@ -6,6 +6,8 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, To
 use quote::{ToTokens, quote_spanned};
 use syn::{Expr, Member, Token, parse::Parser, punctuated::Punctuated};
 
+use crate::flow::SPAWNS;
+
 /// The name of the handle, which rustc may mention when a path yields twice: "use of moved value: `the_one_yield`".
 pub(crate) const HANDLE: &str = "the_one_yield";
 
@@ -306,9 +308,7 @@ impl Statement {
                 inside.repeated |= self.loops;
             }
             Delimiter::Parenthesis => {
-                let spawns = |word: &Ident| {
-                    word == "spawn" || word == "spawn_local" || word == "spawn_blocking"
-                };
+                let spawns = |word: &Ident| SPAWNS.iter().any(|spawn| word == spawn);
                 inside.spawned |=
                     matches!(before.last(), Some(TokenTree::Ident(word)) if spawns(word));
             }

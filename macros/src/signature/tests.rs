@@ -96,3 +96,10 @@ fn a_body_need_not_be_finished() {
     .unwrap();
     assert!(function.body.is_none());
 }
+
+#[test]
+fn a_body_may_come_from_a_fragment() {
+    let fragment = Group::new(Delimiter::None, quote!({ body }));
+    let function: ContextFn = syn::parse2(quote!(async fn f() #fragment)).unwrap();
+    assert_eq!(function.body.unwrap().stream().to_string(), "body");
+}
