@@ -191,6 +191,7 @@ use proc_macro::TokenStream;
 /// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
 /// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of
 ///   the body.
+#[doc(alias = "asynccontextmanager", alias = "contextmanager")]
 #[proc_macro_attribute]
 pub fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::async_context(args.into(), item.into()).into()
@@ -214,6 +215,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// context: in a test, a setup that fails fails the test, and an assertion that fails still runs every teardown first.
 ///
 /// Mirrors a Python context manager used as a decorator, and pytest's yield fixtures.
+#[doc(alias = "AsyncContextDecorator", alias = "ContextDecorator", alias = "fixture")]
 #[proc_macro_attribute]
 pub fn within(args: TokenStream, item: TokenStream) -> TokenStream {
     within::within(args.into(), item.into()).into()

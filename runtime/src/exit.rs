@@ -12,6 +12,7 @@ use std::{any::Any, fmt, marker::PhantomData};
 /// allocates nothing; a failed body's error has been boxed once. It mirrors the three arguments of Python's `__aexit__`.
 ///
 /// The parameter `S` is [`Suppressing`] in a context declared with `#[async_context(suppress)]`, which has [`suppress`](Exit::suppress).
+#[doc(alias = "exc_info")]
 #[must_use = "a teardown that doesn't look at how the body ended commits a failed body too; write `let _ = yield_resource!(…)` if it makes no difference here"]
 pub enum Exit<'y, S = Strict> {
     /// The body returned `Ok`, or the guard was exited.

@@ -83,6 +83,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
+    #[doc(alias = "__aexit__")]
     pub async fn exit(self) -> Result<(), ErrorOf<C>> {
         self.close(Ending::completed()).await
     }
@@ -118,6 +119,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit); `result` is lost then, as the future's output is.
+    #[doc(alias = "__aexit__")]
     pub async fn exit_with<R, B>(self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
     where
         C::Kind: RaiseAs<B>,

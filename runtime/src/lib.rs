@@ -1,4 +1,120 @@
-//! Async context managers: setup, use and teardown that runs for sure.
+//! Async context managers: setup, body, and a teardown that may `await` and always runs, after success, an error, a panic and a cancellation.
+//!
+//! A context is written as one `async fn` with a yield point:
+//!
+//! ```
+//! use contextlib::{async_context, yield_resource};
+//! # use std::io;
+//! # struct Connection;
+//! # impl Connection {
+//! #     async fn open(_: &str) -> io::Result<Self> { Ok(Connection) }
+//! #     async fn query(&mut self, _: &str) -> io::Result<usize> { Ok(1) }
+//! #     async fn close(self) -> io::Result<()> { Ok(()) }
+//! #     async fn abort(self) -> io::Result<()> { Ok(()) }
+//! # }
+//!
+//! #[async_context]
+//! async fn connection(address: String) -> io::Result<Connection> {
+//!     let mut connection = Connection::open(&address).await?; // setup
+//!     if yield_resource!(connection).is_completed() {         // the body runs here
+//!         connection.close().await?;                          // teardown, told how the body ended
+//!     } else {
+//!         connection.abort().await?;
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> io::Result<()> {
+//! # let address = String::from("localhost");
+//! // Closure style: the teardown is awaited on success, error and panic.
+//! let rows = connection(address.clone())
+//!     .with(async |connection| -> io::Result<usize> { connection.query("…").await })
+//!     .await?;
+//!
+//! // Block style: several contexts, the later ones may use the earlier ones.
+//! let rows = contextlib::async_with!(one = connection(address.clone()), two = connection(address.clone()), async {
+//!     Ok::<_, io::Error>(one.query("…").await? + two.query("…").await?)
+//! })
+//! .await?;
+//!
+//! // Guard style: a value that dereferences to the resource. Dropped before its `exit`, it is rolled back in the background.
+//! let mut connection = connection(address).enter().await?;
+//! let rows = connection.query("…").await?;
+//! connection.exit().await?;
+//!
+//! // Once, before the program ends: nothing that runs in the background is lost.
+//! contextlib::background::drain().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is Python's `contextlib` for Rust, with its names or aliases for them in the search of these pages.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | *context function* | what [`#[async_context]`](macro@async_context) is on; calling it runs nothing and returns a [`ContextManager`] |
+//! | *setup* | what is before the yield point |
+//! | *resource* | what the context function yields with [`yield_resource!`], and the body gets as `&mut` |
+//! | *body* | the caller's code while the context is open |
+//! | *exit* | how the body ended: the [`Exit`] that `yield_resource!` evaluates to |
+//! | *teardown* | what is after the yield point |
+//! | *frame* | the suspended context function |
+//! | *guard* | an entered context as a value, a [`Guard`] |
+//! | *rollback* | a teardown that runs in the background because nobody is left to await it |
+//!
+//! # Styles
+//!
+//! | style | teardown | take it where |
+//! |---|---|---|
+//! | closure: [`with`](ContextManager::with), [`with_local`](ContextManager::with_local), [`run`](ContextManager::run), [`outcome`](ContextManager::outcome) | awaited, unless the future is dropped | the teardown should see the body's error, and be over before the caller goes on |
+//! | block: [`async_with!`] | as in closure style | there are several contexts |
+//! | guard: [`enter`](ContextManager::enter) | awaited by [`exit`](Guard::exit), [`exit_with`](Guard::exit_with) and [`cancel`](Guard::cancel); else a rollback | the context's life doesn't fit a block: it is kept in a struct, or passed on |
+//! | decorator: [`#[within]`](macro@within) | as in closure style | a whole function runs inside a context, as a test or a handler does |
+//!
+//! In closure and block style the body is polled *inside* the yield point. So what the context function puts around the yield point (a timeout, a
+//! `select!`, a `task_local!` scope) holds for the body; a context that drops its yield point cancels the body there and then. Such a *wrapping*
+//! context has no guard.
+//!
+//! # How a body ends
+//!
+//! | the body | the teardown is told | the caller gets |
+//! |---|---|---|
+//! | returns `Ok` | [`Exit::Completed`] | the value, or the teardown's error |
+//! | returns `Err` | [`Exit::Failed`] | that error |
+//! | panics | [`Exit::Panicked`] | that panic, with the same payload, after the teardown |
+//! | is dropped, or its guard is | [`Exit::Cancelled`] | the teardown is a rollback |
+//!
+//! The body's own outcome is never swallowed, except by a context that says so in its type ([`Suppressing`](kind::Suppressing)). Where body and teardown
+//! both fail, the caller gets the body's error and the [report hook](set_report_hook) the teardown's.
+//!
+//! # Cancellation
+//!
+//! What becomes of a context whose caller is gone is its [`policy`]: by default it owns all that it needs, and its teardown runs as a task in the
+//! background. Rollbacks keep their order, inner before outer: a teardown, awaited or not, starts only after the rollbacks started below it have ended.
+//! [`background::drain`] waits for them all. A rollback's failure goes to the report hook, as does one that could not run, for want of a runtime.
+//!
+//! A setup that is cancelled is dropped, like any future, unless the context says `#[async_context(setup = finish)]`. A teardown that is cancelled goes on in
+//! the background from where it was.
+//!
+//! What can't be helped: `mem::forget`, a process that ends without draining, `panic = "abort"`.
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `tokio`, on by default | the policies `spawn`, `spawn_local` and `block`, and what needs a timer |
+//! | `tracing` | reports as `tracing` events instead of lines on standard error |
+//!
+//! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors.
+//!
+//! The minimum Rust version is 1.85; raising it is a minor release.
+//!
+//! # Where to look further
+//!
+//! The [README](https://github.com/contextlib-rs/contextlib) compares this with other ways and maps Python's names to the ones here; its repository has an
+//! example for each use.
 
 #[doc(hidden)]
 #[path = "private.rs"]

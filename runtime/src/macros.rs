@@ -11,6 +11,7 @@
 ///
 /// The last form is for a yield inside an `async` block, whose variables can't be put back from there. It works only inside an
 /// `#[async_context] async fn`; anywhere else it is a compile error. Mirrors the `yield` of Python's `@asynccontextmanager`.
+#[doc(alias = "yield")]
 #[macro_export]
 macro_rules! yield_resource {
     (@unit $yielder:ident) => {{
@@ -77,6 +78,7 @@ macro_rules! yield_resource {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "async with")]
 #[macro_export]
 macro_rules! async_with {
     ($($arguments:tt)*) => {

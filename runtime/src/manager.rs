@@ -130,6 +130,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "__aenter__", alias = "enter_async_context")]
     #[track_caller]
     pub fn enter(self) -> impl Future<Output = Result<Guard<C, P>, ErrorOf<C>>>
     where
@@ -179,6 +180,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "async with")]
     #[track_caller]
     pub fn with<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<C::Kind, R>, B>> + Send
     where

@@ -115,7 +115,7 @@ pub(crate) fn poll_caught<Fut: Future>(
     Poll::Ready(returned)
 }
 
-/// [`poll_caught`] as a future.
+/// `poll_caught` as a future.
 pub async fn caught<Fut: Future>(mut body: Pin<&mut Option<Fut>>) -> thread::Result<Fut::Output> {
     poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
 }
