@@ -215,7 +215,11 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// context: in a test, a setup that fails fails the test, and an assertion that fails still runs every teardown first.
 ///
 /// Mirrors a Python context manager used as a decorator, and pytest's yield fixtures.
-#[doc(alias = "AsyncContextDecorator", alias = "ContextDecorator", alias = "fixture")]
+#[doc(
+    alias = "AsyncContextDecorator",
+    alias = "ContextDecorator",
+    alias = "fixture"
+)]
 #[proc_macro_attribute]
 pub fn within(args: TokenStream, item: TokenStream) -> TokenStream {
     within::within(args.into(), item.into()).into()
