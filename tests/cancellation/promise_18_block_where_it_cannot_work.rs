@@ -1,0 +1,230 @@
+//! Policy `block` where blocking can't work: nothing panics, dead-locks or aborts; the frame is dropped and that is reported. And where it can.
+
+use contextlib::{async_context, yield_resource};
+use contextlib_tests::{assert_nothing_pending, Census, Counted, Log, Reports, poll_once, quiet, yields};
+use std::{convert::Infallible, time::Duration};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::{self, LocalSet},
+};
+
+/// What it borrows is why it blocks.
+#[async_context(on_cancel = block)]
+async fn context<'a>(log: &'a Log, census: &'a Census) -> Counted {
+    let local = census.value("local");
+    let mut resource = census.value("resource");
+    let exit = yield_resource!(resource);
+    log.say(format!("{:?}", exit.kind()));
+    // Needs the timer and another task: the runtime must go on meanwhile.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    tokio::spawn(yields(2)).await.unwrap();
+    local.touch();
+    resource.touch();
+    log.say("torn down");
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Drops a guard; then a `with` future whose body runs; then one in the middle of its teardown.
+async fn drop_some(log: &Log, census: &Census) {
+    let Ok(guard) = context(log, census).enter().await;
+    drop(guard);
+
+    let mut with = Box::pin(context(log, census).with(async |resource| -> Result<(), Infallible> {
+        let _local = census.value("local of the body");
+        resource.touch();
+        std::future::pending().await
+    }));
+    assert!(poll_once(with.as_mut()).is_pending());
+    drop(with);
+
+    let mut with = Box::pin(context(log, census).with(async |_| -> Result<(), &'static str> { Err("body") }));
+    assert!(poll_once(with.as_mut()).is_pending());
+    drop(with);
+}
+
+#[track_caller]
+fn assert_lost(reports: &Reports, log: &Log, census: &Census, why: &str) {
+    census.assert_balanced(why);
+    assert_eq!(log.take(), ["Failed"], "the teardown that had begun, and no other");
+    let after = |exit| format!("context lost its teardown: its policy is `block`, which can't work {why} after {exit}");
+    assert_eq!(reports.take(), [after("cancelled"), after("cancelled"), after("failed")]);
+    assert_nothing_pending();
+}
+
+#[track_caller]
+fn assert_torn_down(reports: &Reports, log: &Log, census: &Census, r#where: &str) {
+    census.assert_balanced(r#where);
+    assert_eq!(log.take(), ["Cancelled", "torn down", "Cancelled", "torn down", "Failed", "torn down"], "{where}");
+    assert_eq!(reports.take(), [""; 0], "{where}");
+    assert_nothing_pending();
+}
+
+#[test]
+fn on_a_current_thread_runtime() {
+    let reports = Reports::keep();
+    let (log, census) = (Log::new(), Census::new());
+    current_thread().block_on(drop_some(&log, &census));
+    assert_lost(&reports, &log, &census, "on a current-thread runtime");
+}
+
+#[test]
+fn in_a_local_set() {
+    let _quiet = quiet();
+    let reports = Reports::keep();
+    let (log, census) = (Log::new(), Census::new());
+    LocalSet::new().block_on(&current_thread(), drop_some(&log, &census));
+    assert_lost(&reports, &log, &census, "on a current-thread runtime");
+
+    let runtime = multi_thread();
+    LocalSet::new().block_on(&runtime, drop_some(&log, &census));
+    assert_lost(&reports, &log, &census, "inside a `LocalSet`");
+
+    let (its_log, its_census) = (log.clone(), census.clone());
+    let task = async move { task::spawn_local(async move { drop_some(&its_log, &its_census).await }).await.unwrap() };
+    runtime.block_on(LocalSet::new().run_until(task));
+    assert_lost(&reports, &log, &census, "inside a `LocalSet`");
+}
+
+#[test]
+fn off_a_runtime() {
+    /// Its teardown needs no runtime, but its policy does.
+    #[async_context(on_cancel = block)]
+    async fn quick(log: &Log) {
+        let _ = yield_resource!();
+        log.say("torn down");
+    }
+    let reports = Reports::keep();
+    let log = Log::new();
+    let Ok(guard) = futures::executor::block_on(quick(&log).enter());
+    drop(guard);
+    assert!(log.take().is_empty());
+    assert_eq!(
+        reports.take(),
+        ["quick lost its teardown: its policy is `block`, which can't work outside of a multi-thread runtime after cancelled"]
+    );
+    // Entered on one, dropped off it.
+    let runtime = multi_thread();
+    let Ok(guard) = runtime.block_on(quick(&log).enter());
+    drop(guard);
+    assert_eq!(log.take(), ["torn down"]);
+    let Ok(guard) = runtime.block_on(quick(&log).enter());
+    futures::executor::block_on(async { drop(guard) });
+    assert_eq!(log.take(), ["torn down"]);
+    // Entered on a current-thread runtime, which nobody drives now.
+    let runtime = current_thread();
+    let Ok(guard) = runtime.block_on(quick(&log).enter());
+    drop(guard);
+    assert!(log.take().is_empty());
+    assert_eq!(reports.take().len(), 1);
+}
+
+#[test]
+fn on_a_runtime_that_is_gone() {
+    let _quiet = quiet();
+    let reports = Reports::keep();
+    let (log, census) = (Log::new(), Census::new());
+    let runtime = multi_thread();
+    let Ok(guard) = runtime.block_on(context(&log, &census).enter());
+    drop(runtime);
+    drop(guard);
+    census.assert_balanced("the runtime is gone");
+    assert_eq!(log.count("torn down"), 0);
+    let reported = reports.take();
+    assert_eq!(reported.len(), 1, "what it needs of the runtime isn't there any more: {reported:?}");
+}
+
+#[test]
+fn while_its_runtime_shuts_down() {
+    #[async_context(on_cancel = block)]
+    async fn owned(log: Log, census: Census) -> Counted {
+        let mut resource = census.value("resource");
+        let _ = yield_resource!(resource);
+        yields(2).await;
+        log.say("torn down");
+    }
+    for runtime in [multi_thread, current_thread] {
+        let reports = Reports::keep();
+        let (log, census) = (Log::new(), Census::new());
+        let runtime = runtime();
+        let (its_log, its_census) = (log.clone(), census.clone());
+        runtime.spawn(async move {
+            let Ok(_guard) = owned(its_log.clone(), its_census).enter().await;
+            its_log.say("entered");
+            std::future::pending::<()>().await
+        });
+        runtime.block_on(async {
+            while log.lines().is_empty() {
+                task::yield_now().await;
+            }
+        });
+        drop(runtime);
+        census.assert_balanced("shut down");
+        assert_eq!(log.count("torn down") + reports.take().len(), 1);
+    }
+}
+
+#[test]
+fn where_it_works() {
+    let reports = Reports::keep();
+    let (log, census) = (Log::new(), Census::new());
+    let runtime = multi_thread();
+
+    runtime.block_on(drop_some(&log, &census));
+    assert_torn_down(&reports, &log, &census, "the root of block_on");
+
+    let (its_log, its_census) = (log.clone(), census.clone());
+    runtime.block_on(runtime.spawn(async move { drop_some(&its_log, &its_census).await })).unwrap();
+    assert_torn_down(&reports, &log, &census, "a task");
+
+    let (its_log, its_census, handle) = (log.clone(), census.clone(), runtime.handle().clone());
+    let blocking = runtime.spawn_blocking(move || handle.block_on(drop_some(&its_log, &its_census)));
+    runtime.block_on(blocking).unwrap();
+    assert_torn_down(&reports, &log, &census, "spawn_blocking");
+
+    // All workers block at once.
+    let tasks = Vec::from_iter((0..8).map(|_| {
+        let (log, census) = (log.clone(), census.clone());
+        runtime.spawn(async move { drop_some(&log, &census).await })
+    }));
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
+    assert_eq!(log.count("torn down"), 24);
+    log.take();
+    census.assert_balanced("all workers");
+
+    // A thread that is only said to belong to the runtime.
+    let _entered = runtime.enter();
+    let Ok(guard) = futures::executor::block_on(context(&log, &census).enter());
+    drop(guard);
+    assert_eq!(log.take(), ["Cancelled", "torn down"]);
+}
+
+/// A rollback that blocks drops the guard of another that does.
+#[test]
+fn one_in_the_other() {
+    #[async_context(on_cancel = block)]
+    async fn outer<'a>(log: &'a Log, census: &'a Census) {
+        let Ok(inner) = context(log, census).enter().await;
+        let _ = yield_resource!();
+        yields(1).await;
+        drop(inner);
+        log.say("outer torn down");
+    }
+    let reports = Reports::keep();
+    let (log, census) = (Log::new(), Census::new());
+    multi_thread().block_on(async {
+        let Ok(guard) = outer(&log, &census).enter().await;
+        drop(guard);
+    });
+    census.assert_balanced("one in the other");
+    assert_eq!(log.lines(), ["Cancelled", "torn down", "outer torn down"]);
+    assert_eq!(reports.take(), [""; 0]);
+}

@@ -1,0 +1,85 @@
+//! The reports of one test file's contexts.
+
+use contextlib::{ExitKind, report::Failure};
+use std::{
+    collections::HashMap,
+    panic::Location,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
+
+static KEPT: Mutex<Option<HashMap<&'static str, Vec<String>>>> = Mutex::new(None);
+static FILES: Mutex<Vec<(&'static str, &'static Mutex<()>)>> = Mutex::new(Vec::new());
+
+/// Keeps what is reported of contexts that are defined in the caller's file; one test of a file at a time has one.
+///
+/// The report hook is the process's, so that no other test may set it.
+pub struct Reports {
+    file: &'static str,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Reports {
+    /// Starts keeping them, when no other test of this file does so.
+    #[track_caller]
+    pub fn keep() -> Self {
+        static HOOK: Once = Once::new();
+        let file = Location::caller().file();
+        let queue = {
+            let mut files = lock(&FILES);
+            match files.iter().find(|(known, _)| *known == file) {
+                Some((_, queue)) => queue,
+                None => {
+                    let queue: &'static Mutex<()> = Box::leak(Box::default());
+                    files.push((file, queue));
+                    queue
+                }
+            }
+        };
+        let alone = lock(queue);
+        HOOK.call_once(|| {
+            contextlib::set_report_hook(|report| {
+                let what = match report.failure {
+                    Failure::Unexited => "unexited".to_owned(),
+                    _ => format!("{} {} after {}", report.context.name(), report.failure, exit(report.exit)),
+                };
+                if let Some(kept) = lock(&KEPT).get_or_insert_default().get_mut(report.context.location().file()) {
+                    kept.push(what);
+                }
+            });
+        });
+        lock(&KEPT).get_or_insert_default().insert(file, Vec::new());
+        Reports { file, _alone: alone }
+    }
+
+    /// What has been reported since the last call, guards that were dropped un-exited apart.
+    pub fn take(&self) -> Vec<String> {
+        let mut all = self.take_all();
+        all.retain(|report| report != "unexited");
+        all
+    }
+
+    /// What has been reported since the last call.
+    pub fn take_all(&self) -> Vec<String> {
+        let mut kept = lock(&KEPT);
+        kept.get_or_insert_default().get_mut(self.file).map(std::mem::take).unwrap_or_default()
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        lock(&KEPT).get_or_insert_default().remove(self.file);
+    }
+}
+
+fn exit(exit: ExitKind) -> &'static str {
+    match exit {
+        ExitKind::Completed => "completed",
+        ExitKind::Failed => "failed",
+        ExitKind::Panicked => "panicked",
+        ExitKind::Cancelled => "cancelled",
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
