@@ -58,14 +58,17 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
             origin: Some(P::origin()),
             stage: Stage::Setup,
         };
-        let set_up = poll_fn(|cx| guard.frame().poll_setup(cx)).await;
-        guard.stage = match set_up {
-            Ok(resource) => Stage::Open(resource),
-            Err(error) => {
-                guard.stage = Stage::Closed;
-                return Err(error);
+        let resource = poll_fn(|cx| {
+            // If it unwinds, nothing is left to be set up or torn down.
+            guard.stage = Stage::Closed;
+            let set_up = guard.frame().poll_setup(cx);
+            if set_up.is_pending() {
+                guard.stage = Stage::Setup;
             }
-        };
+            set_up
+        })
+        .await?;
+        guard.stage = Stage::Open(resource);
         Ok(guard)
     }
 

@@ -91,6 +91,17 @@ impl<R> Drop for Lent<'_, R> {
 /// A body's outcome, and the resource back from it.
 pub(crate) type Returned<'h, R, O> = (Lent<'h, R>, thread::Result<O>);
 
+/// Something that may hold a body's resource.
+pub trait Holds {
+    fn drop_resource(&mut self);
+}
+
+impl<R, O> Holds for Returned<'_, R, O> {
+    fn drop_resource(&mut self) {
+        drop(self.0.resource.take());
+    }
+}
+
 /// Polls a body's future to its end and drops it, catching its panics.
 pub(crate) fn poll_caught<Fut: Future>(
     mut body: Pin<&mut Option<Fut>>,
@@ -127,6 +138,8 @@ pub struct Run<'a, R, Fut: Future> {
     lane: Lane,
     definition: Definition,
     end: Option<End<Fut::Output>>,
+    /// The yield point was dropped, perhaps in the very poll in which the body was over.
+    cancelled: bool,
 }
 
 enum End<O> {
@@ -137,9 +150,9 @@ enum End<O> {
     Dropped(Option<Payload>),
 }
 
-impl<R, Fut: Future> BodyPoll for Run<'_, R, Fut> {
+impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(body) = self.body.as_mut().as_pin_mut() else {
+        let (None, Some(body)) = (&self.end, self.body.as_mut().as_pin_mut()) else {
             return true;
         };
         let _lane = self.lane.enter();
@@ -157,12 +170,16 @@ impl<R, Fut: Future> BodyPoll for Run<'_, R, Fut> {
     }
 
     fn cancel(&mut self) {
-        if self.body.is_none() {
-            return;
-        }
+        self.cancelled = true;
         let _lane = self.lane.enter();
         let body = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
-        let resource = catch_unwind(AssertUnwindSafe(|| drop(self.home.take())));
+        // At home, or with what a body that was over in this very poll has returned.
+        let resource = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(End::Returned(returned)) = &mut self.end {
+                returned.drop_resource();
+            }
+            drop(self.home.take());
+        }));
         let mut panics = [body.err(), resource.err()].into_iter().flatten();
         let first = panics.next();
         if let Some(second) = panics.next() {
@@ -199,13 +216,16 @@ impl<R, Fut: Future> Drop for Run<'_, R, Fut> {
 /// Lets the yield point poll a `Send` body on any thread.
 pub(crate) fn sendable<'a, R: Send, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a>
 where
-    Fut: Future<Output: Send> + Send,
+    Fut: Future<Output: Holds + Send> + Send,
 {
     Body::sendable(run)
 }
 
 /// Lets the yield point poll a body on this thread only.
-pub fn local<'a, R, Fut: Future>(run: &'a mut Run<'_, R, Fut>) -> Body<'a> {
+pub fn local<'a, R, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a>
+where
+    Fut: Future<Output: Holds>,
+{
     Body::local(run)
 }
 
@@ -264,16 +284,18 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Lent<'a, C::Resource>, ErrorOf<C>>> {
+        // If it unwinds, nothing is left to be set up or torn down.
+        self.stage = Stage::Closed;
         match self.frame().poll_setup(cx) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.stage = Stage::Setup;
+                Poll::Pending
+            }
             Poll::Ready(Ok(resource)) => {
                 self.stage = Stage::Open;
                 Poll::Ready(Ok(Lent::new(resource, self.home)))
             }
-            Poll::Ready(Err(error)) => {
-                self.stage = Stage::Closed;
-                Poll::Ready(Err(error))
-            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
     }
 
@@ -298,6 +320,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             lane: self.entered.body_lane(),
             definition: self.entered.definition,
             end: None,
+            cancelled: false,
         };
         Running {
             session: self,
@@ -350,11 +373,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         context: Torn<C>,
     ) -> Close<V, B, ErrorOf<C>> {
         let body = match end {
-            Some(End::Returned((lent, returned))) => {
-                drop(lent);
-                drop(self.home.take());
-                Some(returned)
-            }
+            Some(End::Returned((_, returned))) => Some(returned),
             Some(End::Unwound(payload) | End::Dropped(Some(payload))) => Some(Err(payload)),
             Some(End::Dropped(None)) | None => None,
         };
@@ -400,14 +419,16 @@ where
         }));
         let early = match polled {
             Ok(Poll::Ready(early)) => Some(Ok(early)),
-            Ok(Poll::Pending) => match this.run.end {
-                Some(End::Returned(_) | End::Unwound(_)) => None,
-                // A context that has dropped its body goes on without it.
-                Some(End::Dropped(_)) | None => return Poll::Pending,
-            },
+            // A context that has dropped its yield point goes on without it.
+            Ok(Poll::Pending) if this.run.end.is_none() || this.run.cancelled => {
+                return Poll::Pending;
+            }
+            Ok(Poll::Pending) => None,
             Err(payload) => Some(Err(payload)),
         };
-        this.run.cancel();
+        if early.is_some() {
+            this.run.cancel();
+        }
         Poll::Ready(BodyEnd {
             end: this.run.end.take(),
             early,

@@ -90,9 +90,9 @@ impl BodyPtr {
 
     /// # Safety
     /// The driver's poll that set this pointer is under way, nobody else uses it, and this thread [may](BodyPtr::is_at_home).
-    pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) -> bool {
+    pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) {
         // SAFETY: the contract is the caller's.
-        unsafe { &mut *self.body.as_ptr() }.poll(cx)
+        unsafe { &mut *self.body.as_ptr() }.poll(cx);
     }
 
     /// # Safety

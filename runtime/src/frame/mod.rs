@@ -199,12 +199,11 @@ impl<'y, T, S> Lend<'y, T, S> {
         let polled = Polled(link);
         // SAFETY: the pointer was in the slot, so the driver is in the poll that set it and the body is alive (point 3); it was taken out, so
         // nobody else polls it; and this thread may, as has just been looked up.
-        let finished = unsafe { body.poll(cx) };
+        unsafe { body.poll(cx) };
         drop(polled);
-        if !finished {
-            // SAFETY: as above.
-            unsafe { link.slot(|slot| slot.body = Some(body)) };
-        }
+        // Also when the body is over: if this yield point is dropped before the driver hears of it, the resource goes with it.
+        // SAFETY: as above; the driver is still in that poll, which clears the pointer.
+        unsafe { link.slot(|slot| slot.body = Some(body)) };
     }
 
     fn take_back(&mut self) -> Option<(T, Exit<'y, S>)> {
@@ -542,6 +541,10 @@ where
             Pin::new_unchecked(&mut this.block).set(None);
         }
         let link = self.link();
+        // SAFETY: the block is dropped, so that only the driver is left.
+        let left = unsafe { link.slot(|slot| (slot.resource.take(), slot.waker.take())) };
+        // Of a yield point that the block has forgotten.
+        drop(left);
         // SAFETY: the block is dropped, and every `Exit` with it (point 1): nothing borrows the ending.
         unsafe { (*UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending)).take() }
     }
