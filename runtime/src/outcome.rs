@@ -56,7 +56,7 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
             suppressed,
             context,
         } = self;
-        let (body, context) = unwound(entered, body, context);
+        let (body, context) = unwound(entered, body, suppressed, context);
         match (body, context) {
             (Some(Ok(Ok(value))), Ok(())) => Ok(K::Suppression::value(value)),
             (Some(Ok(Ok(_))) | None, Err(error)) => Err(K::raise(error)),
@@ -84,7 +84,7 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
             suppressed,
             context,
         } = self;
-        let (body, context) = unwound(entered, body, context);
+        let (body, context) = unwound(entered, body, suppressed, context);
         let body = match body {
             Some(Ok(body)) => Some(body),
             Some(Err(_)) if suppressed => None,
@@ -108,10 +108,11 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
 }
 
 /// A context that panicked has nothing to return: its panic reaches the caller, and the body's error is reported. Where the body had panicked
-/// first, the caller gets that panic, and the context's is reported.
+/// first, the caller gets that panic, and the context's is reported. What the context had suppressed is neither returned nor reported.
 fn unwound<R, B: Debug, E>(
     entered: &Entered,
     body: Option<thread::Result<Result<R, B>>>,
+    suppressed: bool,
     context: thread::Result<Result<(), E>>,
 ) -> (Option<thread::Result<Result<R, B>>>, Result<(), E>) {
     let payload = match context {
@@ -119,22 +120,27 @@ fn unwound<R, B: Debug, E>(
         Err(payload) => payload,
     };
     match body {
-        Some(Err(first)) => {
+        Some(Err(first)) if !suppressed => {
             report::failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
             report::discard(payload);
             resume_unwind(first)
         }
-        Some(Ok(Err(error))) => {
+        Some(Ok(Err(error))) if !suppressed => {
             report::failure(entered, ExitKind::Failed, Failure::Error(&error));
+            report::drop_quietly(entered, ExitKind::Failed, error);
             resume_unwind(payload)
         }
-        Some(Ok(Ok(_))) | None => resume_unwind(payload),
+        rest => {
+            report::drop_quietly(entered, ExitKind::Completed, rest);
+            resume_unwind(payload)
+        }
     }
 }
 
 fn report_second<E: Debug>(entered: &Entered, exit: ExitKind, context: Result<(), E>) {
     if let Err(error) = context {
         report::failure(entered, exit, Failure::Error(&error));
+        report::drop_quietly(entered, exit, error);
     }
 }
 

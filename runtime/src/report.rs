@@ -173,6 +173,15 @@ pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
     discard(payload);
 }
 
+/// Drops `value` where its destructor's panic would take the place of another failure: that panic is reported.
+#[cold]
+pub(crate) fn drop_quietly<T>(entered: &Entered, exit: ExitKind, value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        failure(entered, exit, Failure::Panic(&*payload));
+        discard(payload);
+    }
+}
+
 /// Drops a panic's payload, whatever its destructor does.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

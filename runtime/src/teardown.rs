@@ -1,7 +1,7 @@
 //! Running a resumed frame to its end, and getting the body's outcome back from it.
 
 use crate::{
-    AsyncContext,
+    AsyncContext, ExitKind,
     background::{Entered, Settled},
     frame::{Ending, How, Payload},
     kind::Kind,
@@ -64,7 +64,9 @@ pub(crate) fn finish<C: AsyncContext>(
         Err(payload) => {
             // The block is gone, panic or not; what it left behind can be had.
             let ending = catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish()));
-            (first_panic(entered, torn, payload), ending.ok().flatten())
+            let ending = ending.ok().flatten();
+            let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
+            (first_panic(entered, exit, torn, payload), ending)
         }
     }
 }
@@ -72,14 +74,15 @@ pub(crate) fn finish<C: AsyncContext>(
 /// A context's destructor panicked after its teardown had come to `torn`.
 fn first_panic<E: Debug>(
     entered: &Entered,
+    exit: ExitKind,
     torn: thread::Result<Result<(), E>>,
     payload: Payload,
 ) -> thread::Result<Result<(), E>> {
-    let exit = crate::ExitKind::Completed;
     match torn {
         Ok(Ok(())) => Err(payload),
         Ok(Err(error)) => {
             report::failure(entered, exit, Failure::Error(&error));
+            report::drop_quietly(entered, exit, error);
             Err(payload)
         }
         Err(first) => {
@@ -129,8 +132,8 @@ impl<V, B: Any> Kept<V, B> {
             (Kept::Value(value), _) => Some(Ok(Ok(value))),
             (Kept::Error(error), _) => Some(Ok(Err(error))),
             (Kept::Nothing, Some(How::Failed(error))) => {
-                let error: Box<dyn Any> = error;
-                error.downcast().ok().map(|error| Ok(Err(*error)))
+                let error = error.into_any().downcast().ok();
+                error.map(|error| Ok(Err(*error)))
             }
             (Kept::Nothing, Some(How::Panicked(payload))) => Some(Err(payload)),
             (Kept::Nothing, _) => None,

@@ -14,8 +14,21 @@ use std::{
 pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// A body's error, erased.
-pub(crate) trait BodyError: Any + Debug + Send {}
-impl<B: Any + Debug + Send> BodyError for B {}
+pub(crate) trait BodyError: Any + Debug + Send {
+    fn as_any(&self) -> &dyn Any;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+// Methods, since Rust 1.85 can't coerce a `dyn BodyError` to a `dyn Any`.
+impl<B: Any + Debug + Send> BodyError for B {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
 
 pub(crate) enum How {
     Completed,
@@ -95,10 +108,8 @@ impl Ending {
 
     pub(crate) fn error_ref<T: Any + Sync>(&self) -> Option<&T> {
         match &self.how {
-            How::Failed(error) => {
-                let error: &dyn Any = &**error;
-                error.downcast_ref()
-            }
+            // Through the box: a box is a `BodyError` too.
+            How::Failed(error) => (**error).as_any().downcast_ref(),
             _ => None,
         }
     }
