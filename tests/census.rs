@@ -42,12 +42,25 @@ impl Census {
 
     /// How many values of that name there have been.
     pub fn born(&self, name: &str) -> usize {
-        self.table(|table| table.values.values().filter(|(known, _)| *known == name).count())
+        self.table(|table| {
+            table
+                .values
+                .values()
+                .filter(|(known, _)| *known == name)
+                .count()
+        })
     }
 
     /// The names of those that are still alive.
     pub fn alive(&self) -> Vec<&'static str> {
-        self.table(|table| table.values.values().filter(|(_, drops)| *drops == 0).map(|(name, _)| *name).collect())
+        self.table(|table| {
+            table
+                .values
+                .values()
+                .filter(|(_, drops)| *drops == 0)
+                .map(|(name, _)| *name)
+                .collect()
+        })
     }
 
     /// Panics unless each value has been dropped exactly once.
@@ -55,7 +68,9 @@ impl Census {
     pub fn assert_balanced(&self, when: impl fmt::Display) {
         let wrong: Vec<_> = self.table(|table| {
             let values = table.values.values().filter(|(_, drops)| *drops != 1);
-            values.map(|(name, drops)| format!("{name}: {drops} drops")).collect()
+            values
+                .map(|(name, drops)| format!("{name}: {drops} drops"))
+                .collect()
         });
         assert!(wrong.is_empty(), "{when}: {wrong:?}");
     }

@@ -23,12 +23,18 @@ impl Log {
 
     /// Adds a line.
     pub fn say(&self, line: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line.into());
     }
 
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// All lines so far, which are forgotten.
@@ -65,7 +71,9 @@ impl From<ContextError> for BodyError {
 pub fn message(payload: &(dyn std::any::Any + Send)) -> &str {
     match payload.downcast_ref::<&'static str>() {
         Some(text) => text,
-        None => payload.downcast_ref::<String>().map_or("a panic without a text", String::as_str),
+        None => payload
+            .downcast_ref::<String>()
+            .map_or("a panic without a text", String::as_str),
     }
 }
 

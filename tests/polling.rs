@@ -85,7 +85,13 @@ pub fn quiet() -> impl Drop {
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let kept = QUIET.try_with(|quiet| quiet.borrow_mut().as_mut().map(|last| *last = panic.to_string()).is_some());
+            let kept = QUIET.try_with(|quiet| {
+                quiet
+                    .borrow_mut()
+                    .as_mut()
+                    .map(|last| *last = panic.to_string())
+                    .is_some()
+            });
             if kept != Ok(true) {
                 usual(panic);
             }

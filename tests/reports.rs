@@ -40,15 +40,26 @@ impl Reports {
             contextlib::set_report_hook(|report| {
                 let what = match report.failure {
                     Failure::Unexited => "unexited".to_owned(),
-                    _ => format!("{} {} after {}", report.context.name(), report.failure, exit(report.exit)),
+                    _ => format!(
+                        "{} {} after {}",
+                        report.context.name(),
+                        report.failure,
+                        exit(report.exit)
+                    ),
                 };
-                if let Some(kept) = lock(&KEPT).get_or_insert_default().get_mut(report.context.location().file()) {
+                if let Some(kept) = lock(&KEPT)
+                    .get_or_insert_default()
+                    .get_mut(report.context.location().file())
+                {
                     kept.push(what);
                 }
             });
         });
         lock(&KEPT).get_or_insert_default().insert(file, Vec::new());
-        Reports { file, _alone: alone }
+        Reports {
+            file,
+            _alone: alone,
+        }
     }
 
     /// What has been reported since the last call, guards that were dropped un-exited apart.
@@ -61,7 +72,10 @@ impl Reports {
     /// What has been reported since the last call.
     pub fn take_all(&self) -> Vec<String> {
         let mut kept = lock(&KEPT);
-        kept.get_or_insert_default().get_mut(self.file).map(std::mem::take).unwrap_or_default()
+        kept.get_or_insert_default()
+            .get_mut(self.file)
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 }
 

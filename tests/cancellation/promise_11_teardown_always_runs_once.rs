@@ -1,7 +1,10 @@
 //! A future dropped after each of 0..n polls, for every way in which the body ends, each policy and each style: setup and teardown are balanced,
 //! the teardown saw the right exit, and every value was dropped once.
 
-use contextlib::{AsyncContext, ContextManager, ExitKind, async_context, background, kind::Fallible, policy::Policy, yield_resource};
+use contextlib::{
+    AsyncContext, ContextManager, ExitKind, async_context, background, kind::Fallible,
+    policy::Policy, yield_resource,
+};
 use contextlib_tests::{Census, Counted, DropAt, Log, Reports, drop_at, message, quietly, yields};
 use futures::FutureExt;
 use std::{
@@ -44,7 +47,12 @@ enum Teardown {
 
 impl World {
     fn new(how: How) -> Self {
-        World { census: Census::new(), log: Log::new(), over: Arc::default(), how }
+        World {
+            census: Census::new(),
+            log: Log::new(),
+            over: Arc::default(),
+            how,
+        }
     }
 
     fn value(&self, name: &'static str) -> Counted {
@@ -125,18 +133,35 @@ enum Style {
     GuardExit,
 }
 
-const STYLES: [Style; 4] = [Style::With, Style::WithLocal, Style::Guard, Style::GuardExit];
+const STYLES: [Style; 4] = [
+    Style::With,
+    Style::WithLocal,
+    Style::Guard,
+    Style::GuardExit,
+];
 
 /// Runs the body inside the context, in some style.
-async fn in_style<C, P>(manager: ContextManager<C, P>, style: Style, world: World) -> Result<Counted, Error>
+async fn in_style<C, P>(
+    manager: ContextManager<C, P>,
+    style: Style,
+    world: World,
+) -> Result<Counted, Error>
 where
     C: AsyncContext<Resource = Counted, Kind = Fallible<Error>> + Send,
     P: Policy<C, Storage: Send, Origin: Send>,
 {
     let world = &world;
     match style {
-        Style::With => manager.with(async |resource| body(world, resource).await).await,
-        Style::WithLocal => manager.with_local(async |resource| body(world, resource).await).await,
+        Style::With => {
+            manager
+                .with(async |resource| body(world, resource).await)
+                .await
+        }
+        Style::WithLocal => {
+            manager
+                .with_local(async |resource| body(world, resource).await)
+                .await
+        }
         Style::Guard => {
             let mut guard = manager.enter().await?;
             let result = body(world, &mut guard).await;
@@ -184,28 +209,49 @@ async fn at_every_poll<F: Future<Output = Result<Counted, Error>>>(
     make: impl Fn(World, Counted) -> F,
 ) -> usize {
     for polls in 0.. {
-        let when = format!("{style:?}, body {how:?}, teardown {teardown:?}, dropped after {polls} polls");
+        let when =
+            format!("{style:?}, body {how:?}, teardown {teardown:?}, dropped after {polls} polls");
         let world = World::new(how);
         let argument = world.value("argument");
-        let run = AssertUnwindSafe(drop_at(polls, make(world.clone(), argument))).catch_unwind().await.unwrap_or_else(|payload| {
-            panic!("{when}: the drop panicked: {}", message(&*payload));
-        });
+        let run = AssertUnwindSafe(drop_at(polls, make(world.clone(), argument)))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|payload| {
+                panic!("{when}: the drop panicked: {}", message(&*payload));
+            });
         background::drain().await;
         let lines = world.log.lines();
         let count = |line: &str| lines.iter().filter(|said| *said == line).count();
-        let exits: Vec<_> = lines.iter().filter_map(|said| said.strip_prefix("exit ")).collect();
+        let exits: Vec<_> = lines
+            .iter()
+            .filter_map(|said| said.strip_prefix("exit "))
+            .collect();
         let reported = reports.take();
 
         let ended = matches!(run, DropAt::Ended(_));
         let is_set_up = count("set up") == 1;
-        if is_set_up && (then == Then::Rollback || ended && !(how == How::Panics && matches!(style, Style::Guard | Style::GuardExit))) {
-            assert_eq!(exits, [format!("{:?}", expected_exit(style, &world))], "{when}: {lines:?}");
+        if is_set_up
+            && (then == Then::Rollback
+                || ended
+                    && !(how == How::Panics && matches!(style, Style::Guard | Style::GuardExit)))
+        {
+            assert_eq!(
+                exits,
+                [format!("{:?}", expected_exit(style, &world))],
+                "{when}: {lines:?}"
+            );
             assert_eq!(count("torn down"), 1, "{when}: {lines:?}");
         } else {
-            assert!(exits.len() <= 1 && count("torn down") <= exits.len(), "{when}: {lines:?}");
+            assert!(
+                exits.len() <= 1 && count("torn down") <= exits.len(),
+                "{when}: {lines:?}"
+            );
             assert!(is_set_up || exits.is_empty(), "{when}: {lines:?}");
         }
-        assert!(count("setup begins") <= 1 && count("body begins") <= 1, "{when}: {lines:?}");
+        assert!(
+            count("setup begins") <= 1 && count("body begins") <= 1,
+            "{when}: {lines:?}"
+        );
         if count("body begins") == 1 {
             assert!(is_set_up, "{when}: {lines:?}");
         }
@@ -217,7 +263,10 @@ async fn at_every_poll<F: Future<Output = Result<Counted, Error>>>(
             DropAt::Ended(Err(payload)) if message(&**payload) == "teardown" => 1,
             _ => 0,
         };
-        let of_teardown = reported.iter().filter(|report| report.contains("eardown")).count();
+        let of_teardown = reported
+            .iter()
+            .filter(|report| report.contains("eardown"))
+            .count();
         assert_eq!(failed, returned + of_teardown, "{when}: {reported:?}");
         // And the body's: nobody is left to be told if the future was dropped.
         if let (DropAt::Ended(ended), true) = (&run, world.over.load(Ordering::Relaxed)) {
@@ -226,7 +275,10 @@ async fn at_every_poll<F: Future<Output = Result<Counted, Error>>>(
                 Err(payload) if payload.is::<Counted>() => How::Panics,
                 _ => How::Succeeds,
             };
-            let of_body = reported.iter().filter(|report| report.contains("Body(error)")).count();
+            let of_body = reported
+                .iter()
+                .filter(|report| report.contains("Body(error)"))
+                .count();
             if returned == How::Succeeds && how == How::Fails && style != Style::GuardExit {
                 assert_eq!(of_body, 1, "{when}: {reported:?}");
             } else if style != Style::GuardExit {
@@ -236,7 +288,10 @@ async fn at_every_poll<F: Future<Output = Result<Counted, Error>>>(
         drop(run);
         world.census.assert_balanced(&when);
         if ended {
-            assert!(polls > 0, "{when}: a future that was never polled can't have ended");
+            assert!(
+                polls > 0,
+                "{when}: a future that was never polled can't have ended"
+            );
             return polls;
         }
     }
@@ -255,14 +310,21 @@ async fn all<F: Future<Output = Result<Counted, Error>>>(
                 let make = |world, argument| make(world, style, teardown, argument);
                 let polls = at_every_poll(reports, then, style, how, teardown, make).await;
                 // Setup 2, body 3, and the teardown's 3 where it is awaited.
-                assert!(polls >= 6, "{style:?} {how:?} {teardown:?} took {polls} polls");
+                assert!(
+                    polls >= 6,
+                    "{style:?} {how:?} {teardown:?} took {polls} polls"
+                );
             }
         }
     }
 }
 
 fn multi_thread() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn current_thread() -> Runtime {
@@ -270,9 +332,13 @@ fn current_thread() -> Runtime {
 }
 
 async fn all_spawn(reports: &Reports) {
-    all(reports, Then::Rollback, |world: World, style, teardown, argument| {
-        in_style(with_spawn(world.clone(), teardown, argument), style, world)
-    })
+    all(
+        reports,
+        Then::Rollback,
+        |world: World, style, teardown, argument| {
+            in_style(with_spawn(world.clone(), teardown, argument), style, world)
+        },
+    )
     .await;
 }
 
@@ -293,7 +359,11 @@ fn spawn_local() {
     let reports = Reports::keep();
     quietly(|| {
         let make = |world: World, style, teardown, argument| {
-            in_style(with_spawn_local(world.clone(), teardown, argument), style, world)
+            in_style(
+                with_spawn_local(world.clone(), teardown, argument),
+                style,
+                world,
+            )
         };
         current_thread().block_on(LocalSet::new().run_until(all(&reports, Then::Rollback, make)));
     });
@@ -303,7 +373,9 @@ fn spawn_local() {
 fn blocking() {
     let reports = Reports::keep();
     quietly(|| {
-        let make = |world: World, style, teardown, argument| in_style(with_block(world.clone(), teardown, argument), style, world);
+        let make = |world: World, style, teardown, argument| {
+            in_style(with_block(world.clone(), teardown, argument), style, world)
+        };
         multi_thread().block_on(all(&reports, Then::Rollback, make));
     });
 }
@@ -312,7 +384,9 @@ fn blocking() {
 fn dropped() {
     let reports = Reports::keep();
     quietly(|| {
-        let make = |world: World, style, teardown, argument| in_style(with_drop(world.clone(), teardown, argument), style, world);
+        let make = |world: World, style, teardown, argument| {
+            in_style(with_drop(world.clone(), teardown, argument), style, world)
+        };
         current_thread().block_on(all(&reports, Then::Dropped, make));
     });
 }
@@ -325,7 +399,9 @@ mod as_users_do_it {
     async fn an_early_return() {
         let world = World::new(How::Fails);
         let run = async {
-            let mut guard = with_spawn(world.clone(), Teardown::Succeeds, world.value("argument")).enter().await?;
+            let mut guard = with_spawn(world.clone(), Teardown::Succeeds, world.value("argument"))
+                .enter()
+                .await?;
             body(&world, &mut guard).await?;
             guard.exit().await
         };
@@ -341,7 +417,8 @@ mod as_users_do_it {
         for style in STYLES {
             for ticks in 0..20 {
                 let world = World::new(How::Succeeds);
-                let manager = with_spawn(world.clone(), Teardown::Succeeds, world.value("argument"));
+                let manager =
+                    with_spawn(world.clone(), Teardown::Succeeds, world.value("argument"));
                 let task = tokio::spawn(in_style(manager, style, world.clone()));
                 for _ in 0..ticks {
                     tokio::task::yield_now().await;
@@ -349,7 +426,11 @@ mod as_users_do_it {
                 task.abort();
                 drop(task.await);
                 background::drain().await;
-                assert_eq!(world.log.count("set up"), world.log.count("torn down"), "{style:?} {ticks}");
+                assert_eq!(
+                    world.log.count("set up"),
+                    world.log.count("torn down"),
+                    "{style:?} {ticks}"
+                );
                 world.census.assert_balanced(format!("{style:?} {ticks}"));
             }
         }
@@ -365,7 +446,16 @@ mod as_users_do_it {
             () = yields(4) => {}
         }
         background::drain().await;
-        assert_eq!(world.log.lines(), ["setup begins", "set up", "body begins", "exit Cancelled", "torn down"]);
+        assert_eq!(
+            world.log.lines(),
+            [
+                "setup begins",
+                "set up",
+                "body begins",
+                "exit Cancelled",
+                "torn down"
+            ]
+        );
         world.census.assert_balanced("select");
     }
 
@@ -381,7 +471,10 @@ mod as_users_do_it {
         let run = tokio::time::timeout(std::time::Duration::from_secs(1), hangs).await;
         assert!(run.is_err());
         background::drain().await;
-        assert_eq!(world.log.lines(), ["setup begins", "set up", "exit Cancelled", "torn down"]);
+        assert_eq!(
+            world.log.lines(),
+            ["setup begins", "set up", "exit Cancelled", "torn down"]
+        );
         world.census.assert_balanced("timeout");
     }
 
@@ -390,7 +483,9 @@ mod as_users_do_it {
         let _quiet = contextlib_tests::quiet();
         let world = World::new(How::Panics);
         let manager = with_spawn(world.clone(), Teardown::Succeeds, world.value("argument"));
-        let run = AssertUnwindSafe(in_style(manager, Style::With, world.clone())).catch_unwind().await;
+        let run = AssertUnwindSafe(in_style(manager, Style::With, world.clone()))
+            .catch_unwind()
+            .await;
         let payload = run.unwrap_err();
         payload.downcast_ref::<Counted>().unwrap().touch();
         let again = std::panic::catch_unwind(AssertUnwindSafe(|| resume_unwind(payload)));

@@ -1,7 +1,9 @@
 //! A guard that is dropped on another thread, off the runtime, while the runtime shuts down, while the thread panics, or ends.
 
 use contextlib::{Guard, async_context, background, policy, yield_resource};
-use contextlib_tests::{assert_nothing_pending, Census, Counted, Log, Reports, message, poll_once, quiet, yields};
+use contextlib_tests::{
+    Census, Counted, Log, Reports, assert_nothing_pending, message, poll_once, quiet, yields,
+};
 use futures::executor::block_on;
 use std::{
     cell::RefCell,
@@ -40,7 +42,11 @@ contexts! {
 const ROLLED_BACK: [&str; 2] = ["Cancelled", "torn down"];
 
 fn multi_thread() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn current_thread() -> Runtime {
@@ -62,7 +68,11 @@ async fn under_block_on_a_thread_without_a_runtime() {
     let (log, census) = (Log::new(), Census::new());
     let Ok(guard) = with_block(log.clone(), census.clone()).enter().await;
     thread::scope(|scope| scope.spawn(move || drop(guard)).join().unwrap());
-    assert_eq!(log.lines(), ROLLED_BACK, "the thread was blocked until the end of the teardown");
+    assert_eq!(
+        log.lines(),
+        ROLLED_BACK,
+        "the thread was blocked until the end of the teardown"
+    );
     census.assert_balanced("dropped on another thread");
 }
 
@@ -88,7 +98,9 @@ fn where_there_is_no_runtime_at_all() {
     census.assert_balanced("dropped off a runtime");
     assert_eq!(
         reports.take(),
-        ["with_spawn lost its teardown: it was entered and dropped outside of a tokio runtime, so there is nothing to run it on after cancelled"]
+        [
+            "with_spawn lost its teardown: it was entered and dropped outside of a tokio runtime, so there is nothing to run it on after cancelled"
+        ]
     );
     assert_nothing_pending();
 }
@@ -105,7 +117,10 @@ fn when_the_runtime_is_gone() {
         assert!(log.lines().is_empty());
         census.assert_balanced("dropped after the runtime");
         let reported = reports.take();
-        assert!(matches!(&*reported, [one] if one.contains("the runtime was shut down")), "{reported:?}");
+        assert!(
+            matches!(&*reported, [one] if one.contains("the runtime was shut down")),
+            "{reported:?}"
+        );
     }
 }
 
@@ -153,7 +168,10 @@ fn while_the_runtime_shuts_down() {
             census.assert_balanced(style);
             assert_eq!(log.count("torn down"), 0, "{style}");
             let reported = reports.take();
-            assert!(matches!(&*reported, [one] if one.contains("lost its teardown: its rollback was dropped")), "{style}: {reported:?}");
+            assert!(
+                matches!(&*reported, [one] if one.contains("lost its teardown: its rollback was dropped")),
+                "{style}: {reported:?}"
+            );
             drop(task);
         }
     }
@@ -180,7 +198,10 @@ fn while_a_runtime_with_a_local_set_shuts_down() {
     assert!(log.lines().is_empty());
     census.assert_balanced("the local set is gone");
     let reported = reports.take();
-    assert!(matches!(&*reported, [one] if one.contains("lost its teardown")), "{reported:?}");
+    assert!(
+        matches!(&*reported, [one] if one.contains("lost its teardown")),
+        "{reported:?}"
+    );
     assert_nothing_pending();
 }
 
@@ -210,7 +231,9 @@ fn when_the_runtime_ends_in_the_middle_of_the_rollback() {
     census.assert_balanced("the runtime is gone");
     assert_eq!(
         reports.take(),
-        ["stuck lost its teardown: its rollback was dropped: the runtime was shut down after cancelled"]
+        [
+            "stuck lost its teardown: its rollback was dropped: the runtime was shut down after cancelled"
+        ]
     );
     assert_nothing_pending();
 }
@@ -250,7 +273,11 @@ fn while_the_thread_panics() {
         assert_eq!(drop_while_panicking(guard), "the first panic");
         background::drain().await;
         assert_eq!(log.take(), ROLLED_BACK);
-        assert_eq!(reports.take_all(), [""; 0], "a guard dropped by a panic wasn't forgotten");
+        assert_eq!(
+            reports.take_all(),
+            [""; 0],
+            "a guard dropped by a panic wasn't forgotten"
+        );
 
         let Ok(guard) = with_block(log.clone(), census.clone()).enter().await;
         assert_eq!(drop_while_panicking(guard), "the first panic");
@@ -304,11 +331,17 @@ mod two_panics {
         multi_thread().block_on(async {
             let Ok(guard) = with_block(true).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
-            assert_eq!(reports.take(), ["with_block panicked: teardown after cancelled"]);
+            assert_eq!(
+                reports.take(),
+                ["with_block panicked: teardown after cancelled"]
+            );
             let Ok(guard) = with_spawn(true).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
             background::drain().await;
-            assert_eq!(reports.take(), ["with_spawn panicked: teardown after cancelled"]);
+            assert_eq!(
+                reports.take(),
+                ["with_spawn panicked: teardown after cancelled"]
+            );
         });
     }
 
@@ -319,14 +352,23 @@ mod two_panics {
         multi_thread().block_on(async {
             let Ok(guard) = with_block(false).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
-            assert_eq!(reports.take(), ["with_block panicked: resource was dropped after cancelled"]);
+            assert_eq!(
+                reports.take(),
+                ["with_block panicked: resource was dropped after cancelled"]
+            );
             let Ok(guard) = with_drop(false).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
-            assert_eq!(reports.take(), ["with_drop panicked: resource was dropped after cancelled"]);
+            assert_eq!(
+                reports.take(),
+                ["with_drop panicked: resource was dropped after cancelled"]
+            );
             let Ok(guard) = with_spawn(false).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
             background::drain().await;
-            assert_eq!(reports.take(), ["with_spawn panicked: resource was dropped after cancelled"]);
+            assert_eq!(
+                reports.take(),
+                ["with_spawn panicked: resource was dropped after cancelled"]
+            );
         });
     }
 
@@ -334,19 +376,29 @@ mod two_panics {
     fn a_destructor_panics_in_a_with_that_a_panic_drops() {
         let _quiet = quiet();
         let reports = Reports::keep();
-        let with = async |manager: std::pin::Pin<Box<dyn Future<Output = Result<(), Infallible>>>>| {
-            let mut with = manager;
-            assert!(poll_once(with.as_mut()).is_pending());
-            drop_while_panicking(with)
-        };
+        let with =
+            async |manager: std::pin::Pin<Box<dyn Future<Output = Result<(), Infallible>>>>| {
+                let mut with = manager;
+                assert!(poll_once(with.as_mut()).is_pending());
+                drop_while_panicking(with)
+            };
         current_thread().block_on(async {
             let body = async |_: &mut Bomb| std::future::pending().await;
-            assert_eq!(with(Box::pin(with_drop(false).with(body))).await, "the first panic");
+            assert_eq!(
+                with(Box::pin(with_drop(false).with(body))).await,
+                "the first panic"
+            );
             assert_eq!(reports.take().len(), 1);
-            assert_eq!(with(Box::pin(with_spawn(false).with(body))).await, "the first panic");
+            assert_eq!(
+                with(Box::pin(with_spawn(false).with(body))).await,
+                "the first panic"
+            );
             background::drain().await;
             assert_eq!(reports.take().len(), 1);
-            assert_eq!(with(Box::pin(with_block(false).with(body))).await, "the first panic");
+            assert_eq!(
+                with(Box::pin(with_block(false).with(body))).await,
+                "the first panic"
+            );
             // The frame that `block` loses here, and what its destructor does.
             assert_eq!(reports.take().len(), 2);
         });
@@ -395,7 +447,11 @@ async fn guards_are_values() {
     }
     let guards = vec![guard];
     for guard in guards {
-        tokio::spawn(async move { exits(guard).await; }).await.unwrap();
+        tokio::spawn(async move {
+            exits(guard).await;
+        })
+        .await
+        .unwrap();
     }
     assert_eq!(log.lines(), ["Completed", "torn down"]);
     census.assert_balanced("a guard exited elsewhere");

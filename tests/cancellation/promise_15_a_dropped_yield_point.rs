@@ -2,13 +2,20 @@
 //! Meanwhile the whole may be dropped after each of 0..n polls, as in promise 11.
 
 use contextlib::{ExitKind, async_context, background, yield_resource};
-use contextlib_tests::{BodyError, Census, ContextError, Counted, DropAt, Log, Reports, drop_at, message, quietly, yields};
+use contextlib_tests::{
+    BodyError, Census, ContextError, Counted, DropAt, Log, Reports, drop_at, message, quietly,
+    yields,
+};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use tokio::{runtime::Builder, task::LocalSet};
 
 /// Says when it is dropped.
-struct Said(Log, &'static str, #[expect(dead_code, reason = "it is counted")] Counted);
+struct Said(
+    Log,
+    &'static str,
+    #[expect(dead_code, reason = "it is counted")] Counted,
+);
 impl Drop for Said {
     fn drop(&mut self) {
         self.0.say(format!("{} dropped", self.1));
@@ -98,12 +105,17 @@ macro_rules! at_every_point {
         for how in [How::Succeeds, How::Fails, How::Panics] {
             for lasts in 0..7 {
                 let polls = one_after_the_other(
-                    &format!("{} {} {how:?}, lasting {lasts}", stringify!($context), stringify!($style)),
+                    &format!(
+                        "{} {} {how:?}, lasting {lasts}",
+                        stringify!($context),
+                        stringify!($style)
+                    ),
                     $rolls_back,
                     how,
                     async |polls, world: &World| {
                         let manager = $context(world.log.clone(), world.census.clone(), lasts);
-                        let run = manager.$style(async |_resource: &mut Said| body(world, how).await);
+                        let run =
+                            manager.$style(async |_resource: &mut Said| body(world, how).await);
                         AssertUnwindSafe(drop_at(polls, run)).catch_unwind().await
                     },
                 )
@@ -122,24 +134,50 @@ async fn one_after_the_other(
 ) -> usize {
     for polls in 0.. {
         let when = format!("{what}, dropped after {polls} polls");
-        let world = World { log: Log::new(), census: Census::new() };
-        let run = run(polls, &world).await.unwrap_or_else(|payload| panic!("{when}: the drop panicked: {}", message(&*payload)));
+        let world = World {
+            log: Log::new(),
+            census: Census::new(),
+        };
+        let run = run(polls, &world)
+            .await
+            .unwrap_or_else(|payload| panic!("{when}: the drop panicked: {}", message(&*payload)));
         background::drain().await;
         let lines = world.log.lines();
         let count = |line: &str| lines.iter().filter(|said| *said == line).count();
-        assert!(count("context's next statement") <= 1 && count("context's end") <= 1, "{when}: {lines:?}");
+        assert!(
+            count("context's next statement") <= 1 && count("context's end") <= 1,
+            "{when}: {lines:?}"
+        );
         if count("context's next statement") == 1 {
-            assert_order(&lines, "resource dropped", "context's next statement", &when);
+            assert_order(
+                &lines,
+                "resource dropped",
+                "context's next statement",
+                &when,
+            );
             if count("body begins") == 1 {
                 assert_order(&lines, "body's local dropped", "resource dropped", &when);
             }
         }
         if rolls_back || matches!(run, DropAt::Ended(_)) {
-            assert_eq!(count("context's next statement"), usize::from(polls > 0), "{when}: {lines:?}");
-            assert_eq!(count("context's end"), usize::from(polls > 0), "{when}: {lines:?}");
+            assert_eq!(
+                count("context's next statement"),
+                usize::from(polls > 0),
+                "{when}: {lines:?}"
+            );
+            assert_eq!(
+                count("context's end"),
+                usize::from(polls > 0),
+                "{when}: {lines:?}"
+            );
             if count("body ends") == 0 {
                 // Its context has ended it (and there is no exit to see), or the caller has.
-                assert!(!lines.iter().any(|line| ["Completed", "Failed", "Panicked"].contains(&&**line)), "{when}: {lines:?}");
+                assert!(
+                    !lines
+                        .iter()
+                        .any(|line| ["Completed", "Failed", "Panicked"].contains(&&**line)),
+                    "{when}: {lines:?}"
+                );
             }
         }
         if let DropAt::Ended(ended) = &run {
@@ -147,7 +185,9 @@ async fn one_after_the_other(
             let over = count("body ends") == 1;
             let right = match ended {
                 Ok(Ok("value")) => over && exit(ExitKind::Completed),
-                Ok(Err(BodyError::Context(ContextError("time is up")))) => !over || matches!(how, How::Succeeds),
+                Ok(Err(BodyError::Context(ContextError("time is up")))) => {
+                    !over || matches!(how, How::Succeeds)
+                }
                 Ok(Err(BodyError::Own("error"))) => over,
                 Err(payload) => over && message(&**payload) == "body's panic",
                 Ok(_) => false,
@@ -168,7 +208,10 @@ async fn one_after_the_other(
 fn under_every_policy_at_every_point() {
     let _reports = Reports::keep();
     quietly(|| {
-        let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap();
         runtime.block_on(async {
             at_every_point!(with_spawn, with, rolls_back: true);
             at_every_point!(with_spawn, with_local, rolls_back: true);
@@ -195,9 +238,14 @@ fn a_body_that_fails_in_the_poll_in_which_its_context_ends_it() {
             let mut both = 0;
             for how in [How::Fails, How::Panics] {
                 for lasts in 0..7 {
-                    let world = World { log: Log::new(), census: Census::new() };
+                    let world = World {
+                        log: Log::new(),
+                        census: Census::new(),
+                    };
                     let manager = with_drop(world.log.clone(), world.census.clone(), lasts);
-                    let ended = AssertUnwindSafe(manager.with(async |_| body(&world, how).await)).catch_unwind().await;
+                    let ended = AssertUnwindSafe(manager.with(async |_| body(&world, how).await))
+                        .catch_unwind()
+                        .await;
                     let of_body = match ended {
                         Ok(Ok(_)) => unreachable!(),
                         Ok(Err(BodyError::Own(_))) | Err(_) => true,
@@ -205,16 +253,26 @@ fn a_body_that_fails_in_the_poll_in_which_its_context_ends_it() {
                     };
                     let reported = reports.take();
                     assert_eq!(of_body, world.log.count("body ends") == 1);
-                    let exit_seen = world.log.lines().iter().any(|line| line == "Failed" || line == "Panicked");
+                    let exit_seen = world
+                        .log
+                        .lines()
+                        .iter()
+                        .any(|line| line == "Failed" || line == "Panicked");
                     if of_body && !exit_seen {
                         both += 1;
-                        assert!(matches!(&*reported, [one] if one.contains("time is up")), "{reported:?}");
+                        assert!(
+                            matches!(&*reported, [one] if one.contains("time is up")),
+                            "{reported:?}"
+                        );
                     } else {
                         assert_eq!(reported, [""; 0]);
                     }
                 }
             }
-            assert_eq!(both, 2, "once for each way to fail, the body's last poll is its context's last too");
+            assert_eq!(
+                both, 2,
+                "once for each way to fail, the body's last poll is its context's last too"
+            );
         });
     });
 }

@@ -1,7 +1,9 @@
 //! Policy `block` where blocking can't work: nothing panics, dead-locks or aborts; the frame is dropped and that is reported. And where it can.
 
 use contextlib::{async_context, yield_resource};
-use contextlib_tests::{assert_nothing_pending, Census, Counted, Log, Reports, poll_once, quiet, yields};
+use contextlib_tests::{
+    Census, Counted, Log, Reports, assert_nothing_pending, poll_once, quiet, yields,
+};
 use std::{convert::Infallible, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -24,7 +26,11 @@ async fn context<'a>(log: &'a Log, census: &'a Census) -> Counted {
 }
 
 fn multi_thread() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn current_thread() -> Runtime {
@@ -36,15 +42,18 @@ async fn drop_some(log: &Log, census: &Census) {
     let Ok(guard) = context(log, census).enter().await;
     drop(guard);
 
-    let mut with = Box::pin(context(log, census).with(async |resource| -> Result<(), Infallible> {
-        let _local = census.value("local of the body");
-        resource.touch();
-        std::future::pending().await
-    }));
+    let mut with = Box::pin(context(log, census).with(
+        async |resource| -> Result<(), Infallible> {
+            let _local = census.value("local of the body");
+            resource.touch();
+            std::future::pending().await
+        },
+    ));
     assert!(poll_once(with.as_mut()).is_pending());
     drop(with);
 
-    let mut with = Box::pin(context(log, census).with(async |_| -> Result<(), &'static str> { Err("body") }));
+    let mut with =
+        Box::pin(context(log, census).with(async |_| -> Result<(), &'static str> { Err("body") }));
     assert!(poll_once(with.as_mut()).is_pending());
     drop(with);
 }
@@ -52,16 +61,38 @@ async fn drop_some(log: &Log, census: &Census) {
 #[track_caller]
 fn assert_lost(reports: &Reports, log: &Log, census: &Census, why: &str) {
     census.assert_balanced(why);
-    assert_eq!(log.take(), ["Failed"], "the teardown that had begun, and no other");
-    let after = |exit| format!("context lost its teardown: its policy is `block`, which can't work {why} after {exit}");
-    assert_eq!(reports.take(), [after("cancelled"), after("cancelled"), after("failed")]);
+    assert_eq!(
+        log.take(),
+        ["Failed"],
+        "the teardown that had begun, and no other"
+    );
+    let after = |exit| {
+        format!(
+            "context lost its teardown: its policy is `block`, which can't work {why} after {exit}"
+        )
+    };
+    assert_eq!(
+        reports.take(),
+        [after("cancelled"), after("cancelled"), after("failed")]
+    );
     assert_nothing_pending();
 }
 
 #[track_caller]
 fn assert_torn_down(reports: &Reports, log: &Log, census: &Census, r#where: &str) {
     census.assert_balanced(r#where);
-    assert_eq!(log.take(), ["Cancelled", "torn down", "Cancelled", "torn down", "Failed", "torn down"], "{where}");
+    assert_eq!(
+        log.take(),
+        [
+            "Cancelled",
+            "torn down",
+            "Cancelled",
+            "torn down",
+            "Failed",
+            "torn down"
+        ],
+        "{where}"
+    );
     assert_eq!(reports.take(), [""; 0], "{where}");
     assert_nothing_pending();
 }
@@ -87,7 +118,11 @@ fn in_a_local_set() {
     assert_lost(&reports, &log, &census, "inside a `LocalSet`");
 
     let (its_log, its_census) = (log.clone(), census.clone());
-    let task = async move { task::spawn_local(async move { drop_some(&its_log, &its_census).await }).await.unwrap() };
+    let task = async move {
+        task::spawn_local(async move { drop_some(&its_log, &its_census).await })
+            .await
+            .unwrap()
+    };
     runtime.block_on(LocalSet::new().run_until(task));
     assert_lost(&reports, &log, &census, "inside a `LocalSet`");
 }
@@ -107,7 +142,9 @@ fn off_a_runtime() {
     assert!(log.take().is_empty());
     assert_eq!(
         reports.take(),
-        ["quick lost its teardown: its policy is `block`, which can't work outside of a multi-thread runtime after cancelled"]
+        [
+            "quick lost its teardown: its policy is `block`, which can't work outside of a multi-thread runtime after cancelled"
+        ]
     );
     // Entered on one, dropped off it.
     let runtime = multi_thread();
@@ -137,7 +174,11 @@ fn on_a_runtime_that_is_gone() {
     census.assert_balanced("the runtime is gone");
     assert_eq!(log.count("torn down"), 0);
     let reported = reports.take();
-    assert_eq!(reported.len(), 1, "what it needs of the runtime isn't there any more: {reported:?}");
+    assert_eq!(
+        reported.len(),
+        1,
+        "what it needs of the runtime isn't there any more: {reported:?}"
+    );
 }
 
 #[test]
@@ -180,11 +221,14 @@ fn where_it_works() {
     assert_torn_down(&reports, &log, &census, "the root of block_on");
 
     let (its_log, its_census) = (log.clone(), census.clone());
-    runtime.block_on(runtime.spawn(async move { drop_some(&its_log, &its_census).await })).unwrap();
+    runtime
+        .block_on(runtime.spawn(async move { drop_some(&its_log, &its_census).await }))
+        .unwrap();
     assert_torn_down(&reports, &log, &census, "a task");
 
     let (its_log, its_census, handle) = (log.clone(), census.clone(), runtime.handle().clone());
-    let blocking = runtime.spawn_blocking(move || handle.block_on(drop_some(&its_log, &its_census)));
+    let blocking =
+        runtime.spawn_blocking(move || handle.block_on(drop_some(&its_log, &its_census)));
     runtime.block_on(blocking).unwrap();
     assert_torn_down(&reports, &log, &census, "spawn_blocking");
 

@@ -5,7 +5,9 @@ use contextlib::{
     policy::{self, Boxed, Policy, Rollback},
     yield_resource,
 };
-use contextlib_tests::{assert_nothing_pending, Census, Counted, Log, Reports, poll_once, quiet, yields};
+use contextlib_tests::{
+    Census, Counted, Log, Reports, assert_nothing_pending, poll_once, quiet, yields,
+};
 use futures::executor::block_on;
 use std::{
     cell::{Cell, RefCell},
@@ -64,10 +66,12 @@ async fn spawn_local_takes_frames_that_are_not_send() {
             background::drain().await;
             assert_eq!(*log.borrow(), [4]);
 
-            let mut with = Box::pin(local(log.clone(), census.clone()).with_local(async |number| -> Result<(), Infallible> {
-                number.set(3);
-                std::future::pending().await
-            }));
+            let mut with = Box::pin(local(log.clone(), census.clone()).with_local(
+                async |number| -> Result<(), Infallible> {
+                    number.set(3);
+                    std::future::pending().await
+                },
+            ));
             for _ in 0..3 {
                 assert!(poll_once(with.as_mut()).is_pending());
             }
@@ -86,8 +90,14 @@ fn spawn_local_outside_of_a_local_set_is_reported() {
     let (log, census) = (Rc::<RefCell<Vec<_>>>::default(), Census::new());
     let Ok(guard) = block_on(local(log.clone(), census.clone()).enter());
     drop(guard);
-    assert_eq!(reports.take(), ["local lost its teardown: it was dropped outside of a `LocalSet` after cancelled"]);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    assert_eq!(
+        reports.take(),
+        ["local lost its teardown: it was dropped outside of a `LocalSet` after cancelled"]
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let Ok(guard) = local(log.clone(), census.clone()).enter().await;
         drop(guard);
@@ -136,7 +146,10 @@ fn drop_runs_destructors_only() {
     let Ok(guard) = block_on(dropped(&log, &census).enter());
     drop(guard);
     assert_eq!(log.take(), ["second", "first"]);
-    let mut with = Box::pin(dropped(&log, &census).with(async |_| -> Result<(), Infallible> { std::future::pending().await }));
+    let mut with = Box::pin(
+        dropped(&log, &census)
+            .with(async |_| -> Result<(), Infallible> { std::future::pending().await }),
+    );
     assert!(poll_once(with.as_mut()).is_pending());
     drop(with);
     assert_eq!(log.take(), ["second", "first"]);
@@ -196,9 +209,14 @@ fn a_policy_of_ones_own_runs_it_anywhere() {
     drop(guard);
     ended.recv().unwrap_err();
     assert_eq!(log.take(), ["Cancelled"]);
-    assert_eq!(reports.take(), ["custom failed: \"teardown\" after cancelled"]);
+    assert_eq!(
+        reports.take(),
+        ["custom failed: \"teardown\" after cancelled"]
+    );
 
-    let mut with = Box::pin(custom(log.clone(), census.clone()).with(async |_| -> Result<(), &str> { Err("body") }));
+    let mut with = Box::pin(
+        custom(log.clone(), census.clone()).with(async |_| -> Result<(), &str> { Err("body") }),
+    );
     assert!(poll_once(with.as_mut()).is_pending());
     let (done, ended) = mpsc::channel();
     TALLY.set(Some(done));
@@ -263,8 +281,13 @@ fn a_policy_of_ones_own_without_a_box() {
     let census = Census::new();
     let Ok(guard) = block_on(inline(&census).enter());
     drop(guard);
-    assert_eq!(reports.take(), ["inline lost its teardown: by its policy after cancelled"]);
-    let mut with = Box::pin(inline(&census).with(async |_| -> Result<(), Infallible> { std::future::pending().await }));
+    assert_eq!(
+        reports.take(),
+        ["inline lost its teardown: by its policy after cancelled"]
+    );
+    let mut with = Box::pin(
+        inline(&census).with(async |_| -> Result<(), Infallible> { std::future::pending().await }),
+    );
     assert!(poll_once(with.as_mut()).is_pending());
     drop(with);
     assert_eq!(reports.take(), [""; 0]);
