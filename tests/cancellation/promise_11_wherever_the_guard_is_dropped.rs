@@ -1,6 +1,6 @@
 //! A guard that is dropped on another thread, off the runtime, while the runtime shuts down, while the thread panics, or ends.
 
-use contextlib::{Guard, async_context, background, policy, yield_resource};
+use contextlib::{AsyncContext, Guard, async_context, background, policy, yield_resource};
 use contextlib_tests::{
     Census, Counted, Log, Reports, assert_nothing_pending, message, poll_once, quiet, yields,
 };
@@ -438,10 +438,9 @@ async fn guards_are_values() {
     let (log, census) = (Log::new(), Census::new());
     let Ok(guard) = with_spawn(log.clone(), census.clone()).enter().await;
     is_send(&guard);
-    fn exits<C: contextlib::AsyncContext>(guard: Guard<C, policy::Spawn>) -> impl Future
+    fn exits<C>(guard: Guard<C, policy::Spawn>) -> impl Future
     where
-        C: Send + 'static,
-        C::Resource: Send,
+        C: AsyncContext<Resource: Send> + Send + 'static,
     {
         guard.exit()
     }
