@@ -86,9 +86,10 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
-    #[doc(alias = "__aexit__")]
-    pub async fn exit(self) -> Result<(), ErrorOf<C>> {
-        self.close(Ending::completed()).await
+    pub async fn exit(mut self) -> Result<(), ErrorOf<C>> {
+        let mut teardown = self.resume(Ending::completed());
+        let (context, _) = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
+        context.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Runs the teardown, which sees [`Cancelled`](crate::Exit::Cancelled), and waits for its end: what dropping the guard does in the background.
@@ -101,12 +102,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit).
-    pub async fn cancel(self) -> Result<(), ErrorOf<C>> {
-        self.close(Ending::cancelled()).await
-    }
-
-    async fn close(mut self, ending: Ending) -> Result<(), ErrorOf<C>> {
-        let mut teardown = self.resume(ending);
+    pub async fn cancel(mut self) -> Result<(), ErrorOf<C>> {
+        let mut teardown = self.resume(Ending::cancelled());
         let (context, _) = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
         context.unwrap_or_else(|payload| resume_unwind(payload))
     }
@@ -122,17 +119,15 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit); `result` is lost then, as the future's output is.
-    #[doc(alias = "__aexit__")]
-    pub async fn exit_with<R, B>(self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
+    pub async fn exit_with<R, B>(mut self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
     where
         C::Kind: RaiseAs<B>,
         B: fmt::Debug + Send + 'static,
     {
-        let mut guard = self;
         let (ending, kept) = Kept::split(Ok(result), keep_error);
-        let mut teardown = guard.resume(ending);
-        let torn = poll_fn(|cx| guard.poll_teardown(&mut teardown, cx)).await;
-        Ended::new(kept, torn).into_result::<C::Kind>(&guard.entered)
+        let mut teardown = self.resume(ending);
+        let torn = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
+        Ended::new(kept, torn).into_result::<C::Kind>(&self.entered)
     }
 
     /// Puts the resource back and says how the body ended.

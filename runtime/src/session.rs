@@ -107,23 +107,30 @@ pub(crate) fn poll_caught<Fut: Future>(
     mut body: Pin<&mut Option<Fut>>,
     cx: &mut Context<'_>,
 ) -> Poll<thread::Result<Fut::Output>> {
-    let Some(future) = body.as_mut().as_pin_mut() else {
-        return Poll::Pending;
-    };
-    let mut returned = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-        Ok(Poll::Pending) => return Poll::Pending,
-        Ok(Poll::Ready(returned)) => Ok(returned),
-        Err(payload) => Err(payload),
-    };
-    // Before the resource moves: a future that is over may still use it in its destructor.
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| body.set(None))) {
-        if returned.is_ok() {
-            returned = Err(payload);
-        } else {
-            report::discard(payload);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let Some(future) = body.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let polled = future.poll(cx);
+        if polled.is_ready() {
+            // Before the resource moves: a future that is over may still use it in its destructor.
+            body.set(None);
         }
+        polled
+    }));
+    match polled {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(unwound(body, payload))),
     }
-    Poll::Ready(returned)
+}
+
+/// Drops a body that has unwound.
+#[cold]
+fn unwound<Fut: Future>(mut body: Pin<&mut Option<Fut>>, payload: Payload) -> Payload {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| body.set(None))) {
+        report::discard(second);
+    }
+    payload
 }
 
 /// `poll_caught` as a future.
@@ -144,8 +151,6 @@ pub struct Run<'a, R, Fut: Future> {
 
 enum End<O> {
     Returned(O),
-    /// Its future unwound.
-    Unwound(Payload),
     /// Its context dropped it; its destructor may have panicked.
     Dropped(Option<Payload>),
 }
@@ -156,19 +161,16 @@ impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
             return true;
         };
         let _lane = self.lane.enter();
-        self.end = match catch_unwind(AssertUnwindSafe(|| body.poll(cx))) {
-            Ok(Poll::Pending) => return false,
-            Ok(Poll::Ready(returned)) => Some(End::Returned(returned)),
-            Err(payload) => {
-                if let Err(second) = catch_unwind(AssertUnwindSafe(|| self.body.set(None))) {
-                    report::panic_in_drop(self.definition, second);
-                }
-                Some(End::Unwound(payload))
+        match body.poll(cx) {
+            Poll::Pending => false,
+            Poll::Ready(returned) => {
+                self.end = Some(End::Returned(returned));
+                true
             }
-        };
-        true
+        }
     }
 
+    #[cold]
     fn cancel(&mut self) {
         self.cancelled = true;
         let _lane = self.lane.enter();
@@ -193,17 +195,20 @@ impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
     }
 }
 
-impl<R, Fut: Future> Run<'_, R, Fut> {
-    /// Drops the body, which sends its resource home.
-    fn drop_body(&mut self) -> thread::Result<()> {
-        let _lane = self.lane.enter();
-        catch_unwind(AssertUnwindSafe(|| self.body.set(None)))
+impl<R, Fut: Future> Drop for Run<'_, R, Fut> {
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            self.abandon();
+        }
     }
 }
 
-impl<R, Fut: Future> Drop for Run<'_, R, Fut> {
-    fn drop(&mut self) {
-        if let Err(payload) = self.drop_body() {
+impl<R, Fut: Future> Run<'_, R, Fut> {
+    /// Drops a body that isn't over, which sends its resource home.
+    #[cold]
+    fn abandon(&mut self) {
+        let _lane = self.lane.enter();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.body.set(None))) {
             if thread::panicking() {
                 report::panic_in_drop(self.definition, payload);
             } else {
@@ -353,7 +358,6 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     ) -> Close<V, B, ErrorOf<C>> {
         let (resource, body) = match end {
             Some(End::Returned((lent, returned))) => (lent.into_inner(), returned),
-            Some(End::Unwound(payload)) => (self.home.take(), Err(payload)),
             Some(End::Dropped(_)) | None => {
                 (None, Err(Box::new("the body has not ended") as Payload))
             }
@@ -374,7 +378,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     ) -> Close<V, B, ErrorOf<C>> {
         let body = match end {
             Some(End::Returned((_, returned))) => Some(returned),
-            Some(End::Unwound(payload) | End::Dropped(Some(payload))) => Some(Err(payload)),
+            Some(End::Dropped(Some(payload))) => Some(Err(payload)),
             Some(End::Dropped(None)) | None => None,
         };
         self.stage = Stage::Closed;
@@ -426,11 +430,11 @@ where
             Ok(Poll::Pending) => None,
             Err(payload) => Some(Err(payload)),
         };
-        if early.is_some() {
+        if early.is_some() && !this.run.cancelled {
             this.run.cancel();
         }
         Poll::Ready(BodyEnd {
-            end: this.run.end.take(),
+            end: this.run.end.replace(End::Dropped(None)),
             early,
         })
     }

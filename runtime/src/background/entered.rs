@@ -27,6 +27,7 @@ pub(crate) enum Style {
 }
 
 impl Entered {
+    #[inline]
     pub(crate) fn now(
         definition: Definition,
         at: &'static Location<'static>,
@@ -42,16 +43,19 @@ impl Entered {
     }
 
     /// The lane of what the body enters.
+    #[inline]
     pub(crate) fn body_lane(&self) -> Lane {
         Lane::Body(self.number)
     }
 
     /// Makes this context's own lane the current one: for its setup and teardown.
+    #[inline]
     pub(crate) fn in_lane(&self) -> InLane {
         self.lane.enter()
     }
 
     /// Waits for the rollbacks started below this context.
+    #[inline]
     pub(crate) fn settled(&self) -> Settled {
         match self.style {
             Style::Guard => Settled::new(self.lane, self.number),

@@ -35,6 +35,7 @@ pub(crate) type RuntimeId = Option<std::convert::Infallible>;
 /// The number of an entered context, in the order of entering.
 pub(crate) type Number = u64;
 
+#[inline]
 pub(crate) fn next_number() -> Number {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -47,6 +48,7 @@ thread_local! {
 
 impl Lane {
     /// The lane of the code that is running.
+    #[inline]
     pub(crate) fn current() -> Self {
         if let Ok(Some(lane)) = CURRENT.try_with(Cell::get) {
             return lane;
@@ -68,6 +70,7 @@ impl Lane {
     }
 
     /// Makes this the current lane until the returned value is dropped.
+    #[inline]
     pub(crate) fn enter(self) -> InLane {
         InLane(
             CURRENT
@@ -83,6 +86,7 @@ impl Lane {
 pub(crate) struct InLane(Option<Lane>);
 
 impl Drop for InLane {
+    #[inline]
     fn drop(&mut self) {
         // An error: the thread is ending, and its lane with it.
         let _ = CURRENT.try_with(|current| current.set(self.0));
@@ -125,6 +129,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    #[inline]
     pub(crate) fn new(lane: Lane, pending: Pending) -> Self {
         let number = pending.number;
         PENDING.fetch_add(1, Ordering::SeqCst);
@@ -145,6 +150,7 @@ impl Ticket {
 }
 
 impl Drop for Ticket {
+    #[inline]
     fn drop(&mut self) {
         let mut table = table();
         let mut wakers = Vec::new();
@@ -179,6 +185,7 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
+    #[inline]
     pub(crate) fn new(lane: Lane, above: Number) -> Self {
         Settled {
             lane,
@@ -187,6 +194,7 @@ impl Settled {
         }
     }
 
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if PENDING.load(Ordering::SeqCst) == 0 {
             return Poll::Ready(());
@@ -222,10 +230,17 @@ impl Settled {
 }
 
 impl Drop for Settled {
+    #[inline]
     fn drop(&mut self) {
-        if self.waiter == 0 {
-            return;
+        if self.waiter != 0 {
+            self.forget_waiter();
         }
+    }
+}
+
+impl Settled {
+    #[cold]
+    fn forget_waiter(&mut self) {
         let mut table = table();
         let Some(lane) = table.lanes.get_mut(&self.lane) else {
             return;
@@ -294,6 +309,7 @@ pub(crate) struct Drained {
 }
 
 impl Drained {
+    #[inline]
     pub(crate) fn new(runtime: RuntimeId) -> Self {
         Drained {
             runtime,
@@ -301,6 +317,7 @@ impl Drained {
         }
     }
 
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if PENDING.load(Ordering::SeqCst) == 0 {
             return Poll::Ready(());
@@ -323,6 +340,7 @@ impl Drained {
 }
 
 impl Drop for Drained {
+    #[inline]
     fn drop(&mut self) {
         let mut table = table();
         let at = table

@@ -28,6 +28,7 @@ pub struct Body<'a> {
     reason = "contexts put together pass a body on without a frame"
 )]
 impl<'a> Body<'a> {
+    #[inline]
     pub(crate) fn sendable(body: &'a mut (dyn BodyPoll + Send)) -> Self {
         Body {
             body,
@@ -36,6 +37,7 @@ impl<'a> Body<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn local(body: &'a mut dyn BodyPoll) -> Self {
         Body {
             body,
@@ -45,11 +47,13 @@ impl<'a> Body<'a> {
     }
 
     /// Polls the body where a frame needs no pointer to it.
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         self.body.poll(cx)
     }
 
     /// Drops the body.
+    #[inline]
     pub(crate) fn cancel(&mut self) {
         self.body.cancel();
     }
@@ -64,6 +68,7 @@ impl<'a> Body<'a> {
     }
 
     /// Forgets how long the body lives: the frame clears the pointer before that ends.
+    #[inline]
     pub(super) fn erase(self) -> BodyPtr {
         let body = NonNull::from(self.body);
         BodyPtr {
@@ -84,12 +89,14 @@ pub(super) struct BodyPtr {
 
 impl BodyPtr {
     /// Whether this thread may touch the body.
+    #[inline]
     pub(super) fn is_at_home(&self) -> bool {
         self.home.is_none_or(|home| home == Thread::current())
     }
 
     /// # Safety
     /// The driver's poll that set this pointer is under way, nobody else uses it, and this thread [may](BodyPtr::is_at_home).
+    #[inline]
     pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) {
         // SAFETY: the contract is the caller's.
         unsafe { &mut *self.body.as_ptr() }.poll(cx);
@@ -97,6 +104,7 @@ impl BodyPtr {
 
     /// # Safety
     /// As for [`poll`](BodyPtr::poll).
+    #[inline]
     pub(super) unsafe fn cancel(&self) {
         // SAFETY: the contract is the caller's.
         unsafe { &mut *self.body.as_ptr() }.cancel();
@@ -108,6 +116,7 @@ impl BodyPtr {
 struct Thread(*const ());
 
 impl Thread {
+    #[inline]
     fn current() -> Self {
         thread_local! {
             static HERE: u8 = const { 0 };

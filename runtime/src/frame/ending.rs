@@ -53,6 +53,7 @@ pub struct Ending {
 unsafe impl Sync for Ending {}
 
 impl Ending {
+    #[inline]
     fn new(how: How) -> Self {
         Ending {
             how,
@@ -61,10 +62,12 @@ impl Ending {
         }
     }
 
+    #[inline]
     pub(crate) fn completed() -> Self {
         Ending::new(How::Completed)
     }
 
+    #[inline]
     pub(crate) fn cancelled() -> Self {
         Ending::new(How::Cancelled)
     }
@@ -77,10 +80,12 @@ impl Ending {
         Ending::new(How::FailedAs(text))
     }
 
+    #[inline]
     pub(crate) fn panicked(payload: Payload) -> Self {
         Ending::new(How::Panicked(payload))
     }
 
+    #[inline]
     pub(crate) fn kind(&self) -> ExitKind {
         match self.how {
             How::Completed => ExitKind::Completed,
@@ -90,10 +95,12 @@ impl Ending {
         }
     }
 
+    #[inline]
     pub(crate) fn how(&self) -> &How {
         &self.how
     }
 
+    #[inline]
     pub(crate) fn into_how(self) -> How {
         self.how
     }
@@ -102,6 +109,7 @@ impl Ending {
         self.suppressed.store(true, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn is_suppressed(&self) -> bool {
         self.suppressed.load(Ordering::Relaxed)
     }

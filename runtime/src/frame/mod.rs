@@ -392,11 +392,10 @@ where
         body: Option<BodyPtr>,
     ) -> Poll<Result<(), K::Error>> {
         let link = self.as_mut().link();
-        let definition = self.definition;
-        let mut block = self.block();
-        let Some(future) = block.as_mut().as_pin_mut() else {
-            panic!("{definition}: the context was polled after its end");
-        };
+        let mut block = self.as_mut().block();
+        if block.is_none() {
+            polled_after_end(self.definition);
+        }
         // SAFETY: this is the driver, and the block isn't being polled yet.
         unsafe {
             link.slot(|slot| {
@@ -405,20 +404,22 @@ where
             });
         }
         let polling = Polling(link);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let polled = match block.as_mut().as_pin_mut() {
+                Some(block) => block.poll(cx),
+                None => Poll::Pending,
+            };
+            if polled.is_ready() {
+                block.set(None);
+            }
+            polled
+        }));
         drop(polling);
         match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(returned)) => {
-                block.set(None);
-                Poll::Ready(K::result(returned))
-            }
+            Ok(polled) => polled.map(K::result),
             Err(payload) => {
-                let dropped = catch_unwind(AssertUnwindSafe(|| block.set(None)));
-                if let Err(second) = dropped {
-                    crate::report::panic_in_drop(definition, second);
-                }
-                resume_unwind(payload)
+                let definition = self.definition;
+                unwound(self.block(), definition, payload)
             }
         }
     }
@@ -432,6 +433,20 @@ where
             waker.wake();
         }
     }
+}
+
+/// Drops a block that has unwound, and goes on unwinding.
+#[cold]
+fn unwound<Fut>(mut block: Pin<&mut Option<Fut>>, context: Definition, payload: Payload) -> ! {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| block.set(None))) {
+        crate::report::panic_in_drop(context, second);
+    }
+    resume_unwind(payload)
+}
+
+#[cold]
+fn polled_after_end(context: Definition) -> ! {
+    panic!("{context} was polled after its end");
 }
 
 /// Takes the driver's pointers out of the slot on every way out of its poll.
