@@ -39,6 +39,8 @@ pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
 enum Stage<R> {
     Setup,
     Open(R),
+    /// The teardown hasn't begun.
+    Waiting(ExitKind),
     Teardown(ExitKind),
     Closed,
 }
@@ -133,10 +135,10 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// Puts the resource back and says how the body ended.
     fn resume(&mut self, ending: Ending) -> TearDown {
         let exit = ending.kind();
-        if let Stage::Open(resource) = mem::replace(&mut self.stage, Stage::Teardown(exit)) {
+        if let Stage::Open(resource) = mem::replace(&mut self.stage, Stage::Waiting(exit)) {
             self.frame().resume(resource, ending);
         }
-        TearDown::new(&self.entered)
+        TearDown::default()
     }
 
     fn poll_teardown(
@@ -145,7 +147,12 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         cx: &mut Context<'_>,
     ) -> Poll<(Torn<C>, Option<Ending>)> {
         let entered = self.entered;
-        let torn = ready!(teardown.poll(self.frame(), &entered, cx));
+        ready!(teardown.poll_begin(&entered, cx, || {
+            if let Stage::Waiting(exit) = self.stage {
+                self.stage = Stage::Teardown(exit);
+            }
+        }));
+        let torn = ready!(TearDown::poll(self.frame(), &entered, cx));
         self.stage = Stage::Closed;
         Poll::Ready(torn)
     }
@@ -192,6 +199,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
                 }
                 Abandoned::Open(resource)
             }
+            Stage::Waiting(exit) => Abandoned::Waiting(exit),
             Stage::Teardown(exit) => Abandoned::Teardown(exit),
             Stage::Closed => return,
         };

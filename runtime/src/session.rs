@@ -2,13 +2,12 @@
 
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, Lane, Settled, Style},
+    background::{Entered, Settling, Style},
     frame::{Body, BodyPoll, Payload},
     kind::{Kind, Never, Out, RaiseAs, Suppression},
     outcome::{Ended, Outcome, missing},
     policy::{Abandoned, Policy, Storage},
     report,
-    site::Definition,
     teardown::{Keep, Kept, TearDown, Torn, finish, keep_error},
 };
 use std::{
@@ -18,7 +17,7 @@ use std::{
     panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -142,8 +141,7 @@ pub async fn caught<Fut: Future>(mut body: Pin<&mut Option<Fut>>) -> thread::Res
 pub struct Run<'a, R, Fut: Future> {
     body: Pin<&'a mut Option<Fut>>,
     home: &'a Home<R>,
-    lane: Lane,
-    definition: Definition,
+    entered: Entered,
     end: Option<End<Fut::Output>>,
     /// The yield point was dropped, perhaps in the very poll in which the body was over.
     cancelled: bool,
@@ -160,7 +158,7 @@ impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
         let (None, Some(body)) = (&self.end, self.body.as_mut().as_pin_mut()) else {
             return true;
         };
-        let _lane = self.lane.enter();
+        let _lane = self.entered.body_lane().enter();
         match body.poll(cx) {
             Poll::Pending => false,
             Poll::Ready(returned) => {
@@ -173,7 +171,7 @@ impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
     #[cold]
     fn cancel(&mut self) {
         self.cancelled = true;
-        let _lane = self.lane.enter();
+        let lane = self.entered.body_lane().enter();
         let body = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
         // At home, or with what a body that was over in this very poll has returned.
         let resource = catch_unwind(AssertUnwindSafe(|| {
@@ -185,12 +183,14 @@ impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
         let mut panics = [body.err(), resource.err()].into_iter().flatten();
         let first = panics.next();
         if let Some(second) = panics.next() {
-            report::panic_in_drop(self.definition, second);
+            report::panic_in_drop(self.entered.definition, second);
         }
+        drop(lane);
         if self.end.is_none() {
             self.end = Some(End::Dropped(first));
+            self.entered.leave_body();
         } else if let Some(first) = first {
-            report::panic_in_drop(self.definition, first);
+            report::panic_in_drop(self.entered.definition, first);
         }
     }
 }
@@ -207,10 +207,10 @@ impl<R, Fut: Future> Run<'_, R, Fut> {
     /// Drops a body that isn't over, which sends its resource home.
     #[cold]
     fn abandon(&mut self) {
-        let _lane = self.lane.enter();
+        let _lane = self.entered.body_lane().enter();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.body.set(None))) {
             if thread::panicking() {
-                report::panic_in_drop(self.definition, payload);
+                report::panic_in_drop(self.entered.definition, payload);
             } else {
                 resume_unwind(payload);
             }
@@ -247,7 +247,11 @@ pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
 enum Stage {
     Setup,
     Open,
+    /// The teardown hasn't begun.
+    Waiting(ExitKind),
     Teardown(ExitKind),
+    /// Over without having waited for what the body had entered.
+    Early,
     Closed,
 }
 
@@ -289,6 +293,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Lent<'a, C::Resource>, ErrorOf<C>>> {
+        let _lane = self.entered.in_frame();
         // If it unwinds, nothing is left to be set up or torn down.
         self.stage = Stage::Closed;
         match self.frame().poll_setup(cx) {
@@ -322,8 +327,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         let run = Run {
             body,
             home: self.home,
-            lane: self.entered.body_lane(),
-            definition: self.entered.definition,
+            entered: self.entered,
             end: None,
             cancelled: false,
         };
@@ -364,10 +368,10 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         };
         let (ending, kept) = Kept::split(body, keep);
         if let Some(resource) = resource {
-            self.stage = Stage::Teardown(ending.kind());
+            self.stage = Stage::Waiting(ending.kind());
             self.frame().resume(resource, ending);
         }
-        Close::TearDown(TearDown::new(&self.entered), kept)
+        Close::TearDown(TearDown::default(), kept)
     }
 
     /// The context has ended by itself: a timeout, or a body that was over in the same poll.
@@ -381,7 +385,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             Some(End::Dropped(Some(payload))) => Some(Err(payload)),
             Some(End::Dropped(None)) | None => None,
         };
-        self.stage = Stage::Closed;
+        self.stage = Stage::Early;
         let entered = self.entered;
         let (context, _) = finish(self.frame(), &entered, context);
         let ended = Ended {
@@ -389,7 +393,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             suppressed: false,
             context,
         };
-        Close::Settle(entered.settled(), ended)
+        Close::Settle(Settling::default(), ended)
     }
 }
 
@@ -416,6 +420,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let _lane = this.session.entered.in_frame();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             this.session
                 .frame()
@@ -449,7 +454,7 @@ pub(crate) struct Closing<'s, 'a, C: AsyncContext, P: Policy<C>, V, B> {
 enum Close<V, B, E> {
     TearDown(TearDown, Kept<V, B>),
     /// What the body had entered is rolled back before anything outside goes on.
-    Settle(Settled, Ended<V, B, E>),
+    Settle(Settling, Ended<V, B, E>),
 }
 
 // Nothing in it is pinned.
@@ -465,18 +470,21 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let entered = this.session.entered;
         let torn = match &mut this.closing {
             Some(Close::TearDown(teardown, _)) => {
-                let entered = this.session.entered;
-                match teardown.poll(this.session.frame(), &entered, cx) {
-                    Poll::Ready(torn) => Some(torn),
-                    Poll::Pending => return Poll::Pending,
-                }
+                let stage = &mut this.session.stage;
+                ready!(teardown.poll_begin(&entered, cx, || {
+                    if let Stage::Waiting(exit) = *stage {
+                        *stage = Stage::Teardown(exit);
+                    }
+                }));
+                Some(ready!(TearDown::poll(this.session.frame(), &entered, cx)))
             }
-            Some(Close::Settle(settled, _)) => match settled.poll(cx) {
-                Poll::Ready(()) => None,
-                Poll::Pending => return Poll::Pending,
-            },
+            Some(Close::Settle(settling, _)) => {
+                ready!(settling.poll(&entered, cx));
+                None
+            }
             None => None,
         };
         this.session.stage = Stage::Closed;
@@ -551,8 +559,10 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
                 Some(resource) => Abandoned::Open(resource),
                 None => Abandoned::Teardown(ExitKind::Cancelled),
             },
+            Stage::Waiting(exit) => Abandoned::Waiting(exit),
             Stage::Teardown(exit) => Abandoned::Teardown(exit),
-            Stage::Closed => return,
+            Stage::Early => return self.entered.leave_all(),
+            Stage::Closed => return self.entered.leave_parts(),
         };
         if let Some(origin) = self.origin.take() {
             self.storage.as_mut().abandon::<P>(self.entered, origin, at);

@@ -2,7 +2,7 @@
 
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, Settled},
+    background::{Entered, Settling},
     frame::{Ending, How, Payload},
     kind::Kind,
     report::{self, Failure},
@@ -12,7 +12,7 @@ use std::{
     fmt::Debug,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -20,29 +20,35 @@ use std::{
 pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
 /// A teardown under way. It waits for what was started below the context, runs the teardown and drops what is left of the frame.
+#[derive(Default)]
 pub(crate) struct TearDown {
-    settled: Option<Settled>,
+    settling: Settling,
+    begun: bool,
 }
 
 impl TearDown {
-    pub(crate) fn new(entered: &Entered) -> Self {
-        TearDown {
-            settled: Some(entered.settled()),
+    /// Waits until the teardown may begin; `begin` is called when it does.
+    pub(crate) fn poll_begin(
+        &mut self,
+        entered: &Entered,
+        cx: &mut Context<'_>,
+        begin: impl FnOnce(),
+    ) -> Poll<()> {
+        if !self.begun {
+            ready!(self.settling.poll(entered, cx));
+            self.begun = true;
+            begin();
         }
+        Poll::Ready(())
     }
 
+    /// Runs a teardown that has begun.
     pub(crate) fn poll<C: AsyncContext>(
-        &mut self,
         mut frame: Pin<&mut C>,
         entered: &Entered,
         cx: &mut Context<'_>,
     ) -> Poll<(Torn<C>, Option<Ending>)> {
-        if let Some(settled) = &mut self.settled {
-            if settled.poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            self.settled = None;
-        }
+        let _lane = entered.in_frame();
         let torn = match catch_unwind(AssertUnwindSafe(|| frame.as_mut().poll_teardown(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(torn)) => Ok(torn),
@@ -59,6 +65,7 @@ pub(crate) fn finish<C: AsyncContext>(
     torn: Torn<C>,
 ) -> (Torn<C>, Option<Ending>) {
     let mut frame = frame;
+    let _lane = entered.in_frame();
     match catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish())) {
         Ok(ending) => (torn, ending),
         Err(payload) => {

@@ -2,10 +2,13 @@
 
 use super::{
     Stuck,
-    lane::{self, InLane, Lane, Number, Pending, RuntimeId, Settled, Ticket},
+    lane::{self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket},
 };
 use crate::Definition;
-use std::panic::Location;
+use std::{
+    panic::Location,
+    task::{Context, Poll, ready},
+};
 
 /// What is known of a context from the moment it is entered.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +25,7 @@ pub struct Entered {
 pub(crate) enum Style {
     /// With a guard: what its lane entered later is below it.
     Guard,
-    /// Around a body: what the body entered is below it.
+    /// Around a body: what the body and the context function entered is below it.
     Body,
 }
 
@@ -48,32 +51,158 @@ impl Entered {
         Lane::Body(self.number)
     }
 
-    /// Makes this context's own lane the current one: for its setup and teardown.
+    /// The lane of what the context function enters: in closure style from its setup on, in guard style (where it uses its caller's) in a rollback.
     #[inline]
-    pub(crate) fn in_lane(&self) -> InLane {
-        self.lane.enter()
+    pub(crate) fn frame_lane(&self) -> Lane {
+        Lane::Frame(self.number)
     }
 
-    /// Waits for the rollbacks started below this context.
+    /// Makes the context function's lane the current one, outside of a rollback.
     #[inline]
-    pub(crate) fn settled(&self) -> Settled {
+    pub(crate) fn in_frame(&self) -> Option<InLane> {
         match self.style {
-            Style::Guard => Settled::new(self.lane, self.number),
-            Style::Body => Settled::new(self.body_lane(), 0),
+            Style::Guard => None,
+            Style::Body => Some(self.frame_lane().enter()),
         }
     }
 
-    pub(crate) fn ticket(&self, runtime: RuntimeId) -> Ticket {
-        Ticket::new(
-            self.lane,
-            Pending {
-                number: self.number,
-                runtime,
-                stuck: Stuck {
-                    definition: self.definition,
-                    entered: self.at,
+    /// This context's rollback, which begins now.
+    pub(crate) fn begin_rollback(&self) -> InRollback {
+        InRollback {
+            number: self.number,
+            began: lane::next_number(),
+        }
+    }
+
+    /// The rollbacks started below this context so far.
+    #[cold]
+    pub(crate) fn below(&self) -> Below {
+        let now = lane::next_number();
+        let after = self.number + 1;
+        Below(match self.style {
+            Style::Guard => {
+                let began = InRollback::current().map_or(now, |rollback| rollback.began);
+                let here = Lane::current();
+                [
+                    Some(Settled::new(self.lane, after..began)),
+                    // A future that one task has begun and another one ends.
+                    (here != self.lane).then(|| Settled::new(here, after..now)),
+                    None,
+                ]
+            }
+            Style::Body => [
+                Some(Settled::new(self.body_lane(), after..Number::MAX)),
+                Some(self.parts()),
+                None,
+            ],
+        })
+    }
+
+    /// The rollbacks that this context's function has started in its own lane.
+    fn parts(&self) -> Settled {
+        Settled::new(self.frame_lane(), self.number + 1..Number::MAX)
+    }
+
+    /// A place among the pending rollbacks, for as long as this context's is one.
+    pub(crate) fn tickets(&self) -> Tickets {
+        let here = Lane::current();
+        Tickets {
+            counted: Ticket::new(
+                self.lane,
+                Pending {
+                    number: self.number,
+                    runtime: None,
+                    stuck: Some(Stuck {
+                        definition: self.definition,
+                        entered: self.at,
+                    }),
                 },
-            },
-        )
+            ),
+            _here: (here != self.lane).then(|| Ticket::new(here, Pending::elsewhere(self.number))),
+        }
+    }
+
+    /// The context is over without having waited for what was started below it: whatever is around it does.
+    pub(crate) fn leave_all(&self) {
+        if self.style == Style::Body {
+            lane::leave(self.body_lane(), self.number, self.lane, Some(self.number));
+        }
+        self.leave_parts();
+    }
+
+    /// The context is over, with rollbacks pending that its function has started.
+    #[inline]
+    pub(crate) fn leave_parts(&self) {
+        lane::leave(self.frame_lane(), self.number, self.lane, Some(self.number));
+    }
+
+    /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
+    pub(crate) fn leave_body(&self) {
+        if lane::any_pending() {
+            lane::leave(self.body_lane(), self.number, Lane::current(), None);
+        }
+    }
+}
+
+/// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
+#[derive(Default)]
+pub(crate) struct Settling(Option<Box<Below>>);
+
+impl Settling {
+    #[inline]
+    pub(crate) fn poll(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        if lane::any_pending() {
+            self.poll_pending(entered, cx)
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    #[cold]
+    fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        let below = self.0.get_or_insert_with(|| Box::new(entered.below()));
+        let floor = InRollback::current().map_or(0, |rollback| rollback.number);
+        below.poll_above(cx, floor)
+    }
+}
+
+/// Waits for the rollbacks started below a context.
+#[derive(Debug)]
+pub(crate) struct Below([Option<Settled>; 3]);
+
+impl Below {
+    /// The rollbacks that the context's function has started in its own lane.
+    pub(crate) fn parts(entered: &Entered) -> Self {
+        Below([None, None, Some(entered.parts())])
+    }
+
+    /// Those too.
+    pub(crate) fn and_parts(mut self, entered: &Entered) -> Self {
+        self.0[2] = Some(entered.parts());
+        self
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_above(cx, 0)
+    }
+
+    fn poll_above(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
+        for lane in self.0.iter_mut().flatten() {
+            ready!(lane.poll(cx, floor));
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A pending rollback's places: in the lane that its context was entered in, and in the one that it was dropped in, if that is another one.
+pub(crate) struct Tickets {
+    counted: Ticket,
+    _here: Option<Ticket>,
+}
+
+impl Tickets {
+    /// The rollback turns out to run on this runtime.
+    pub(crate) fn set_runtime(&self, runtime: RuntimeId) {
+        self.counted.set_runtime(runtime);
     }
 }

@@ -1,17 +1,23 @@
 //! Lanes: which rollbacks a teardown waits for.
 //!
 //! Every entered context has a number, later ones higher ones, and a lane: that of the `with` it was entered in, else of the task, else of the
-//! thread. Every `with` is a lane of its own for what its body enters. A lane exists in the table only while a rollback in it is pending or
-//! awaited, so that lanes nobody uses cost nothing and leave nothing behind.
+//! thread. Every `with` has two lanes of its own, for what its body and for what its context function enters. A lane exists in the table only while
+//! a rollback in it is pending, so that lanes nobody uses cost nothing and leave nothing behind.
+//!
+//! A teardown waits for the rollbacks of contexts that were entered in its lane after its own and before it began (a later one may need what this one
+//! gives back). So everything waits for higher numbers only, never in a circle. A lane whose owner is gone while rollbacks in it are pending has an
+//! *heir*: an entry in the lane around it that lasts as long as they do.
 
 use std::{
     cell::Cell,
     collections::HashMap,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 /// Where a context was entered.
@@ -19,11 +25,14 @@ use std::{
 pub(crate) enum Lane {
     /// The body of the `with` of that number.
     Body(Number),
+    /// The context function of that number: in closure style all of it, in guard style its rollback.
+    Frame(Number),
     /// A branch separated by `background::lane`.
     Branch(Number),
     #[cfg(feature = "tokio")]
     Task(tokio::task::Id),
-    Thread(Number),
+    /// A thread, off a runtime or while it drives the root future of that one.
+    Thread(Number, RuntimeId),
 }
 
 /// The runtime that a rollback runs on, if it runs on one that we know.
@@ -43,6 +52,7 @@ pub(crate) fn next_number() -> Number {
 
 thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
+    static ROLLBACK: Cell<Option<InRollback>> = const { Cell::new(None) };
     static THREAD: Cell<Number> = const { Cell::new(0) };
 }
 
@@ -57,16 +67,14 @@ impl Lane {
         if let Some(task) = tokio::task::try_id() {
             return Lane::Task(task);
         }
-        Lane::Thread(
-            THREAD
-                .try_with(|thread| {
-                    if thread.get() == 0 {
-                        thread.set(next_number());
-                    }
-                    thread.get()
-                })
-                .unwrap_or(0),
-        )
+        let thread = THREAD.try_with(|thread| {
+            if thread.get() == 0 {
+                thread.set(next_number());
+            }
+            thread.get()
+        });
+        // An error: the thread is ending, and its variables are gone.
+        Lane::Thread(thread.unwrap_or(0), super::current_runtime())
     }
 
     /// Makes this the current lane until the returned value is dropped.
@@ -93,12 +101,60 @@ impl Drop for InLane {
     }
 }
 
+/// The rollback that a thread is polling.
+#[derive(Clone, Copy)]
+pub(crate) struct InRollback {
+    /// Its context. What is torn down inside can't wait for it, nor for what waits for it: contexts with lower numbers.
+    pub(crate) number: Number,
+    /// What has been entered around it since is below nothing that it tears down.
+    pub(crate) began: Number,
+}
+
+impl InRollback {
+    pub(crate) fn current() -> Option<Self> {
+        ROLLBACK.try_with(Cell::get).ok().flatten()
+    }
+
+    /// Makes this the current rollback until the returned value is dropped.
+    pub(crate) fn enter(self) -> Rolling {
+        Rolling(
+            ROLLBACK
+                .try_with(|current| current.replace(Some(self)))
+                .ok()
+                .flatten(),
+        )
+    }
+}
+
+/// Restores the rollback that was current before.
+#[must_use]
+pub(crate) struct Rolling(Option<InRollback>);
+
+impl Drop for Rolling {
+    fn drop(&mut self) {
+        // An error: the thread is ending.
+        let _ = ROLLBACK.try_with(|current| current.set(self.0));
+    }
+}
+
 /// What a rollback is known by while it is pending.
 #[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) number: Number,
     pub(crate) runtime: RuntimeId,
-    pub(crate) stuck: super::Stuck,
+    /// `None` for what is counted elsewhere: a rollback's second lane, an heir.
+    pub(crate) stuck: Option<super::Stuck>,
+}
+
+impl Pending {
+    /// An entry that stands for rollbacks in another lane.
+    pub(crate) fn elsewhere(number: Number) -> Self {
+        Pending {
+            number,
+            runtime: None,
+            stuck: None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -126,22 +182,35 @@ fn table() -> MutexGuard<'static, Table> {
 pub(crate) struct Ticket {
     lane: Lane,
     number: Number,
+    counted: bool,
+}
+
+impl Ticket {
+    /// Whether this is the ticket's entry. There may be another one of that number, which isn't counted.
+    fn is(&self, pending: &Pending) -> bool {
+        pending.number == self.number && pending.stuck.is_some() == self.counted
+    }
 }
 
 impl Ticket {
     #[inline]
     pub(crate) fn new(lane: Lane, pending: Pending) -> Self {
         let number = pending.number;
+        let counted = pending.stuck.is_some();
         PENDING.fetch_add(1, Ordering::SeqCst);
         table().lanes.entry(lane).or_default().pending.push(pending);
-        Ticket { lane, number }
+        Ticket {
+            lane,
+            number,
+            counted,
+        }
     }
 
     /// The rollback turns out to run on this runtime.
     pub(crate) fn set_runtime(&self, runtime: RuntimeId) {
         if let Some(lane) = table().lanes.get_mut(&self.lane) {
             for pending in &mut lane.pending {
-                if pending.number == self.number {
+                if self.is(pending) {
                     pending.runtime = runtime;
                 }
             }
@@ -155,11 +224,7 @@ impl Drop for Ticket {
         let mut table = table();
         let mut wakers = Vec::new();
         if let Some(lane) = table.lanes.get_mut(&self.lane) {
-            if let Some(at) = lane
-                .pending
-                .iter()
-                .position(|pending| pending.number == self.number)
-            {
+            if let Some(at) = lane.pending.iter().position(|pending| self.is(pending)) {
                 lane.pending.swap_remove(at);
             }
             wakers.append(&mut lane.waiting);
@@ -171,52 +236,90 @@ impl Drop for Ticket {
         PENDING.fetch_sub(1, Ordering::SeqCst);
         drop(table);
         for (_, waker) in wakers {
-            waker.wake();
+            // A waker that panics keeps nobody else waiting.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                crate::report::discard(payload);
+            }
         }
     }
 }
 
-/// Waits until no rollback of a context entered after `above` is pending in `lane`.
+/// Whether any rollback is pending anywhere.
+#[inline]
+pub(crate) fn any_pending() -> bool {
+    PENDING.load(Ordering::SeqCst) != 0
+}
+
+/// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
+/// were of the context `number` there; for `None`, of the first of themselves.
+#[inline]
+pub(crate) fn leave(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
+    if any_pending() {
+        leave_pending(lane, above, around, number);
+    }
+}
+
+#[cold]
+fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
+    let entered = above + 1..Number::MAX;
+    let first = table().lanes.get(&lane).and_then(|lane| {
+        let numbers = lane.pending.iter().map(|pending| pending.number);
+        numbers.filter(|number| entered.contains(number)).min()
+    });
+    if let Some(first) = first {
+        let settled = Settled::new(lane, entered);
+        let place = Ticket::new(around, Pending::elsewhere(number.unwrap_or(first)));
+        Arc::new(Heir(Mutex::new(Some((settled, place))))).wake();
+    }
+}
+
+/// Waits for a lane as its own waker, holding a place in the lane around it.
+struct Heir(Mutex<Option<(Settled, Ticket)>>);
+
+impl Wake for Heir {
+    fn wake(self: Arc<Self>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waker = Waker::from(self.clone());
+        let over = match &mut *held {
+            Some((settled, _)) => settled.poll(&mut Context::from_waker(&waker), 0).is_ready(),
+            None => false,
+        };
+        let over = if over { held.take() } else { None };
+        drop(held);
+        drop(over);
+    }
+}
+
+/// Waits until no rollback of a context with one of these numbers is pending in `lane`.
 #[derive(Debug)]
 pub(crate) struct Settled {
     lane: Lane,
-    above: Number,
+    entered: Range<Number>,
     waiter: Number,
 }
 
 impl Settled {
     #[inline]
-    pub(crate) fn new(lane: Lane, above: Number) -> Self {
+    pub(crate) fn new(lane: Lane, entered: Range<Number>) -> Self {
         Settled {
             lane,
-            above,
+            entered,
             waiter: 0,
         }
     }
 
-    #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if PENDING.load(Ordering::SeqCst) == 0 {
-            return Poll::Ready(());
-        }
-        self.poll_pending(cx)
-    }
-
-    #[cold]
-    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let runtime = super::current_runtime();
+    /// Looks at rollbacks of contexts entered after `floor` only.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
         let mut waker = Some(cx.waker().clone());
         let mut table = table();
         let Some(lane) = table.lanes.get_mut(&self.lane) else {
             return Poll::Ready(());
         };
-        // A thread may drive one runtime after another: what belongs to one that isn't driven now is not waited for.
-        let blocked = lane.pending.iter().any(|pending| {
-            pending.number > self.above
-                && (runtime.is_none() || pending.runtime.is_none() || pending.runtime == runtime)
-        });
+        let blocked = lane
+            .pending
+            .iter()
+            .any(|pending| pending.number > floor && self.entered.contains(&pending.number));
         if !blocked {
-            lane.waiting.retain(|(waiter, _)| *waiter != self.waiter);
             return Poll::Ready(());
         }
         if self.waiter == 0 {
@@ -279,7 +382,7 @@ pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<super::Stuck> {
         .values()
         .flat_map(|lane| &lane.pending)
         .filter(|pending| belongs(pending, runtime))
-        .map(|pending| (pending.number, pending.stuck.clone()))
+        .filter_map(|pending| Some((pending.number, pending.stuck.clone()?)))
         .collect();
     drop(table);
     pending.sort_by_key(|(number, _)| *number);
@@ -287,11 +390,12 @@ pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<super::Stuck> {
 }
 
 fn belongs(pending: &Pending, runtime: RuntimeId) -> bool {
-    runtime.is_none() || pending.runtime.is_none() || pending.runtime == runtime
+    pending.stuck.is_some()
+        && (runtime.is_none() || pending.runtime.is_none() || pending.runtime == runtime)
 }
 
 pub(crate) fn count_on(runtime: RuntimeId) -> usize {
-    if PENDING.load(Ordering::SeqCst) == 0 {
+    if !any_pending() {
         return 0;
     }
     table()
@@ -319,7 +423,7 @@ impl Drained {
 
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if PENDING.load(Ordering::SeqCst) == 0 {
+        if !any_pending() {
             return Poll::Ready(());
         }
         let mut waker = Some(cx.waker().clone());

@@ -12,12 +12,12 @@ mod entered;
 pub(crate) mod lane;
 mod rollback;
 
-pub(crate) use entered::{Entered, Style};
+pub(crate) use entered::{Entered, Settling, Style};
 pub use lane::lanes_in_use;
-pub(crate) use lane::{Lane, RuntimeId, Settled};
+pub(crate) use lane::{Lane, RuntimeId};
 pub use rollback::{Interrupted, Rollback};
 
-use lane::Drained;
+use lane::{Drained, InLane};
 use std::{
     fmt,
     future::poll_fn,
@@ -85,25 +85,64 @@ pub fn stuck() -> Vec<Stuck> {
 /// # }
 /// ```
 pub fn lane<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let lane = Lane::Branch(lane::next_number());
     Laned {
-        lane,
-        future: Box::pin(future),
+        future: Some(Box::pin(future)),
+        lane: None,
     }
 }
 
 /// A future that is polled and dropped in a lane of its own.
 struct Laned<F> {
-    lane: Lane,
-    future: Pin<Box<F>>,
+    future: Option<Pin<Box<F>>>,
+    // Dropped last, also when the future's destructor panics.
+    lane: Option<OwnLane>,
+}
+
+/// A lane, and what is around it, to which it leaves its pending rollbacks.
+struct OwnLane {
+    number: lane::Number,
+    around: Lane,
+}
+
+impl OwnLane {
+    fn enter(&self) -> InLane {
+        Lane::Branch(self.number).enter()
+    }
+}
+
+impl Drop for OwnLane {
+    fn drop(&mut self) {
+        lane::leave(
+            Lane::Branch(self.number),
+            self.number,
+            self.around,
+            Some(self.number),
+        );
+    }
 }
 
 impl<F: Future> Future for Laned<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _here = self.lane.enter();
-        self.future.as_mut().poll(cx)
+        let this = &mut *self;
+        // Numbered when it is first polled, like the contexts that it is entered between.
+        let lane = this.lane.get_or_insert_with(|| OwnLane {
+            number: lane::next_number(),
+            around: Lane::current(),
+        });
+        let _here = lane.enter();
+        match &mut this.future {
+            Some(future) => future.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for Laned<F> {
+    fn drop(&mut self) {
+        let _here = self.lane.as_ref().map(OwnLane::enter);
+        self.future = None;
     }
 }
 

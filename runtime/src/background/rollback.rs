@@ -2,7 +2,8 @@
 
 use super::{
     Entered, RuntimeId,
-    lane::{Settled, Ticket},
+    entered::{Below, Tickets},
+    lane::InRollback,
 };
 use crate::{
     AsyncContext, ExitKind,
@@ -10,9 +11,10 @@ use crate::{
     report::{self, Failure},
 };
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The teardown of a context whose guard or `with` future was dropped: a future that runs it to its end.
@@ -25,29 +27,42 @@ pub struct Rollback<C: AsyncContext> {
     frame: Pin<Box<C>>,
     entered: Entered,
     exit: ExitKind,
+    rollback: InRollback,
     // Its drop lets outer rollbacks go on: the last thing that happens.
-    ticket: Option<Ticket>,
+    tickets: Option<Tickets>,
     stage: Stage,
     lost_because: &'static str,
 }
 
 enum Stage {
     /// The setup isn't over; its resource goes straight to the teardown.
-    Setup,
-    Waiting(Settled),
+    Setup(Below),
+    /// The teardown hasn't begun.
+    Waiting(Below),
     Teardown,
+    /// The frame is gone; what it has left to the background in its own rollback is not.
+    Parts(Below),
     Over,
 }
 
 impl<C: AsyncContext> Rollback<C> {
+    /// A rollback of a context whose teardown hasn't begun.
     pub(crate) fn new(frame: Pin<Box<C>>, entered: Entered, exit: ExitKind) -> Self {
-        Rollback::at(frame, entered, exit, Stage::Waiting(entered.settled()))
+        let below = entered.below();
+        Rollback::at(frame, entered, exit, Stage::Waiting(below))
+    }
+
+    /// The rest of a teardown.
+    pub(crate) fn rest(frame: Pin<Box<C>>, entered: Entered, exit: ExitKind) -> Self {
+        // It doesn't wait for what it has started itself.
+        Rollback::at(frame, entered, exit, Stage::Teardown)
     }
 
     fn at(frame: Pin<Box<C>>, entered: Entered, exit: ExitKind, stage: Stage) -> Self {
         Rollback {
             frame,
-            ticket: Some(entered.ticket(None)),
+            rollback: entered.begin_rollback(),
+            tickets: Some(entered.tickets()),
             entered,
             exit,
             stage,
@@ -57,8 +72,8 @@ impl<C: AsyncContext> Rollback<C> {
 
     /// Says on which runtime the rollback runs, for [`drain`](super::drain).
     pub(crate) fn runs_on(&self, runtime: RuntimeId) {
-        if let Some(ticket) = &self.ticket {
-            ticket.set_runtime(runtime);
+        if let Some(tickets) = &self.tickets {
+            tickets.set_runtime(runtime);
         }
     }
 
@@ -69,43 +84,51 @@ impl<C: AsyncContext> Rollback<C> {
 
     /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported.
     pub fn discard(mut self) {
-        self.end();
+        self.drop_frame();
+        self.leave();
     }
 
     /// One step; `Ok` once the teardown is over.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<C>>> {
         loop {
             match &mut self.stage {
-                Stage::Setup => match self.frame.as_mut().poll_setup(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(resource)) => {
-                        self.frame.as_mut().resume(resource, Ending::cancelled());
-                        self.stage = Stage::Waiting(self.entered.settled());
-                    }
-                },
-                Stage::Waiting(settled) => {
-                    if settled.poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
+                Stage::Setup(_) => {
+                    let resource = match ready!(self.frame.as_mut().poll_setup(cx)) {
+                        Ok(resource) => resource,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    };
+                    self.frame.as_mut().resume(resource, Ending::cancelled());
+                    self.stage = match mem::replace(&mut self.stage, Stage::Teardown) {
+                        Stage::Setup(below) => Stage::Waiting(below.and_parts(&self.entered)),
+                        other => other,
+                    };
+                }
+                Stage::Waiting(below) => {
+                    ready!(below.poll(cx));
                     self.stage = Stage::Teardown;
                 }
                 Stage::Teardown => return self.frame.as_mut().poll_teardown(cx),
-                Stage::Over => return Poll::Ready(Ok(())),
+                Stage::Parts(_) | Stage::Over => return Poll::Ready(Ok(())),
             }
         }
     }
 
     /// Drops what is left of the frame.
-    fn end(&mut self) {
-        self.stage = Stage::Over;
+    fn drop_frame(&mut self) {
+        self.stage = Stage::Parts(Below::parts(&self.entered));
         let frame = &mut self.frame;
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.as_mut().finish())));
         if let Err(payload) = dropped {
             report::failure(&self.entered, self.exit, Failure::Panic(&*payload));
             report::discard(payload);
         }
-        self.ticket = None;
+    }
+
+    /// Ends without waiting for anything more.
+    fn leave(&mut self) {
+        self.stage = Stage::Over;
+        self.entered.leave_all();
+        self.tickets = None;
     }
 }
 
@@ -119,41 +142,51 @@ impl<C: AsyncContext> Future for Rollback<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if matches!(this.stage, Stage::Over) {
-            return Poll::Ready(());
-        }
         let entered = this.entered;
-        let _lane = entered.in_lane();
-        match catch_unwind(AssertUnwindSafe(|| this.step(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Ok(()))) => {}
-            Ok(Poll::Ready(Err(error))) => {
-                report::failure(&entered, this.exit, Failure::Error(&error));
-                let dropped = catch_unwind(AssertUnwindSafe(|| drop(error)));
-                if let Err(payload) = dropped {
+        let _lane = entered.frame_lane().enter();
+        let _rollback = this.rollback.enter();
+        if !matches!(this.stage, Stage::Parts(_) | Stage::Over) {
+            match catch_unwind(AssertUnwindSafe(|| this.step(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Ok(()))) => {}
+                Ok(Poll::Ready(Err(error))) => {
+                    report::failure(&entered, this.exit, Failure::Error(&error));
+                    let dropped = catch_unwind(AssertUnwindSafe(|| drop(error)));
+                    if let Err(payload) = dropped {
+                        report::failure(&entered, this.exit, Failure::Panic(&*payload));
+                        report::discard(payload);
+                    }
+                }
+                Err(payload) => {
                     report::failure(&entered, this.exit, Failure::Panic(&*payload));
                     report::discard(payload);
                 }
             }
-            Err(payload) => {
-                report::failure(&entered, this.exit, Failure::Panic(&*payload));
-                report::discard(payload);
-            }
+            this.drop_frame();
         }
-        this.end();
+        // What it has dropped comes before what is around it.
+        if let Stage::Parts(parts) = &mut this.stage {
+            ready!(parts.poll(cx));
+            this.stage = Stage::Over;
+            this.tickets = None;
+        }
         Poll::Ready(())
     }
 }
 
 impl<C: AsyncContext> Drop for Rollback<C> {
     fn drop(&mut self) {
-        if matches!(self.stage, Stage::Over) {
-            return;
+        match self.stage {
+            Stage::Over => return,
+            Stage::Parts(_) => {}
+            Stage::Setup(_) | Stage::Waiting(_) | Stage::Teardown => {
+                let _lane = self.entered.frame_lane().enter();
+                let lost = Failure::Lost(self.lost_because);
+                report::failure(&self.entered, self.exit, lost);
+                self.drop_frame();
+            }
         }
-        let entered = self.entered;
-        let _lane = entered.in_lane();
-        report::failure(&entered, self.exit, Failure::Lost(self.lost_because));
-        self.end();
+        self.leave();
     }
 }
 
@@ -171,6 +204,12 @@ impl<C: AsyncContext> Interrupted<C> {
 
     /// A rollback that runs the setup to its yield point first.
     pub(crate) fn finish_then_roll_back(self) -> Rollback<C> {
-        Rollback::at(self.frame, self.entered, ExitKind::Cancelled, Stage::Setup)
+        let below = self.entered.below();
+        Rollback::at(
+            self.frame,
+            self.entered,
+            ExitKind::Cancelled,
+            Stage::Setup(below),
+        )
     }
 }

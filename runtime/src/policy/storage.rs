@@ -38,6 +38,8 @@ pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
 pub enum Abandoned<R> {
     Setup,
     Open(R),
+    /// The body is over, the teardown hasn't begun.
+    Waiting(ExitKind),
     Teardown(ExitKind),
 }
 
@@ -73,13 +75,17 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
         quietly(&entered, move |entered| {
             let exit = match at {
                 Abandoned::Setup => {
-                    return P::interrupted(Interrupted::new(frame, entered), origin);
+                    P::interrupted(Interrupted::new(frame, entered), origin);
+                    return entered.leave_parts();
                 }
                 Abandoned::Open(resource) => {
                     frame.as_mut().resume(resource, Ending::cancelled());
                     ExitKind::Cancelled
                 }
-                Abandoned::Teardown(exit) => exit,
+                Abandoned::Waiting(exit) => exit,
+                Abandoned::Teardown(exit) => {
+                    return P::rollback(Rollback::rest(frame, entered, exit), origin);
+                }
             };
             P::rollback(Rollback::new(frame, entered, exit), origin);
         });
@@ -106,6 +112,7 @@ impl<C: AsyncContext> Storage<C> for C {
             drop(at);
             drop(self.finish());
         });
+        entered.leave_all();
     }
 }
 
