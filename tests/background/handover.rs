@@ -1,0 +1,1 @@
+//! From the caller to the background.

@@ -1,0 +1,9 @@
+//! Cancellation: rollbacks, their order, and waiting for them.
+#![forbid(unsafe_code)]
+
+mod drain;
+mod handover;
+mod order;
+mod overlap;
+mod runtimes;
+mod shared;

@@ -1,0 +1,514 @@
+//! Inner before outer: Python's order, however the inner one's rollback was started.
+
+use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
+use contextlib::{
+    async_context,
+    background::{drain, lane, pending},
+    yield_resource,
+};
+use std::{future::pending as forever, sync::Arc, thread, time::Duration};
+use tokio::{
+    sync::oneshot,
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
+
+#[tokio::test]
+async fn nested_with_dropped() {
+    let log = Log::default();
+    let three = quick(log.clone(), "a").with(async |_| {
+        slow(log.clone(), "b")
+            .with(async |_| {
+                slow(log.clone(), "c")
+                    .with(async |_| -> Result<(), Broken> { forever().await })
+                    .await
+            })
+            .await
+    });
+    assert!(poll_once(three).await.is_none());
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, +c, -c, -b, -a Cancelled");
+}
+
+#[tokio::test]
+async fn guards_in_one_scope_dropped() {
+    let log = Log::default();
+    let scope = async {
+        let _a = quick(log.clone(), "a").enter().await?;
+        let _b = slow(log.clone(), "b").enter().await?;
+        let _c = slow(log.clone(), "c").enter().await?;
+        Err(Broken)
+    };
+    let failed: Result<(), Broken> = scope.await;
+    assert_eq!(failed, Err(Broken));
+    assert_eq!(pending(), 3);
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, +c, -c, -b, -a Cancelled");
+}
+
+#[tokio::test]
+async fn guards_dropped_in_the_wrong_order_are_still_rolled_back_inner_first() {
+    let log = Log::default();
+    let a = quick(log.clone(), "a").enter().await.unwrap();
+    let b = slow(log.clone(), "b").enter().await.unwrap();
+    drop(a);
+    drop(b);
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, -b, -a Cancelled");
+}
+
+#[tokio::test]
+async fn an_outer_guard_that_is_exited_waits_for_an_inner_one_that_was_dropped() {
+    async fn work(log: Log) -> Result<(), Broken> {
+        let _inner = slow(log, "inner").enter().await?;
+        Err(Broken)
+    }
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    assert!(work(log.clone()).await.is_err());
+    outer.exit().await.unwrap();
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outer_with_that_is_awaited_waits_for_an_inner_one_that_timed_out() {
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let inner =
+            slow(log.clone(), "inner").with(async |_| -> Result<(), Broken> { forever().await });
+        assert!(timeout(Duration::from_millis(1), inner).await.is_err());
+        log.say("timed out");
+        Ok(())
+    });
+    outer.await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+outer, +inner, timed out, -inner, -outer Completed"
+    );
+}
+
+#[tokio::test]
+async fn an_outer_with_that_is_awaited_waits_for_a_guard_that_was_dropped_by_an_error() {
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let _inner = slow(log.clone(), "inner").enter().await?;
+        Err(Broken)
+    });
+    assert!(outer.await.is_err());
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Failed(Broken)");
+}
+
+/// A body around which `drop` is the policy leaves no rollback of its own; what was started below it is still awaited above it.
+#[async_context(on_cancel = drop)]
+async fn dropped(log: Log, name: &'static str) -> Result<(), Broken> {
+    log.say(format_args!("+{name}"));
+    let _ = yield_resource!();
+}
+
+#[tokio::test]
+async fn a_context_in_the_middle_that_is_only_dropped_hides_nothing() {
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let middle = dropped(log.clone(), "middle").with(async |_| {
+            slow(log.clone(), "inner")
+                .with(async |_| -> Result<(), Broken> { forever().await })
+                .await
+        });
+        assert!(poll_once(middle).await.is_none());
+        Ok(())
+    });
+    outer.await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+outer, +middle, +inner, -inner, -outer Completed"
+    );
+}
+
+#[tokio::test]
+async fn an_outer_guard_too() {
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let middle = dropped(log.clone(), "middle").with(async |_| {
+        let _inner = slow(log.clone(), "inner").enter().await?;
+        forever::<Result<(), Broken>>().await
+    });
+    assert!(poll_once(middle).await.is_none());
+    outer.exit().await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+outer, +middle, +inner, -inner, -outer Completed"
+    );
+}
+
+/// A context that ends its body after `limit`.
+#[async_context]
+async fn limited(log: Log, limit: Duration) -> Result<(), Broken> {
+    let ended = timeout(limit, async { yield_resource!(move ()).1.kind() }).await;
+    log.say("limited goes on");
+    ended.map_err(|_| Broken)?;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_context_that_drops_its_body_is_over_only_when_what_it_dropped_is() {
+    let log = Log::default();
+    let limited = limited(log.clone(), Duration::from_millis(1)).with(async |_| {
+        slow(log.clone(), "inner")
+            .with(async |_| -> Result<(), Broken> { forever().await })
+            .await
+    });
+    assert_eq!(limited.await, Err(Broken));
+    log.say("over");
+    assert_eq!(log.said(), "+inner, limited goes on, -inner, over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn also_when_it_is_cancelled_itself_while_it_waits_for_that() {
+    let log = Log::default();
+    let gate = closed();
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let limited = limited(log.clone(), Duration::from_millis(1)).with(async |_| {
+            gated(log.clone(), "inner", gate.clone())
+                .with(async |_| -> Result<(), Broken> { forever().await })
+                .await
+        });
+        assert!(timeout(Duration::from_millis(2), limited).await.is_err());
+        Ok(())
+    });
+    let opened = async {
+        settle().await;
+        tokio::time::sleep(Duration::from_millis(9)).await;
+        gate.add_permits(1);
+    };
+    let (outer, ()) = tokio::join!(outer, opened);
+    outer.unwrap();
+    assert_eq!(
+        log.said(),
+        "+outer, +inner, limited goes on, ~inner, -inner, -outer Completed"
+    );
+}
+
+/// A context within whose own body the yield point lies: it ends its body by a context, not by a future.
+#[async_context]
+async fn limited_by_a_context(log: Log, limit: Duration) -> Result<(), Broken> {
+    let within = limited(log.clone(), limit);
+    let ended = within
+        .with(async move |_| -> Result<(), Broken> {
+            let ((), _) = yield_resource!(move ());
+            Ok(())
+        })
+        .await;
+    log.say("statement after it");
+    ended?;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yield_point_inside_an_inner_context_is_below_that_context() {
+    let log = Log::default();
+    let outer = limited_by_a_context(log.clone(), Duration::from_millis(1)).with(async |_| {
+        let _inner = slow(log.clone(), "inner").enter().await?;
+        forever::<Result<(), Broken>>().await
+    });
+    assert_eq!(outer.await, Err(Broken));
+    assert_eq!(
+        log.said(),
+        "+inner, limited goes on, -inner, statement after it"
+    );
+}
+
+#[tokio::test]
+async fn a_task_that_is_aborted() {
+    let log = Log::default();
+    let (entered, has_entered) = oneshot::channel();
+    let task = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let _guard = quick(log.clone(), "a").enter().await?;
+            slow(log.clone(), "b")
+                .with(async |_| {
+                    let _c = slow(log.clone(), "c").enter().await?;
+                    let _d = slow(log.clone(), "d").enter().await?;
+                    entered.send(()).unwrap();
+                    forever::<Result<(), Broken>>().await
+                })
+                .await
+        }
+    });
+    has_entered.await.unwrap();
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, +c, +d, -d, -c, -b, -a Cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_set_that_is_shut_down() {
+    let logs: Vec<Log> = (0..50).map(|_| Log::default()).collect();
+    let mut tasks = JoinSet::new();
+    for log in logs.clone() {
+        tasks.spawn(async move {
+            let _a = quick(log.clone(), "a").enter().await?;
+            slow(log.clone(), "b")
+                .with(async |_| {
+                    let _c = slow(log.clone(), "c").enter().await?;
+                    forever::<Result<(), Broken>>().await
+                })
+                .await
+        });
+    }
+    while logs.iter().any(|log| log.lines().len() < 3) {
+        yield_now().await;
+    }
+    tasks.shutdown().await;
+    drain().await;
+    for log in logs {
+        assert_eq!(log.said(), "+a, +b, +c, -c, -b, -a Cancelled");
+    }
+}
+
+#[tokio::test]
+async fn a_future_dropped_on_another_thread() {
+    let log = Log::default();
+    let mut future = Box::pin({
+        let log = log.clone();
+        async move {
+            let _a = quick(log.clone(), "a").enter().await?;
+            slow(log.clone(), "b")
+                .with(async |_| {
+                    let _c = slow(log.clone(), "c").enter().await?;
+                    forever::<Result<(), Broken>>().await
+                })
+                .await
+        }
+    });
+    assert!(futures::poll!(future.as_mut()).is_pending());
+    // That thread has no runtime: each goes to the one that it was entered on.
+    thread::spawn(move || drop(future)).join().unwrap();
+    assert_eq!(pending(), 3);
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, +c, -c, -b, -a Cancelled");
+}
+
+/// A future that one task has begun and another one ends: what it entered in the second is below what it entered in the first.
+#[tokio::test]
+async fn a_future_that_moves_from_task_to_task() {
+    for cancelled in [false, true] {
+        let log = Log::default();
+        let mut work = Box::pin({
+            let log = log.clone();
+            async move {
+                let outer = quick(log.clone(), "outer").enter().await?;
+                yield_now().await;
+                let inner = slow(log.clone(), "inner").enter().await?;
+                if cancelled {
+                    forever::<()>().await;
+                }
+                drop(inner);
+                outer.exit().await
+            }
+        });
+        let begun = tokio::spawn(async move {
+            assert!(futures::poll!(work.as_mut()).is_pending());
+            work
+        });
+        let work = begun.await.unwrap();
+        let ended = tokio::spawn(work);
+        if cancelled {
+            settle().await;
+            ended.abort();
+            assert!(ended.await.is_err());
+            drain().await;
+            assert_eq!(log.said(), "+outer, +inner, -inner, -outer Cancelled");
+        } else {
+            ended.await.unwrap().unwrap();
+            assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guard_returned_from_a_body_is_below_what_was_entered_before_it() {
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let inner = slow(log.clone(), "around")
+        .with(async |_| slow(log.clone(), "inner").enter().await)
+        .await
+        .unwrap();
+    drop(inner);
+    outer.exit().await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+outer, +around, +inner, -around, -inner, -outer Completed"
+    );
+}
+
+#[tokio::test]
+async fn a_task_that_is_given_guards() {
+    let log = Log::default();
+    let given = slow(log.clone(), "given").enter().await.unwrap();
+    let task = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let outer = quick(log.clone(), "task").enter().await?;
+            let own = slow(log.clone(), "own").enter().await?;
+            drop(given);
+            drop(own);
+            outer.exit().await
+        }
+    });
+    task.await.unwrap().unwrap();
+    drain().await;
+    let said = log.said();
+    assert!(said.contains("-own, -task Completed"), "{said}");
+    assert!(said.contains("-given"), "{said}");
+}
+
+/// The root future of `block_on` has no task.
+#[test]
+fn the_root_future_of_block_on() {
+    let log = Log::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        assert!(tokio::task::try_id().is_none());
+        let outer = quick(log.clone(), "outer").enter().await.unwrap();
+        let a = slow(log.clone(), "a").enter().await.unwrap();
+        let b = slow(log.clone(), "b").enter().await.unwrap();
+        drop((a, b));
+        outer.exit().await.unwrap();
+    });
+    assert_eq!(log.said(), "+outer, +a, +b, -b, -a, -outer Completed");
+}
+
+/// The same guard entered in one `block_on`, exited in the next.
+#[test]
+fn guards_that_outlive_their_block_on() {
+    let log = Log::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let outer = runtime
+        .block_on(quick(log.clone(), "outer").enter())
+        .unwrap();
+    let inner = runtime
+        .block_on(slow(log.clone(), "inner").enter())
+        .unwrap();
+    drop(inner);
+    runtime.block_on(outer.exit()).unwrap();
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+#[tokio::test]
+async fn a_lane_is_below_what_is_around_it() {
+    // Around it: a body.
+    let log = Log::default();
+    let branch = |name| {
+        let log = log.clone();
+        async move {
+            let _guard = slow(log, name).enter().await?;
+            Err::<(), Broken>(Broken)
+        }
+    };
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let _failed = tokio::join!(lane(branch("a")), lane(branch("b")));
+        Ok(())
+    });
+    outer.await.unwrap();
+    assert_eq!(log.said(), "+outer, +a, +b, -a, -b, -outer Completed");
+
+    // A guard.
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let dropped = lane(async {
+        let _guard = slow(log.clone(), "inner").enter().await?;
+        forever::<Result<(), Broken>>().await
+    });
+    assert!(poll_once(dropped).await.is_none());
+    outer.exit().await.unwrap();
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+
+    // Another lane.
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let inner = lane(lane(async {
+        let _guard = slow(log.clone(), "inner").enter().await?;
+        Err::<(), Broken>(Broken)
+    }));
+    assert!(inner.await.is_err());
+    outer.exit().await.unwrap();
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+/// A context that enters others in its setup, keeps one over its yield point and drops one in its teardown.
+#[async_context]
+async fn with_parts(log: Log, name: &'static str) -> Result<(), Broken> {
+    let _kept = slow(log.clone(), "kept").enter().await?;
+    log.say(format_args!("+{name}"));
+    let _ = yield_resource!();
+    let _late = slow(log.clone(), "late").enter().await?;
+    log.say(format_args!("-{name}"));
+}
+
+#[tokio::test]
+async fn what_a_rollback_drops_is_over_before_the_next_one() {
+    // The outer one is rolled back, too.
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let inner = with_parts(log.clone(), "inner").enter().await.unwrap();
+    drop(inner);
+    drop(outer);
+    drain().await;
+    let parts = "+outer, +kept, +inner, +late, -inner, -late, -kept";
+    assert_eq!(log.said(), format!("{parts}, -outer Cancelled"));
+
+    // The outer one is awaited.
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let _inner = with_parts(log.clone(), "inner").enter().await?;
+        Err(Broken)
+    });
+    assert!(outer.await.is_err());
+    assert_eq!(log.said(), format!("{parts}, -outer Failed(Broken)"));
+}
+
+#[tokio::test]
+async fn what_an_awaited_teardown_drops_is_over_before_the_next_one() {
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let inner = with_parts(log.clone(), "inner").enter().await.unwrap();
+    inner.exit().await.unwrap();
+    outer.exit().await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+outer, +kept, +inner, +late, -inner, -late, -kept, -outer Completed"
+    );
+}
+
+#[tokio::test]
+async fn unrelated_tasks_do_not_wait_for_each_other() {
+    let log = Log::default();
+    let gate = closed();
+    let stuck = tokio::spawn({
+        let (log, gate) = (log.clone(), gate.clone());
+        async move { drop(gated(log, "stuck", gate).enter().await.unwrap()) }
+    });
+    stuck.await.unwrap();
+    settle().await;
+    let other = tokio::spawn({
+        let log = log.clone();
+        async move { quick(log, "other").enter().await.unwrap().exit().await }
+    });
+    other.await.unwrap().unwrap();
+    // Nor does what this very task does.
+    quick(log.clone(), "own")
+        .with(async |_| -> Result<(), Broken> { Ok(()) })
+        .await
+        .unwrap();
+    assert_eq!(
+        log.said(),
+        "+stuck, ~stuck, +other, -other Completed, +own, -own Completed"
+    );
+    gate.add_permits(1);
+    drain().await;
+    assert_eq!(Arc::strong_count(&gate), 1);
+}

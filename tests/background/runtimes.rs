@@ -1,0 +1,1 @@
+//! No runtime, several, and one that is gone.
