@@ -306,6 +306,7 @@ async fn a_future_that_moves_from_task_to_task() {
                 outer.exit().await
             }
         });
+        #[expect(clippy::async_yields_async, reason = "it is the one that moves")]
         let begun = tokio::spawn(async move {
             assert!(futures::poll!(work.as_mut()).is_pending());
             work
