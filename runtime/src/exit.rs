@@ -1,7 +1,7 @@
 //! How a body ended, as its context sees it.
 
 use crate::{
-    frame::{Ending, How},
+    frame::Ending,
     kind::{Strict, Suppressing},
 };
 use std::{any::Any, fmt, marker::PhantomData};
@@ -26,18 +26,19 @@ pub enum Exit<'y, S = Strict> {
 }
 
 impl<'y, S> Exit<'y, S> {
+    #[inline]
     pub(crate) fn view(ending: &'y Ending) -> Self {
-        match ending.how() {
-            How::Completed => Exit::Completed,
-            How::Failed(_) | How::FailedAs(_) => Exit::Failed(ErrorView {
+        match ending.kind() {
+            ExitKind::Completed => Exit::Completed,
+            ExitKind::Failed => Exit::Failed(ErrorView {
                 ending,
                 _context: PhantomData,
             }),
-            How::Panicked(_) => Exit::Panicked(PanicView {
+            ExitKind::Panicked => Exit::Panicked(PanicView {
                 ending,
                 _context: PhantomData,
             }),
-            How::Cancelled => Exit::Cancelled,
+            ExitKind::Cancelled => Exit::Cancelled,
         }
     }
 

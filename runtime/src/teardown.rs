@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ExitKind,
     background::{Entered, Settling},
-    frame::{Ending, How, Payload},
+    frame::{Ending, Payload},
     kind::Kind,
     report::{self, Failure},
 };
@@ -135,15 +135,13 @@ impl<V, B: Any> Kept<V, B> {
 
     /// Puts it together again.
     pub(crate) fn join(self, ending: Option<Ending>) -> Option<thread::Result<Result<V, B>>> {
-        match (self, ending.map(Ending::into_how)) {
-            (Kept::Value(value), _) => Some(Ok(Ok(value))),
-            (Kept::Error(error), _) => Some(Ok(Err(error))),
-            (Kept::Nothing, Some(How::Failed(error))) => {
-                let error = error.into_any().downcast().ok();
-                error.map(|error| Ok(Err(*error)))
-            }
-            (Kept::Nothing, Some(How::Panicked(payload))) => Some(Err(payload)),
-            (Kept::Nothing, _) => None,
+        match self {
+            Kept::Value(value) => Some(Ok(Ok(value))),
+            Kept::Error(error) => Some(Ok(Err(error))),
+            Kept::Nothing => match ending?.into_error() {
+                Ok(error) => Some(Ok(Err(error))),
+                Err(ending) => ending.into_panic().map(Err),
+            },
         }
     }
 }

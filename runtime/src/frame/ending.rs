@@ -13,16 +13,45 @@ use std::{
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
+/// How a body ended. Three words; what a failure needs beside is in the failure's box.
+pub struct Ending(How);
+
+enum How {
+    Completed,
+    Failed(Box<dyn Failure>),
+    Panicked(Box<Panicked>),
+    Cancelled,
+}
+
 /// A body's error, erased.
-pub(crate) trait BodyError: Any + Debug + Send {
-    fn as_any(&self) -> &dyn Any;
+trait Failure: Send {
+    fn suppressed(&self) -> &AtomicBool;
+    fn error(&self) -> &dyn Any;
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-// Methods, since Rust 1.85 can't coerce a `dyn BodyError` to a `dyn Any`.
-impl<B: Any + Debug + Send> BodyError for B {
-    fn as_any(&self) -> &dyn Any {
-        self
+struct Failed<B> {
+    suppressed: AtomicBool,
+    formatting: Mutex<()>,
+    error: B,
+}
+
+impl<B: Any + Debug + Send> Failure for Failed<B> {
+    fn suppressed(&self) -> &AtomicBool {
+        &self.suppressed
+    }
+
+    fn error(&self) -> &dyn Any {
+        &self.error
+    }
+
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _one_at_a_time = self
+            .formatting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.error.fmt(f)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -30,20 +59,18 @@ impl<B: Any + Debug + Send> BodyError for B {
     }
 }
 
-pub(crate) enum How {
-    Completed,
-    Failed(Box<dyn BodyError>),
-    /// The text of an error that isn't `Send`.
-    FailedAs(String),
-    Panicked(Payload),
-    Cancelled,
+/// The text of an error that isn't `Send`.
+struct Text(String);
+
+impl Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
-/// How a body ended.
-pub struct Ending {
-    how: How,
+struct Panicked {
     suppressed: AtomicBool,
-    formatting: Mutex<()>,
+    payload: Payload,
 }
 
 // SAFETY: the error and the payload are only `Send`. What a shared `Ending` gives of them: `error_ref` and `panic_ref`, a reference to a type
@@ -54,91 +81,105 @@ unsafe impl Sync for Ending {}
 
 impl Ending {
     #[inline]
-    fn new(how: How) -> Self {
-        Ending {
-            how,
-            suppressed: AtomicBool::new(false),
-            formatting: Mutex::new(()),
-        }
-    }
-
-    #[inline]
     pub(crate) fn completed() -> Self {
-        Ending::new(How::Completed)
+        Ending(How::Completed)
     }
 
     #[inline]
     pub(crate) fn cancelled() -> Self {
-        Ending::new(How::Cancelled)
+        Ending(How::Cancelled)
     }
 
     pub(crate) fn failed<B: Any + Debug + Send>(error: B) -> Self {
-        Ending::new(How::Failed(Box::new(error)))
+        Ending(How::Failed(Box::new(Failed {
+            suppressed: AtomicBool::new(false),
+            formatting: Mutex::new(()),
+            error,
+        })))
     }
 
+    /// A failure of which only the text is told.
     pub(crate) fn failed_as(text: String) -> Self {
-        Ending::new(How::FailedAs(text))
+        Ending::failed(Text(text))
     }
 
-    #[inline]
+    #[cold]
     pub(crate) fn panicked(payload: Payload) -> Self {
-        Ending::new(How::Panicked(payload))
+        Ending(How::Panicked(Box::new(Panicked {
+            suppressed: AtomicBool::new(false),
+            payload,
+        })))
     }
 
     #[inline]
     pub(crate) fn kind(&self) -> ExitKind {
-        match self.how {
+        match self.0 {
             How::Completed => ExitKind::Completed,
-            How::Failed(_) | How::FailedAs(_) => ExitKind::Failed,
+            How::Failed(_) => ExitKind::Failed,
             How::Panicked(_) => ExitKind::Panicked,
             How::Cancelled => ExitKind::Cancelled,
         }
     }
 
-    #[inline]
-    pub(crate) fn how(&self) -> &How {
-        &self.how
-    }
-
-    #[inline]
-    pub(crate) fn into_how(self) -> How {
-        self.how
+    /// Whether there is a failure in it, and it may be suppressed.
+    fn suppressed(&self) -> Option<&AtomicBool> {
+        match &self.0 {
+            How::Failed(failure) => Some(failure.suppressed()),
+            How::Panicked(panicked) => Some(&panicked.suppressed),
+            How::Completed | How::Cancelled => None,
+        }
     }
 
     pub(crate) fn suppress(&self) {
-        self.suppressed.store(true, Ordering::Relaxed);
+        if let Some(suppressed) = self.suppressed() {
+            suppressed.store(true, Ordering::Relaxed);
+        }
     }
 
     #[inline]
     pub(crate) fn is_suppressed(&self) -> bool {
-        self.suppressed.load(Ordering::Relaxed)
+        self.suppressed()
+            .is_some_and(|suppressed| suppressed.load(Ordering::Relaxed))
+    }
+
+    /// The body's error, if it is a `B`.
+    pub(crate) fn into_error<B: Any>(self) -> Result<B, Ending> {
+        match self.0 {
+            How::Failed(failure) if failure.error().is::<B>() => {
+                let failed = failure.into_any().downcast::<Failed<B>>();
+                failed
+                    .map(|failed| failed.error)
+                    .map_err(|_| Ending::cancelled())
+            }
+            how => Err(Ending(how)),
+        }
+    }
+
+    /// The body's panic.
+    pub(crate) fn into_panic(self) -> Option<Payload> {
+        match self.0 {
+            How::Panicked(panicked) => Some(panicked.payload),
+            _ => None,
+        }
     }
 
     pub(crate) fn error_ref<T: Any + Sync>(&self) -> Option<&T> {
-        match &self.how {
-            // Through the box: a box is a `BodyError` too.
-            How::Failed(error) => (**error).as_any().downcast_ref(),
+        match &self.0 {
+            How::Failed(failure) => failure.error().downcast_ref(),
             _ => None,
         }
     }
 
     pub(crate) fn panic_ref<T: Any + Sync>(&self) -> Option<&T> {
-        match &self.how {
-            How::Panicked(payload) => payload.downcast_ref(),
+        match &self.0 {
+            How::Panicked(panicked) => panicked.payload.downcast_ref(),
             _ => None,
         }
     }
 
     pub(crate) fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.how {
-            How::Failed(error) => {
-                let _one_at_a_time = self
-                    .formatting
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                error.fmt(f)
-            }
-            How::FailedAs(text) => f.write_str(text),
+        match &self.0 {
+            How::Failed(failure) => failure.fmt(f),
             _ => f.write_str("no error"),
         }
     }

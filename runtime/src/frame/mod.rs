@@ -22,7 +22,7 @@ pub use body::Body;
 pub(crate) use body::BodyPoll;
 pub use context::AsyncContext;
 pub use ending::Ending;
-pub(crate) use ending::{How, Payload};
+pub(crate) use ending::Payload;
 
 use crate::{
     Exit,
@@ -368,8 +368,8 @@ where
         Link(NonNull::from(unsafe { &self.get_unchecked_mut().shared }))
     }
 
-    /// The block, made at its first use.
-    fn block(self: Pin<&mut Self>) -> Pin<&mut Option<Fut>> {
+    /// Makes the block, once.
+    fn start(self: Pin<&mut Self>) {
         let link = Link(NonNull::from(&self.shared));
         // SAFETY: structural pinning of `block`, which is never moved: it is assigned to in place, once, and dropped in place. `init` isn't
         // pinned. A frame is `!Unpin` and has no `Drop`.
@@ -381,8 +381,11 @@ where
                 _brand: PhantomData,
             }));
         }
-        // SAFETY: as above.
-        unsafe { Pin::new_unchecked(&mut this.block) }
+    }
+
+    fn block(self: Pin<&mut Self>) -> Pin<&mut Option<Fut>> {
+        // SAFETY: structural pinning of `block`, as in `start`.
+        unsafe { self.map_unchecked_mut(|this| &mut this.block) }
     }
 
     /// Polls the block, with a body or without. A block that is over, or that has unwound, is dropped and never polled again.
@@ -485,6 +488,7 @@ where
     }
 
     fn poll_setup(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, K::Error>> {
+        self.as_mut().start();
         match self.as_mut().poll_block(cx, None) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => panic!(
