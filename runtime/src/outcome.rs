@@ -59,9 +59,18 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         let (body, context) = unwound(entered, body, suppressed, context);
         match (body, context) {
             (Some(Ok(Ok(value))), Ok(())) => Ok(K::Suppression::value(value)),
-            (Some(Ok(Ok(_))) | None, Err(error)) => Err(K::raise(error)),
-            (Some(_), Err(error)) if suppressed => Err(K::raise(error)),
-            (Some(_), Ok(())) if suppressed => Ok(missing::<K, R>(entered.definition)),
+            (None, Err(error)) => Err(K::raise(error)),
+            (Some(Ok(Ok(value))), Err(error)) => {
+                report::drop_quietly(entered, ExitKind::Completed, value);
+                Err(K::raise(error))
+            }
+            (Some(swallowed), context) if suppressed => {
+                report::drop_quietly(entered, ExitKind::Failed, swallowed);
+                match context {
+                    Err(error) => Err(K::raise(error)),
+                    Ok(()) => Ok(missing::<K, R>(entered.definition)),
+                }
+            }
             (Some(Ok(Err(failed))), context) => {
                 report_second(entered, ExitKind::Failed, context);
                 Err(failed)
