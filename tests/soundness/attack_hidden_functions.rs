@@ -1,0 +1,274 @@
+//! Holes 1 and 2: what is hidden is public all the same. The tokens that the attribute writes, and the functions that they call.
+
+use contextlib::{
+    __private as p, AsyncContext, ContextManager, Yielder, async_context, kind, policy,
+    policy::Storage, yield_resource,
+};
+use contextlib_tests::{
+    BodyError, Census, ContextError, Counted, Log, message, poll_once, quiet, yields,
+};
+use futures::{FutureExt, executor::block_on};
+use std::{
+    any::Any,
+    cell::RefCell,
+    convert::Infallible,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::{Context, Waker},
+};
+
+/// Sees the tokens of a yield point, and does with them as it likes.
+macro_rules! tamper {
+    (takes: yield_resource!(@place $yielder:ident, $place:expr)) => {
+        drop($yielder)
+    };
+    (lends: yield_resource!(@place $yielder:ident, $place:expr)) => {{
+        let lend = $yielder.lend($place);
+        let (resource, exit) = Box::pin(lend).await;
+        resource.touch();
+        exit.kind()
+    }};
+    (drops: yield_resource!(@place $yielder:ident, $place:expr)) => {
+        drop($yielder.lend($place))
+    };
+    (forgets: yield_resource!(@place $yielder:ident, $place:expr)) => {
+        mem::forget($yielder.lend($place))
+    };
+}
+
+#[test]
+fn a_macro_of_ones_own_sees_the_yielder() {
+    let _quiet = quiet();
+    #[async_context(on_cancel = drop)]
+    async fn takes(census: &Census) -> Counted {
+        let resource = census.value("resource");
+        tamper!(takes: yield_resource!(resource));
+        resource.touch();
+    }
+    #[async_context(on_cancel = drop)]
+    async fn lends<'a>(census: &'a Census, log: &'a Log) -> Counted {
+        let resource = census.value("resource");
+        let exit = tamper!(lends: yield_resource!(resource));
+        log.say(format!("{exit:?}"));
+    }
+    #[async_context(on_cancel = drop)]
+    async fn drops(census: &Census) -> Counted {
+        let resource = census.value("resource");
+        tamper!(drops: yield_resource!(resource));
+    }
+    let (census, log) = (Census::new(), Log::new());
+    block_on(lends(&census, &log).run(async |resource| resource.touch()));
+    assert_eq!(log.lines(), ["Completed"]);
+    for run in [
+        catch_unwind(AssertUnwindSafe(|| {
+            block_on(takes(&census).run(async |_| ()))
+        })),
+        catch_unwind(AssertUnwindSafe(|| {
+            block_on(drops(&census).run(async |_| ()))
+        })),
+    ] {
+        let text = message(&*run.unwrap_err()).to_owned();
+        assert!(text.contains("without yielding"), "{text}");
+    }
+    census.assert_balanced("tampered with");
+
+    #[async_context(on_cancel = drop)]
+    async fn forgets() -> u8 {
+        let resource = 1;
+        tamper!(forgets: yield_resource!(resource));
+    }
+    assert!(catch_unwind(|| block_on(forgets().run(async |_| ()))).is_err());
+}
+
+/// A frame by hand, from functions instead of closures, with a yielder that is passed on.
+#[test]
+fn the_builders_called_by_hand() {
+    type Kind = kind::Fallible<ContextError>;
+    async fn passed_on(yielder: Yielder<'_, Counted>, resource: Counted) -> kind_of::Exit {
+        let (resource, exit) = yielder.lend(resource).await;
+        resource.touch();
+        exit.kind()
+    }
+    mod kind_of {
+        pub(super) use contextlib::ExitKind as Exit;
+    }
+    let census = Census::new();
+    let manager =
+        p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>("by hand", {
+            let census = census.clone();
+            async move |yielder: Yielder<'_, _>| {
+                let exit = passed_on(yielder, census.value("resource")).await;
+                if exit == kind_of::Exit::Completed {
+                    Ok(())
+                } else {
+                    Err(ContextError("not completed"))
+                }
+            }
+        });
+    assert_eq!(
+        block_on(manager.with(async |_| -> Result<(), BodyError> { Ok(()) })),
+        Ok(())
+    );
+    census.assert_balanced("by hand");
+}
+
+/// Two yielders of the same type, whose brands keep them apart: each can be used in its own block only.
+#[test]
+fn one_block_inside_of_the_other() {
+    let census = Census::new();
+    let manager = p::on_cancel_drop::<Counted, kind::Infallible, _>(
+        "outer",
+        async |outer: Yielder<'_, Counted>| {
+            let inner = p::on_cancel_drop::<Counted, kind::Infallible, _>(
+                "inner",
+                async |inner: Yielder<'_, Counted>| {
+                    let (mut a, _) = outer.lend(census.value("outer")).await;
+                    let (mut b, _) = inner.lend(census.value("inner")).await;
+                    mem::swap(&mut a, &mut b);
+                    a.touch();
+                },
+            );
+            inner.run(async |resource| resource.touch()).await;
+        },
+    );
+    let run = manager.run(async |resource: &mut Counted| {
+        yields(2).await;
+        resource.touch();
+    });
+    block_on(run);
+    census.assert_balanced("both");
+}
+
+#[async_context(on_cancel = drop)]
+async fn context(log: Log, census: Census) -> Result<Counted, ContextError> {
+    let mut resource = census.value("resource");
+    let exit = yield_resource!(resource);
+    yields(1).await;
+    resource.touch();
+    log.say(format!("{:?}", exit.kind()));
+    Ok(())
+}
+
+/// Block style's functions, called without the macro: the session forgotten, the body forgotten, the body kept after its end.
+#[test]
+fn the_session() {
+    for forgets in [
+        "nothing",
+        "the session",
+        "the run",
+        "the lent resource",
+        "the end",
+    ] {
+        let (log, census) = (Log::new(), Census::new());
+        {
+            let (opening, frame) = p::open(context(log.clone(), census.clone()));
+            let frame = pin!(frame);
+            let home = p::Home::new();
+            let mut session = opening.session(frame, &home);
+            let resource = block_on(session.setup()).unwrap();
+            let body = pin!(Some(async {
+                let resource = resource;
+                yields(1).await;
+                resource.touch();
+                let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
+                (resource, returned)
+            }));
+            if forgets == "the run" {
+                let mut run = session.run(body, p::local);
+                assert!(poll_once(pin!(&mut run)).is_pending());
+                mem::forget(run);
+            } else if forgets == "the lent resource" {
+                drop(body);
+            } else {
+                let end = block_on(session.run(body, p::local));
+                if forgets == "the end" {
+                    drop(end);
+                } else {
+                    assert_eq!(block_on(session.returned(end)), Ok(()));
+                    // Once more, with nothing to be said.
+                    let body = pin!(Some(std::future::pending()));
+                    let again = catch_unwind(AssertUnwindSafe(|| {
+                        if let Some(end) = session.run(body, p::local).now_or_never() {
+                            let _ = session.returned::<(), BodyError>(end).now_or_never();
+                        }
+                    }));
+                    drop(again);
+                }
+            }
+            if forgets == "the session" {
+                mem::forget(session);
+            }
+        }
+        census.assert_balanced(forgets);
+    }
+}
+
+thread_local! {
+    /// Polls a body inside of another frame.
+    static OTHER: RefCell<Option<Box<dyn FnMut(p::Body<'_>)>>> = const { RefCell::new(None) };
+}
+
+/// A body that is lent to two frames in turn, of which the other drops its yield point.
+#[test]
+fn the_body() {
+    fn other<C: AsyncContext<Resource = Counted> + 'static>(
+        manager: ContextManager<C, policy::Drop>,
+    ) {
+        let (_, frame) = p::open(manager);
+        let mut frame = Box::pin(frame);
+        OTHER.set(Some(Box::new(move |body| {
+            let cx = &mut Context::from_waker(Waker::noop());
+            let frame = Storage::frame(frame.as_mut());
+            drop(frame.poll_body(cx, body));
+        })));
+    }
+    #[async_context(on_cancel = drop)]
+    async fn drops_its_yield_point(census: Census, polls: usize) -> Result<Counted, ContextError> {
+        let resource = census.value("the other's");
+        {
+            let mut yields_it = pin!(async { yield_resource!(move resource).1.kind() });
+            for _ in 0..polls {
+                assert!(futures::poll!(yields_it.as_mut()).is_pending());
+                yields(1).await;
+            }
+        }
+        yields(5).await;
+        Err(ContextError("dropped it"))
+    }
+    for polls in 0..6 {
+        let (log, census) = (Log::new(), Census::new());
+        other(drops_its_yield_point(census.clone(), polls));
+        {
+            let (opening, frame) = p::open(context(log.clone(), census.clone()));
+            let frame = pin!(frame);
+            let home = p::Home::new();
+            let mut session = opening.session(frame, &home);
+            let resource = block_on(session.setup()).unwrap();
+            let body = pin!(Some(async {
+                let resource = resource;
+                let local = census.value("local of the body");
+                for _ in 0..3 {
+                    yields(1).await;
+                    resource.touch();
+                }
+                drop(local);
+                let returned: Result<Result<(), Infallible>, Box<dyn Any + Send>> = Ok(Ok(()));
+                (resource, returned)
+            }));
+            let mut run = session.run(body, |run| {
+                OTHER.with_borrow_mut(|other| other.as_mut().unwrap()(p::local(run)));
+                p::local(run)
+            });
+            for _ in 0..10 {
+                if catch_unwind(AssertUnwindSafe(|| poll_once(pin!(&mut run)).is_ready()))
+                    .unwrap_or(true)
+                {
+                    break;
+                }
+            }
+        }
+        drop(OTHER.take());
+        census.assert_balanced(polls);
+    }
+}

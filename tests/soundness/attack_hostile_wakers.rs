@@ -1,0 +1,181 @@
+//! Wakers that panic when they are woken, and when they are dropped.
+
+use contextlib::{async_context, yield_resource};
+use contextlib_tests::{
+    BodyError, Census, ContextError, Counted, Log, Reports, poll_once, quietly, yields,
+};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread,
+};
+
+struct Hostile {
+    wakes: AtomicUsize,
+    heap: Box<u64>,
+    every: usize,
+}
+
+impl Wake for Hostile {
+    fn wake(self: Arc<Self>) {
+        assert_eq!(*self.heap, 7);
+        if self.wakes.fetch_add(1, Ordering::Relaxed) % self.every == 0 {
+            panic!("wake");
+        }
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        *self.heap = 0;
+        if !thread::panicking() {
+            panic!("the waker's drop");
+        }
+    }
+}
+
+#[async_context(on_cancel = drop)]
+async fn context<'a>(
+    log: &'a Log,
+    census: &'a Census,
+    unordered: bool,
+) -> Result<Counted, ContextError> {
+    let resource = census.value("resource");
+    let yields_it = async {
+        let (resource, exit) = yield_resource!(move resource);
+        resource.touch();
+        log.say(format!("{exit:?}"));
+    };
+    if unordered {
+        let mut all = FuturesUnordered::from_iter([yields_it.boxed(), yields(1).boxed()]);
+        while all.next().await.is_some() {}
+    } else {
+        yields_it.await;
+    }
+    yields(1).await;
+    Ok(())
+}
+
+/// At every point at which a poll may get such a waker, the rest being polled with good ones, or dropped.
+#[test]
+fn at_every_point() {
+    let _reports = Reports::keep();
+    quietly(|| {
+        for unordered in [false, true] {
+            for every in [1, 2] {
+                for hostile_from in 0..10 {
+                    for gives_up in [false, true] {
+                        one(unordered, every, hostile_from, gives_up);
+                    }
+                }
+            }
+        }
+    });
+}
+
+fn one(unordered: bool, every: usize, hostile_from: usize, gives_up: bool) {
+    let (log, census) = (Log::new(), Census::new());
+    let mut with = Box::pin(context(&log, &census, unordered).with(
+        async |resource: &mut Counted| -> Result<Counted, BodyError> {
+            let _local = census.value("local of the body");
+            for _ in 0..3 {
+                yields(1).await;
+                resource.touch();
+            }
+            Ok(census.value("value"))
+        },
+    ));
+    let mut panicked = false;
+    for poll in 0..20 {
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if poll < hostile_from || panicked {
+                return poll_once(with.as_mut()).map(drop);
+            }
+            let waker = Waker::from(Arc::new(Hostile {
+                wakes: AtomicUsize::new(0),
+                heap: Box::new(7),
+                every,
+            }));
+            let polled = with
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .map(drop);
+            drop(waker);
+            polled
+        }));
+        match polled {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => break,
+            // An `async` block that has unwound panics when it is polled again, as it may.
+            Err(_) if panicked || gives_up => break,
+            Err(_) => panicked = true,
+        }
+    }
+    drop(catch_unwind(AssertUnwindSafe(|| drop(with))));
+    census.assert_balanced(format!("{unordered} {every} {hostile_from} {gives_up}"));
+    assert!(log.lines().len() <= 1);
+}
+
+/// The waker that the yield point keeps is hostile, the driver's isn't: what the driver tells the yield point panics in its hands.
+#[test]
+fn of_the_yield_point_alone() {
+    #[async_context(on_cancel = drop, guard)]
+    async fn keeps_a_hostile_waker<'a>(census: &'a Census, every: usize) -> Counted {
+        let resource = census.value("resource");
+        let mut yields_it = Box::pin(async { yield_resource!(move resource).0 });
+        let resource = std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            let waker = Waker::from(Arc::new(Hostile {
+                wakes: AtomicUsize::new(0),
+                heap: Box::new(7),
+                every,
+            }));
+            let polled = yields_it.as_mut().poll(&mut Context::from_waker(&waker));
+            std::mem::forget(waker);
+            polled
+        })
+        .await;
+        resource.touch();
+    }
+    let _reports = Reports::keep();
+    quietly(|| {
+        for every in [1, 2] {
+            for polls in 0..10 {
+                let census = Census::new();
+                let mut with = Box::pin(keeps_a_hostile_waker(&census, every).with(
+                    async |resource: &mut Counted| -> Result<(), BodyError> {
+                        let _local = census.value("local of the body");
+                        resource.touch();
+                        yields(1).await;
+                        Ok(())
+                    },
+                ));
+                for _ in 0..polls {
+                    match catch_unwind(AssertUnwindSafe(|| poll_once(with.as_mut()))) {
+                        Ok(Poll::Pending) => {}
+                        Ok(Poll::Ready(_)) | Err(_) => break,
+                    }
+                }
+                drop(catch_unwind(AssertUnwindSafe(|| drop(with))));
+                census.assert_balanced(format!("with {every} {polls}"));
+
+                let census = Census::new();
+                let entered = catch_unwind(AssertUnwindSafe(|| {
+                    keeps_a_hostile_waker(&census, every).enter().now_or_never()
+                }));
+                if let Ok(Some(Ok(guard))) = entered {
+                    drop(catch_unwind(AssertUnwindSafe(|| match polls % 2 {
+                        0 => drop(guard),
+                        _ => drop(guard.exit().now_or_never()),
+                    })));
+                }
+                census.assert_balanced(format!("guard {every} {polls}"));
+            }
+        }
+    });
+}

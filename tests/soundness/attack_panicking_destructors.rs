@@ -1,0 +1,349 @@
+//! Destructors that panic, everywhere: nothing is dropped twice, nothing is left, and the process lives.
+
+use contextlib::{
+    AsyncContext, ContextManager, async_context, background, kind::Fallible, policy::Policy,
+    yield_resource,
+};
+use contextlib_tests::{
+    Census, Counted, DropAt, Log, Reports, drop_at, message, quiet, quietly, yields,
+};
+use futures::FutureExt;
+use std::{
+    panic::{AssertUnwindSafe, panic_any},
+    thread,
+};
+
+const NAMES: [&str; 10] = [
+    "argument",
+    "local of the setup",
+    "resource",
+    "local of the body",
+    "value",
+    "error",
+    "payload",
+    "local of the teardown",
+    "error of the teardown",
+    "nothing",
+];
+
+/// One of its values panics when it is dropped.
+#[derive(Clone)]
+struct World {
+    log: Log,
+    census: Census,
+    armed: &'static str,
+    /// What isn't dropped by the code of a context or body, but by the runtime, may panic though the thread does already.
+    mean: bool,
+}
+
+struct Bomb {
+    name: &'static str,
+    counted: Counted,
+    armed: bool,
+    mean: bool,
+}
+
+impl World {
+    fn bomb(&self, name: &'static str) -> Bomb {
+        Bomb {
+            name,
+            counted: self.census.value(name),
+            armed: self.armed == name,
+            mean: self.mean,
+        }
+    }
+}
+
+impl std::fmt::Debug for Bomb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.counted.touch();
+        f.write_str(self.name)
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.counted.touch();
+        if self.armed && (self.mean || !thread::panicking()) {
+            panic!("{} was dropped", self.name);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Error(Bomb);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Succeeds,
+    Fails,
+    Panics,
+}
+
+const HOW: [How; 3] = [How::Succeeds, How::Fails, How::Panics];
+
+macro_rules! contexts {
+    ($($name:ident: $policy:ident,)*) => {$(
+        #[async_context(on_cancel = $policy)]
+        async fn $name(world: World, teardown: How, argument: Bomb) -> Result<Bomb, Error> {
+            let local = world.bomb("local of the setup");
+            yields(1).await;
+            let mut resource = world.bomb("resource");
+            world.log.say("set up");
+            let exit = yield_resource!(resource);
+            world.log.say("torn down");
+            let later = world.bomb("local of the teardown");
+            yields(1).await;
+            for value in [&local, &later, &argument, &resource] {
+                value.counted.touch();
+            }
+            drop(format!("{exit:?}"));
+            // Here, since rustc forgets what a block is about to return if one of its locals panics.
+            drop((resource, later, argument, local));
+            match teardown {
+                How::Succeeds => Ok(()),
+                How::Fails => Err(Error(world.bomb("error of the teardown"))),
+                How::Panics => panic!("teardown"),
+            }
+        }
+    )*};
+}
+
+contexts! {
+    with_spawn: spawn,
+    with_drop: drop,
+}
+
+async fn body(world: &World, how: How, resource: &mut Bomb) -> Result<Bomb, Error> {
+    let local = world.bomb("local of the body");
+    yields(1).await;
+    resource.counted.touch();
+    drop(local);
+    match how {
+        How::Succeeds => Ok(world.bomb("value")),
+        How::Fails => Err(Error(world.bomb("error"))),
+        How::Panics => panic_any(world.bomb("payload")),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    With,
+    WithLocal,
+    Guard,
+    Outcome,
+}
+
+async fn in_style<C, P>(
+    manager: ContextManager<C, P>,
+    style: Style,
+    how: How,
+    world: World,
+) -> Result<Bomb, Error>
+where
+    C: AsyncContext<Resource = Bomb, Kind = Fallible<Error>> + Send,
+    P: Policy<C, Storage: Send, Origin: Send>,
+{
+    let world = &world;
+    match style {
+        Style::With => {
+            manager
+                .with(async |resource| body(world, how, resource).await)
+                .await
+        }
+        Style::WithLocal => {
+            manager
+                .with_local(async |resource| body(world, how, resource).await)
+                .await
+        }
+        Style::Outcome => {
+            let outcome = manager
+                .outcome(async |resource| body(world, how, resource).await)
+                .await;
+            match outcome.context {
+                Ok(()) => outcome.body.unwrap(),
+                Err(error) => {
+                    drop_bomb(outcome.body);
+                    Err(error)
+                }
+            }
+        }
+        Style::Guard => {
+            let mut guard = manager.enter().await?;
+            let result = body(world, how, &mut guard).await;
+            guard.exit_with(result).await
+        }
+    }
+}
+
+/// Drops what may panic when it is dropped.
+fn drop_bomb<T>(value: T) {
+    drop(std::panic::catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(std::mem::forget));
+}
+
+#[tokio::test]
+async fn each_one_at_every_poll() {
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for spawns in [true, false] {
+        for style in [Style::With, Style::WithLocal, Style::Guard, Style::Outcome] {
+            for how in HOW {
+                for teardown in HOW {
+                    for armed in NAMES {
+                        for polls in 0..8 {
+                            let when = format!(
+                                "spawns: {spawns}, {style:?} {how:?} {teardown:?}, {armed} panics, {polls} polls"
+                            );
+                            let world = World {
+                                log: Log::new(),
+                                census: Census::new(),
+                                armed,
+                                mean: false,
+                            };
+                            let argument = world.bomb("argument");
+                            let run = if spawns {
+                                let manager = with_spawn(world.clone(), teardown, argument);
+                                let run =
+                                    drop_at(polls, in_style(manager, style, how, world.clone()));
+                                AssertUnwindSafe(run).catch_unwind().await
+                            } else {
+                                let manager = with_drop(world.clone(), teardown, argument);
+                                let run =
+                                    drop_at(polls, in_style(manager, style, how, world.clone()));
+                                AssertUnwindSafe(run).catch_unwind().await
+                            };
+                            match run {
+                                Ok(DropAt::Ended(Ok(result))) => drop_bomb(result),
+                                Ok(DropAt::Ended(Err(payload))) | Err(payload) => {
+                                    drop_bomb(payload)
+                                }
+                                Ok(DropAt::Dropped) => {}
+                            }
+                            background::drain().await;
+                            assert!(spawns || world.log.count("torn down") <= 1, "{when}");
+                            if spawns {
+                                assert_eq!(
+                                    world.log.count("set up"),
+                                    world.log.count("torn down"),
+                                    "{when}"
+                                );
+                            }
+                            world.census.assert_balanced(&when);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    drop(reports.take());
+}
+
+/// What the runtime holds when the teardown panics may panic too, though the thread is panicking: the first panic goes on.
+#[tokio::test]
+async fn two_at_once_do_not_abort() {
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    // What the body came to, when the context's own panic is what the caller gets.
+    for (how, armed) in [(How::Succeeds, "value"), (How::Fails, "error")] {
+        for style in [Style::With, Style::WithLocal, Style::Guard, Style::Outcome] {
+            let world = World {
+                log: Log::new(),
+                census: Census::new(),
+                armed,
+                mean: true,
+            };
+            let manager = with_spawn(world.clone(), How::Panics, world.bomb("argument"));
+            let run = AssertUnwindSafe(in_style(manager, style, how, world.clone()))
+                .catch_unwind()
+                .await;
+            assert_eq!(message(&*run.unwrap_err()), "teardown", "{style:?} {armed}");
+            let reported = reports.take();
+            let dropped = reported
+                .iter()
+                .filter(|report| report.contains(&format!("{armed} was dropped")))
+                .count();
+            assert_eq!(dropped, 1, "{style:?} {armed}: {reported:?}");
+            world.census.assert_balanced(armed);
+        }
+    }
+    // What the teardown came to, when the body's panic is.
+    for style in [Style::With, Style::WithLocal, Style::Outcome] {
+        let world = World {
+            log: Log::new(),
+            census: Census::new(),
+            armed: "error of the teardown",
+            mean: true,
+        };
+        let manager = with_spawn(world.clone(), How::Fails, world.bomb("argument"));
+        let run = AssertUnwindSafe(in_style(manager, style, How::Panics, world.clone()))
+            .catch_unwind()
+            .await;
+        assert_eq!(
+            run.unwrap_err().downcast_ref::<Bomb>().unwrap().name,
+            "payload"
+        );
+        let reported = reports.take();
+        assert_eq!(
+            reported.len(),
+            2,
+            "the error, and its destructor: {reported:?}"
+        );
+        world.census.assert_balanced("error of the teardown");
+    }
+}
+
+/// The resource in a yield point that its context drops, at home and in its hands.
+#[test]
+fn the_resource_in_a_dropped_yield_point() {
+    #[async_context(on_cancel = drop)]
+    async fn context(world: &World, polls: usize) -> Result<Bomb, Error> {
+        let resource = world.bomb("resource");
+        let mut yields_it = Box::pin(async { drop(yield_resource!(move resource).0) });
+        for _ in 0..polls {
+            assert!(futures::poll!(yields_it.as_mut()).is_pending());
+            if polls > 1 {
+                yields(1).await;
+            }
+        }
+        let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(yields_it)));
+        world.log.say(if dropped.is_ok() {
+            "dropped"
+        } else {
+            "panicked"
+        });
+        Err(Error(world.bomb("error of the teardown")))
+    }
+    let reports = Reports::keep();
+    quietly(|| {
+        for polls in 0..5 {
+            let world = World {
+                log: Log::new(),
+                census: Census::new(),
+                armed: "resource",
+                mean: false,
+            };
+            let run =
+                context(&world, polls).with(async |resource: &mut Bomb| -> Result<Bomb, Error> {
+                    let _local = world.bomb("local of the body");
+                    loop {
+                        resource.counted.touch();
+                        yields(1).await;
+                    }
+                });
+            let run =
+                std::panic::catch_unwind(AssertUnwindSafe(|| futures::executor::block_on(run)));
+            // In the body's hands its destructor is the runtime's to run: its panic is what the body came to.
+            assert_eq!(
+                world.log.lines(),
+                [if polls < 2 { "panicked" } else { "dropped" }],
+                "{polls}"
+            );
+            match run {
+                Ok(result) => assert_eq!(result.unwrap_err().0.name, "error of the teardown"),
+                Err(payload) => assert_eq!(message(&*payload), "resource was dropped"),
+            }
+            world.census.assert_balanced(polls);
+        }
+    });
+    drop(reports.take());
+}
