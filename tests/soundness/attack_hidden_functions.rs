@@ -178,9 +178,7 @@ fn the_session() {
                 let mut run = session.run(body, p::local);
                 assert!(poll_once(pin!(&mut run)).is_pending());
                 mem::forget(run);
-            } else if forgets == "the lent resource" {
-                drop(body);
-            } else {
+            } else if forgets != "the lent resource" {
                 let end = block_on(session.run(body, p::local));
                 if forgets == "the end" {
                     drop(end);
