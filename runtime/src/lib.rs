@@ -131,6 +131,7 @@ pub mod policy;
 pub mod report;
 mod session;
 mod site;
+pub mod stack;
 mod teardown;
 
 pub use background::{Interrupted, Rollback};
@@ -142,3 +143,4 @@ pub use manager::{AsyncBody, ContextManager};
 pub use outcome::Outcome;
 pub use report::{set_report_hook, take_report_hook};
 pub use site::Definition;
+pub use stack::ExitStack;

@@ -79,7 +79,7 @@ pub(crate) fn finish<C: AsyncContext>(
 }
 
 /// A context's destructor panicked after its teardown had come to `torn`.
-fn first_panic<E: Debug>(
+pub(crate) fn first_panic<E: Debug>(
     entered: &Entered,
     exit: ExitKind,
     torn: thread::Result<Result<(), E>>,

@@ -45,6 +45,12 @@ impl Entered {
         }
     }
 
+    /// Makes it the last one that was entered, and returns its new number.
+    pub(crate) fn renumber(&mut self) -> Number {
+        self.number = lane::next_number();
+        self.number
+    }
+
     /// The lane of what the body enters.
     #[inline]
     pub(crate) fn body_lane(&self) -> Lane {

@@ -9,6 +9,7 @@ use crate::{
     AsyncContext, ExitKind,
     frame::Ending,
     report::{self, Failure},
+    stack::Held,
 };
 use std::{
     mem,
@@ -24,7 +25,7 @@ use std::{
 /// nothing and never panics. Dropped before its end, it drops the frame and reports that the teardown was lost.
 #[must_use = "a rollback does nothing unless it is run"]
 pub struct Rollback<C: AsyncContext> {
-    frame: Pin<Box<C>>,
+    frame: Held<C>,
     entered: Entered,
     exit: ExitKind,
     rollback: InRollback,
@@ -47,18 +48,18 @@ enum Stage {
 
 impl<C: AsyncContext> Rollback<C> {
     /// A rollback of a context whose teardown hasn't begun.
-    pub(crate) fn new(frame: Pin<Box<C>>, entered: Entered, exit: ExitKind) -> Self {
+    pub(crate) fn new(frame: Held<C>, entered: Entered, exit: ExitKind) -> Self {
         let below = entered.below();
         Rollback::at(frame, entered, exit, Stage::Waiting(below))
     }
 
     /// The rest of a teardown.
-    pub(crate) fn rest(frame: Pin<Box<C>>, entered: Entered, exit: ExitKind) -> Self {
+    pub(crate) fn rest(frame: Held<C>, entered: Entered, exit: ExitKind) -> Self {
         // It doesn't wait for what it has started itself.
         Rollback::at(frame, entered, exit, Stage::Teardown)
     }
 
-    fn at(frame: Pin<Box<C>>, entered: Entered, exit: ExitKind, stage: Stage) -> Self {
+    fn at(frame: Held<C>, entered: Entered, exit: ExitKind, stage: Stage) -> Self {
         Rollback {
             frame,
             rollback: entered.begin_rollback(),
@@ -193,12 +194,12 @@ impl<C: AsyncContext> Drop for Rollback<C> {
 /// A setup whose future was dropped before it came to its yield point.
 #[doc(hidden)]
 pub struct Interrupted<C: AsyncContext> {
-    frame: Pin<Box<C>>,
+    frame: Held<C>,
     entered: Entered,
 }
 
 impl<C: AsyncContext> Interrupted<C> {
-    pub(crate) fn new(frame: Pin<Box<C>>, entered: Entered) -> Self {
+    pub(crate) fn new(frame: Held<C>, entered: Entered) -> Self {
         Interrupted { frame, entered }
     }
 

@@ -21,6 +21,7 @@ mod ending;
 pub use body::Body;
 pub(crate) use body::BodyPoll;
 pub use context::AsyncContext;
+pub(crate) use context::Sealed;
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 

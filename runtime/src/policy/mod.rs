@@ -20,6 +20,7 @@ mod storage;
 pub use on_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 #[doc(hidden)]
 pub use storage::Abandoned;
+pub(crate) use storage::abandon;
 pub use storage::{Boxed, Storage};
 
 #[cfg(not(feature = "tokio"))]

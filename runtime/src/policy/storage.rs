@@ -6,6 +6,7 @@ use crate::{
     background::Entered,
     frame::Ending,
     report::{self, Failure},
+    stack::Held,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -69,26 +70,10 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
         origin: P::Origin,
         at: Abandoned<C::Resource>,
     ) {
-        let Some(mut frame) = self.0.take() else {
+        let Some(frame) = self.0.take() else {
             return;
         };
-        quietly(&entered, move |entered| {
-            let exit = match at {
-                Abandoned::Setup => {
-                    P::interrupted(Interrupted::new(frame, entered), origin);
-                    return entered.leave_parts();
-                }
-                Abandoned::Open(resource) => {
-                    frame.as_mut().resume(resource, Ending::cancelled());
-                    ExitKind::Cancelled
-                }
-                Abandoned::Waiting(exit) => exit,
-                Abandoned::Teardown(exit) => {
-                    return P::rollback(Rollback::rest(frame, entered, exit), origin);
-                }
-            };
-            P::rollback(Rollback::new(frame, entered, exit), origin);
-        });
+        abandon::<C, P>(frame.into(), entered, origin, at);
     }
 }
 
@@ -114,6 +99,32 @@ impl<C: AsyncContext> Storage<C> for C {
         });
         entered.leave_all();
     }
+}
+
+/// The caller is gone: leaves a frame that isn't stored in it to its policy.
+pub(crate) fn abandon<C: AsyncContext, P: Policy<C>>(
+    mut frame: Held<C>,
+    entered: Entered,
+    origin: P::Origin,
+    at: Abandoned<C::Resource>,
+) {
+    quietly(&entered, move |entered| {
+        let exit = match at {
+            Abandoned::Setup => {
+                P::interrupted(Interrupted::new(frame, entered), origin);
+                return entered.leave_parts();
+            }
+            Abandoned::Open(resource) => {
+                frame.as_mut().resume(resource, Ending::cancelled());
+                ExitKind::Cancelled
+            }
+            Abandoned::Waiting(exit) => exit,
+            Abandoned::Teardown(exit) => {
+                return P::rollback(Rollback::rest(frame, entered, exit), origin);
+            }
+        };
+        P::rollback(Rollback::new(frame, entered, exit), origin);
+    });
 }
 
 /// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.

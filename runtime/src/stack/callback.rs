@@ -1,0 +1,239 @@
+//! Entries that are closures: contexts whose setup does nothing and whose teardown is the closure.
+
+use super::{
+    ExitStack,
+    node::{Adds, Entering, List},
+};
+use crate::{
+    __private::Tail,
+    AsyncBody, Definition, Exit, Yielder,
+    background::{Entered, Style},
+    frame::{YieldFn, frame},
+    kind::{Fallible, Suppression},
+};
+use std::{
+    fmt::Debug,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+#[cfg(feature = "tokio")]
+use crate::policy::Spawn as OnCancel;
+#[cfg(not(feature = "tokio"))]
+use without_tokio::OnCancel;
+
+/// Without an executor, a closure runs only when its stack's exit is awaited.
+#[cfg(not(feature = "tokio"))]
+mod without_tokio {
+    use crate::{
+        AsyncContext,
+        policy::{Boxed, Policy, Rollback},
+    };
+
+    pub(super) enum OnCancel {}
+
+    impl<C: AsyncContext> Policy<C> for OnCancel {
+        type Storage = Boxed<C>;
+        type Origin = ();
+
+        fn origin() {}
+
+        fn rollback(rollback: Rollback<C>, (): ()) {
+            rollback.lose("without the feature `tokio` there is nothing to run it on");
+        }
+    }
+}
+
+/// # Entries that are closures
+///
+/// They run in their turn when the stack is exited, whatever the outcome. A stack that is dropped un-exited runs them in the background, in order
+/// with the other rollbacks, so they have to be `'static`. They may return `()` or a `Result<(), E>`, whose error is treated as that of any entry.
+impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
+    /// Calls `callback` when the stack is exited.
+    ///
+    /// It isn't told the outcome and can't swallow it. One allocation. Mirrors `ExitStack.callback`; arguments are captured.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::new();
+    /// let name = String::from("temp");
+    /// stack.callback(move || println!("second: {name} is gone"));
+    /// stack.callback(|| println!("first"));
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn callback<F, T>(&self, callback: F)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Tail<E>,
+    {
+        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+            let ((), _) = yielder.lend(()).await;
+            callback().end()
+        };
+        self.add(Definition::here("callback"), None::<()>, block);
+    }
+
+    /// [`callback`](ExitStack::callback) with an `async` closure.
+    ///
+    /// Mirrors `AsyncExitStack.push_async_callback`.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::new();
+    /// stack.async_callback(async || tokio::fs::remove_dir_all("no such directory").await.or(Ok(())));
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    #[doc(alias = "push_async_callback")]
+    pub fn async_callback<F, Fut>(&self, callback: F)
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output: Tail<E>> + Send + 'static,
+    {
+        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+            let ((), _) = yielder.lend(()).await;
+            callback().await.end()
+        };
+        self.add(Definition::here("async_callback"), None::<()>, block);
+    }
+
+    /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside of it left it.
+    ///
+    /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. Mirrors `AsyncExitStack.push_async_exit`, of a function.
+    ///
+    /// ```
+    /// use contextlib::{Exit, ExitStack};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stack = ExitStack::suppressing();
+    /// stack.push(async |exit: Exit<'_, _>| {
+    ///     if exit.error().is_some_and(|error| error.is::<String>()) {
+    ///         exit.suppress();
+    ///     }
+    /// });
+    /// let result: Result<u32, String> = Err("not today".to_owned());
+    /// assert_eq!(stack.exit_with(result).await, Ok(None));
+    /// # }
+    /// ```
+    #[track_caller]
+    #[doc(alias = "push_async_exit")]
+    pub fn push<F, T>(&self, exit: F)
+    where
+        for<'x> F:
+            AsyncFnOnce(Exit<'x, S>) -> T + AsyncBody<Exit<'x, S>, T, Fut: Send> + Send + 'static,
+        T: Tail<E>,
+    {
+        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+            let ((), how) = yielder.lend(()).await;
+            exit(how).await.end()
+        };
+        self.add(Definition::here("push"), None::<()>, block);
+    }
+
+    /// [`callback`](ExitStack::callback) with a closure that may add entries: they run next, before those that are on the stack already.
+    ///
+    /// The stack that it gets holds nothing but what it adds. Two allocations. Mirrors a callback that uses the stack that it is on.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::new();
+    /// stack.callback(|| println!("third"));
+    /// stack.callback_with(|stack| {
+    ///     println!("first");
+    ///     stack.callback(|| println!("second"));
+    /// });
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn callback_with<F, T>(&self, callback: F)
+    where
+        F: FnOnce(&ExitStack<'static, E, S>) -> T + Send + 'static,
+        T: Tail<E>,
+    {
+        let added = Arc::new(ExitStack::<'static, E, S>::inside(self.entered));
+        let stack = added.clone();
+        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+            let ((), _) = yielder.lend(()).await;
+            callback(&stack).end()
+        };
+        self.add(Definition::here("callback_with"), Some(added), block);
+    }
+
+    /// [`callback_with`](ExitStack::callback_with) with an `async` closure, which may also enter contexts.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::new();
+    /// stack.async_callback_with(async |stack: &ExitStack<'static, _>| {
+    ///     tokio::task::yield_now().await;
+    ///     stack.callback(|| println!("next"));
+    /// });
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn async_callback_with<F, T>(&self, callback: F)
+    where
+        for<'x> F: AsyncFnOnce(&'x ExitStack<'static, E, S>) -> T
+            + AsyncBody<&'x ExitStack<'static, E, S>, T, Fut: Send>
+            + Send
+            + 'static,
+        T: Tail<E>,
+    {
+        let added = Arc::new(ExitStack::<'static, E, S>::inside(self.entered));
+        let stack = added.clone();
+        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+            let ((), _) = yielder.lend(()).await;
+            calling(callback, &*stack).await.end()
+        };
+        self.add(Definition::here("async_callback_with"), Some(added), block);
+    }
+
+    fn add<X, F>(&self, definition: Definition, added: Option<X>, block: F)
+    where
+        X: Adds<E> + Send + 'static,
+        F: for<'y> YieldFn<'y, (), S, Out = Result<(), E>, Fut: Send> + Send + 'static,
+    {
+        let entered = Entered::now(definition, definition.location(), Style::Guard);
+        let frame = frame::<(), Fallible<E, S>, F>(definition, block);
+        let mut entering = Entering::<_, OnCancel, X>::new(frame, entered, added);
+        match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                self.entries.push(entering);
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => unreachable!("these blocks yield at once"),
+        }
+    }
+}
+
+/// What calling `body` returns, known to be `Send` whatever the lifetimes in `argument`, which the compiler forgets inside of an `async` block.
+fn calling<A, O, F>(body: F, argument: A) -> impl Future<Output = O> + Send
+where
+    F: AsyncBody<A, O, Fut: Send>,
+{
+    body(argument)
+}
+
+impl<E, S> Adds<E> for Arc<ExitStack<'static, E, S>> {
+    fn added(self) -> Option<List<'static, E>> {
+        // The callback is over, and with it the other owner.
+        Arc::into_inner(self).map(|mut stack| stack.entries.take())
+    }
+}

@@ -1,0 +1,87 @@
+//! A stack as a context of its own: what `ExitStack::scope` runs its body in.
+
+use super::{ExitStack, unwind::Unwinding};
+use crate::{
+    AsyncContext, Definition,
+    background::{Entered, Style},
+    frame::{Body, Ending, Sealed},
+    kind::{Fallible, Suppression},
+};
+use std::{
+    fmt::Debug,
+    marker::PhantomData,
+    panic::{Location, resume_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+pub(super) struct StackContext<'e, E, S> {
+    definition: Definition,
+    unwinding: Option<Unwinding<'e, E>>,
+    ending: Option<Ending>,
+    _stack: PhantomData<fn() -> ExitStack<'e, E, S>>,
+}
+
+impl<E, S> StackContext<'_, E, S> {
+    #[track_caller]
+    pub(super) fn new() -> Self {
+        StackContext {
+            definition: Definition::here("ExitStack"),
+            unwinding: None,
+            ending: None,
+            _stack: PhantomData,
+        }
+    }
+}
+
+impl<E, S> Sealed for StackContext<'_, E, S> {}
+
+impl<'e, E: Debug + Send + 'static, S: Suppression> AsyncContext for StackContext<'e, E, S> {
+    type Resource = ExitStack<'e, E, S>;
+    type Kind = Fallible<E, S>;
+
+    fn definition(&self) -> Definition {
+        self.definition
+    }
+
+    fn poll_setup(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<ExitStack<'e, E, S>, E>> {
+        let at: &'static Location<'static> = self.definition.location();
+        let entered = Entered::now(self.definition, at, Style::Guard);
+        Poll::Ready(Ok(ExitStack::inside(entered)))
+    }
+
+    fn begin_body(self: Pin<&mut Self>) {}
+
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut body: Body<'_>,
+    ) -> Poll<Result<(), E>> {
+        // Its driver knows when the body is over.
+        body.poll(cx);
+        Poll::Pending
+    }
+
+    fn resume(mut self: Pin<&mut Self>, mut stack: ExitStack<'e, E, S>, ending: Ending) {
+        self.unwinding = Some(Unwinding::new(stack.entries.take(), ending));
+    }
+
+    fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        let Some(unwinding) = &mut self.unwinding else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(unwinding.poll(cx));
+        let (context, ending) = unwinding.finish();
+        self.unwinding = None;
+        self.ending = ending;
+        Poll::Ready(context.unwrap_or_else(|payload| resume_unwind(payload)))
+    }
+
+    fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
+        self.unwinding = None;
+        self.ending.take()
+    }
+}

@@ -1,0 +1,593 @@
+//! The exit stack: contexts entered one by one, their number known only at run time, and exited together.
+
+mod callback;
+mod context;
+mod key;
+mod node;
+mod unwind;
+
+pub use key::Key;
+pub(crate) use node::Held;
+
+use crate::{
+    AsyncBody, AsyncContext, ContextManager, Definition,
+    background::{Entered, Style},
+    frame::Ending,
+    kind::{CanEnter, Fallible, Kind, RaiseAs, Strict, Suppressing, Suppression},
+    outcome::Ended,
+    policy::{self, Policy},
+    report,
+    teardown::{Kept, keep_error},
+};
+use context::StackContext;
+use node::{Entering, Entries};
+use std::{
+    fmt::{self, Debug},
+    future::poll_fn,
+    marker::PhantomData,
+    ops::{Index, IndexMut},
+    panic::{Location, resume_unwind},
+    thread,
+};
+use unwind::Unwinding;
+
+/// Contexts, callbacks and exits that are entered one by one and exited together, last in, first out.
+///
+/// For what a block can't do: a number of contexts that is known only at run time, contexts that are entered on a condition, cleanup that outlives the
+/// function that asked for it. Mirrors Python's `contextlib.AsyncExitStack`, for synchronous and asynchronous entries alike.
+///
+/// ```
+/// use contextlib::{ExitStack, async_context, yield_resource};
+/// use std::io::Error;
+///
+/// #[async_context]
+/// async fn part(name: &'static str) -> Result<String, Error> {
+///     let mut part = name.to_owned();
+///     let _ = yield_resource!(part);
+///     println!("{part} is closed");
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let length = ExitStack::scope(async |stack| -> Result<usize, Error> {
+///     let mut parts = Vec::new();
+///     for name in ["a", "b", "c"] {
+///         parts.push(stack.enter(part(name)).await?); // A `&mut String`, good while more are entered.
+///     }
+///     parts[0].push('!');
+///     Ok(parts.iter().map(|part| part.len()).sum())
+/// })
+/// .await?; // c, b, a! are closed, also if entering one of them failed.
+/// assert_eq!(length, 4);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | Python | here |
+/// |---|---|
+/// | `async with AsyncExitStack() as stack:` | [`ExitStack::scope(async \|stack\| …)`](ExitStack::scope) |
+/// | `enter_context`, `enter_async_context` | [`enter`](ExitStack::enter), [`enter_key`](ExitStack::enter_key) |
+/// | `callback`, `push_async_callback` | [`callback`](ExitStack::callback), [`async_callback`](ExitStack::async_callback) |
+/// | `push`, `push_async_exit` | [`push`](ExitStack::push) |
+/// | `pop_all` | [`pop_all`](ExitStack::pop_all) |
+/// | `close`, `aclose` | [`close`](ExitStack::close), or by value [`exit`](ExitStack::exit), [`exit_with`](ExitStack::exit_with) |
+///
+/// # The outcome
+///
+/// Every entry is exited, whatever the others did, as if each context enclosed those entered after it: it is told the outcome as the inner ones left it.
+/// That starts as the body's. An entry that fails or panics where all was well makes its failure the outcome. On a [suppressing](ExitStack::suppressing)
+/// stack an entry may swallow the outcome.
+///
+/// What the caller gets is the *first* failure: the body's error if it failed, else that of the innermost entry that did, raised as the stack's error type
+/// `E`. All further ones go to the [report hook](crate::report), so that none is lost and none is told twice. A panic goes before an error, which
+/// is reported then, and the first of several panics goes on.
+///
+/// # Dropping it
+///
+/// A stack that is dropped un-exited (by `?`, by a panic, because the task was cancelled) is rolled back in the background as one unit: every entry's
+/// teardown, told [`Cancelled`](crate::Exit::Cancelled), runs by its context's [policy](crate::policy), each after all those that were entered later have ended.
+/// (An entry whose policy doesn't wait, `drop`, is dropped at once.) The same holds for the entries that are left when the future of `exit` is dropped half-way.
+///
+/// # Types
+///
+/// `'e` is a lifetime that everything on the stack outlives. `E` is the error type that all errors of entries convert into with `From`; where it isn't
+/// known from what becomes of [`exit`](ExitStack::exit)'s result, write `ExitStack::<E>::new()`. `S` is [`Suppressing`] for a stack with entries that
+/// may swallow failures. A stack is `Send` and `Sync`: entries may be entered concurrently, and are then in the order in which their setups ended.
+///
+/// # Cost
+///
+/// One allocation for each entry, which holds the context, its resource and its bookkeeping, beside the growing list. Exits and drops are iterative: a hundred
+/// thousand entries need no more of the thread's stack than one.
+#[must_use = "an exit stack that is dropped at once rolls its entries back; keep it and call `.exit().await`"]
+pub struct ExitStack<'e, E, S = Strict> {
+    entries: Entries<'e, E>,
+    entered: Entered,
+    /// Nobody has to call `exit`: a context or a callback does it.
+    inside: bool,
+    // Invariant in `'e`: entries are added through a shared reference.
+    _marker: PhantomData<(fn(&'e ()) -> &'e (), fn(S) -> S)>,
+}
+
+/// A context may be entered on a stack of the kind `S`: one that suppresses only on a [`Suppressing`] stack.
+#[diagnostic::on_unimplemented(
+    message = "a suppressing context can't be entered on this `ExitStack`",
+    label = "it may swallow the outcome, for which the stack's `exit_with` has no value to return",
+    note = "use `ExitStack::suppressing()`, whose `exit_with` returns a `Result<Option<R>, _>`"
+)]
+pub trait AllowedOn<S>: Kind {}
+impl<K: Kind<Suppression = Strict>> AllowedOn<Strict> for K {}
+impl<K: Kind> AllowedOn<Suppressing> for K {}
+
+impl<'e, E> ExitStack<'e, E> {
+    /// An empty stack. No allocation before the first entry.
+    ///
+    /// ```
+    /// # use contextlib::ExitStack;
+    /// let stack = ExitStack::<std::io::Error>::new();
+    /// assert!(stack.is_empty());
+    /// ```
+    #[track_caller]
+    #[expect(clippy::new_without_default, reason = "it remembers where it was made")]
+    pub fn new() -> Self {
+        ExitStack::here()
+    }
+
+    /// Runs `body` with a stack, and exits the stack with what comes of it. Mirrors `async with AsyncExitStack() as stack:`.
+    ///
+    /// Has a lane of its own for what it enters, as every [`with`](ContextManager::with) has.
+    ///
+    /// # Errors
+    /// The body's error, else that of the innermost entry that failed. The others are [reported](crate::report).
+    ///
+    /// # Panics
+    /// The body's panic goes on after the exits, with the same payload; so does an entry's.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the body, and rolls the entries back as if the stack had been dropped.
+    ///
+    /// The [type](ExitStack) has an example.
+    #[track_caller]
+    pub fn scope<R, F>(body: F) -> impl Future<Output = Result<R, E>> + Send
+    where
+        E: Debug + Send + 'static,
+        R: Send,
+        for<'r> F: AsyncFnOnce(&'r mut ExitStack<'e, E>) -> Result<R, E>
+            + AsyncBody<&'r mut ExitStack<'e, E>, Result<R, E>, Fut: Send>
+            + Send,
+    {
+        Self::context().with(body)
+    }
+
+    /// A stack as a context: [`scope`](ExitStack::scope) in parts, for `async_with!`, tuples and `#[within]`.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::<std::io::Error>::context().enter().await?;
+    /// stack.callback(|| println!("bye"));
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn context() -> ContextManager<
+        impl AsyncContext<Resource = ExitStack<'e, E>, Kind = Fallible<E>> + Send,
+        policy::Drop,
+    >
+    where
+        E: Debug + Send + 'static,
+    {
+        ContextManager::new(StackContext::new())
+    }
+}
+
+impl<'e, E> ExitStack<'e, E, Suppressing> {
+    /// An empty stack whose entries may swallow failures: [`exit_with`](ExitStack::exit_with) returns a `Result<Option<R>, E>`.
+    ///
+    /// ```
+    /// use contextlib::{Exit, ExitStack};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stack = ExitStack::suppressing();
+    /// stack.push(async |exit: Exit<'_, _>| exit.suppress());
+    /// assert_eq!(stack.exit_with(Err::<(), _>("failed")).await, Ok(None));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn suppressing() -> Self {
+        ExitStack::here()
+    }
+
+    /// [`scope`](ExitStack::scope) with a suppressing stack. `None`: the body's outcome was swallowed.
+    ///
+    /// # Errors
+    /// As for [`scope`](ExitStack::scope).
+    ///
+    /// # Panics
+    /// As for [`scope`](ExitStack::scope).
+    ///
+    /// # Cancellation
+    /// As for [`scope`](ExitStack::scope).
+    ///
+    /// ```
+    /// use contextlib::{Exit, ExitStack};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let result = ExitStack::suppressing_scope(async |stack| -> Result<u32, &str> {
+    ///     stack.push(async |exit: Exit<'_, _>| exit.suppress());
+    ///     Err("failed")
+    /// });
+    /// assert_eq!(result.await, Ok(None));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn suppressing_scope<R, F>(body: F) -> impl Future<Output = Result<Option<R>, E>> + Send
+    where
+        E: Debug + Send + 'static,
+        R: Send,
+        for<'r> F: AsyncFnOnce(&'r mut ExitStack<'e, E, Suppressing>) -> Result<R, E>
+            + AsyncBody<&'r mut ExitStack<'e, E, Suppressing>, Result<R, E>, Fut: Send>
+            + Send,
+    {
+        Self::suppressing_context().with(body)
+    }
+
+    /// [`context`](ExitStack::context) with a suppressing stack.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::<std::io::Error, _>::suppressing_context().enter().await?;
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn suppressing_context() -> ContextManager<
+        impl AsyncContext<Resource = Self, Kind = Fallible<E, Suppressing>> + Send,
+        policy::Drop,
+    >
+    where
+        E: Debug + Send + 'static,
+    {
+        ContextManager::new(StackContext::new())
+    }
+}
+
+impl<'e, E, S> ExitStack<'e, E, S> {
+    #[track_caller]
+    fn here() -> Self {
+        let definition = Definition::here("ExitStack");
+        let entered = Entered::now(definition, definition.location(), Style::Guard);
+        let mut stack = ExitStack::inside(entered);
+        stack.inside = false;
+        stack
+    }
+
+    /// A stack that a context or a callback exits.
+    fn inside(entered: Entered) -> Self {
+        ExitStack {
+            entries: Entries::none(),
+            entered,
+            inside: true,
+            _marker: PhantomData,
+        }
+    }
+
+    /// How many entries are on the stack.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no entry is on the stack.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Moves all entries to a new stack, which exits them in their order; this one is empty then, and can be used again.
+    ///
+    /// For setups of several steps: enter all on one stack, whose exit undoes them if a later one fails, and take them off it when all is well.
+    /// Ends the borrows of [`enter`](ExitStack::enter); [keys](Key) stay good. Mirrors `ExitStack.pop_all`.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let close = ExitStack::scope(async |stack| -> Result<_, std::io::Error> {
+    ///     stack.callback(|| println!("closed"));
+    ///     // … more of which may fail …
+    ///     Ok(stack.pop_all())
+    /// })
+    /// .await?;
+    /// close.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn pop_all(&mut self) -> Self {
+        let mut stack = ExitStack::here();
+        stack.entries = Entries::new(self.entries.take());
+        stack
+    }
+
+    /// The resource with this key; `None` if it isn't on this stack.
+    ///
+    /// `Sync`, since the stack may be shared between threads; [`get_mut`](ExitStack::get_mut) doesn't ask for it.
+    pub fn get<R: Sync>(&self, key: Key<R>) -> Option<&R> {
+        self.entries.get(key)
+    }
+
+    /// The resource with this key; `None` if it isn't on this stack.
+    pub fn get_mut<R>(&mut self, key: Key<R>) -> Option<&mut R> {
+        self.entries.get_mut(key)
+    }
+}
+
+impl<'e, E, S> ExitStack<'e, E, S> {
+    /// Enters a context and puts its exit on the stack.
+    ///
+    /// The resource can be used for as long as the stack isn't exited, moved or emptied, also while more are entered. A context whose setup fails isn't
+    /// put on the stack, which stays as it is. A [wrapping](crate::kind::Wrapping) context can't be entered, a [suppressing](Suppressing) one
+    /// only on a [suppressing](ExitStack::suppressing) stack. One allocation. Mirrors `AsyncExitStack.enter_async_context`.
+    ///
+    /// # Errors
+    /// The setup's error, raised as the stack's: an infallible context needs no conversion.
+    ///
+    /// # Panics
+    /// If the setup panics, or returns successfully without yielding.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the setup where it stands, unless the context says `setup = finish`.
+    ///
+    /// ```
+    /// use contextlib::{ExitStack, async_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn number(mut number: u32) -> u32 {
+    ///     let _ = yield_resource!(number);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::new();
+    /// let one = stack.enter(number(1)).await?;
+    /// let two = stack.enter(number(2)).await?;
+    /// std::mem::swap(one, two);
+    /// assert_eq!((*one, *two), (2, 1));
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    #[doc(alias = "enter_context")]
+    #[doc(alias = "enter_async_context")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "each call lends the resource of another entry"
+    )]
+    pub fn enter<C, P>(
+        &self,
+        context: ContextManager<C, P>,
+    ) -> impl Future<Output = Result<&mut C::Resource, E>>
+    where
+        C: AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
+        P: Policy<C, Origin: Send> + 'e,
+    {
+        let at = Location::caller();
+        async move {
+            let entering = set_up::<C, P, E>(context, at).await?;
+            Ok(self.entries.push(entering))
+        }
+    }
+
+    /// [`enter`](ExitStack::enter) that returns a key, which stays good when the stack is moved and when its entries move to another one.
+    ///
+    /// For a stack that is a field of a struct, beside the keys of what is on it.
+    ///
+    /// # Errors
+    /// As for [`enter`](ExitStack::enter).
+    ///
+    /// # Panics
+    /// As for [`enter`](ExitStack::enter).
+    ///
+    /// # Cancellation
+    /// As for [`enter`](ExitStack::enter).
+    ///
+    /// ```
+    /// use contextlib::{ExitStack, async_context, stack::Key, yield_resource};
+    /// use std::io::Error;
+    ///
+    /// #[async_context]
+    /// async fn name() -> String {
+    ///     let mut name = String::from("Ada");
+    ///     let _ = yield_resource!(name);
+    /// }
+    ///
+    /// struct Session {
+    ///     stack: ExitStack<'static, Error>,
+    ///     name: Key<String>,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// let stack = ExitStack::new();
+    /// let name = stack.enter_key(name()).await?;
+    /// let mut session = Session { stack, name };
+    ///
+    /// session.stack[session.name].push('!');
+    /// assert_eq!(session.stack[session.name], "Ada!");
+    /// session.stack.exit().await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn enter_key<C, P>(
+        &self,
+        context: ContextManager<C, P>,
+    ) -> impl Future<Output = Result<Key<C::Resource>, E>>
+    where
+        C: AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
+        P: Policy<C, Origin: Send> + 'e,
+    {
+        let at = Location::caller();
+        async move {
+            let entering = set_up::<C, P, E>(context, at).await?;
+            Ok(self.entries.push_keyed(entering))
+        }
+    }
+}
+
+async fn set_up<C, P, E>(
+    context: ContextManager<C, P>,
+    at: &'static Location<'static>,
+) -> Result<Entering<C, P, ()>, E>
+where
+    C: AsyncContext<Kind: RaiseAs<E>>,
+    P: Policy<C>,
+{
+    let frame = context.into_frame();
+    let entered = Entered::now(frame.definition(), at, Style::Guard);
+    let mut entering = Entering::new(frame, entered, None);
+    match poll_fn(|cx| entering.poll_setup(cx)).await {
+        Ok(()) => Ok(entering),
+        Err(error) => Err(<C::Kind as RaiseAs<E>>::raise(error)),
+    }
+}
+
+impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
+    /// Exits every entry, the last one first; the innermost is told [`Completed`](crate::Exit::Completed). Waits for their end.
+    ///
+    /// # Errors
+    /// That of the innermost entry that failed, unless an outer one has swallowed it. The others are [reported](crate::report).
+    ///
+    /// # Panics
+    /// If an entry panics; the others are exited nevertheless.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves the rest of the teardown under way, and the entries not yet exited, to their [policies](crate::policy).
+    pub async fn exit(mut self) -> Result<(), E> {
+        self.close().await
+    }
+
+    /// [`exit`](ExitStack::exit) that tells the entries how `result` ended, and returns `result`.
+    ///
+    /// A suppressing stack makes the value an `Option`: `None` where an entry has swallowed the error in `result`.
+    ///
+    /// # Errors
+    /// The error in `result`; else that of the innermost entry that failed. All others are [reported](crate::report).
+    ///
+    /// # Panics
+    /// If an entry panics; an error in `result` is [reported](crate::report) then.
+    ///
+    /// # Cancellation
+    /// As for [`exit`](ExitStack::exit); `result` is lost then, as the future's output is.
+    ///
+    /// ```
+    /// use contextlib::{Exit, ExitStack};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stack = ExitStack::new();
+    /// stack.push(async |exit: Exit<'_>| assert!(exit.is_failed()));
+    /// let result: Result<u32, std::num::ParseIntError> = "one".parse();
+    /// assert!(stack.exit_with(result).await.is_err());
+    /// # }
+    /// ```
+    pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
+        let (ending, kept) = Kept::split(Ok(result), keep_error);
+        let unwound = self.unwind(ending).await;
+        Ended::new(kept, unwound).into_result::<Fallible<E, S>>(&self.entered)
+    }
+
+    /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled): what dropping the stack does in the background.
+    ///
+    /// # Errors
+    /// As for [`exit`](ExitStack::exit).
+    ///
+    /// # Panics
+    /// As for [`exit`](ExitStack::exit).
+    ///
+    /// # Cancellation
+    /// As for [`exit`](ExitStack::exit).
+    pub async fn cancel(mut self) -> Result<(), E> {
+        let (entries, _) = self.unwind(Ending::cancelled()).await;
+        entries.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// [`exit`](ExitStack::exit) for a stack that is used again afterwards. Mirrors `AsyncExitStack.aclose`.
+    ///
+    /// # Errors
+    /// As for [`exit`](ExitStack::exit).
+    ///
+    /// # Panics
+    /// As for [`exit`](ExitStack::exit).
+    ///
+    /// # Cancellation
+    /// As for [`exit`](ExitStack::exit): no entry is on the stack then.
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let mut stack = ExitStack::new();
+    /// stack.callback(|| println!("first"));
+    /// stack.close().await?;
+    /// stack.callback(|| println!("second"));
+    /// stack.exit().await
+    /// # }
+    /// ```
+    #[doc(alias = "aclose")]
+    pub async fn close(&mut self) -> Result<(), E> {
+        let (entries, _) = self.unwind(Ending::completed()).await;
+        entries.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// Exits every entry; returns what they have come to, and the body's outcome.
+    async fn unwind(&mut self, body: Ending) -> (thread::Result<Result<(), E>>, Option<Ending>) {
+        let mut unwinding = Unwinding::new(self.entries.take(), body);
+        poll_fn(|cx| unwinding.poll(cx)).await;
+        unwinding.finish()
+    }
+}
+
+impl<E, S, R: Sync> Index<Key<R>> for ExitStack<'_, E, S> {
+    type Output = R;
+
+    /// The resource with this key.
+    ///
+    /// # Panics
+    /// If it isn't on this stack: see [`get`](ExitStack::get).
+    #[track_caller]
+    fn index(&self, key: Key<R>) -> &R {
+        self.get(key).expect(NOT_HERE)
+    }
+}
+
+impl<E, S, R: Sync> IndexMut<Key<R>> for ExitStack<'_, E, S> {
+    #[track_caller]
+    fn index_mut(&mut self, key: Key<R>) -> &mut R {
+        self.get_mut(key).expect(NOT_HERE)
+    }
+}
+
+const NOT_HERE: &str =
+    "the entry with this key isn't on this stack: it has been exited, or moved to another one";
+
+impl<E, S> Debug for ExitStack<'_, E, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExitStack")
+            .field("entries", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E, S> Drop for ExitStack<'_, E, S> {
+    fn drop(&mut self) {
+        if !self.inside && !thread::panicking() && !self.is_empty() {
+            report::unexited(&self.entered);
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! The entries of a stack: where their resources live while the stack hands out references to them.
+//!
+//! An entry is a [`Node`]: one allocation that holds the context's frame, its resource and what is known of it. This is one of the two modules with
+//! unsafe code. What its safety rests on:
+//!
+//! 1. A node is never moved, and freed by its one owner: an [`Entering`], then an [`Entry`] in a [`List`], then perhaps a [`Held`].
+//! 2. While a stack is shared ([`Entries`] by `&`), nodes are only added to it. No reference to a whole node is made then: [`Entries`] reads
+//!    the pointers beside it, never through them. So the `&mut` to a resource that `push` returns is the only access to that resource.
+//! 3. A [`List`] comes out of [`Entries`] by `&mut` or by value, when the borrows that `push` and `get` gave out are over. From then on, the list's owner
+//!    is the only one who reaches its nodes.
+//! 4. A resource that has a [`Key`] was never given out by `push`; it is reached with the key alone: shared through `&`, exclusively through `&mut`.
+
+use super::key::Key;
+use crate::{
+    AsyncContext, ExitKind,
+    background::{Entered, lane::Number},
+    frame::Ending,
+    kind::{Kind, RaiseAs},
+    policy::{Abandoned, Policy, abandon},
+    report,
+    teardown::TearDown,
+};
+use std::{
+    marker::PhantomData,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    ptr::NonNull,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+    thread,
+};
+
+/// What an entry's teardown came to, its error raised as the stack's, and the outcome as it leaves it.
+pub(super) type Closed<E> = (thread::Result<Result<(), E>>, Option<Ending>);
+
+/// Owns a frame that is pinned in a box of its own or in what was the node of a stack.
+pub(crate) struct Held<C> {
+    frame: NonNull<C>,
+    free: unsafe fn(NonNull<C>),
+    _owns: PhantomData<C>,
+}
+
+// SAFETY: beside the frame, all that is left in a node is plain data, see `Node::into_held`.
+unsafe impl<C: Send> Send for Held<C> {}
+// SAFETY: as above.
+unsafe impl<C: Sync> Sync for Held<C> {}
+
+impl<C> Unpin for Held<C> {}
+
+impl<C> Held<C> {
+    pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
+        // SAFETY: it is alive and pinned, and this is its owner (point 1).
+        unsafe { Pin::new_unchecked(self.frame.as_mut()) }
+    }
+}
+
+impl<C> From<Pin<Box<C>>> for Held<C> {
+    fn from(frame: Pin<Box<C>>) -> Self {
+        unsafe fn free<C>(frame: NonNull<C>) {
+            // SAFETY: the pointer is that of the box below.
+            drop(unsafe { Box::from_raw(frame.as_ptr()) });
+        }
+        // SAFETY: nothing moves the frame: it is dropped where it is.
+        let frame = Box::leak(unsafe { Pin::into_inner_unchecked(frame) });
+        Held {
+            frame: NonNull::from(frame),
+            free: free::<C>,
+            _owns: PhantomData,
+        }
+    }
+}
+
+impl<C> Drop for Held<C> {
+    fn drop(&mut self) {
+        // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
+        unsafe { (self.free)(self.frame) };
+    }
+}
+
+/// A context on a stack. `X` says what it adds to the stack when it is over.
+//
+// In this order, so that a pointer to a node is one to its frame.
+#[repr(C)]
+struct Node<C: AsyncContext, P: Policy<C>, X> {
+    frame: C,
+    resource: Option<C::Resource>,
+    rest: Rest<P::Origin, X>,
+}
+
+/// What of a node isn't pinned, nor lent to anybody.
+struct Rest<O, X> {
+    entered: Entered,
+    origin: Option<O>,
+    added: Option<X>,
+    stage: Stage,
+}
+
+enum Stage {
+    Setup,
+    Open,
+    Closing(ExitKind, TearDown),
+    Closed,
+}
+
+struct Parts<'n, C: AsyncContext, O, X> {
+    frame: Pin<&'n mut C>,
+    resource: &'n mut Option<C::Resource>,
+    rest: &'n mut Rest<O, X>,
+}
+
+impl<C: AsyncContext, P: Policy<C>, X> Node<C, P, X> {
+    fn parts(self: Pin<&mut Self>) -> Parts<'_, C, P::Origin, X> {
+        // SAFETY: structural pinning of the frame alone, which is never moved. A node has no `Drop`, and is `Unpin` only if the frame is.
+        unsafe {
+            let this = self.get_unchecked_mut();
+            Parts {
+                frame: Pin::new_unchecked(&mut this.frame),
+                resource: &mut this.resource,
+                rest: &mut this.rest,
+            }
+        }
+    }
+
+    /// Leaves the frame to its policy, if its context isn't closed yet.
+    fn abandon_node(mut self: Pin<Box<Self>>) {
+        let Parts { resource, rest, .. } = self.as_mut().parts();
+        let entered = rest.entered;
+        let at = match (
+            mem::replace(&mut rest.stage, Stage::Closed),
+            resource.take(),
+        ) {
+            (Stage::Setup, None) => Abandoned::Setup,
+            (Stage::Setup | Stage::Open, Some(resource)) => Abandoned::Open(resource),
+            (Stage::Closing(exit, _), _) => Abandoned::Teardown(exit),
+            (Stage::Open, None) | (Stage::Closed, _) => return,
+        };
+        drop(rest.added.take());
+        if let Some(origin) = rest.origin.take() {
+            abandon::<C, P>(self.into_held(), entered, origin, at);
+        }
+    }
+
+    /// Frees the node with its frame only. The resource, the origin and what was to be added are gone already, so that what is beside the
+    /// frame may go wherever the frame may, and lives as long.
+    fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
+        unsafe fn free<C: AsyncContext, P: Policy<C>, X>(frame: NonNull<C>) {
+            // SAFETY: the pointer is that of the node's box below, whose first field is the frame.
+            drop(unsafe { Box::from_raw(frame.cast::<Node<C, P, X>>().as_ptr()) });
+        }
+        let Parts { resource, rest, .. } = self.as_mut().parts();
+        let left = (resource.take(), rest.origin.take(), rest.added.take());
+        rest.stage = Stage::Closed;
+        drop(left);
+        // SAFETY: nothing moves the node: it is dropped where it is.
+        let node = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
+        Held {
+            frame: NonNull::from(node).cast(),
+            free: free::<C, P, X>,
+            _owns: PhantomData,
+        }
+    }
+}
+
+/// What a stack does with its entries, whatever they are. `E` is the error that their errors are raised as.
+trait Exits<E> {
+    fn entered(&self) -> Entered;
+    fn close(self: Pin<&mut Self>, ending: Ending);
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed<E>>;
+    fn added(self: Pin<&mut Self>) -> Option<List<'static, E>>;
+    fn abandon(self: Pin<Box<Self>>);
+}
+
+/// Where entries come from that a callback adds to the stack while it is unwound.
+pub(super) trait Adds<E> {
+    fn added(self) -> Option<List<'static, E>>;
+}
+
+/// Every entry but such a callback.
+impl<E> Adds<E> for () {
+    fn added(self) -> Option<List<'static, E>> {
+        None
+    }
+}
+
+impl<C, P, X, E> Exits<E> for Node<C, P, X>
+where
+    C: AsyncContext<Kind: RaiseAs<E>>,
+    P: Policy<C>,
+    X: Adds<E>,
+{
+    fn entered(&self) -> Entered {
+        self.rest.entered
+    }
+
+    fn close(self: Pin<&mut Self>, ending: Ending) {
+        let Parts {
+            frame,
+            resource,
+            rest,
+        } = self.parts();
+        rest.stage = Stage::Closing(ending.kind(), TearDown::new(&rest.entered));
+        if let Some(resource) = resource.take() {
+            frame.resume(resource, ending);
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed<E>> {
+        let Parts { frame, rest, .. } = self.parts();
+        let Stage::Closing(_, teardown) = &mut rest.stage else {
+            panic!("an entry of a stack is closed before it is polled");
+        };
+        let (context, ending) = ready!(teardown.poll(frame, &rest.entered, cx));
+        rest.stage = Stage::Closed;
+        let context = match context {
+            Ok(Ok(())) => Ok(Ok(())),
+            // `From` of the user's.
+            Ok(Err(error)) => catch_unwind(AssertUnwindSafe(|| {
+                Err(<C::Kind as RaiseAs<E>>::raise(error))
+            })),
+            Err(payload) => Err(payload),
+        };
+        Poll::Ready((context, ending))
+    }
+
+    fn added(self: Pin<&mut Self>) -> Option<List<'static, E>> {
+        self.parts().rest.added.take()?.added()
+    }
+
+    fn abandon(self: Pin<Box<Self>>) {
+        self.abandon_node();
+    }
+}
+
+/// A context that is being entered. Dropped, it leaves the setup to the policy.
+pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X>(Option<Pin<Box<Node<C, P, X>>>>);
+
+impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
+    pub(super) fn new(frame: C, entered: Entered, added: Option<X>) -> Self {
+        Entering(Some(Box::pin(Node {
+            frame,
+            resource: None,
+            rest: Rest {
+                entered,
+                origin: Some(P::origin()),
+                added,
+                stage: Stage::Setup,
+            },
+        })))
+    }
+
+    pub(super) fn poll_setup(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
+        let Some(node) = &mut self.0 else {
+            return Poll::Ready(Ok(()));
+        };
+        let Parts {
+            frame,
+            resource,
+            rest,
+        } = node.as_mut().parts();
+        // If it unwinds, or fails, nothing is left to be set up or torn down.
+        rest.stage = Stage::Closed;
+        let Poll::Ready(set_up) = frame.poll_setup(cx) else {
+            rest.stage = Stage::Setup;
+            return Poll::Pending;
+        };
+        *resource = Some(set_up?);
+        rest.stage = Stage::Open;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>, X> Drop for Entering<C, P, X> {
+    fn drop(&mut self) {
+        if let Some(node) = self.0.take() {
+            node.abandon_node();
+        }
+    }
+}
+
+/// An open entry, or one being closed. Dropped, it leaves the rest to its policy.
+pub(super) struct Entry<'e, E> {
+    node: NonNull<dyn Exits<E> + Send + 'e>,
+    resource: NonNull<()>,
+    number: Number,
+}
+
+// SAFETY: it owns the node, which is `Send`, and with it the resource.
+unsafe impl<E> Send for Entry<'_, E> {}
+
+impl<E> Entry<'_, E> {
+    // For all of these: an entry outside of `Entries` is its node's one owner (point 3).
+    fn node(&mut self) -> Pin<&mut (dyn Exits<E> + Send)> {
+        // SAFETY: as said above; the node is pinned where it is (point 1).
+        unsafe { Pin::new_unchecked(self.node.as_mut()) }
+    }
+
+    pub(super) fn entered(&mut self) -> Entered {
+        self.node().entered()
+    }
+
+    /// Says how the body ended, as the inner entries left it.
+    pub(super) fn close(&mut self, ending: Ending) {
+        self.node().close(ending);
+    }
+
+    /// Runs the teardown.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<E>> {
+        self.node().poll_close(cx)
+    }
+
+    /// The entries that it has added, once it is closed.
+    pub(super) fn added(&mut self) -> Option<List<'static, E>> {
+        self.node().added()
+    }
+}
+
+impl<E> Drop for Entry<'_, E> {
+    fn drop(&mut self) {
+        // SAFETY: the pointer comes from a box, whose owner is this entry, and isn't used from here on; the node is pinned and stays so.
+        let node = unsafe { Pin::new_unchecked(Box::from_raw(self.node.as_ptr())) };
+        node.abandon();
+    }
+}
+
+/// Entries that nobody else reaches, the outermost first. Dropped, it leaves them to their policies, from the innermost on.
+pub(super) struct List<'e, E>(Vec<Entry<'e, E>>);
+
+impl<'e, E> List<'e, E> {
+    pub(super) fn pop(&mut self) -> Option<Entry<'e, E>> {
+        self.0.pop()
+    }
+
+    /// Puts `added`, entered later, inside of what is there.
+    pub(super) fn append(&mut self, mut added: List<'e, E>) {
+        self.0.append(&mut added.0);
+    }
+}
+
+impl<E> Drop for List<'_, E> {
+    fn drop(&mut self) {
+        let mut first = None;
+        while let Some(mut entry) = self.pop() {
+            let entered = entry.entered();
+            // A destructor of the user's that panics keeps no other entry from its rollback.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(entry))) {
+                if first.is_some() || thread::panicking() {
+                    report::failure(
+                        &entered,
+                        ExitKind::Cancelled,
+                        report::Failure::Panic(&*payload),
+                    );
+                    report::discard(payload);
+                } else {
+                    first = Some(payload);
+                }
+            }
+        }
+        if let Some(payload) = first {
+            resume_unwind(payload);
+        }
+    }
+}
+
+/// The entries of an open stack.
+pub(super) struct Entries<'e, E>(Mutex<List<'e, E>>);
+
+impl<'e, E> Entries<'e, E> {
+    pub(super) fn new(list: List<'e, E>) -> Self {
+        Entries(Mutex::new(list))
+    }
+
+    pub(super) fn none() -> Self {
+        Entries::new(List(Vec::new()))
+    }
+
+    /// The list, for as long as no code of the user's runs.
+    fn lock(&self) -> MutexGuard<'_, List<'e, E>> {
+        // Nothing in this module panics with the list half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().0.len()
+    }
+
+    /// Takes all entries out.
+    pub(super) fn take(&mut self) -> List<'e, E> {
+        let list = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        List(mem::take(&mut list.0))
+    }
+
+    /// Adds a context that is set up, and lends its resource for as long as the entries stay.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "each call lends the resource of another entry"
+    )]
+    pub(super) fn push<C, P, X>(&self, entering: Entering<C, P, X>) -> &mut C::Resource
+    where
+        C: AsyncContext<Kind: RaiseAs<E>, Resource: Send> + Send + 'e,
+        P: Policy<C, Origin: Send> + 'e,
+        X: Adds<E> + Send + 'e,
+    {
+        let (mut resource, _) = self.add(entering);
+        // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`; and this is the only access to the
+        // resource until then (point 2).
+        unsafe { resource.as_mut() }
+    }
+
+    /// Adds a context that is set up, and gives its resource a key.
+    pub(super) fn push_keyed<C, P>(&self, entering: Entering<C, P, ()>) -> Key<C::Resource>
+    where
+        C: AsyncContext<Kind: RaiseAs<E>, Resource: Send> + Send + 'e,
+        P: Policy<C, Origin: Send> + 'e,
+    {
+        let (_, number) = self.add(entering);
+        Key::new(number)
+    }
+
+    fn add<C, P, X>(&self, mut entering: Entering<C, P, X>) -> (NonNull<C::Resource>, Number)
+    where
+        C: AsyncContext<Kind: RaiseAs<E>, Resource: Send> + Send + 'e,
+        P: Policy<C, Origin: Send> + 'e,
+        X: Adds<E> + Send + 'e,
+    {
+        let mut node = entering
+            .0
+            .take()
+            .filter(|node| node.resource.is_some())
+            .expect("a context is put on a stack once, when it is set up");
+        let mut list = self.lock();
+        // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits.
+        let number = node.as_mut().parts().rest.entered.renumber();
+        // SAFETY: nothing moves the node: it stays where it is until it is dropped.
+        let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node) });
+        // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
+        let (node, resource) = unsafe {
+            let resource = &mut *(&raw mut (*node).resource);
+            (NonNull::new_unchecked(node), resource.as_mut())
+        };
+        let resource = NonNull::from(resource.expect("looked up above"));
+        list.0.push(Entry {
+            node,
+            resource: resource.cast(),
+            number,
+        });
+        (resource, number)
+    }
+
+    /// The resource of the entry with this key.
+    pub(super) fn get<R: Sync>(&self, key: Key<R>) -> Option<&R> {
+        let resource = find(&self.lock(), key)?;
+        // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`; until then the resource, which has a key, is
+        // only read (point 4), perhaps on several threads.
+        Some(unsafe { resource.as_ref() })
+    }
+
+    /// The resource of the entry with this key, exclusively.
+    pub(super) fn get_mut<R>(&mut self, key: Key<R>) -> Option<&mut R> {
+        let mut resource = find(&self.lock(), key)?;
+        // SAFETY: as in `get`; and `&mut self` makes this the only access.
+        Some(unsafe { resource.as_mut() })
+    }
+}
+
+/// Where the resource with this key is. A number belongs to one entry ever, and the key was made with that entry's type.
+fn find<R, E>(list: &List<'_, E>, key: Key<R>) -> Option<NonNull<R>> {
+    let at = list
+        .0
+        .binary_search_by_key(&key.number(), |entry| entry.number)
+        .ok()?;
+    Some(list.0.get(at)?.resource.cast())
+}

@@ -1,0 +1,159 @@
+//! Closing the entries of a stack, one after another.
+
+use super::node::{Entry, List};
+use crate::{
+    ExitKind,
+    background::Entered,
+    frame::{Ending, How},
+    report::{self, Failure},
+    teardown::first_panic,
+};
+use std::{
+    fmt::{self, Debug},
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::{Context, Poll, ready},
+    thread,
+};
+
+/// Closes entries from the innermost on. Dropped half-way, it leaves what is left to the entries' policies, in the same order.
+pub(super) struct Unwinding<'e, E> {
+    // In this order: the one under way is the innermost that is left.
+    current: Option<Entry<'e, E>>,
+    entries: List<'e, E>,
+    /// The outcome as the inner entries left it: what the next one is told. `None` while an entry has it.
+    pending: Option<Ending>,
+    body: Body,
+}
+
+/// Where the outcome of the stack's own body is.
+enum Body {
+    /// It is what is pending.
+    Pending,
+    /// An entry has put another one in its place: it failed where the body hadn't, or has swallowed the body's.
+    Aside(Ending),
+    /// It was an error and is reported: an entry has panicked over it.
+    Reported,
+}
+
+impl<'e, E: Debug + Send + 'static> Unwinding<'e, E> {
+    pub(super) fn new(entries: List<'e, E>, body: Ending) -> Self {
+        Unwinding {
+            current: None,
+            entries,
+            pending: Some(body),
+            body: Body::Pending,
+        }
+    }
+
+    /// Closes the entries, each of which is off the list before it runs.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.current.is_none() {
+                let Some(entry) = self.entries.pop() else {
+                    return Poll::Ready(());
+                };
+                let ending = self.pending.take().unwrap_or_else(Ending::cancelled);
+                self.current.insert(entry).close(ending);
+            }
+            if let Some(entry) = &mut self.current {
+                let (context, ending) = ready!(entry.poll_close(cx));
+                let entered = entry.entered();
+                let added = entry.added();
+                let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
+                let context = dropped(self.current.take(), &entered, exit, context);
+                if let Some(added) = added {
+                    self.entries.append(added);
+                }
+                self.go_on(&entered, context, ending);
+            }
+        }
+    }
+
+    /// An entry that was told `told` has come to `context`.
+    fn go_on(
+        &mut self,
+        entered: &Entered,
+        context: thread::Result<Result<(), E>>,
+        told: Option<Ending>,
+    ) {
+        let told = told.unwrap_or_else(Ending::cancelled);
+        let exit = told.kind();
+        let stands = matches!(exit, ExitKind::Failed | ExitKind::Panicked) && !told.is_suppressed();
+        match context {
+            Ok(Ok(())) if told.is_suppressed() => self.replace(entered, told, Ending::completed()),
+            Ok(Ok(())) => self.pending = Some(told),
+            Ok(Err(error)) if stands => {
+                report::failure(entered, exit, Failure::Error(&error));
+                report::drop_quietly(entered, exit, error);
+                self.pending = Some(told);
+            }
+            Ok(Err(error)) => self.replace(entered, told, Ending::failed(error)),
+            Err(payload) if stands && exit == ExitKind::Panicked => {
+                report::failure(entered, exit, Failure::Panic(&*payload));
+                report::discard(payload);
+                self.pending = Some(told);
+            }
+            Err(payload) if stands => {
+                report::failure(entered, exit, Failure::Error(&ErrorIn(&told)));
+                report::drop_quietly(entered, exit, told);
+                if matches!(self.body, Body::Pending) {
+                    self.body = Body::Reported;
+                }
+                self.pending = Some(Ending::panicked(payload));
+            }
+            Err(payload) => self.replace(entered, told, Ending::panicked(payload)),
+        }
+    }
+
+    /// From here on, `new` is the outcome.
+    fn replace(&mut self, entered: &Entered, told: Ending, new: Ending) {
+        self.pending = Some(new);
+        if matches!(self.body, Body::Pending) {
+            self.body = Body::Aside(told);
+        } else {
+            report::drop_quietly(entered, told.kind(), told);
+        }
+    }
+
+    /// What the entries have come to, and the body's outcome, suppressed or not.
+    pub(super) fn finish(&mut self) -> (thread::Result<Result<(), E>>, Option<Ending>) {
+        let pending = self.pending.take();
+        let body = match std::mem::replace(&mut self.body, Body::Reported) {
+            Body::Pending => return (Ok(Ok(())), pending),
+            Body::Aside(ending) => Some(ending),
+            Body::Reported => None,
+        };
+        let context = match pending.map(Ending::into_how) {
+            Some(How::Failed(error)) => {
+                // Every entry's error was raised as an `E`.
+                let error = error.into_any().downcast();
+                Ok(error.map_or(Ok(()), |error| Err(*error)))
+            }
+            Some(How::Panicked(payload)) => Err(payload),
+            _ => Ok(Ok(())),
+        };
+        (context, body)
+    }
+}
+
+/// Frees an entry that is over; if a destructor panics, it is as if its teardown had.
+fn dropped<E: Debug>(
+    entry: Option<Entry<'_, E>>,
+    entered: &Entered,
+    exit: ExitKind,
+    context: thread::Result<Result<(), E>>,
+) -> thread::Result<Result<(), E>> {
+    match catch_unwind(AssertUnwindSafe(|| drop(entry))) {
+        Ok(()) => context,
+        Err(payload) => first_panic(entered, exit, context, payload),
+    }
+}
+
+/// The error that an entry was told of.
+struct ErrorIn<'a>(&'a Ending);
+
+impl Debug for ErrorIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_error(f)
+    }
+}
