@@ -88,7 +88,10 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), std::io::Error> {
     /// let stack = ExitStack::new();
-    /// stack.async_callback(async || tokio::fs::remove_dir_all("no such directory").await.or(Ok(())));
+    /// stack.async_callback(async || {
+    ///     tokio::task::yield_now().await;
+    ///     println!("bye");
+    /// });
     /// stack.exit().await
     /// # }
     /// ```
@@ -111,12 +114,12 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
     /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. Mirrors `AsyncExitStack.push_async_exit`, of a function.
     ///
     /// ```
-    /// use contextlib::{Exit, ExitStack};
+    /// use contextlib::ExitStack;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let stack = ExitStack::suppressing();
-    /// stack.push(async |exit: Exit<'_, _>| {
+    /// stack.push(async |exit| {
     ///     if exit.error().is_some_and(|error| error.is::<String>()) {
     ///         exit.suppress();
     ///     }
@@ -181,7 +184,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), std::io::Error> {
     /// let stack = ExitStack::new();
-    /// stack.async_callback_with(async |stack: &ExitStack<'static, _>| {
+    /// stack.async_callback_with(async |stack| {
     ///     tokio::task::yield_now().await;
     ///     stack.callback(|| println!("next"));
     /// });

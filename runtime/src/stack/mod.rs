@@ -186,12 +186,12 @@ impl<'e, E> ExitStack<'e, E, Suppressing> {
     /// An empty stack whose entries may swallow failures: [`exit_with`](ExitStack::exit_with) returns a `Result<Option<R>, E>`.
     ///
     /// ```
-    /// use contextlib::{Exit, ExitStack};
+    /// use contextlib::ExitStack;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let stack = ExitStack::suppressing();
-    /// stack.push(async |exit: Exit<'_, _>| exit.suppress());
+    /// stack.push(async |exit| exit.suppress());
     /// assert_eq!(stack.exit_with(Err::<(), _>("failed")).await, Ok(None));
     /// # }
     /// ```
@@ -212,12 +212,12 @@ impl<'e, E> ExitStack<'e, E, Suppressing> {
     /// As for [`scope`](ExitStack::scope).
     ///
     /// ```
-    /// use contextlib::{Exit, ExitStack};
+    /// use contextlib::ExitStack;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let result = ExitStack::suppressing_scope(async |stack| -> Result<u32, &str> {
-    ///     stack.push(async |exit: Exit<'_, _>| exit.suppress());
+    ///     stack.push(async |exit| exit.suppress());
     ///     Err("failed")
     /// });
     /// assert_eq!(result.await, Ok(None));
@@ -364,10 +364,6 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     #[track_caller]
     #[doc(alias = "enter_context")]
     #[doc(alias = "enter_async_context")]
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "each call lends the resource of another entry"
-    )]
     pub fn enter<C, P>(
         &self,
         context: ContextManager<C, P>,
@@ -485,12 +481,12 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     /// As for [`exit`](ExitStack::exit); `result` is lost then, as the future's output is.
     ///
     /// ```
-    /// use contextlib::{Exit, ExitStack};
+    /// use contextlib::ExitStack;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let stack = ExitStack::new();
-    /// stack.push(async |exit: Exit<'_>| assert!(exit.is_failed()));
+    /// stack.push(async |exit| assert!(exit.is_failed()));
     /// let result: Result<u32, std::num::ParseIntError> = "one".parse();
     /// assert!(stack.exit_with(result).await.is_err());
     /// # }

@@ -438,7 +438,7 @@ impl<'e, E> Entries<'e, E> {
         let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node) });
         // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
         let (node, resource) = unsafe {
-            let resource = &mut *(&raw mut (*node).resource);
+            let resource = &mut (*node).resource;
             (NonNull::new_unchecked(node), resource.as_mut())
         };
         let resource = NonNull::from(resource.expect("looked up above"));
