@@ -51,7 +51,11 @@ pub(crate) async fn quick(log: Log, name: &'static str) -> Result<(), Broken> {
 
 /// A context whose teardown says `~name`, then needs a permit of `gate`.
 #[async_context]
-pub(crate) async fn gated(log: Log, name: &'static str, gate: Arc<Semaphore>) -> Result<(), Broken> {
+pub(crate) async fn gated(
+    log: Log,
+    name: &'static str,
+    gate: Arc<Semaphore>,
+) -> Result<(), Broken> {
     log.say(format_args!("+{name}"));
     let _ = yield_resource!();
     log.say(format_args!("~{name}"));

@@ -99,7 +99,8 @@ struct Rest<O, X> {
 enum Stage {
     Setup,
     Open,
-    Closing(ExitKind, TearDown),
+    Waiting(ExitKind, TearDown),
+    Teardown(ExitKind),
     Closed,
 }
 
@@ -132,7 +133,8 @@ impl<C: AsyncContext, P: Policy<C>, X> Node<C, P, X> {
         ) {
             (Stage::Setup, None) => Abandoned::Setup,
             (Stage::Setup | Stage::Open, Some(resource)) => Abandoned::Open(resource),
-            (Stage::Closing(exit, _), _) => Abandoned::Teardown(exit),
+            (Stage::Waiting(exit, _), _) => Abandoned::Waiting(exit),
+            (Stage::Teardown(exit), _) => Abandoned::Teardown(exit),
             (Stage::Open, None) | (Stage::Closed, _) => return,
         };
         drop(rest.added.take());
@@ -199,7 +201,7 @@ where
             resource,
             rest,
         } = self.parts();
-        rest.stage = Stage::Closing(ending.kind(), TearDown::new(&rest.entered));
+        rest.stage = Stage::Waiting(ending.kind(), TearDown::default());
         if let Some(resource) = resource.take() {
             frame.resume(resource, ending);
         }
@@ -207,10 +209,13 @@ where
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed<E>> {
         let Parts { frame, rest, .. } = self.parts();
-        let Stage::Closing(_, teardown) = &mut rest.stage else {
-            panic!("an entry of a stack is closed before it is polled");
-        };
-        let (context, ending) = ready!(teardown.poll(frame, &rest.entered, cx));
+        let entered = rest.entered;
+        if let Stage::Waiting(exit, teardown) = &mut rest.stage {
+            let exit = *exit;
+            ready!(teardown.poll_begin(&entered, cx, || {}));
+            rest.stage = Stage::Teardown(exit);
+        }
+        let (context, ending) = ready!(TearDown::poll(frame, &entered, cx));
         rest.stage = Stage::Closed;
         let context = match context {
             Ok(Ok(())) => Ok(Ok(())),
