@@ -4,7 +4,7 @@ use super::node::{Entry, List};
 use crate::{
     ExitKind,
     background::Entered,
-    frame::{Ending, How},
+    frame::Ending,
     report::{self, Failure},
     teardown::first_panic,
 };
@@ -123,14 +123,11 @@ impl<'e, E: Debug + Send + 'static> Unwinding<'e, E> {
             Body::Aside(ending) => Some(ending),
             Body::Reported => None,
         };
-        let context = match pending.map(Ending::into_how) {
-            Some(How::Failed(error)) => {
-                // Every entry's error was raised as an `E`.
-                let error = error.into_any().downcast();
-                Ok(error.map_or(Ok(()), |error| Err(*error)))
-            }
-            Some(How::Panicked(payload)) => Err(payload),
-            _ => Ok(Ok(())),
+        // Every entry's error was raised as an `E`.
+        let context = match pending.map(Ending::into_error) {
+            Some(Ok(error)) => Ok(Err(error)),
+            Some(Err(ending)) => ending.into_panic().map_or(Ok(Ok(())), Err),
+            None => Ok(Ok(())),
         };
         (context, body)
     }
