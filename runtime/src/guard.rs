@@ -69,7 +69,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
             }
             set_up
         })
-        .await?;
+        .await
+        .map_err(|not_entered| not_entered.into_error(entered.definition))?;
         guard.stage = Stage::Open(resource);
         Ok(guard)
     }

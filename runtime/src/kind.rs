@@ -103,6 +103,8 @@ pub trait Kind: Sealed {
     type Shape: Shape;
     #[doc(hidden)]
     fn result(returned: Self::Returned) -> Result<(), Self::Error>;
+    #[doc(hidden)]
+    fn returned(result: Result<(), Self::Error>) -> Self::Returned;
 }
 
 impl<E, S, G> Sealed for Fallible<E, S, G> {}
@@ -114,6 +116,9 @@ impl<E: Debug, S: Suppression, G: Shape> Kind for Fallible<E, S, G> {
     fn result(returned: Result<(), E>) -> Result<(), E> {
         returned
     }
+    fn returned(result: Result<(), E>) -> Result<(), E> {
+        result
+    }
 }
 
 impl<S, G> Sealed for Infallible<S, G> {}
@@ -124,6 +129,9 @@ impl<S: Suppression, G: Shape> Kind for Infallible<S, G> {
     type Shape = G;
     fn result((): ()) -> Result<(), Never> {
         Ok(())
+    }
+    fn returned(result: Result<(), Never>) {
+        let Ok(()) = result;
     }
 }
 

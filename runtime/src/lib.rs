@@ -120,6 +120,8 @@
 #[path = "private.rs"]
 pub mod __private;
 pub mod background;
+mod boxed;
+pub mod contexts;
 mod exit;
 mod frame;
 mod guard;
@@ -128,6 +130,7 @@ mod macros;
 mod manager;
 mod outcome;
 pub mod policy;
+mod protocol;
 pub mod report;
 mod session;
 mod site;
@@ -135,12 +138,18 @@ pub mod stack;
 mod teardown;
 
 pub use background::{Interrupted, Rollback};
+pub use boxed::{
+    BoxContext, BoxContextManager, BoxGuard, BoxedManager, InfallibleBoxContextManager,
+    InfallibleBoxGuard,
+};
 pub use contextlib_macros::{async_context, within};
+pub use contexts::null_context;
 pub use exit::{ErrorView, Exit, ExitKind, PanicView};
 pub use frame::{AsyncContext, Lend, Yielder};
 pub use guard::Guard;
 pub use manager::{AsyncBody, ContextManager};
 pub use outcome::Outcome;
+pub use protocol::{AsyncContextManager, IntoContextManager};
 pub use report::{set_report_hook, take_report_hook};
 pub use site::Definition;
 pub use stack::ExitStack;

@@ -2,6 +2,7 @@
 
 use crate::{
     AsyncContext, Guard, Outcome,
+    frame::NotEntered,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     policy::{Policy, Spawn, Storage},
     session::{Home, Session, local, poll_caught, sendable},
@@ -203,7 +204,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 erase: sendable,
                 as_result: identity,
                 closed: |session, end| session.close(end, keep_error).await.into_result::<C::Kind>(session.entered()),
-                not_set_up: |error| Err(<C::Kind as RaiseAs<B>>::raise(error)),
+                not_set_up: |not_entered| session.refused(not_entered),
             )
         }
     }
@@ -255,7 +256,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 erase: local,
                 as_result: identity,
                 closed: |session, end| session.close(end, keep_text).await.into_result::<C::Kind>(session.entered()),
-                not_set_up: |error| Err(<C::Kind as RaiseAs<B>>::raise(error)),
+                not_set_up: |not_entered| session.refused(not_entered),
             )
         }
     }
@@ -305,7 +306,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                     let Ok(value) = session.close(end, keep_error).await.into_result::<C::Kind>(session.entered());
                     value
                 },
-                not_set_up: |error| match error {},
+                not_set_up: |not_entered| {
+                    let Ok(value) = session.refused::<R, Never>(not_entered);
+                    value
+                },
             )
         }
     }
@@ -357,10 +361,17 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 erase: sendable,
                 as_result: identity,
                 closed: |session, end| session.close(end, keep_error).await.into_outcome::<C::Kind>(session.entered()),
-                not_set_up: |error| Outcome {
-                    body: None,
-                    suppressed: false,
-                    context: Err(error),
+                not_set_up: |not_entered| match not_entered {
+                    NotEntered::Failed(error) => Outcome {
+                        body: None,
+                        suppressed: false,
+                        context: Err(error),
+                    },
+                    NotEntered::Skipped(_) => Outcome {
+                        body: None,
+                        suppressed: true,
+                        context: Ok(()),
+                    },
                 },
             )
         }

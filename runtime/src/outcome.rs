@@ -17,7 +17,7 @@ use std::{fmt::Debug, panic::resume_unwind, thread};
 pub struct Outcome<R, B, E> {
     /// What the body returned; `None` if it didn't run (the setup failed) or was ended by its context.
     pub body: Option<Result<R, B>>,
-    /// Whether the context swallowed the body's error.
+    /// Whether the context swallowed the body's error; or, of contexts put together, an outer one an inner one's.
     pub suppressed: bool,
     /// What the context's setup or teardown returned.
     pub context: Result<(), E>,
@@ -58,6 +58,8 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         } = self;
         let (body, context) = unwound(entered, body, suppressed, context);
         match (body, context) {
+            // What was swallowed then is the failure of an inner context's teardown.
+            (Some(Ok(Ok(_))), Ok(())) if suppressed => Ok(missing::<K, R>(entered.definition)),
             (Some(Ok(Ok(value))), Ok(())) => Ok(K::Suppression::value(value)),
             (None, Err(error)) => Err(K::raise(error)),
             (Some(Ok(Ok(value))), Err(error)) => {

@@ -7,7 +7,7 @@ pub use crate::{
 pub use contextlib_macros::async_with;
 
 use crate::{
-    AsyncContext, ContextManager, Definition,
+    AsyncContext, ContextManager, Definition, IntoContextManager,
     frame::{YieldFn, frame},
     kind::Kind,
     policy::{self, Policy, Storage},
@@ -161,14 +161,18 @@ pub struct Opening<C, P> {
 
 /// Takes a context apart for block style.
 #[track_caller]
-pub fn open<C: AsyncContext, P: Policy<C>>(
-    manager: ContextManager<C, P>,
-) -> (Opening<C, P>, P::Storage) {
+pub fn open<M: IntoContextManager>(
+    context: M,
+) -> (
+    Opening<M::Context, M::Policy>,
+    <M::Policy as Policy<M::Context>>::Storage,
+) {
     let opening = Opening {
         at: Location::caller(),
         _context: PhantomData,
     };
-    (opening, P::Storage::store(manager.into_frame()))
+    let frame = context.into_context_manager().into_frame();
+    (opening, Storage::store(frame))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {

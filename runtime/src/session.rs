@@ -2,8 +2,8 @@
 
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, Settling, Style},
-    frame::{Body, BodyPoll, Payload},
+    background::{Below, Entered, Settling, Style},
+    frame::{Body, BodyPoll, NotEntered, Payload},
     kind::{Kind, Never, Out, RaiseAs, Suppression},
     outcome::{Ended, Outcome, missing},
     policy::{Abandoned, Policy, Storage},
@@ -91,13 +91,13 @@ impl<R> Drop for Lent<'_, R> {
 pub(crate) type Returned<'h, R, O> = (Lent<'h, R>, thread::Result<O>);
 
 /// Something that may hold a body's resource.
-pub trait Holds {
-    fn drop_resource(&mut self);
+pub trait Holds<R> {
+    fn take_resource(&mut self) -> Option<R>;
 }
 
-impl<R, O> Holds for Returned<'_, R, O> {
-    fn drop_resource(&mut self) {
-        drop(self.0.resource.take());
+impl<R, O> Holds<R> for Returned<'_, R, O> {
+    fn take_resource(&mut self) -> Option<R> {
+        self.0.resource.take()
     }
 }
 
@@ -153,7 +153,7 @@ enum End<O> {
     Dropped(Option<Payload>),
 }
 
-impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
+impl<R, Fut: Future<Output: Holds<R>>> BodyPoll<R> for Run<'_, R, Fut> {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let (None, Some(body)) = (&self.end, self.body.as_mut().as_pin_mut()) else {
             return true;
@@ -172,20 +172,46 @@ impl<R, Fut: Future<Output: Holds>> BodyPoll for Run<'_, R, Fut> {
     fn cancel(&mut self) {
         self.cancelled = true;
         let lane = self.entered.body_lane().enter();
+        let (body, resource) = self.take_apart();
+        let resource = catch_unwind(AssertUnwindSafe(|| drop(resource)));
+        drop(lane);
+        self.ended_with(body.err(), resource.err());
+    }
+
+    #[cold]
+    fn evict(&mut self) -> Option<R> {
+        // A body that is over tells how, as if it still had its resource.
+        self.cancelled = self.end.is_none();
+        let lane = self.entered.body_lane().enter();
+        let (body, resource) = self.take_apart();
+        drop(lane);
+        self.ended_with(body.err(), None);
+        resource
+    }
+
+    fn below(&self) -> Below {
+        self.entered.below()
+    }
+}
+
+impl<R, Fut: Future<Output: Holds<R>>> Run<'_, R, Fut> {
+    /// Drops the body, and finds its resource: at home, or with what a body that was over in this very poll has returned.
+    fn take_apart(&mut self) -> (thread::Result<()>, Option<R>) {
         let body = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
-        // At home, or with what a body that was over in this very poll has returned.
-        let resource = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(End::Returned(returned)) = &mut self.end {
-                returned.drop_resource();
-            }
-            drop(self.home.take());
-        }));
-        let mut panics = [body.err(), resource.err()].into_iter().flatten();
+        let resource = match &mut self.end {
+            Some(End::Returned(returned)) => returned.take_resource(),
+            _ => None,
+        };
+        (body, resource.or_else(|| self.home.take()))
+    }
+
+    /// The body was dropped, with these panics.
+    fn ended_with(&mut self, body: Option<Payload>, resource: Option<Payload>) {
+        let mut panics = [body, resource].into_iter().flatten();
         let first = panics.next();
         if let Some(second) = panics.next() {
             report::panic_in_drop(self.entered.definition, second);
         }
-        drop(lane);
         if self.end.is_none() {
             self.end = Some(End::Dropped(first));
             self.entered.leave_body();
@@ -219,17 +245,17 @@ impl<R, Fut: Future> Run<'_, R, Fut> {
 }
 
 /// Lets the yield point poll a `Send` body on any thread.
-pub(crate) fn sendable<'a, R: Send, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a>
+pub(crate) fn sendable<'a, R: Send, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a, R>
 where
-    Fut: Future<Output: Holds + Send> + Send,
+    Fut: Future<Output: Holds<R> + Send> + Send,
 {
     Body::sendable(run)
 }
 
 /// Lets the yield point poll a body on this thread only.
-pub fn local<'a, R, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a>
+pub fn local<'a, R, Fut>(run: &'a mut Run<'_, R, Fut>) -> Body<'a, R>
 where
-    Fut: Future<Output: Holds>,
+    Fut: Future<Output: Holds<R>>,
 {
     Body::local(run)
 }
@@ -292,7 +318,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     pub fn poll_setup(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Lent<'a, C::Resource>, ErrorOf<C>>> {
+    ) -> Poll<Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>>> {
         let _lane = self.entered.in_frame();
         // If it unwinds, nothing is left to be set up or torn down.
         self.stage = Stage::Closed;
@@ -305,12 +331,12 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
                 self.stage = Stage::Open;
                 Poll::Ready(Ok(Lent::new(resource, self.home)))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
         }
     }
 
     /// [`poll_setup`](Session::poll_setup) as a future.
-    pub async fn setup(&mut self) -> Result<Lent<'a, C::Resource>, ErrorOf<C>> {
+    pub async fn setup(&mut self) -> Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>> {
         poll_fn(|cx| self.poll_setup(cx)).await
     }
 
@@ -367,9 +393,10 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             }
         };
         let (ending, kept) = Kept::split(body, keep);
-        if let Some(resource) = resource {
-            self.stage = Stage::Waiting(ending.kind());
-            self.frame().resume(resource, ending);
+        self.stage = Stage::Waiting(ending.kind());
+        match resource {
+            Some(resource) => self.frame().resume(resource, ending),
+            None => self.frame().resume_evicted(ending),
         }
         Close::TearDown(TearDown::default(), kept)
     }
@@ -398,7 +425,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
 }
 
 /// Makes the body reachable for the yield point: on any thread, or on its own.
-pub(crate) type Erase<R, Fut> = for<'x, 'y> fn(&'x mut Run<'y, R, Fut>) -> Body<'x>;
+pub(crate) type Erase<R, Fut> = for<'x, 'y> fn(&'x mut Run<'y, R, Fut>) -> Body<'x, R>;
 
 /// A body that runs inside its context's yield point.
 pub struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, Fut: Future> {
@@ -511,12 +538,15 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         ended.into_result::<C::Kind>(&self.entered)
     }
 
-    /// The setup of a context has failed whose body would return a `Result`.
-    pub fn refused<V, B>(&self, error: ErrorOf<C>) -> Result<Out<C::Kind, V>, B>
+    /// The setup of a context whose body would return a `Result` has failed.
+    pub fn refused<V, B>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<Out<C::Kind, V>, B>
     where
         C::Kind: RaiseAs<B>,
     {
-        Err(C::Kind::raise(error))
+        match not_entered {
+            NotEntered::Failed(error) => Err(C::Kind::raise(error)),
+            NotEntered::Skipped(_) => Ok(missing::<C::Kind, V>(self.entered.definition)),
+        }
     }
 
     /// The end of a context whose body returns a plain value.
@@ -542,12 +572,18 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         }
     }
 
-    /// The setup of a context has failed whose body would return a plain value.
+    /// The setup of a context whose body would return a plain value has failed.
     ///
     /// # Panics
-    /// Always.
-    pub fn refused_or_panic<V>(&self, error: ErrorOf<C>) -> Result<Out<C::Kind, V>, Never> {
-        panic!("{} failed: {error:?}", self.entered.definition)
+    /// If it has an error.
+    pub fn refused_or_panic<V>(
+        &self,
+        not_entered: NotEntered<ErrorOf<C>>,
+    ) -> Result<Out<C::Kind, V>, Never> {
+        match not_entered {
+            NotEntered::Failed(error) => panic!("{} failed: {error:?}", self.entered.definition),
+            NotEntered::Skipped(_) => Ok(missing::<C::Kind, V>(self.entered.definition)),
+        }
     }
 }
 

@@ -204,7 +204,7 @@ fn the_session() {
 
 thread_local! {
     /// Polls a body inside of another frame.
-    static OTHER: RefCell<Option<Box<dyn FnMut(p::Body<'_>)>>> = const { RefCell::new(None) };
+    static OTHER: RefCell<Option<Box<dyn FnMut(p::Body<'_, Counted>)>>> = const { RefCell::new(None) };
 }
 
 /// A body that is lent to two frames in turn, of which the other drops its yield point.

@@ -12,10 +12,10 @@ mod entered;
 pub(crate) mod lane;
 mod rollback;
 
-pub(crate) use entered::{Entered, Settling, Style};
+pub(crate) use entered::{Below, Entered, Settling, Style};
 pub use lane::lanes_in_use;
 pub(crate) use lane::{Lane, RuntimeId};
-pub use rollback::{Interrupted, Rollback};
+pub use rollback::{Abandonment, Interrupted, Rollback};
 
 use lane::{Drained, InLane};
 use std::{

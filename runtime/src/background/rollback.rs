@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     AsyncContext, ExitKind,
-    frame::Ending,
+    frame::{Ending, NotEntered},
     report::{self, Failure},
     stack::Held,
 };
@@ -96,7 +96,8 @@ impl<C: AsyncContext> Rollback<C> {
                 Stage::Setup(_) => {
                     let resource = match ready!(self.frame.as_mut().poll_setup(cx)) {
                         Ok(resource) => resource,
-                        Err(error) => return Poll::Ready(Err(error)),
+                        Err(NotEntered::Failed(error)) => return Poll::Ready(Err(error)),
+                        Err(NotEntered::Skipped(_)) => return Poll::Ready(Ok(())),
                     };
                     self.frame.as_mut().resume(resource, Ending::cancelled());
                     self.stage = match mem::replace(&mut self.stage, Stage::Teardown) {
@@ -191,6 +192,25 @@ impl<C: AsyncContext> Drop for Rollback<C> {
     }
 }
 
+/// A frame whose caller is gone after its setup.
+#[doc(hidden)]
+pub struct Abandonment<C> {
+    pub(crate) frame: Held<C>,
+    pub(crate) entered: Entered,
+    pub(crate) exit: ExitKind,
+    /// Whether the teardown has begun.
+    pub(crate) begun: bool,
+}
+
+impl<C: AsyncContext> Abandonment<C> {
+    pub(crate) fn into_rollback(self) -> Rollback<C> {
+        match self.begun {
+            true => Rollback::rest(self.frame, self.entered, self.exit),
+            false => Rollback::new(self.frame, self.entered, self.exit),
+        }
+    }
+}
+
 /// A setup whose future was dropped before it came to its yield point.
 #[doc(hidden)]
 pub struct Interrupted<C: AsyncContext> {
@@ -201,6 +221,16 @@ pub struct Interrupted<C: AsyncContext> {
 impl<C: AsyncContext> Interrupted<C> {
     pub(crate) fn new(frame: Held<C>, entered: Entered) -> Self {
         Interrupted { frame, entered }
+    }
+
+    pub(crate) fn into_parts(self) -> (Held<C>, Entered) {
+        (self.frame, self.entered)
+    }
+
+    /// Drops what hasn't been set up. What has been is to be rolled back.
+    pub(crate) fn cancel(mut self) -> Option<Rollback<C>> {
+        let entered = self.frame.as_mut().interrupt();
+        entered.then(|| Rollback::new(self.frame, self.entered, ExitKind::Cancelled))
     }
 
     /// A rollback that runs the setup to its yield point first.

@@ -1,5 +1,6 @@
 //! The body as the yield point sees it: erased, and reachable only while the driver polls the block.
 
+use crate::background::Below;
 use std::{
     marker::PhantomData,
     mem,
@@ -7,29 +8,31 @@ use std::{
     task::Context,
 };
 
-/// A body that a yield point polls. Neither method unwinds, and the body is finished after `cancel`.
-pub(crate) trait BodyPoll {
+/// A body that a yield point polls, and that has an `R`. No method unwinds, and the body is finished after `cancel` and `evict`.
+#[allow(dead_code, reason = "for contexts put together")]
+pub(crate) trait BodyPoll<R> {
     /// Polls the body; `true` once it is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;
     /// Drops the body, and the resource that it had.
     fn cancel(&mut self);
+    /// Drops the body, and gives back the resource that it had.
+    fn evict(&mut self) -> Option<R>;
+    /// The rollbacks that the body has started.
+    fn below(&self) -> Below;
 }
 
 /// A body that may be polled at the yield point: a `Send` one on any thread, any other on the thread that it came from.
-pub struct Body<'a> {
-    body: &'a mut dyn BodyPoll,
+pub struct Body<'a, R> {
+    body: &'a mut dyn BodyPoll<R>,
     home: Option<Thread>,
     // A local body may not be sent off with its home.
     _not_send: PhantomData<*mut ()>,
 }
 
-#[allow(
-    dead_code,
-    reason = "contexts put together pass a body on without a frame"
-)]
-impl<'a> Body<'a> {
+#[allow(dead_code, reason = "for contexts put together")]
+impl<'a, R> Body<'a, R> {
     #[inline]
-    pub(crate) fn sendable(body: &'a mut (dyn BodyPoll + Send)) -> Self {
+    pub(crate) fn sendable(body: &'a mut (dyn BodyPoll<R> + Send)) -> Self {
         Body {
             body,
             home: None,
@@ -38,7 +41,7 @@ impl<'a> Body<'a> {
     }
 
     #[inline]
-    pub(crate) fn local(body: &'a mut dyn BodyPoll) -> Self {
+    pub(crate) fn local(body: &'a mut dyn BodyPoll<R>) -> Self {
         Body {
             body,
             home: Some(Thread::current()),
@@ -52,29 +55,27 @@ impl<'a> Body<'a> {
         self.body.poll(cx)
     }
 
-    /// Drops the body.
+    /// Drops the body, and gives back the resource that it had.
     #[inline]
-    pub(crate) fn cancel(&mut self) {
-        self.body.cancel();
+    pub(crate) fn evict(&mut self) -> Option<R> {
+        self.body.evict()
     }
 
-    /// The same body, for a shorter time.
-    pub(crate) fn reborrow(&mut self) -> Body<'_> {
-        Body {
-            body: self.body,
-            home: self.home,
-            _not_send: PhantomData,
-        }
+    /// The rollbacks that the body has started.
+    pub(crate) fn below(&self) -> Below {
+        self.body.below()
     }
 
     /// Forgets how long the body lives: the frame clears the pointer before that ends.
     #[inline]
-    pub(super) fn erase(self) -> BodyPtr {
+    pub(super) fn erase(self) -> BodyPtr<R> {
         let body = NonNull::from(self.body);
         BodyPtr {
             // SAFETY: only the lifetime of the trait object changes.
             body: unsafe {
-                mem::transmute::<NonNull<dyn BodyPoll + '_>, NonNull<dyn BodyPoll + 'static>>(body)
+                mem::transmute::<NonNull<dyn BodyPoll<R> + '_>, NonNull<dyn BodyPoll<R> + 'static>>(
+                    body,
+                )
             },
             home: self.home,
         }
@@ -82,12 +83,12 @@ impl<'a> Body<'a> {
 }
 
 /// A [`Body`] whose lifetime is the driver's poll.
-pub(super) struct BodyPtr {
-    body: NonNull<dyn BodyPoll>,
+pub(super) struct BodyPtr<R> {
+    body: NonNull<dyn BodyPoll<R>>,
     home: Option<Thread>,
 }
 
-impl BodyPtr {
+impl<R> BodyPtr<R> {
     /// Whether this thread may touch the body.
     #[inline]
     pub(super) fn is_at_home(&self) -> bool {

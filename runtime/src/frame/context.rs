@@ -1,8 +1,9 @@
 //! What drives a frame: setup, body, teardown.
 
-use super::{Body, Ending};
+use super::{Body, Ending, Payload};
 use crate::{kind::Kind, site::Definition};
 use std::{
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -33,7 +34,14 @@ pub trait AsyncContext: Sealed {
     fn poll_setup(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Self::Resource, <Self::Kind as Kind>::Error>>;
+    ) -> Poll<Result<Self::Resource, NotEntered<<Self::Kind as Kind>::Error>>>;
+
+    /// The caller is gone before the setup was over. `true` if something has been entered already: then the teardown is to be run, with no
+    /// resource to put back. Else what there is of the frame may be dropped.
+    #[doc(hidden)]
+    fn interrupt(self: Pin<&mut Self>) -> bool {
+        false
+    }
 
     /// Tells the yield point that a body is there for the next poll.
     #[doc(hidden)]
@@ -44,12 +52,18 @@ pub trait AsyncContext: Sealed {
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        body: Body<'_>,
+        body: Body<'_, Self::Resource>,
     ) -> Poll<Result<(), <Self::Kind as Kind>::Error>>;
 
     /// Puts the resource back and says how the body ended.
     #[doc(hidden)]
     fn resume(self: Pin<&mut Self>, resource: Self::Resource, ending: Ending);
+
+    /// Says how the body ended whose resource the context has taken back already, when the body was over in that same poll.
+    #[doc(hidden)]
+    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) {
+        drop(ending);
+    }
 
     /// Runs the teardown.
     #[doc(hidden)]
@@ -61,4 +75,51 @@ pub trait AsyncContext: Sealed {
     /// Drops what is left of the frame, and gives the ending back, changed by the teardown or not.
     #[doc(hidden)]
     fn finish(self: Pin<&mut Self>) -> Option<Ending>;
+}
+
+/// Why a setup has come to no resource.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum NotEntered<E> {
+    /// It failed.
+    Failed(E),
+    /// Of contexts put together: an inner one's setup failed and an outer one swallowed that, or ended it.
+    Skipped(Option<Swallowed<E>>),
+}
+
+/// A failure of a setup that another context swallowed.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Swallowed<E> {
+    Error(E),
+    Panic(Payload),
+}
+
+#[allow(dead_code, reason = "for contexts put together")]
+impl<E> NotEntered<E> {
+    /// The error, where there is no body that could be skipped.
+    ///
+    /// # Panics
+    /// If the setup did; or if it was ended without an error.
+    pub(crate) fn into_error(self, context: Definition) -> E {
+        match self {
+            NotEntered::Failed(error) | NotEntered::Skipped(Some(Swallowed::Error(error))) => error,
+            NotEntered::Skipped(Some(Swallowed::Panic(payload))) => resume_unwind(payload),
+            NotEntered::Skipped(None) => panic!(
+                "{context}: one of its contexts ended the setup of another without an error, so there is nothing to enter: run it with `with`, which skips the body then"
+            ),
+        }
+    }
+
+    pub(crate) fn map<F>(self, f: impl FnOnce(E) -> F) -> NotEntered<F> {
+        match self {
+            NotEntered::Failed(error) => NotEntered::Failed(f(error)),
+            NotEntered::Skipped(swallowed) => {
+                NotEntered::Skipped(swallowed.map(|swallowed| match swallowed {
+                    Swallowed::Error(error) => Swallowed::Error(f(error)),
+                    Swallowed::Panic(payload) => Swallowed::Panic(payload),
+                }))
+            }
+        }
+    }
 }

@@ -21,7 +21,7 @@ mod ending;
 pub use body::Body;
 pub(crate) use body::BodyPoll;
 pub use context::AsyncContext;
-pub(crate) use context::Sealed;
+pub(crate) use context::{NotEntered, Sealed};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 
@@ -56,7 +56,7 @@ struct Slot<T> {
     /// The driver's waker, while it polls the block.
     driver: Option<NonNull<Waker>>,
     /// The body, while the driver polls the block in closure style.
-    body: Option<BodyPtr>,
+    body: Option<BodyPtr<T>>,
     /// The yield point is inside the body's poll.
     in_body: bool,
     stage: Stage,
@@ -393,7 +393,7 @@ where
     fn poll_block(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        body: Option<BodyPtr>,
+        body: Option<BodyPtr<T>>,
     ) -> Poll<Result<(), K::Error>> {
         let link = self.as_mut().link();
         let mut block = self.as_mut().block();
@@ -488,10 +488,13 @@ where
         self.definition
     }
 
-    fn poll_setup(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, K::Error>> {
+    fn poll_setup(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
         match self.as_mut().poll_block(cx, None) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
             Poll::Ready(Ok(())) => panic!(
                 "{} returned successfully without yielding: every path through a context function that succeeds has to reach its `yield_resource!`",
                 self.definition
@@ -517,7 +520,7 @@ where
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        body: Body<'_>,
+        body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
         let body = body.erase();
         self.poll_block(cx, Some(body))

@@ -12,10 +12,12 @@
 //!
 //! A context that is awaited to its end, whatever the body's outcome, never needs its policy.
 
+mod inherited;
 #[cfg(feature = "tokio")]
 mod on_tokio;
 mod storage;
 
+pub use inherited::{Inherited, RollsItselfBack};
 #[cfg(feature = "tokio")]
 pub use on_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 #[doc(hidden)]
@@ -26,8 +28,8 @@ pub use storage::{Boxed, Storage};
 #[cfg(not(feature = "tokio"))]
 pub use without_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 
-use crate::AsyncContext;
 pub use crate::background::{Interrupted, Rollback};
+use crate::{AsyncContext, background::Abandonment};
 
 /// What becomes of a frame whose guard or `with` future was dropped.
 ///
@@ -78,10 +80,18 @@ pub trait Policy<C: AsyncContext>: Sized {
     /// A panic in it reaches whoever dropped the guard, so it had better not.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);
 
+    /// Makes a [`Rollback`] of the frame for [`rollback`](Policy::rollback).
+    #[doc(hidden)]
+    fn take_over(frame: Abandonment<C>, origin: Self::Origin) {
+        Self::rollback(frame.into_rollback(), origin);
+    }
+
     /// Called when an `enter` or `with` future was dropped during the setup.
     #[doc(hidden)]
-    fn interrupted(setup: Interrupted<C>, _origin: Self::Origin) {
-        drop(setup);
+    fn interrupted(setup: Interrupted<C>, origin: Self::Origin) {
+        if let Some(rollback) = setup.cancel() {
+            Self::rollback(rollback, origin);
+        }
     }
 }
 

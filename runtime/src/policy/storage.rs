@@ -2,8 +2,8 @@
 
 use super::Policy;
 use crate::{
-    AsyncContext, ExitKind, Interrupted, Rollback,
-    background::Entered,
+    AsyncContext, ExitKind, Interrupted,
+    background::{Abandonment, Entered},
     frame::Ending,
     report::{self, Failure},
     stack::Held,
@@ -109,21 +109,25 @@ pub(crate) fn abandon<C: AsyncContext, P: Policy<C>>(
     at: Abandoned<C::Resource>,
 ) {
     quietly(&entered, move |entered| {
-        let exit = match at {
+        let (exit, begun) = match at {
             Abandoned::Setup => {
                 P::interrupted(Interrupted::new(frame, entered), origin);
                 return entered.leave_parts();
             }
             Abandoned::Open(resource) => {
                 frame.as_mut().resume(resource, Ending::cancelled());
-                ExitKind::Cancelled
+                (ExitKind::Cancelled, false)
             }
-            Abandoned::Waiting(exit) => exit,
-            Abandoned::Teardown(exit) => {
-                return P::rollback(Rollback::rest(frame, entered, exit), origin);
-            }
+            Abandoned::Waiting(exit) => (exit, false),
+            Abandoned::Teardown(exit) => (exit, true),
         };
-        P::rollback(Rollback::new(frame, entered, exit), origin);
+        let frame = Abandonment {
+            frame,
+            entered,
+            exit,
+            begun,
+        };
+        P::take_over(frame, origin);
     });
 }
 

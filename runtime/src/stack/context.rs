@@ -4,7 +4,7 @@ use super::{ExitStack, unwind::Unwinding};
 use crate::{
     AsyncContext, Definition,
     background::{Entered, Style},
-    frame::{Body, Ending, Sealed},
+    frame::{Body, Ending, NotEntered, Sealed},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -47,7 +47,7 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> AsyncContext for StackContex
     fn poll_setup(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Result<ExitStack<'e, E, S>, E>> {
+    ) -> Poll<Result<ExitStack<'e, E, S>, NotEntered<E>>> {
         let at: &'static Location<'static> = self.definition.location();
         let entered = Entered::now(self.definition, at, Style::Guard);
         Poll::Ready(Ok(ExitStack::inside(entered)))
@@ -58,7 +58,7 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> AsyncContext for StackContex
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut body: Body<'_>,
+        mut body: Body<'_, ExitStack<'e, E, S>>,
     ) -> Poll<Result<(), E>> {
         // Its driver knows when the body is over.
         body.poll(cx);

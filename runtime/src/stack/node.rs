@@ -272,7 +272,8 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
             rest.stage = Stage::Setup;
             return Poll::Pending;
         };
-        *resource = Some(set_up?);
+        let definition = rest.entered.definition;
+        *resource = Some(set_up.map_err(|not_entered| not_entered.into_error(definition))?);
         rest.stage = Stage::Open;
         Poll::Ready(Ok(()))
     }

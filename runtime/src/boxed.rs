@@ -1,0 +1,300 @@
+//! Contexts whose type can be named.
+
+use crate::{
+    AsyncContext, ContextManager, ExitKind, Guard, Interrupted,
+    background::{Abandonment, Entered},
+    frame::{Body, Ending, NotEntered, Sealed},
+    kind::{Fallible, Infallible, Kind},
+    policy::{Inherited, Policy},
+    site::Definition,
+};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// A context of the kind `K` that yields a `T`, whatever function made it: what [`boxed`](ContextManager::boxed) returns.
+pub type BoxedManager<'a, T, K> = ContextManager<BoxContext<'a, T, K>, Inherited>;
+
+/// A boxed context that can fail with `E`.
+///
+/// What `#[async_context(boxed)]` makes a function return. For struct fields, vectors of different contexts, recursion, and traits behind `dyn`:
+///
+/// ```
+/// use contextlib::{BoxContextManager, async_context, yield_resource};
+/// use std::io;
+///
+/// /// Enters itself until `depth` is down to nothing, and yields how many times it did.
+/// #[async_context]
+/// async fn nested(depth: u32) -> Result<u32, io::Error> {
+///     if depth == 0 {
+///         let _ = yield_resource!(0);
+///     } else {
+///         let inner: BoxContextManager<'static, u32, io::Error> = nested(depth - 1).boxed();
+///         let inner = inner.enter().await?;
+///         let _ = yield_resource!(*inner + 1);
+///         inner.exit().await?;
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let depth = nested(10).with(async |depth| -> io::Result<u32> { Ok(*depth) }).await?;
+/// assert_eq!(depth, 10);
+/// # Ok(())
+/// # }
+/// ```
+pub type BoxContextManager<'a, T, E> = BoxedManager<'a, T, Fallible<E>>;
+
+/// A boxed context that can't fail.
+pub type InfallibleBoxContextManager<'a, T> = BoxedManager<'a, T, Infallible>;
+
+/// The guard of a [`BoxContextManager`].
+pub type BoxGuard<'a, T, E> = Guard<BoxContext<'a, T, Fallible<E>>, Inherited>;
+
+/// The guard of an [`InfallibleBoxContextManager`].
+pub type InfallibleBoxGuard<'a, T> = Guard<BoxContext<'a, T, Infallible>, Inherited>;
+
+impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
+    /// Hides which context this is: the result's type says its resource, its [`Kind`] and how long what it borrows lives.
+    ///
+    /// Its policy goes along inside. Two allocations.
+    ///
+    /// ```
+    /// use contextlib::{InfallibleBoxContextManager, async_context, null_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn greeting(name: &'static str) -> String {
+    ///     let mut greeting = format!("hello, {name}");
+    ///     let _ = yield_resource!(greeting);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let contexts: Vec<InfallibleBoxContextManager<'static, String>> =
+    ///     vec![greeting("world").boxed(), null_context(String::from("plain")).boxed()];
+    /// let mut lengths = Vec::new();
+    /// for context in contexts {
+    ///     lengths.push(context.run(async |greeting| greeting.len()).await);
+    /// }
+    /// assert_eq!(lengths, [12, 5]);
+    /// # }
+    /// ```
+    pub fn boxed<'a>(self) -> BoxedManager<'a, C::Resource, C::Kind>
+    where
+        C: Send + 'a,
+        C::Resource: 'a,
+        C::Kind: 'a,
+        P: 'a,
+        P::Origin: Send + 'a,
+    {
+        let frame = self.into_frame();
+        ContextManager::new(BoxContext {
+            definition: frame.definition(),
+            erased: Some(Box::new(Erased::<C, P> {
+                frame: Box::pin(frame),
+                origin: None,
+            })),
+        })
+    }
+}
+
+/// A context of any type, in a box with its policy.
+pub struct BoxContext<'a, T, K> {
+    definition: Definition,
+    // A trait object is invariant in the parameters of its trait: a short reference can't be written where the teardown expects a long one.
+    erased: Option<Box<dyn AnyContext<T, K> + Send + 'a>>,
+}
+
+struct Erased<C: AsyncContext, P: Policy<C>> {
+    frame: Pin<Box<C>>,
+    /// What the policy remembers from where the context was entered.
+    origin: Option<P::Origin>,
+}
+
+trait AnyContext<T, K> {
+    /// Lets the policy look round where the context is entered.
+    fn enter(&mut self);
+    fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
+    fn interrupted(self: Box<Self>, entered: Entered);
+    fn roll_back(self: Box<Self>, entered: Entered, exit: ExitKind, begun: bool);
+}
+
+impl<C, P> AnyContext<C::Resource, C::Kind> for Erased<C, P>
+where
+    C: AsyncContext,
+    P: Policy<C>,
+{
+    fn enter(&mut self) {
+        if self.origin.is_none() {
+            self.origin = Some(P::origin());
+        }
+    }
+
+    fn frame<'s>(
+        &'s mut self,
+    ) -> Pin<&'s mut (dyn AsyncContext<Resource = C::Resource, Kind = C::Kind> + 's)> {
+        self.frame.as_mut()
+    }
+
+    fn interrupted(self: Box<Self>, entered: Entered) {
+        let origin = self.origin.unwrap_or_else(P::origin);
+        P::interrupted(Interrupted::new(self.frame.into(), entered), origin);
+    }
+
+    fn roll_back(self: Box<Self>, entered: Entered, exit: ExitKind, begun: bool) {
+        let origin = self.origin.unwrap_or_else(P::origin);
+        let frame = Abandonment {
+            frame: self.frame.into(),
+            entered,
+            exit,
+            begun,
+        };
+        P::take_over(frame, origin);
+    }
+}
+
+impl<'a, T, K: Kind> BoxContext<'a, T, K> {
+    fn any(self: Pin<&mut Self>) -> &mut (dyn AnyContext<T, K> + Send + 'a) {
+        self.get_mut()
+            .erased
+            .as_deref_mut()
+            .expect("the frame is taken out only when its owner is gone")
+    }
+
+    fn frame(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)> {
+        self.any().frame()
+    }
+
+    pub(crate) fn interrupted(setup: Interrupted<Self>) {
+        let (mut frame, entered) = setup.into_parts();
+        if let Some(erased) = frame.as_mut().erased.take() {
+            erased.interrupted(entered);
+        }
+    }
+
+    pub(crate) fn roll_back(frame: Abandonment<Self>) {
+        let Abandonment {
+            mut frame,
+            entered,
+            exit,
+            begun,
+        } = frame;
+        if let Some(erased) = frame.as_mut().erased.take() {
+            erased.roll_back(entered, exit, begun);
+        }
+    }
+}
+
+impl<T, K> Sealed for BoxContext<'_, T, K> {}
+
+impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
+    type Resource = T;
+    type Kind = K;
+
+    fn definition(&self) -> Definition {
+        self.definition
+    }
+
+    fn poll_setup(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, NotEntered<K::Error>>> {
+        self.as_mut().any().enter();
+        self.frame().poll_setup(cx)
+    }
+
+    fn interrupt(self: Pin<&mut Self>) -> bool {
+        self.frame().interrupt()
+    }
+
+    fn begin_body(self: Pin<&mut Self>) {
+        self.frame().begin_body();
+    }
+
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: Body<'_, T>,
+    ) -> Poll<Result<(), K::Error>> {
+        self.frame().poll_body(cx, body)
+    }
+
+    fn resume(self: Pin<&mut Self>, resource: T, ending: Ending) {
+        self.frame().resume(resource, ending);
+    }
+
+    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) {
+        self.frame().resume_evicted(ending);
+    }
+
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        self.frame().poll_teardown(cx)
+    }
+
+    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
+        self.frame().finish()
+    }
+}
+
+/// A struct's `enter` and `exit` as one context, in a box.
+///
+/// Not a bare `Pin<Box<dyn …>>`, whose `'static` the compiler would forget inside an `async` block, so that a guard held there couldn't be
+/// spawned.
+pub struct Contained<T, K>(Pin<Box<dyn AsyncContext<Resource = T, Kind = K> + Send>>);
+
+impl<T, K> Contained<T, K> {
+    pub(crate) fn new(context: impl AsyncContext<Resource = T, Kind = K> + Send + 'static) -> Self {
+        Contained(Box::pin(context))
+    }
+}
+
+impl<T, K> Sealed for Contained<T, K> {}
+
+impl<T, K: Kind> AsyncContext for Contained<T, K> {
+    type Resource = T;
+    type Kind = K;
+
+    fn definition(&self) -> Definition {
+        self.0.definition()
+    }
+
+    fn poll_setup(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, NotEntered<K::Error>>> {
+        self.0.as_mut().poll_setup(cx)
+    }
+
+    fn interrupt(mut self: Pin<&mut Self>) -> bool {
+        self.0.as_mut().interrupt()
+    }
+
+    fn begin_body(mut self: Pin<&mut Self>) {
+        self.0.as_mut().begin_body();
+    }
+
+    fn poll_body(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: Body<'_, T>,
+    ) -> Poll<Result<(), K::Error>> {
+        self.0.as_mut().poll_body(cx, body)
+    }
+
+    fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
+        self.0.as_mut().resume(resource, ending);
+    }
+
+    fn resume_evicted(mut self: Pin<&mut Self>, ending: Ending) {
+        self.0.as_mut().resume_evicted(ending);
+    }
+
+    fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        self.0.as_mut().poll_teardown(cx)
+    }
+
+    fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
+        self.0.as_mut().finish()
+    }
+}

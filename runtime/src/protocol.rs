@@ -1,0 +1,282 @@
+//! The protocol, for structs, and what counts as a context.
+
+use crate::{
+    AsyncBody, AsyncContext, ContextManager, Exit, Guard, Outcome, Yielder,
+    boxed::Contained,
+    frame::frame,
+    kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
+    policy::{Policy, Spawn},
+    site::Definition,
+};
+use std::{any::type_name, fmt::Debug};
+
+type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
+type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
+type ErrorOf<M> = <KindOf<M> as Kind>::Error;
+type StorageOf<M> =
+    <<M as IntoContextManager>::Policy as Policy<<M as IntoContextManager>::Context>>::Storage;
+type OriginOf<M> =
+    <<M as IntoContextManager>::Policy as Policy<<M as IntoContextManager>::Context>>::Origin;
+
+/// A context as a struct: setup and teardown are methods, and what they share are fields.
+///
+/// Mirrors a Python class with `__aenter__` and `__aexit__`, `AbstractAsyncContextManager`. Both methods have to be written: there is no
+/// default for either. They are what a context calls; to *use* the struct, call the methods of [`IntoContextManager`], which take it by value:
+/// `database.with(…)`, `database.enter()`. Have both traits in scope where you do.
+///
+/// [`Kind`](AsyncContextManager::Kind) says what the context can do: [`Fallible<E>`](crate::kind::Fallible), or
+/// [`Infallible`](crate::kind::Infallible), whose methods return [`Never`](crate::kind::Never) as the error. With
+/// `Fallible<E, Suppressing>` the `exit` method gets an [`Exit<'_, Suppressing>`](Exit), and may call [`suppress`](Exit::suppress).
+///
+/// The struct is `Send + 'static` and its policy is [`Spawn`]: cancelled, it is rolled back in the background. Entering
+/// allocates the futures' box and the guard's.
+///
+/// ```
+/// use contextlib::{AsyncContextManager, Exit, IntoContextManager, kind::Fallible};
+/// use std::io;
+///
+/// struct AsyncDatabase {
+///     url: &'static str,
+/// }
+///
+/// struct Connection(String);
+///
+/// impl AsyncContextManager for AsyncDatabase {
+///     type Resource = Connection;
+///     type Kind = Fallible<io::Error>;
+///
+///     async fn enter(&mut self) -> io::Result<Connection> {
+///         Ok(Connection(format!("connected to {}", self.url)))
+///     }
+///
+///     async fn exit(&mut self, connection: Connection, exit: Exit<'_>) -> io::Result<()> {
+///         println!("{exit:?}: closing the one that is {}", connection.0);
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let database = AsyncDatabase { url: "bank.db" };
+/// let length = database
+///     .with(async |connection| -> io::Result<usize> { Ok(connection.0.len()) })
+///     .await?;
+/// assert_eq!(length, "connected to bank.db".len());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias("AbstractAsyncContextManager", "__aenter__", "__aexit__"))]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no context",
+    label = "neither has it `enter` and `exit`, nor did a context function return it",
+    note = "implement `AsyncContextManager` for `{Self}`; if it is a context function, call it: `name(…)`"
+)]
+pub trait AsyncContextManager: Send {
+    /// What the context hands to its body.
+    type Resource: Send;
+    /// Its error, and what it can do to its body's outcome.
+    type Kind: Kind;
+
+    /// The setup.
+    ///
+    /// # Errors
+    /// Whatever keeps it from having a resource. The body doesn't run then, and `exit` isn't called.
+    ///
+    /// # Cancellation
+    /// The setup of a cancelled caller is dropped where it stands, and `exit` isn't called.
+    fn enter(
+        &mut self,
+    ) -> impl Future<Output = Result<Self::Resource, <Self::Kind as Kind>::Error>> + Send;
+
+    /// The teardown, told how the body ended. It runs once for each `enter` that succeeded.
+    ///
+    /// # Errors
+    /// The context's own. The body's error is handed on by itself.
+    fn exit(
+        &mut self,
+        resource: Self::Resource,
+        exit: Exit<'_, <Self::Kind as Kind>::Suppression>,
+    ) -> impl Future<Output = Result<(), <Self::Kind as Kind>::Error>> + Send;
+}
+
+/// What can be used as a context: what a context function returns, a struct that is an [`AsyncContextManager`], a tuple of contexts.
+///
+/// Has the methods of [`ContextManager`] for all of them, so that nothing has to be converted by hand. Mirrors whatever may stand after
+/// Python's `async with`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no context",
+    label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
+    note = "if it is a context function, call it: `name(…)`",
+    note = "if it is a tuple, its contexts have policies that don't go together: choose one with `combine((…)).on_cancel::<policy::Spawn>()`"
+)]
+pub trait IntoContextManager: Sized {
+    /// What is run.
+    type Context: AsyncContext;
+    /// What becomes of it when its caller is gone.
+    type Policy: Policy<Self::Context>;
+
+    /// The context to run. Nothing runs yet.
+    #[track_caller]
+    fn into_context_manager(self) -> ContextManager<Self::Context, Self::Policy>;
+
+    /// [`ContextManager::enter`]: runs the setup and returns a [`Guard`] with the resource.
+    ///
+    /// # Errors
+    /// The setup's error.
+    ///
+    /// # Panics
+    /// As the other.
+    ///
+    /// # Cancellation
+    /// As the other.
+    #[track_caller]
+    fn enter(
+        self,
+    ) -> impl Future<Output = Result<Guard<Self::Context, Self::Policy>, ErrorOf<Self>>>
+    where
+        KindOf<Self>: CanEnter,
+    {
+        self.into_context_manager().enter()
+    }
+
+    /// [`ContextManager::with`]: setup, body, teardown.
+    ///
+    /// # Errors
+    /// The body's error; else the context's, converted with `From`.
+    ///
+    /// # Panics
+    /// As the other.
+    ///
+    /// # Cancellation
+    /// As the other.
+    #[track_caller]
+    fn with<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>> + Send
+    where
+        Self::Context: Send,
+        ResourceOf<Self>: Send,
+        ErrorOf<Self>: Send,
+        KindOf<Self>: RaiseAs<B>,
+        StorageOf<Self>: Send,
+        OriginOf<Self>: Send,
+        R: Send,
+        B: Debug + Send + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
+            + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>, Fut: Send>
+            + Send,
+    {
+        self.into_context_manager().with(body)
+    }
+
+    /// [`ContextManager::with_local`]: [`with`](IntoContextManager::with) for what isn't `Send`.
+    ///
+    /// # Errors
+    /// As for [`with`](IntoContextManager::with).
+    ///
+    /// # Panics
+    /// As the other.
+    ///
+    /// # Cancellation
+    /// As the other.
+    #[track_caller]
+    fn with_local<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>>
+    where
+        KindOf<Self>: RaiseAs<B>,
+        B: Debug + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
+            + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>>,
+    {
+        self.into_context_manager().with_local(body)
+    }
+
+    /// [`ContextManager::run`]: [`with`](IntoContextManager::with) for a context that can't fail.
+    ///
+    /// # Panics
+    /// As the other.
+    ///
+    /// # Cancellation
+    /// As the other.
+    #[track_caller]
+    fn run<R, F>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>> + Send
+    where
+        Self::Context: Send,
+        ResourceOf<Self>: Send,
+        KindOf<Self>: CannotFail,
+        StorageOf<Self>: Send,
+        OriginOf<Self>: Send,
+        R: Send,
+        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> R
+            + AsyncBody<&'r mut ResourceOf<Self>, R, Fut: Send>
+            + Send,
+    {
+        self.into_context_manager().run(body)
+    }
+
+    /// [`ContextManager::outcome`]: [`with`](IntoContextManager::with), returning the body's outcome and the context's.
+    ///
+    /// # Panics
+    /// As the other.
+    ///
+    /// # Cancellation
+    /// As the other.
+    #[track_caller]
+    fn outcome<R, B, F>(self, body: F) -> impl Future<Output = Outcome<R, B, ErrorOf<Self>>> + Send
+    where
+        Self::Context: Send,
+        ResourceOf<Self>: Send,
+        ErrorOf<Self>: Send,
+        StorageOf<Self>: Send,
+        OriginOf<Self>: Send,
+        R: Send,
+        B: Debug + Send + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
+            + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>, Fut: Send>
+            + Send,
+    {
+        self.into_context_manager().outcome(body)
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> IntoContextManager for ContextManager<C, P> {
+    type Context = C;
+    type Policy = P;
+
+    fn into_context_manager(self) -> ContextManager<C, P> {
+        self
+    }
+}
+
+impl<M> IntoContextManager for M
+where
+    M: AsyncContextManager<Resource: 'static, Kind: 'static> + 'static,
+    Spawn: Policy<Contained<M::Resource, M::Kind>>,
+{
+    type Context = Contained<M::Resource, M::Kind>;
+    type Policy = Spawn;
+
+    fn into_context_manager(self) -> ContextManager<Self::Context, Spawn> {
+        ContextManager::new(Contained::new(frame_of(self)))
+    }
+}
+
+#[track_caller]
+fn frame_of<M: AsyncContextManager>(
+    manager: M,
+) -> impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send {
+    let definition = Definition::here(short_name::<M>());
+    frame::<M::Resource, M::Kind, _>(definition, async move |yielder: Yielder<'_, _, _>| {
+        let mut manager = manager;
+        let resource = match AsyncContextManager::enter(&mut manager).await {
+            Ok(resource) => resource,
+            Err(error) => return M::Kind::returned(Err(error)),
+        };
+        let (resource, exit) = yielder.lend(resource).await;
+        M::Kind::returned(manager.exit(resource, exit).await)
+    })
+}
+
+/// A type's name without its module and its parameters.
+fn short_name<M>() -> &'static str {
+    let name = type_name::<M>();
+    let name = name.split_once('<').map_or(name, |(name, _)| name);
+    name.rsplit_once("::").map_or(name, |(_, name)| name)
+}

@@ -1,0 +1,3 @@
+//! Contexts put together: structs as contexts, tuples, boxed ones, and those that come with the library.
+
+mod protocol;
