@@ -1,1 +1,177 @@
 //! Waiting for rollbacks.
+
+use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
+use contextlib::{
+    async_context,
+    background::{drain, drain_timeout, pending},
+    yield_resource,
+};
+use std::{future::pending as forever, panic::Location, pin::Pin, time::Duration};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout},
+};
+
+#[tokio::test]
+async fn nothing_pending_is_drained_at_once() {
+    assert_eq!(pending(), 0);
+    assert!(poll_once(drain()).await.is_some());
+    assert!(drain_timeout(Duration::ZERO).await.is_ok());
+    // An open context isn't a rollback.
+    let guard = slow(Log::default(), "open").enter().await.unwrap();
+    assert_eq!(pending(), 0);
+    assert!(poll_once(drain()).await.is_some());
+    guard.exit().await.unwrap();
+}
+
+/// The teardown drops a guard, whose teardown drops a guard …
+#[async_context]
+async fn chain(log: Log, length: usize) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    yield_now().await;
+    let _next = match length {
+        0 => None,
+        _ => Some(link(log.clone(), length - 1).await),
+    };
+    log.say(length);
+}
+
+type Link = Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
+
+fn link(log: Log, length: usize) -> Link {
+    Box::pin(async move { Box::new(chain(log, length).enter().await) as Box<dyn Send> })
+}
+
+#[tokio::test]
+async fn rollbacks_that_start_rollbacks_while_draining() {
+    let log = Log::default();
+    drop(chain(log.clone(), 9).enter().await.unwrap());
+    assert_eq!(pending(), 1);
+    drain().await;
+    assert_eq!(log.said(), "9, 8, 7, 6, 5, 4, 3, 2, 1, 0");
+    assert_eq!(pending(), 0);
+}
+
+/// A teardown that leaves its work to a task of its own, which drops a guard after the teardown is over.
+#[async_context]
+async fn spawns(log: Log) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    let late = slow(log.clone(), "late").enter().await?;
+    tokio::spawn(async move { drop(late) });
+    log.say("-spawns");
+}
+
+#[tokio::test]
+async fn what_a_task_started_by_a_rollback_drops_is_drained_once_it_is_dropped() {
+    let log = Log::default();
+    drop(spawns(log.clone()).enter().await.unwrap());
+    drain().await;
+    settle().await;
+    drain().await;
+    assert_eq!(log.said(), "+late, -spawns, -late");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_wait_for_many() {
+    let logs: Vec<Log> = (0..200).map(|_| Log::default()).collect();
+    for log in logs.clone() {
+        tokio::spawn(async move {
+            let _a = quick(log.clone(), "a").enter().await?;
+            let _b = slow(log, "b").enter().await?;
+            yield_now().await;
+            Err::<(), _>(Broken)
+        })
+        .await
+        .unwrap()
+        .unwrap_err();
+    }
+    let drains: Vec<_> = (0..8).map(|_| tokio::spawn(drain())).collect();
+    for drained in drains {
+        drained.await.unwrap();
+        for log in &logs {
+            assert_eq!(log.said(), "+a, +b, -b, -a Cancelled");
+        }
+    }
+    assert_eq!(pending(), 0);
+}
+
+#[tokio::test]
+async fn a_drain_that_is_cancelled_cancels_nothing() {
+    let log = Log::default();
+    drop(slow(log.clone(), "a").enter().await.unwrap());
+    assert!(poll_once(drain()).await.is_none());
+    assert_eq!(pending(), 1);
+    drain().await;
+    assert_eq!(log.said(), "+a, -a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_times_out_names_what_is_stuck() {
+    let log = Log::default();
+    let gate = closed();
+    let first = gated(log.clone(), "first", gate.clone());
+    let line = line!() + 1;
+    let first = first.enter().await.unwrap();
+    let second = gated(log.clone(), "second", gate.clone()).with(async |_| {
+        let _third = slow(log.clone(), "third").enter().await?;
+        forever::<Result<(), Broken>>().await
+    });
+    assert!(poll_once(second).await.is_none());
+    drop(first);
+
+    let began = Instant::now();
+    let stuck = drain_timeout(Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::from_secs(3));
+    assert_eq!(log.said(), "+first, +second, +third, -third, ~second");
+    let names: Vec<_> = stuck
+        .stuck()
+        .iter()
+        .map(|context| (context.definition().name(), context.entered().line()))
+        .collect();
+    assert_eq!(names, [("gated", line), ("gated", line + 1)]);
+    let text = stuck.to_string();
+    let here = Location::caller().file();
+    assert!(
+        text.starts_with("2 rollbacks are still pending:\n  the context `gated` ("),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("entered at {here}:{line}:")),
+        "{text}"
+    );
+
+    // They go on.
+    gate.add_permits(2);
+    drain().await;
+    assert_eq!(
+        log.said(),
+        "+first, +second, +third, -third, ~second, -second, ~first, -first"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_within_its_time_is_over_as_soon_as_the_rollbacks_are() {
+    let log = Log::default();
+    drop(slow(log.clone(), "a").enter().await.unwrap());
+    let began = Instant::now();
+    drain_timeout(Duration::from_secs(3)).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(log.said(), "+a, -a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_rollback_does_not_keep_the_others_from_being_over() {
+    let log = Log::default();
+    let gate = closed();
+    let stuck = tokio::spawn({
+        let (log, gate) = (log.clone(), gate.clone());
+        async move { drop(gated(log, "stuck", gate).enter().await.unwrap()) }
+    });
+    stuck.await.unwrap();
+    drop(slow(log.clone(), "other").enter().await.unwrap());
+    assert!(timeout(Duration::from_secs(1), drain()).await.is_err());
+    assert_eq!(pending(), 1);
+    assert_eq!(log.said(), "+stuck, ~stuck, +other, -other");
+    gate.add_permits(1);
+    drain().await;
+}
