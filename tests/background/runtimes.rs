@@ -204,12 +204,14 @@ fn runtimes_drain_separately() {
     });
     assert_eq!(log.said(), "+stuck, ~stuck, +other, -other");
     // Off a runtime, all of them.
-    let all = thread::spawn(|| {
+    let (waits, has_begun) = std::sync::mpsc::channel();
+    let all = thread::spawn(move || {
         assert!(pending() > 0);
+        assert!(futures::executor::block_on(poll_once(drain())).is_none());
+        waits.send(()).unwrap();
         futures::executor::block_on(drain());
     });
-    thread::yield_now();
-    assert!(!all.is_finished());
+    has_begun.recv().unwrap();
     gate.add_permits(1);
     stuck.block_on(drain());
     all.join().unwrap();

@@ -110,14 +110,14 @@ impl Entered {
     }
 
     /// A place among the pending rollbacks, for as long as this context's is one.
-    pub(crate) fn tickets(&self) -> Tickets {
+    pub(crate) fn tickets(&self, runtime: RuntimeId) -> Tickets {
         let here = Lane::current();
         Tickets {
-            counted: Ticket::new(
+            _counted: Ticket::new(
                 self.lane,
                 Pending {
                     number: self.number,
-                    runtime: None,
+                    runtime,
                     stuck: Some(Stuck {
                         definition: self.definition,
                         entered: self.at,
@@ -202,13 +202,6 @@ impl Below {
 
 /// A pending rollback's places: in the lane that its context was entered in, and in the one that it was dropped in, if that is another one.
 pub(crate) struct Tickets {
-    counted: Ticket,
+    _counted: Ticket,
     _here: Option<Ticket>,
-}
-
-impl Tickets {
-    /// The rollback turns out to run on this runtime.
-    pub(crate) fn set_runtime(&self, runtime: RuntimeId) {
-        self.counted.set_runtime(runtime);
-    }
 }

@@ -205,17 +205,6 @@ impl Ticket {
             counted,
         }
     }
-
-    /// The rollback turns out to run on this runtime.
-    pub(crate) fn set_runtime(&self, runtime: RuntimeId) {
-        if let Some(lane) = table().lanes.get_mut(&self.lane) {
-            for pending in &mut lane.pending {
-                if self.is(pending) {
-                    pending.runtime = runtime;
-                }
-            }
-        }
-    }
 }
 
 impl Drop for Ticket {

@@ -48,33 +48,42 @@ enum Stage {
 
 impl<C: AsyncContext> Rollback<C> {
     /// A rollback of a context whose teardown hasn't begun.
-    pub(crate) fn new(frame: Held<C>, entered: Entered, exit: ExitKind) -> Self {
+    pub(crate) fn new(
+        frame: Held<C>,
+        entered: Entered,
+        exit: ExitKind,
+        runtime: RuntimeId,
+    ) -> Self {
         let below = entered.below();
-        Rollback::at(frame, entered, exit, Stage::Waiting(below))
+        Rollback::at(frame, entered, exit, runtime, Stage::Waiting(below))
     }
 
     /// The rest of a teardown.
-    pub(crate) fn rest(frame: Held<C>, entered: Entered, exit: ExitKind) -> Self {
+    pub(crate) fn rest(
+        frame: Held<C>,
+        entered: Entered,
+        exit: ExitKind,
+        runtime: RuntimeId,
+    ) -> Self {
         // It doesn't wait for what it has started itself.
-        Rollback::at(frame, entered, exit, Stage::Teardown)
+        Rollback::at(frame, entered, exit, runtime, Stage::Teardown)
     }
 
-    fn at(frame: Held<C>, entered: Entered, exit: ExitKind, stage: Stage) -> Self {
+    fn at(
+        frame: Held<C>,
+        entered: Entered,
+        exit: ExitKind,
+        runtime: RuntimeId,
+        stage: Stage,
+    ) -> Self {
         Rollback {
             frame,
             rollback: entered.begin_rollback(),
-            tickets: Some(entered.tickets()),
+            tickets: Some(entered.tickets(runtime)),
             entered,
             exit,
             stage,
             lost_because: "its rollback was dropped: the runtime was shut down",
-        }
-    }
-
-    /// Says on which runtime the rollback runs, for [`drain`](super::drain).
-    pub(crate) fn runs_on(&self, runtime: RuntimeId) {
-        if let Some(tickets) = &self.tickets {
-            tickets.set_runtime(runtime);
         }
     }
 
@@ -203,10 +212,10 @@ pub struct Abandonment<C> {
 }
 
 impl<C: AsyncContext> Abandonment<C> {
-    pub(crate) fn into_rollback(self) -> Rollback<C> {
+    pub(crate) fn into_rollback(self, runtime: RuntimeId) -> Rollback<C> {
         match self.begun {
-            true => Rollback::rest(self.frame, self.entered, self.exit),
-            false => Rollback::new(self.frame, self.entered, self.exit),
+            true => Rollback::rest(self.frame, self.entered, self.exit, runtime),
+            false => Rollback::new(self.frame, self.entered, self.exit, runtime),
         }
     }
 }
@@ -228,18 +237,19 @@ impl<C: AsyncContext> Interrupted<C> {
     }
 
     /// Drops what hasn't been set up. What has been is to be rolled back.
-    pub(crate) fn cancel(mut self) -> Option<Rollback<C>> {
+    pub(crate) fn cancel(mut self, runtime: RuntimeId) -> Option<Rollback<C>> {
         let entered = self.frame.as_mut().interrupt();
-        entered.then(|| Rollback::new(self.frame, self.entered, ExitKind::Cancelled))
+        entered.then(|| Rollback::new(self.frame, self.entered, ExitKind::Cancelled, runtime))
     }
 
     /// A rollback that runs the setup to its yield point first.
-    pub(crate) fn finish_then_roll_back(self) -> Rollback<C> {
+    pub(crate) fn finish_then_roll_back(self, runtime: RuntimeId) -> Rollback<C> {
         let below = self.entered.below();
         Rollback::at(
             self.frame,
             self.entered,
             ExitKind::Cancelled,
+            runtime,
             Stage::Setup(below),
         )
     }

@@ -29,7 +29,10 @@ pub use storage::{Boxed, Storage};
 pub use without_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 
 pub use crate::background::{Interrupted, Rollback};
-use crate::{AsyncContext, background::Abandonment};
+use crate::{
+    AsyncContext,
+    background::{Abandonment, RuntimeId},
+};
 
 /// What becomes of a frame whose guard or `with` future was dropped.
 ///
@@ -80,16 +83,22 @@ pub trait Policy<C: AsyncContext>: Sized {
     /// A panic in it reaches whoever dropped the guard, so it had better not.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);
 
+    /// The runtime whose [`drain`](crate::background::drain) waits for a rollback that is begun now; `None` for everybody's.
+    #[doc(hidden)]
+    fn runs_on(_origin: &Self::Origin) -> RuntimeId {
+        None
+    }
+
     /// Makes a [`Rollback`] of the frame for [`rollback`](Policy::rollback).
     #[doc(hidden)]
     fn take_over(frame: Abandonment<C>, origin: Self::Origin) {
-        Self::rollback(frame.into_rollback(), origin);
+        Self::rollback(frame.into_rollback(Self::runs_on(&origin)), origin);
     }
 
     /// Called when an `enter` or `with` future was dropped during the setup.
     #[doc(hidden)]
     fn interrupted(setup: Interrupted<C>, origin: Self::Origin) {
-        if let Some(rollback) = setup.cancel() {
+        if let Some(rollback) = setup.cancel(Self::runs_on(&origin)) {
             Self::rollback(rollback, origin);
         }
     }

@@ -1,7 +1,10 @@
 //! The policies that need tokio.
 
 use super::{Boxed, Policy};
-use crate::{AsyncContext, Interrupted, Rollback};
+use crate::{
+    AsyncContext, Interrupted, Rollback,
+    background::{RuntimeId, current_runtime},
+};
 use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,10 +31,16 @@ where
         Handle::try_current().ok()
     }
 
+    fn runs_on(origin: &Option<Handle>) -> RuntimeId {
+        match origin {
+            Some(runtime) => Some(runtime.id()),
+            None => current_runtime(),
+        }
+    }
+
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
         match origin.or_else(<Self as Policy<C>>::origin) {
             Some(runtime) => {
-                rollback.runs_on(Some(runtime.id()));
                 runtime.spawn(rollback);
             }
             None => rollback.lose(
@@ -57,12 +66,19 @@ where
         <Spawn as Policy<C>>::origin()
     }
 
+    fn runs_on(origin: &Option<Handle>) -> RuntimeId {
+        <Spawn as Policy<C>>::runs_on(origin)
+    }
+
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
         <Spawn as Policy<C>>::rollback(rollback, origin);
     }
 
     fn interrupted(setup: Interrupted<C>, origin: Option<Handle>) {
-        <Spawn as Policy<C>>::rollback(setup.finish_then_roll_back(), origin);
+        <Spawn as Policy<C>>::rollback(
+            setup.finish_then_roll_back(<Self as Policy<C>>::runs_on(&origin)),
+            origin,
+        );
     }
 }
 
@@ -77,8 +93,11 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 
     fn origin() {}
 
+    fn runs_on((): &()) -> RuntimeId {
+        current_runtime()
+    }
+
     fn rollback(rollback: Rollback<C>, (): ()) {
-        rollback.runs_on(crate::background::current_runtime());
         let mut rollback = Some(rollback);
         // There is no way to ask for a `LocalSet`; without one `spawn_local` panics.
         let spawned = catch_unwind(AssertUnwindSafe(|| {
@@ -108,6 +127,10 @@ impl<C: AsyncContext> Policy<C> for Block {
         Handle::try_current().ok()
     }
 
+    fn runs_on(origin: &Option<Handle>) -> RuntimeId {
+        current_runtime().or_else(|| origin.as_ref().map(Handle::id))
+    }
+
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
         let current = Handle::try_current().ok();
         match (current, origin) {
@@ -118,7 +141,6 @@ impl<C: AsyncContext> Policy<C> for Block {
                 rollback.lose("its policy is `block`, which can't work on a current-thread runtime")
             }
             (None, Some(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                rollback.runs_on(Some(runtime.id()));
                 runtime.block_on(rollback);
             }
             (None, _) => rollback
@@ -128,7 +150,6 @@ impl<C: AsyncContext> Policy<C> for Block {
 }
 
 fn block_in_place<C: AsyncContext>(rollback: Rollback<C>, runtime: &Handle) {
-    rollback.runs_on(Some(runtime.id()));
     // There is no way to ask for a `LocalSet`, inside which `block_in_place` panics before it calls the closure.
     if catch_unwind(|| task::block_in_place(|| {})).is_err() {
         return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
