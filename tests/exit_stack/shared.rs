@@ -5,11 +5,11 @@ use contextlib_tests::{Log, Reports};
 
 /// The error of the tests' stacks and bodies; Python's tests number theirs too.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Numbered(pub u32);
+pub(crate) struct Numbered(pub u32);
 
 /// Another error, which becomes a `Numbered`.
 #[derive(Debug)]
-pub struct Foreign(pub u32);
+pub(crate) struct Foreign(pub u32);
 
 impl From<Foreign> for Numbered {
     fn from(foreign: Foreign) -> Self {
@@ -17,7 +17,7 @@ impl From<Foreign> for Numbered {
     }
 }
 
-pub fn exit(exit: ExitKind) -> &'static str {
+pub(crate) fn exit(exit: ExitKind) -> &'static str {
     match exit {
         ExitKind::Completed => "completed",
         ExitKind::Failed => "failed",
@@ -28,7 +28,7 @@ pub fn exit(exit: ExitKind) -> &'static str {
 
 /// Says when it is entered and exited.
 #[async_context]
-pub async fn named(log: Log, mut name: String) -> String {
+pub(crate) async fn named(log: Log, mut name: String) -> String {
     log.say(format!("enter {name}"));
     let how = yield_resource!(name).kind();
     log.say(format!("exit {name}: {}", exit(how)));
@@ -36,7 +36,7 @@ pub async fn named(log: Log, mut name: String) -> String {
 
 /// Fails in its setup.
 #[async_context]
-pub async fn closed_door(number: u32) -> Result<(), Numbered> {
+pub(crate) async fn closed_door(number: u32) -> Result<(), Numbered> {
     if number > 0 {
         return Err(Numbered(number));
     }
@@ -45,7 +45,7 @@ pub async fn closed_door(number: u32) -> Result<(), Numbered> {
 
 /// Fails in its teardown.
 #[async_context]
-pub async fn failing(log: Log, number: u32) -> Result<u32, Numbered> {
+pub(crate) async fn failing(log: Log, number: u32) -> Result<u32, Numbered> {
     let mut resource = number;
     let how = yield_resource!(resource);
     log.say(format!("{number} sees {}", seen(how.error().as_ref())));
@@ -53,13 +53,13 @@ pub async fn failing(log: Log, number: u32) -> Result<u32, Numbered> {
 }
 
 /// What an entry sees of an error.
-pub fn seen<S>(error: Option<&contextlib::ErrorView<'_, S>>) -> String {
+pub(crate) fn seen<S>(error: Option<&contextlib::ErrorView<'_, S>>) -> String {
     error.map_or("no error".to_owned(), |error| format!("{error:?}"))
 }
 
 /// Swallows errors.
 #[async_context(suppress)]
-pub async fn swallowing(log: Log) -> u8 {
+pub(crate) async fn swallowing(log: Log) -> u8 {
     let mut resource = 0;
     let how = yield_resource!(resource);
     log.say(format!("swallows {}", seen(how.error().as_ref())));
@@ -67,6 +67,6 @@ pub async fn swallowing(log: Log) -> u8 {
 }
 
 /// What is reported of the contexts in this file; for tests in which they fail.
-pub fn reports() -> Reports {
+pub(crate) fn reports() -> Reports {
     Reports::keep()
 }

@@ -10,7 +10,8 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    mem,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -157,16 +158,104 @@ impl Pending {
     }
 }
 
+/// A place in a lane: the number of a context, and what tells it from others of that number.
+type Place = (Number, Number);
+
+/// A lane in use. Ordered, so that a stack of a hundred thousand entries is rolled back in steps that cost the same each.
 #[derive(Default)]
 struct InTable {
-    pending: Vec<Pending>,
-    waiting: Vec<(Number, Waker)>,
+    pending: BTreeMap<Place, Pending>,
+    /// By the first number that they wait for.
+    waiting: BTreeMap<Place, Waiting>,
+}
+
+/// A teardown that waits for numbers up to this one.
+struct Waiting {
+    end: Number,
+    waker: Waker,
+}
+
+impl InTable {
+    /// Whether a rollback with one of these numbers is pending.
+    fn is_blocked(&self, entered: Range<Number>) -> bool {
+        self.first_in(entered).is_some()
+    }
+
+    fn first_in(&self, entered: Range<Number>) -> Option<Number> {
+        if entered.is_empty() {
+            return None;
+        }
+        let mut pending = self.pending.range((entered.start, 0)..(entered.end, 0));
+        pending.next().map(|((number, _), _)| *number)
+    }
+
+    /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
+    fn unblocked_by(&mut self, number: Number, wakers: &mut Vec<Waker>) {
+        let before = self.pending.range(..(number, 0)).next_back();
+        let first = before.map_or(0, |((before, _), _)| before + 1);
+        let after = self.pending.range((number, 0)..).next();
+        let end = after.map_or(Number::MAX, |((after, _), _)| *after);
+        let unblocked: Vec<Place> = self
+            .waiting
+            .range((first, 0)..=(number, Number::MAX))
+            .filter(|(_, waiting)| waiting.end <= end)
+            .map(|(place, _)| *place)
+            .collect();
+        let waiting = unblocked
+            .iter()
+            .filter_map(|place| self.waiting.remove(place));
+        wakers.extend(waiting.map(|waiting| waiting.waker));
+    }
 }
 
 #[derive(Default)]
 struct Table {
     lanes: HashMap<Lane, InTable>,
-    draining: Vec<(Number, Waker)>,
+    /// How many counted rollbacks are pending on each runtime; none of them is zero.
+    counts: Vec<(RuntimeId, usize)>,
+    draining: Vec<Draining>,
+}
+
+struct Draining {
+    runtime: RuntimeId,
+    waiter: Number,
+    waker: Waker,
+}
+
+impl Table {
+    /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
+    fn count(&self, runtime: RuntimeId) -> usize {
+        let counts = self.counts.iter();
+        let belonging = counts.filter(|(pending, _)| belongs(*pending, runtime));
+        belonging.map(|(_, count)| count).sum()
+    }
+
+    fn count_up(&mut self, runtime: RuntimeId) {
+        match self.counts.iter_mut().find(|(known, _)| *known == runtime) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((runtime, 1)),
+        }
+    }
+
+    /// One rollback less on `runtime`; takes out who has waited for that.
+    fn count_down(&mut self, runtime: RuntimeId, wakers: &mut Vec<Waker>) {
+        let Some(at) = self.counts.iter().position(|(known, _)| *known == runtime) else {
+            return;
+        };
+        let (_, count) = &mut self.counts[at];
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.counts.swap_remove(at);
+        for draining in mem::take(&mut self.draining) {
+            if self.count(draining.runtime) == 0 {
+                wakers.push(draining.waker);
+            } else {
+                self.draining.push(draining);
+            }
+        }
+    }
 }
 
 /// How many rollbacks are pending in all: what is looked at first, so that nothing is locked where there is none.
@@ -181,54 +270,51 @@ fn table() -> MutexGuard<'static, Table> {
 /// A pending rollback's place in its lane; its drop says that the rollback is over.
 pub(crate) struct Ticket {
     lane: Lane,
-    number: Number,
-    counted: bool,
-}
-
-impl Ticket {
-    /// Whether this is the ticket's entry. There may be another one of that number, which isn't counted.
-    fn is(&self, pending: &Pending) -> bool {
-        pending.number == self.number && pending.stuck.is_some() == self.counted
-    }
+    place: Place,
 }
 
 impl Ticket {
     #[inline]
     pub(crate) fn new(lane: Lane, pending: Pending) -> Self {
-        let number = pending.number;
         let counted = pending.stuck.is_some();
+        let place = (pending.number, if counted { 0 } else { next_number() });
         PENDING.fetch_add(1, Ordering::SeqCst);
-        table().lanes.entry(lane).or_default().pending.push(pending);
-        Ticket {
-            lane,
-            number,
-            counted,
+        let mut table = table();
+        if counted {
+            table.count_up(pending.runtime);
         }
+        let in_lane = table.lanes.entry(lane).or_default();
+        in_lane.pending.insert(place, pending);
+        Ticket { lane, place }
     }
 }
 
 impl Drop for Ticket {
     #[inline]
     fn drop(&mut self) {
-        let mut table = table();
         let mut wakers = Vec::new();
-        if let Some(lane) = table.lanes.get_mut(&self.lane) {
-            if let Some(at) = lane.pending.iter().position(|pending| self.is(pending)) {
-                lane.pending.swap_remove(at);
-            }
-            wakers.append(&mut lane.waiting);
-            if lane.pending.is_empty() {
+        let mut table = table();
+        if let Some(in_lane) = table.lanes.get_mut(&self.lane) {
+            let over = in_lane.pending.remove(&self.place);
+            in_lane.unblocked_by(self.place.0, &mut wakers);
+            if in_lane.pending.is_empty() {
                 table.lanes.remove(&self.lane);
             }
+            if let Some(over) = over.filter(|over| over.stuck.is_some()) {
+                table.count_down(over.runtime, &mut wakers);
+            }
         }
-        wakers.append(&mut table.draining);
         PENDING.fetch_sub(1, Ordering::SeqCst);
         drop(table);
-        for (_, waker) in wakers {
-            // A waker that panics keeps nobody else waiting.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                crate::report::discard(payload);
-            }
+        wake_all(wakers);
+    }
+}
+
+/// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            crate::report::discard(payload);
         }
     }
 }
@@ -251,10 +337,10 @@ pub(crate) fn leave(lane: Lane, above: Number, around: Lane, number: Option<Numb
 #[cold]
 fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
     let entered = above + 1..Number::MAX;
-    let first = table().lanes.get(&lane).and_then(|lane| {
-        let numbers = lane.pending.iter().map(|pending| pending.number);
-        numbers.filter(|number| entered.contains(number)).min()
-    });
+    let first = table()
+        .lanes
+        .get(&lane)
+        .and_then(|in_lane| in_lane.first_in(entered.clone()));
     if let Some(first) = first {
         let settled = Settled::new(lane, entered);
         let place = Ticket::new(around, Pending::elsewhere(number.unwrap_or(first)));
@@ -284,7 +370,8 @@ impl Wake for Heir {
 pub(crate) struct Settled {
     lane: Lane,
     entered: Range<Number>,
-    waiter: Number,
+    /// Where it is among those who wait, if it has waited.
+    place: Option<Place>,
 }
 
 impl Settled {
@@ -293,84 +380,66 @@ impl Settled {
         Settled {
             lane,
             entered,
-            waiter: 0,
+            place: None,
         }
     }
 
     /// Looks at rollbacks of contexts entered after `floor` only.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
+        // Outside of the lock, here and at the end of the function: wakers are code of the user's.
         let mut waker = Some(cx.waker().clone());
+        let start = self.entered.start.max(floor + 1);
+        let end = self.entered.end;
         let mut table = table();
-        let Some(lane) = table.lanes.get_mut(&self.lane) else {
+        let Some(in_lane) = table.lanes.get_mut(&self.lane) else {
+            self.place = None;
             return Poll::Ready(());
         };
-        let blocked = lane
-            .pending
-            .iter()
-            .any(|pending| pending.number > floor && self.entered.contains(&pending.number));
-        if !blocked {
-            return Poll::Ready(());
+        let old = self.place.and_then(|place| in_lane.waiting.remove(&place));
+        let waiter = self.place.take().map(|(_, waiter)| waiter);
+        let blocked = in_lane.is_blocked(start..end);
+        if let Some(waker) = waker.take_if(|_| blocked) {
+            let place = (start, waiter.unwrap_or_else(next_number));
+            in_lane.waiting.insert(place, Waiting { end, waker });
+            self.place = Some(place);
         }
-        if self.waiter == 0 {
-            self.waiter = next_number();
-        }
-        let old = wait(&mut lane.waiting, self.waiter, &mut waker);
         drop(table);
         drop(old);
-        Poll::Pending
+        if blocked {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     }
 }
 
 impl Drop for Settled {
     #[inline]
     fn drop(&mut self) {
-        if self.waiter != 0 {
-            self.forget_waiter();
+        if let Some(place) = self.place {
+            self.forget(place);
         }
     }
 }
 
 impl Settled {
     #[cold]
-    fn forget_waiter(&mut self) {
+    fn forget(&self, place: Place) {
         let mut table = table();
-        let Some(lane) = table.lanes.get_mut(&self.lane) else {
-            return;
-        };
-        let at = lane
-            .waiting
-            .iter()
-            .position(|(waiter, _)| *waiter == self.waiter);
-        let waker = at.map(|at| lane.waiting.swap_remove(at));
+        let in_lane = table.lanes.get_mut(&self.lane);
+        let waiting = in_lane.and_then(|in_lane| in_lane.waiting.remove(&place));
         drop(table);
-        drop(waker);
-    }
-}
-
-/// Registers `waker`; returns the one it replaces.
-fn wait(
-    waiting: &mut Vec<(Number, Waker)>,
-    waiter: Number,
-    waker: &mut Option<Waker>,
-) -> Option<Waker> {
-    let waker = waker.take()?;
-    match waiting.iter_mut().find(|(other, _)| *other == waiter) {
-        Some((_, old)) => Some(std::mem::replace(old, waker)),
-        None => {
-            waiting.push((waiter, waker));
-            None
-        }
+        drop(waiting);
     }
 }
 
 /// The pending rollbacks that run on `runtime`, or all of them for `None`.
 pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<super::Stuck> {
     let table = table();
-    let mut pending: Vec<_> = table
-        .lanes
-        .values()
-        .flat_map(|lane| &lane.pending)
-        .filter(|pending| belongs(pending, runtime))
+    let lanes = table.lanes.values();
+    let mut pending: Vec<_> = lanes
+        .flat_map(|in_lane| in_lane.pending.values())
+        .filter(|pending| belongs(pending.runtime, runtime))
         .filter_map(|pending| Some((pending.number, pending.stuck.clone()?)))
         .collect();
     drop(table);
@@ -378,21 +447,16 @@ pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<super::Stuck> {
     pending.into_iter().map(|(_, stuck)| stuck).collect()
 }
 
-fn belongs(pending: &Pending, runtime: RuntimeId) -> bool {
-    pending.stuck.is_some()
-        && (runtime.is_none() || pending.runtime.is_none() || pending.runtime == runtime)
+fn belongs(pending: RuntimeId, runtime: RuntimeId) -> bool {
+    runtime.is_none() || pending.is_none() || pending == runtime
 }
 
 pub(crate) fn count_on(runtime: RuntimeId) -> usize {
-    if !any_pending() {
-        return 0;
+    if any_pending() {
+        table().count(runtime)
+    } else {
+        0
     }
-    table()
-        .lanes
-        .values()
-        .flat_map(|lane| &lane.pending)
-        .filter(|pending| belongs(pending, runtime))
-        .count()
 }
 
 /// Waits until no rollback that runs on `runtime` is pending.
@@ -415,20 +479,30 @@ impl Drained {
         if !any_pending() {
             return Poll::Ready(());
         }
-        let mut waker = Some(cx.waker().clone());
+        let waker = cx.waker().clone();
         let mut table = table();
-        let blocked = table
-            .lanes
-            .values()
-            .flat_map(|lane| &lane.pending)
-            .any(|pending| belongs(pending, self.runtime));
-        if !blocked {
-            return Poll::Ready(());
+        let old = self.leave(&mut table);
+        let blocked = table.count(self.runtime) > 0;
+        if blocked {
+            table.draining.push(Draining {
+                runtime: self.runtime,
+                waiter: self.waiter,
+                waker,
+            });
         }
-        let old = wait(&mut table.draining, self.waiter, &mut waker);
         drop(table);
         drop(old);
-        Poll::Pending
+        if blocked {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    fn leave(&self, table: &mut Table) -> Option<Draining> {
+        let mut draining = table.draining.iter();
+        let at = draining.position(|draining| draining.waiter == self.waiter)?;
+        Some(table.draining.swap_remove(at))
     }
 }
 
@@ -436,13 +510,9 @@ impl Drop for Drained {
     #[inline]
     fn drop(&mut self) {
         let mut table = table();
-        let at = table
-            .draining
-            .iter()
-            .position(|(waiter, _)| *waiter == self.waiter);
-        let waker = at.map(|at| table.draining.swap_remove(at));
+        let old = self.leave(&mut table);
         drop(table);
-        drop(waker);
+        drop(old);
     }
 }
 
