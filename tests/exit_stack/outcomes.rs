@@ -1,10 +1,13 @@
 //! Errors, panics and what is swallowed: what comes out of a stack, and what each entry is told on the way.
 
 use crate::shared::{self, *};
-use contextlib::{ExitStack, async_context, kind::Never, yield_resource};
-use contextlib_tests::{Log, Reports, message, quiet};
+use contextlib::{ExitStack, async_context, background, kind::Never, yield_resource};
+use contextlib_tests::{Log, Reports, message, poll_once, quiet};
 use futures::FutureExt;
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+};
 
 /// Says what it is told, and then comes to what `then` comes to.
 #[async_context]
@@ -417,4 +420,38 @@ async fn as_a_context_that_fails() {
         Err(Own::Body)
     });
     assert_eq!(result.await, Err(Own::Entry(Numbered(3))));
+}
+
+/// One report for a forgotten exit, whatever is on the stack; none for an empty stack, in a panic, or where a scope is cancelled.
+#[tokio::test]
+async fn a_forgotten_exit_is_reported_once() {
+    let reports = Reports::keep();
+    let stack = ExitStack::<Numbered>::new();
+    stack.callback(|| ());
+    stack.callback_with(|stack| stack.callback(|| ()));
+    drop(stack);
+    background::drain().await;
+    assert_eq!(reports.take_all(), ["unexited"]);
+
+    drop(ExitStack::<Numbered>::new());
+    let mut popped = ExitStack::<Numbered>::new();
+    popped.callback(|| ());
+    popped.pop_all().exit().await.expect("nothing fails");
+    drop(popped);
+    let _quiet = quiet();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let stack = ExitStack::<Numbered>::new();
+        stack.callback(|| ());
+        panic!("it isn't forgotten");
+    }));
+    assert!(panicked.is_err());
+    {
+        let mut scope = pin!(ExitStack::scope(async |stack| {
+            stack.callback(|| ());
+            std::future::pending::<Result<(), Numbered>>().await
+        }));
+        assert!(poll_once(scope.as_mut()).is_pending());
+    }
+    background::drain().await;
+    assert_eq!(reports.take_all(), [""; 0]);
 }

@@ -87,7 +87,10 @@ impl Entered {
         let after = self.number + 1;
         Below(match self.style {
             Style::Guard => {
-                let began = InRollback::current().map_or(now, |rollback| rollback.began);
+                // What was entered in a rollback is in order among itself.
+                let rollback =
+                    InRollback::current().filter(|rollback| self.number < rollback.began);
+                let began = rollback.map_or(now, |rollback| rollback.began);
                 let here = Lane::current();
                 [
                     Some(Settled::new(self.lane, after..began)),

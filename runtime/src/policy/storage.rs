@@ -93,8 +93,13 @@ impl<C: AsyncContext> Storage<C> for C {
         _origin: P::Origin,
         at: Abandoned<C::Resource>,
     ) {
-        quietly(&entered, move |_| {
-            drop(at);
+        quietly(&entered, move |entered| {
+            {
+                // A resource such as a stack drops what the body has entered.
+                let _lane = entered.body_lane().enter();
+                drop(at);
+            }
+            let _lane = entered.in_frame();
             drop(self.finish());
         });
         entered.leave_all();
