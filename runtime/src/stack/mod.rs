@@ -10,7 +10,7 @@ pub use key::Key;
 pub(crate) use node::Held;
 
 use crate::{
-    AsyncBody, AsyncContext, ContextManager, Definition,
+    AsyncBody, AsyncContext, ContextManager, Definition, IntoContextManager,
     background::{Entered, Style},
     frame::Ending,
     kind::{CanEnter, Fallible, Kind, RaiseAs, Strict, Suppressing, Suppression},
@@ -364,17 +364,17 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     #[track_caller]
     #[doc(alias = "enter_context")]
     #[doc(alias = "enter_async_context")]
-    pub fn enter<C, P>(
-        &self,
-        context: ContextManager<C, P>,
-    ) -> impl Future<Output = Result<&mut C::Resource, E>>
+    pub fn enter<M>(&self, context: M) -> impl Future<Output = Result<&mut ResourceOf<M>, E>>
     where
-        C: AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
-        P: Policy<C, Origin: Send> + 'e,
+        M: IntoContextManager,
+        M::Context:
+            AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
+        M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
         let at = Location::caller();
+        let context = context.into_context_manager();
         async move {
-            let entering = set_up::<C, P, E>(context, at).await?;
+            let entering = set_up(context, at).await?;
             Ok(self.entries.push(entering))
         }
     }
@@ -419,21 +419,23 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn enter_key<C, P>(
-        &self,
-        context: ContextManager<C, P>,
-    ) -> impl Future<Output = Result<Key<C::Resource>, E>>
+    pub fn enter_key<M>(&self, context: M) -> impl Future<Output = Result<Key<ResourceOf<M>>, E>>
     where
-        C: AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
-        P: Policy<C, Origin: Send> + 'e,
+        M: IntoContextManager,
+        M::Context:
+            AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
+        M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
         let at = Location::caller();
+        let context = context.into_context_manager();
         async move {
-            let entering = set_up::<C, P, E>(context, at).await?;
+            let entering = set_up(context, at).await?;
             Ok(self.entries.push_keyed(entering))
         }
     }
 }
+
+type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
 
 async fn set_up<C, P, E>(
     context: ContextManager<C, P>,
