@@ -1,23 +1,21 @@
 //! Guard style: an entered context as a value.
 
 use crate::{
-    AsyncContext, ExitKind,
+    AsyncContext,
     background::{Entered, Style},
-    frame::Ending,
+    frame::{Ending, Housed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
-    policy::{Abandoned, Boxed, Policy, Spawn, Storage},
+    policy::{Policy, Spawn},
     report,
-    teardown::{Kept, TearDown, Torn, keep_error},
+    teardown::{Kept, Torn, keep_error},
 };
 use std::{
     fmt,
     future::poll_fn,
-    mem,
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
-    task::{Context, Poll, ready},
     thread,
 };
 
@@ -30,53 +28,41 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 /// [`Cancelled`](crate::Exit::Cancelled). One allocation, made by `enter`.
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
-    storage: Boxed<C>,
-    entered: Entered,
-    origin: Option<P::Origin>,
-    stage: Stage<C::Resource>,
+    /// `None` once it is dropped.
+    context: Option<Pin<Box<Housed<C, P>>>>,
 }
 
-enum Stage<R> {
-    Setup,
-    Open(R),
-    /// The teardown hasn't begun.
-    Waiting(ExitKind),
-    Teardown(ExitKind),
-    Closed,
-}
-
-// The frame is pinned in its box.
-impl<C: AsyncContext, P: Policy<C>> Unpin for Guard<C, P> {}
+const OPEN: &str =
+    "a guard's context is there until the guard is dropped, and open until it is exited, by value";
 
 impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
-    pub(crate) async fn enter(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` moves the frame once more"
+    )]
+    #[inline]
+    pub(crate) fn enter(
         frame: C,
         at: &'static Location<'static>,
-    ) -> Result<Self, ErrorOf<C>> {
-        let entered = Entered::now(frame.definition(), at, Style::Guard);
-        let mut guard = Guard {
-            storage: Boxed::store(frame),
-            entered,
-            origin: Some(P::origin()),
-            stage: Stage::Setup,
-        };
-        let resource = poll_fn(|cx| {
-            // If it unwinds, nothing is left to be set up or torn down.
-            guard.stage = Stage::Closed;
-            let set_up = guard.frame().poll_setup(cx);
-            if set_up.is_pending() {
-                guard.stage = Stage::Setup;
-            }
-            set_up
-        })
-        .await
-        .map_err(|not_entered| not_entered.into_error(entered.definition))?;
-        guard.stage = Stage::Open(resource);
-        Ok(guard)
+    ) -> impl Future<Output = Result<Self, ErrorOf<C>>> {
+        async move {
+            let entered = Entered::now(frame.definition(), at, Style::Guard);
+            let mut guard = Guard {
+                context: Some(Housed::new(frame, entered, None)),
+            };
+            poll_fn(|cx| guard.context().poll_setup(cx)).await?;
+            Ok(guard)
+        }
     }
 
-    fn frame(&mut self) -> Pin<&mut C> {
-        Pin::new(&mut self.storage).frame()
+    #[inline]
+    fn context(&mut self) -> Pin<&mut Housed<C, P>> {
+        self.context.as_mut().expect(OPEN).as_mut()
+    }
+
+    #[inline]
+    fn housed(&self) -> &Housed<C, P> {
+        self.context.as_deref().expect(OPEN)
     }
 
     /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end.
@@ -90,8 +76,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
     pub async fn exit(mut self) -> Result<(), ErrorOf<C>> {
-        let mut teardown = self.resume(Ending::completed());
-        let (context, _) = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
+        let (context, _) = self.close(Ending::completed()).await;
         context.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
@@ -106,8 +91,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// As for [`exit`](Guard::exit).
     pub async fn cancel(mut self) -> Result<(), ErrorOf<C>> {
-        let mut teardown = self.resume(Ending::cancelled());
-        let (context, _) = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
+        let (context, _) = self.close(Ending::cancelled()).await;
         context.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
@@ -128,63 +112,35 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         B: fmt::Debug + Send + 'static,
     {
         let (ending, kept) = Kept::split(Ok(result), keep_error);
-        let mut teardown = self.resume(ending);
-        let torn = poll_fn(|cx| self.poll_teardown(&mut teardown, cx)).await;
-        Ended::new(kept, torn).into_result::<C::Kind>(&self.entered)
+        let torn = self.close(ending).await;
+        Ended::new(kept, torn).into_result::<C::Kind>(&self.housed().rest.entered)
     }
 
-    /// Puts the resource back and says how the body ended.
-    fn resume(&mut self, ending: Ending) -> TearDown {
-        let exit = ending.kind();
-        if let Stage::Open(resource) = mem::replace(&mut self.stage, Stage::Waiting(exit)) {
-            self.frame().resume(resource, ending);
-        }
-        TearDown::default()
-    }
-
-    fn poll_teardown(
-        &mut self,
-        teardown: &mut TearDown,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Torn<C>, Option<Ending>)> {
-        let entered = self.entered;
-        ready!(teardown.poll_begin(&entered, cx, || {
-            if let Stage::Waiting(exit) = self.stage {
-                self.stage = Stage::Teardown(exit);
-            }
-        }));
-        let torn = ready!(TearDown::poll(self.frame(), &entered, cx));
-        self.stage = Stage::Closed;
-        Poll::Ready(torn)
+    /// Puts the resource back, says how the body ended, and runs the teardown.
+    fn close(&mut self, ending: Ending) -> impl Future<Output = (Torn<C>, Option<Ending>)> {
+        self.context().resume(ending);
+        poll_fn(|cx| self.context().poll_teardown(cx))
     }
 }
-
-const OPEN: &str = "a guard's resource is there until the guard is exited, by value";
 
 impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
     type Target = C::Resource;
 
     fn deref(&self) -> &C::Resource {
-        match &self.stage {
-            Stage::Open(resource) => resource,
-            _ => unreachable!("{OPEN}"),
-        }
+        self.housed().resource.as_ref().expect(OPEN)
     }
 }
 
 impl<C: AsyncContext, P: Policy<C>> DerefMut for Guard<C, P> {
     fn deref_mut(&mut self) -> &mut C::Resource {
-        match &mut self.stage {
-            Stage::Open(resource) => resource,
-            _ => unreachable!("{OPEN}"),
-        }
+        self.context().parts().resource.as_mut().expect(OPEN)
     }
 }
 
 impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
-            .field("context", &self.entered.definition.name())
+            .field("context", &self.housed().rest.entered.definition.name())
             .field("resource", &**self)
             .finish()
     }
@@ -192,20 +148,11 @@ impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C
 
 impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     fn drop(&mut self) {
-        let at = match mem::replace(&mut self.stage, Stage::Closed) {
-            Stage::Setup => Abandoned::Setup,
-            Stage::Open(resource) => {
-                if !thread::panicking() {
-                    report::unexited(&self.entered);
-                }
-                Abandoned::Open(resource)
+        if let Some(context) = self.context.take() {
+            if context.is_open() && !thread::panicking() {
+                report::unexited(&context.rest.entered);
             }
-            Stage::Waiting(exit) => Abandoned::Waiting(exit),
-            Stage::Teardown(exit) => Abandoned::Teardown(exit),
-            Stage::Closed => return,
-        };
-        if let Some(origin) = self.origin.take() {
-            Pin::new(&mut self.storage).abandon::<P>(self.entered, origin, at);
+            context.abandon();
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     outcome::{Ended, Outcome, missing},
     policy::{Abandoned, Policy, Storage},
     report,
-    teardown::{Keep, Kept, TearDown, Torn, finish, keep_error},
+    teardown::{self, Keep, Kept, Torn, finish, keep_error},
 };
 use std::{
     fmt::Debug,
@@ -398,7 +398,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             Some(resource) => self.frame().resume(resource, ending),
             None => self.frame().resume_evicted(ending),
         }
-        Close::TearDown(TearDown::default(), kept)
+        Close::TearDown(Settling::default(), kept)
     }
 
     /// The context has ended by itself: a timeout, or a body that was over in the same poll.
@@ -479,7 +479,7 @@ pub(crate) struct Closing<'s, 'a, C: AsyncContext, P: Policy<C>, V, B> {
 }
 
 enum Close<V, B, E> {
-    TearDown(TearDown, Kept<V, B>),
+    TearDown(Settling, Kept<V, B>),
     /// What the body had entered is rolled back before anything outside goes on.
     Settle(Settling, Ended<V, B, E>),
 }
@@ -499,14 +499,12 @@ where
         let this = &mut *self;
         let entered = this.session.entered;
         let torn = match &mut this.closing {
-            Some(Close::TearDown(teardown, _)) => {
-                let stage = &mut this.session.stage;
-                ready!(teardown.poll_begin(&entered, cx, || {
-                    if let Stage::Waiting(exit) = *stage {
-                        *stage = Stage::Teardown(exit);
-                    }
-                }));
-                Some(ready!(TearDown::poll(this.session.frame(), &entered, cx)))
+            Some(Close::TearDown(settling, _)) => {
+                if let Stage::Waiting(exit) = this.session.stage {
+                    ready!(settling.poll(&entered, cx));
+                    this.session.stage = Stage::Teardown(exit);
+                }
+                Some(ready!(teardown::poll(this.session.frame(), &entered, cx)))
             }
             Some(Close::Settle(settling, _)) => {
                 ready!(settling.poll(&entered, cx));

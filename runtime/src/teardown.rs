@@ -2,7 +2,7 @@
 
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, Settling},
+    background::Entered,
     frame::{Ending, Payload},
     kind::Kind,
     report::{self, Failure},
@@ -19,63 +19,55 @@ use std::{
 /// What a context's teardown came to: what it returned, or its panic.
 pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
-/// A teardown under way. It waits for what was started below the context, runs the teardown and drops what is left of the frame.
-#[derive(Default)]
-pub(crate) struct TearDown {
-    settling: Settling,
-    begun: bool,
-}
-
-impl TearDown {
-    /// Waits until the teardown may begin; `begin` is called when it does.
-    pub(crate) fn poll_begin(
-        &mut self,
-        entered: &Entered,
-        cx: &mut Context<'_>,
-        begin: impl FnOnce(),
-    ) -> Poll<()> {
-        if !self.begun {
-            ready!(self.settling.poll(entered, cx));
-            self.begun = true;
-            begin();
+/// Runs a teardown, and drops what is left of the frame after it.
+#[inline]
+pub(crate) fn poll<C: AsyncContext>(
+    mut frame: Pin<&mut C>,
+    entered: &Entered,
+    cx: &mut Context<'_>,
+) -> Poll<(Torn<C>, Option<Ending>)> {
+    let _lane = entered.in_frame();
+    let mut torn = None;
+    let finished = catch_unwind(AssertUnwindSafe(|| {
+        torn = Some(ready!(frame.as_mut().poll_teardown(cx)));
+        Poll::Ready(frame.as_mut().finish())
+    }));
+    match (finished, torn) {
+        (Ok(Poll::Ready(ending)), Some(torn)) => Poll::Ready((Ok(torn), ending)),
+        (Ok(_), _) => Poll::Pending,
+        (Err(payload), None) => Poll::Ready(finish(frame, entered, Err(payload))),
+        (Err(payload), Some(torn)) => {
+            Poll::Ready(finished_anyway(frame, entered, Ok(torn), payload))
         }
-        Poll::Ready(())
-    }
-
-    /// Runs a teardown that has begun.
-    pub(crate) fn poll<C: AsyncContext>(
-        mut frame: Pin<&mut C>,
-        entered: &Entered,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Torn<C>, Option<Ending>)> {
-        let _lane = entered.in_frame();
-        let torn = match catch_unwind(AssertUnwindSafe(|| frame.as_mut().poll_teardown(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(torn)) => Ok(torn),
-            Err(payload) => Err(payload),
-        };
-        Poll::Ready(finish(frame, entered, torn))
     }
 }
 
 /// Drops what is left of a frame whose context has come to `torn`.
+#[cold]
 pub(crate) fn finish<C: AsyncContext>(
-    frame: Pin<&mut C>,
+    mut frame: Pin<&mut C>,
     entered: &Entered,
     torn: Torn<C>,
 ) -> (Torn<C>, Option<Ending>) {
-    let mut frame = frame;
     let _lane = entered.in_frame();
     match catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish())) {
         Ok(ending) => (torn, ending),
-        Err(payload) => {
-            // The block is gone, panic or not; what it left behind can be had.
-            let ending = catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish()));
-            let ending = ending.ok().flatten();
-            let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
-            (first_panic(entered, exit, torn, payload), ending)
-        }
+        Err(payload) => finished_anyway(frame, entered, torn, payload),
     }
+}
+
+/// A destructor in the frame has panicked. The block is gone nevertheless; what it left behind can be had.
+#[cold]
+fn finished_anyway<C: AsyncContext>(
+    frame: Pin<&mut C>,
+    entered: &Entered,
+    torn: Torn<C>,
+    payload: Payload,
+) -> (Torn<C>, Option<Ending>) {
+    let ending = catch_unwind(AssertUnwindSafe(|| frame.finish()));
+    let ending = ending.ok().flatten();
+    let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
+    (first_panic(entered, exit, torn, payload), ending)
 }
 
 /// A context's destructor panicked after its teardown had come to `torn`.

@@ -7,9 +7,8 @@ use super::{
 };
 use crate::{
     AsyncContext, ExitKind,
-    frame::{Ending, NotEntered},
+    frame::{Ending, Held, NotEntered},
     report::{self, Failure},
-    stack::Held,
 };
 use std::{
     mem,

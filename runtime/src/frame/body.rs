@@ -1,12 +1,7 @@
 //! The body as the yield point sees it: erased, and reachable only while the driver polls the block.
 
 use crate::background::Below;
-use std::{
-    marker::PhantomData,
-    mem,
-    ptr::{self, NonNull},
-    task::Context,
-};
+use std::{marker::PhantomData, mem, ptr::NonNull, task::Context};
 
 /// A body that a yield point polls, and that has an `R`. No method unwinds, and the body is finished after `cancel` and `evict`.
 #[allow(dead_code, reason = "for contexts put together")]
@@ -114,7 +109,7 @@ impl<R> BodyPtr<R> {
 
 /// A thread, told apart from every other that is alive, by the address of one of its variables. Cheaper than a `ThreadId`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Thread(*const ());
+struct Thread(NonNull<u8>);
 
 impl Thread {
     #[inline]
@@ -122,6 +117,6 @@ impl Thread {
         thread_local! {
             static HERE: u8 = const { 0 };
         }
-        Thread(HERE.with(|here| ptr::from_ref(here).cast()))
+        Thread(HERE.with(|here| NonNull::from(here)))
     }
 }

@@ -10,13 +10,16 @@
 //!    `Yielder` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
 //! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
 //! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set by
-//!    [`Frame::poll_block`] alone, which clears them on every way out.
+//!    [`Polling`] alone, the driver's poll of the block, which clears them on every way out.
 //! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
+//!
+//! [`Housed`] puts a frame in a box with what is known of its context. Its unsafe code is one pin projection, and a pointer to the box that is one to its first field.
 
 mod body;
 mod context;
 mod ending;
+mod housed;
 
 pub use body::Body;
 pub(crate) use body::BodyPoll;
@@ -24,6 +27,7 @@ pub use context::AsyncContext;
 pub(crate) use context::{NotEntered, Sealed};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
+pub(crate) use housed::{Held, Housed};
 
 use crate::{
     Exit,
@@ -35,7 +39,7 @@ use std::{
     cell::UnsafeCell,
     marker::{PhantomData, PhantomPinned},
     mem,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
     ptr::{self, NonNull},
@@ -232,9 +236,9 @@ impl<'y, T, S> Lend<'y, T, S> {
         // borrows it while the pointer is set.
         let needed = unsafe {
             link.slot(|slot| {
-                let drivers = slot
-                    .driver
-                    .is_some_and(|driver| driver.as_ref().will_wake(waker));
+                let drivers = slot.driver.is_some_and(|driver| {
+                    ptr::eq(driver.as_ptr(), waker) || driver.as_ref().will_wake(waker)
+                });
                 match &slot.waker {
                     Some(old) => !old.will_wake(waker),
                     None => !drivers,
@@ -358,18 +362,28 @@ where
     }
 }
 
+impl<F, Fut, T, K> Frame<F, Fut, T, K> {
+    #[inline]
+    fn link(self: Pin<&mut Self>) -> Link<T> {
+        // SAFETY: nothing is moved out of the pinned frame. `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
+        Link(NonNull::from(unsafe { &self.get_unchecked_mut().shared }))
+    }
+
+    #[inline]
+    fn block(self: Pin<&mut Self>) -> Pin<&mut Option<Fut>> {
+        // SAFETY: structural pinning of `block`, as in `start`.
+        unsafe { self.map_unchecked_mut(|this| &mut this.block) }
+    }
+}
+
 impl<F, Fut, T, K> Frame<F, Fut, T, K>
 where
     K: Kind,
     F: FnOnce(Yielder<'static, T, K::Suppression>) -> Fut,
     Fut: Future<Output = K::Returned>,
 {
-    fn link(self: Pin<&mut Self>) -> Link<T> {
-        // SAFETY: nothing is moved out of the pinned frame. `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
-        Link(NonNull::from(unsafe { &self.get_unchecked_mut().shared }))
-    }
-
     /// Makes the block, once.
+    #[inline]
     fn start(self: Pin<&mut Self>) {
         let link = Link(NonNull::from(&self.shared));
         // SAFETY: structural pinning of `block`, which is never moved: it is assigned to in place, once, and dropped in place. `init` isn't
@@ -384,51 +398,30 @@ where
         }
     }
 
-    fn block(self: Pin<&mut Self>) -> Pin<&mut Option<Fut>> {
-        // SAFETY: structural pinning of `block`, as in `start`.
-        unsafe { self.map_unchecked_mut(|this| &mut this.block) }
-    }
-
     /// Polls the block, with a body or without. A block that is over, or that has unwound, is dropped and never polled again.
+    #[inline]
     fn poll_block(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         body: Option<BodyPtr<T>>,
     ) -> Poll<Result<(), K::Error>> {
-        let link = self.as_mut().link();
-        let mut block = self.as_mut().block();
-        if block.is_none() {
+        if self.block.is_none() {
             polled_after_end(self.definition);
         }
-        // SAFETY: this is the driver, and the block isn't being polled yet.
-        unsafe {
-            link.slot(|slot| {
-                slot.driver = Some(NonNull::from(cx.waker()));
-                slot.body = body;
-            });
+        let mut polling = Polling::begin(self, cx.waker(), body);
+        let polled = match polling.frame.as_mut().block().as_pin_mut() {
+            Some(block) => block.poll(cx),
+            None => Poll::Pending,
+        };
+        if polled.is_ready() {
+            polling.frame.as_mut().block().set(None);
         }
-        let polling = Polling(link);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let polled = match block.as_mut().as_pin_mut() {
-                Some(block) => block.poll(cx),
-                None => Poll::Pending,
-            };
-            if polled.is_ready() {
-                block.set(None);
-            }
-            polled
-        }));
-        drop(polling);
-        match polled {
-            Ok(polled) => polled.map(K::result),
-            Err(payload) => {
-                let definition = self.definition;
-                unwound(self.block(), definition, payload)
-            }
-        }
+        polling.unwinding = false;
+        polled.map(K::result)
     }
 
     /// Wakes the yield point, where the driver's own waker doesn't.
+    #[inline]
     fn wake(self: Pin<&mut Self>) {
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
@@ -439,28 +432,46 @@ where
     }
 }
 
-/// Drops a block that has unwound, and goes on unwinding.
-#[cold]
-fn unwound<Fut>(mut block: Pin<&mut Option<Fut>>, context: Definition, payload: Payload) -> ! {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| block.set(None))) {
-        crate::report::panic_in_drop(context, second);
-    }
-    resume_unwind(payload)
-}
-
 #[cold]
 fn polled_after_end(context: Definition) -> ! {
     panic!("{context} was polled after its end");
 }
 
-/// Takes the driver's pointers out of the slot on every way out of its poll.
-struct Polling<T>(Link<T>);
+/// The driver's poll of a block. On every way out of it, it takes the driver's pointers out of the slot; and it drops a block that has unwound.
+struct Polling<'p, F, Fut, T, K> {
+    frame: Pin<&'p mut Frame<F, Fut, T, K>>,
+    unwinding: bool,
+}
 
-impl<T> Drop for Polling<T> {
+impl<'p, F, Fut, T, K> Polling<'p, F, Fut, T, K> {
+    #[inline]
+    fn begin(
+        mut frame: Pin<&'p mut Frame<F, Fut, T, K>>,
+        driver: &Waker,
+        body: Option<BodyPtr<T>>,
+    ) -> Self {
+        let link = frame.as_mut().link();
+        // SAFETY: this is the driver, and the block isn't being polled yet.
+        unsafe {
+            link.slot(|slot| {
+                slot.driver = Some(NonNull::from(driver));
+                slot.body = body;
+            });
+        }
+        Polling {
+            frame,
+            unwinding: true,
+        }
+    }
+}
+
+impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
+    #[inline]
     fn drop(&mut self) {
+        let link = self.frame.as_mut().link();
         // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
         let in_body = unsafe {
-            self.0.slot(|slot| {
+            link.slot(|slot| {
                 slot.driver = None;
                 slot.body = None;
                 slot.in_body
@@ -470,6 +481,18 @@ impl<T> Drop for Polling<T> {
             // Only switching stacks in the middle of a poll leads here; the body's frames would be freed under its feet.
             process::abort();
         }
+        if self.unwinding {
+            let context = self.frame.definition;
+            unwound(self.frame.as_mut().block(), context);
+        }
+    }
+}
+
+/// Drops a block that has unwound. A second panic would abort the process here, and there is nobody to return it to.
+#[cold]
+fn unwound<Fut>(mut block: Pin<&mut Option<Fut>>, context: Definition) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| block.set(None))) {
+        crate::report::panic_in_drop(context, second);
     }
 }
 
@@ -530,25 +553,25 @@ where
         let link = self.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled; `is_none` ends its borrow at once, and nothing has borrowed an ending
         // that isn't there.
-        let (late_ending, late_resource) = unsafe {
-            let cell = UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending);
-            let late_ending = if link.ending().is_none() {
+        unsafe {
+            if link.ending().is_none() {
+                let cell = UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending);
                 ptr::write(cell, Some(ending));
-                None
             } else {
-                Some(ending)
-            };
-            let late_resource = link.slot(|slot| match slot.stage {
+                drop(ending);
+            }
+        }
+        // SAFETY: as above.
+        let late = unsafe {
+            link.slot(|slot| match slot.stage {
                 Stage::Open => {
                     slot.stage = Stage::Resumed;
                     slot.resource.replace(resource)
                 }
                 _ => Some(resource),
-            });
-            (late_ending, late_resource)
+            })
         };
-        drop(late_resource);
-        drop(late_ending);
+        drop(late);
         self.wake();
     }
 

@@ -4,9 +4,8 @@ use super::Policy;
 use crate::{
     AsyncContext, ExitKind, Interrupted,
     background::{Abandonment, Entered},
-    frame::Ending,
+    frame::{Ending, Held},
     report::{self, Failure},
-    stack::Held,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

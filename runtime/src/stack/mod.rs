@@ -7,7 +7,6 @@ mod node;
 mod unwind;
 
 pub use key::Key;
-pub(crate) use node::Held;
 
 use crate::{
     AsyncBody, AsyncContext, ContextManager, Definition, IntoContextManager,

@@ -1,9 +1,9 @@
 //! The entries of a stack: where their resources live while the stack hands out references to them.
 //!
-//! An entry is a [`Node`]: one allocation that holds the context's frame, its resource and what is known of it. This is one of the two modules with
-//! unsafe code. What its safety rests on:
+//! An entry is a node, a [`Housed`]: one allocation that holds the context's frame, its resource and what is known of it. This is one of the two modules
+//! with unsafe code. What its safety rests on:
 //!
-//! 1. A node is never moved, and freed by its one owner: an [`Entering`], then an [`Entry`] in a [`List`], then perhaps a [`Held`].
+//! 1. A node is never moved, and freed by its one owner: an [`Entering`], then an [`Entry`] in a [`List`], then perhaps a `Held`.
 //! 2. While a stack is shared ([`Entries`] by `&`), nodes are only added to it. No reference to a whole node is made then: [`Entries`] reads
 //!    the pointers beside it, never through them. So the `&mut` to a resource that `push` returns is the only access to that resource.
 //! 3. A [`List`] comes out of [`Entries`] by `&mut` or by value, when the borrows that `push` and `get` gave out are over. From then on, the list's owner
@@ -14,14 +14,12 @@ use super::key::Key;
 use crate::{
     AsyncContext, ExitKind,
     background::{Entered, lane::Number},
-    frame::Ending,
+    frame::{Ending, Housed},
     kind::{Kind, RaiseAs},
-    policy::{Abandoned, Policy, abandon},
+    policy::Policy,
     report,
-    teardown::TearDown,
 };
 use std::{
-    marker::PhantomData,
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
@@ -33,136 +31,6 @@ use std::{
 
 /// What an entry's teardown came to, its error raised as the stack's, and the outcome as it leaves it.
 pub(super) type Closed<E> = (thread::Result<Result<(), E>>, Option<Ending>);
-
-/// Owns a frame that is pinned in a box of its own or in what was the node of a stack.
-pub(crate) struct Held<C> {
-    frame: NonNull<C>,
-    free: unsafe fn(NonNull<C>),
-    _owns: PhantomData<C>,
-}
-
-// SAFETY: beside the frame, all that is left in a node is plain data, see `Node::into_held`.
-unsafe impl<C: Send> Send for Held<C> {}
-// SAFETY: as above.
-unsafe impl<C: Sync> Sync for Held<C> {}
-
-impl<C> Unpin for Held<C> {}
-
-impl<C> Held<C> {
-    pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
-        // SAFETY: it is alive and pinned, and this is its owner (point 1).
-        unsafe { Pin::new_unchecked(self.frame.as_mut()) }
-    }
-}
-
-impl<C> From<Pin<Box<C>>> for Held<C> {
-    fn from(frame: Pin<Box<C>>) -> Self {
-        unsafe fn free<C>(frame: NonNull<C>) {
-            // SAFETY: the pointer is that of the box below.
-            drop(unsafe { Box::from_raw(frame.as_ptr()) });
-        }
-        // SAFETY: nothing moves the frame: it is dropped where it is.
-        let frame = Box::leak(unsafe { Pin::into_inner_unchecked(frame) });
-        Held {
-            frame: NonNull::from(frame),
-            free: free::<C>,
-            _owns: PhantomData,
-        }
-    }
-}
-
-impl<C> Drop for Held<C> {
-    fn drop(&mut self) {
-        // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
-        unsafe { (self.free)(self.frame) };
-    }
-}
-
-/// A context on a stack. `X` says what it adds to the stack when it is over.
-//
-// In this order, so that a pointer to a node is one to its frame.
-#[repr(C)]
-struct Node<C: AsyncContext, P: Policy<C>, X> {
-    frame: C,
-    resource: Option<C::Resource>,
-    rest: Rest<P::Origin, X>,
-}
-
-/// What of a node isn't pinned, nor lent to anybody.
-struct Rest<O, X> {
-    entered: Entered,
-    origin: Option<O>,
-    added: Option<X>,
-    stage: Stage,
-}
-
-enum Stage {
-    Setup,
-    Open,
-    Waiting(ExitKind, TearDown),
-    Teardown(ExitKind),
-    Closed,
-}
-
-struct Parts<'n, C: AsyncContext, O, X> {
-    frame: Pin<&'n mut C>,
-    resource: &'n mut Option<C::Resource>,
-    rest: &'n mut Rest<O, X>,
-}
-
-impl<C: AsyncContext, P: Policy<C>, X> Node<C, P, X> {
-    fn parts(self: Pin<&mut Self>) -> Parts<'_, C, P::Origin, X> {
-        // SAFETY: structural pinning of the frame alone, which is never moved. A node has no `Drop`, and is `Unpin` only if the frame is.
-        unsafe {
-            let this = self.get_unchecked_mut();
-            Parts {
-                frame: Pin::new_unchecked(&mut this.frame),
-                resource: &mut this.resource,
-                rest: &mut this.rest,
-            }
-        }
-    }
-
-    /// Leaves the frame to its policy, if its context isn't closed yet.
-    fn abandon_node(mut self: Pin<Box<Self>>) {
-        let Parts { resource, rest, .. } = self.as_mut().parts();
-        let entered = rest.entered;
-        let at = match (
-            mem::replace(&mut rest.stage, Stage::Closed),
-            resource.take(),
-        ) {
-            (Stage::Setup, None) => Abandoned::Setup,
-            (Stage::Setup | Stage::Open, Some(resource)) => Abandoned::Open(resource),
-            (Stage::Waiting(exit, _), _) => Abandoned::Waiting(exit),
-            (Stage::Teardown(exit), _) => Abandoned::Teardown(exit),
-            (Stage::Open, None) | (Stage::Closed, _) => return,
-        };
-        drop(rest.added.take());
-        if let Some(origin) = rest.origin.take() {
-            abandon::<C, P>(self.into_held(), entered, origin, at);
-        }
-    }
-
-    /// Frees the node with its frame only. The resource, the origin and what was to be added are gone already, so that what is beside the
-    /// frame may go wherever the frame may, and lives as long.
-    fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
-        unsafe fn free<C: AsyncContext, P: Policy<C>, X>(frame: NonNull<C>) {
-            // SAFETY: the pointer is that of the node's box below, whose first field is the frame.
-            drop(unsafe { Box::from_raw(frame.cast::<Node<C, P, X>>().as_ptr()) });
-        }
-        let Parts { resource, rest, .. } = self.as_mut().parts();
-        let left = (resource.take(), rest.origin.take(), rest.added.take());
-        rest.stage = Stage::Closed;
-        drop(left);
-        // SAFETY: nothing moves the node: it is dropped where it is.
-        let node = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
-        Held {
-            frame: NonNull::from(node).cast(),
-            free: free::<C, P, X>,
-            _owns: PhantomData,
-        }
-    }
-}
 
 /// What a stack does with its entries, whatever they are. `E` is the error that their errors are raised as.
 trait Exits<E> {
@@ -185,7 +53,7 @@ impl<E> Adds<E> for () {
     }
 }
 
-impl<C, P, X, E> Exits<E> for Node<C, P, X>
+impl<C, P, X, E> Exits<E> for Housed<C, P, X>
 where
     C: AsyncContext<Kind: RaiseAs<E>>,
     P: Policy<C>,
@@ -196,27 +64,11 @@ where
     }
 
     fn close(self: Pin<&mut Self>, ending: Ending) {
-        let Parts {
-            frame,
-            resource,
-            rest,
-        } = self.parts();
-        rest.stage = Stage::Waiting(ending.kind(), TearDown::default());
-        if let Some(resource) = resource.take() {
-            frame.resume(resource, ending);
-        }
+        self.resume(ending);
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed<E>> {
-        let Parts { frame, rest, .. } = self.parts();
-        let entered = rest.entered;
-        if let Stage::Waiting(exit, teardown) = &mut rest.stage {
-            let exit = *exit;
-            ready!(teardown.poll_begin(&entered, cx, || {}));
-            rest.stage = Stage::Teardown(exit);
-        }
-        let (context, ending) = ready!(TearDown::poll(frame, &entered, cx));
-        rest.stage = Stage::Closed;
+        let (context, ending) = ready!(self.poll_teardown(cx));
         let context = match context {
             Ok(Ok(())) => Ok(Ok(())),
             // `From` of the user's.
@@ -229,60 +81,37 @@ where
     }
 
     fn added(self: Pin<&mut Self>) -> Option<List<'static, E>> {
-        self.parts().rest.added.take()?.added()
+        self.parts().rest.extra.take()?.added()
     }
 
     fn abandon(self: Pin<Box<Self>>) {
-        self.abandon_node();
+        Housed::abandon(self);
     }
 }
 
 /// A context that is being entered. Dropped, it leaves the setup to the policy.
-pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X>(Option<Pin<Box<Node<C, P, X>>>>);
+pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X>(Option<Pin<Box<Housed<C, P, X>>>>);
 
 impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
     pub(super) fn new(frame: C, entered: Entered, added: Option<X>) -> Self {
-        Entering(Some(Box::pin(Node {
-            frame,
-            resource: None,
-            rest: Rest {
-                entered,
-                origin: Some(P::origin()),
-                added,
-                stage: Stage::Setup,
-            },
-        })))
+        Entering(Some(Housed::new(frame, entered, added)))
     }
 
     pub(super) fn poll_setup(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
-        let Some(node) = &mut self.0 else {
-            return Poll::Ready(Ok(()));
-        };
-        let Parts {
-            frame,
-            resource,
-            rest,
-        } = node.as_mut().parts();
-        // If it unwinds, or fails, nothing is left to be set up or torn down.
-        rest.stage = Stage::Closed;
-        let Poll::Ready(set_up) = frame.poll_setup(cx) else {
-            rest.stage = Stage::Setup;
-            return Poll::Pending;
-        };
-        let definition = rest.entered.definition;
-        *resource = Some(set_up.map_err(|not_entered| not_entered.into_error(definition))?);
-        rest.stage = Stage::Open;
-        Poll::Ready(Ok(()))
+        match &mut self.0 {
+            Some(node) => node.as_mut().poll_setup(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 
 impl<C: AsyncContext, P: Policy<C>, X> Drop for Entering<C, P, X> {
     fn drop(&mut self) {
         if let Some(node) = self.0.take() {
-            node.abandon_node();
+            node.abandon();
         }
     }
 }

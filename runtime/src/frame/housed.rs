@@ -1,0 +1,245 @@
+//! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
+
+use super::{AsyncContext, Ending};
+use crate::{
+    ExitKind,
+    background::{Entered, Settling},
+    kind::Kind,
+    policy::{Abandoned, Policy, abandon},
+    teardown::{self, Torn},
+};
+use std::{
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll, ready},
+};
+
+/// Owns a frame that is pinned in a box, alone or [`Housed`].
+pub(crate) struct Held<C> {
+    frame: NonNull<C>,
+    free: unsafe fn(NonNull<C>),
+    _owns: PhantomData<C>,
+}
+
+// SAFETY: beside the frame, all that is left of a `Housed` is plain data, see `into_held`.
+unsafe impl<C: Send> Send for Held<C> {}
+// SAFETY: as above.
+unsafe impl<C: Sync> Sync for Held<C> {}
+
+impl<C> Unpin for Held<C> {}
+
+impl<C> Held<C> {
+    pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
+        // SAFETY: the frame is alive and pinned, and this is its owner.
+        unsafe { Pin::new_unchecked(self.frame.as_mut()) }
+    }
+}
+
+impl<C> From<Pin<Box<C>>> for Held<C> {
+    fn from(frame: Pin<Box<C>>) -> Self {
+        unsafe fn free<C>(frame: NonNull<C>) {
+            // SAFETY: the pointer is that of the box below.
+            drop(unsafe { Box::from_raw(frame.as_ptr()) });
+        }
+        // SAFETY: nothing moves the frame: it is dropped where it is.
+        let frame = Box::leak(unsafe { Pin::into_inner_unchecked(frame) });
+        Held {
+            frame: NonNull::from(frame),
+            free: free::<C>,
+            _owns: PhantomData,
+        }
+    }
+}
+
+impl<C> Drop for Held<C> {
+    fn drop(&mut self) {
+        // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
+        unsafe { (self.free)(self.frame) };
+    }
+}
+
+/// An entered context: its frame, its resource while it is open, and what is known of it. `X` is what its owner keeps beside them.
+//
+// In this order, so that a pointer to it is one to its frame.
+#[repr(C)]
+pub(crate) struct Housed<C: AsyncContext, P: Policy<C>, X = ()> {
+    frame: C,
+    pub(crate) resource: Option<C::Resource>,
+    pub(crate) rest: Rest<P::Origin, X>,
+}
+
+/// What of a `Housed` isn't pinned, nor lent to anybody.
+pub(crate) struct Rest<O, X> {
+    pub(crate) entered: Entered,
+    origin: Option<O>,
+    pub(crate) extra: Option<X>,
+    stage: Stage,
+    settling: Settling,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Setup,
+    Open,
+    /// The teardown hasn't begun.
+    Waiting(ExitKind),
+    Teardown(ExitKind),
+    Closed,
+}
+
+pub(crate) struct Parts<'n, C: AsyncContext, O, X> {
+    pub(crate) frame: Pin<&'n mut C>,
+    pub(crate) resource: &'n mut Option<C::Resource>,
+    pub(crate) rest: &'n mut Rest<O, X>,
+}
+
+impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
+    /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Housed::poll_setup).
+    #[inline]
+    pub(crate) fn new(frame: C, entered: Entered, extra: Option<X>) -> Pin<Box<Self>> {
+        let rest = Rest {
+            entered,
+            origin: Some(P::origin()),
+            extra,
+            stage: Stage::Setup,
+            settling: Settling::default(),
+        };
+        let mut housed = Box::<Self>::new_uninit();
+        let place = housed.as_mut_ptr();
+        // SAFETY: the place is the box's own; all three fields are written, one by one, so that the frame is moved only once.
+        unsafe {
+            (&raw mut (*place).frame).write(frame);
+            (&raw mut (*place).resource).write(None);
+            (&raw mut (*place).rest).write(rest);
+            Box::into_pin(housed.assume_init())
+        }
+    }
+
+    #[inline]
+    pub(crate) fn parts(self: Pin<&mut Self>) -> Parts<'_, C, P::Origin, X> {
+        // SAFETY: structural pinning of the frame alone, which is never moved. A `Housed` has no `Drop`, and is `Unpin` only if the frame is.
+        unsafe {
+            let this = self.get_unchecked_mut();
+            Parts {
+                frame: Pin::new_unchecked(&mut this.frame),
+                resource: &mut this.resource,
+                rest: &mut this.rest,
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.rest.stage, Stage::Open)
+    }
+
+    /// Runs the setup.
+    #[inline]
+    pub(crate) fn poll_setup(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
+        let Parts {
+            frame,
+            resource,
+            rest,
+        } = self.parts();
+        // If it unwinds, or fails, nothing is left to be set up or torn down.
+        rest.stage = Stage::Closed;
+        match frame.poll_setup(cx) {
+            Poll::Pending => {
+                rest.stage = Stage::Setup;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(set_up)) => {
+                *resource = Some(set_up);
+                rest.stage = Stage::Open;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(not_entered)) => {
+                Poll::Ready(Err(not_entered.into_error(rest.entered.definition)))
+            }
+        }
+    }
+
+    /// Puts the resource back and says how the body ended.
+    #[inline]
+    pub(crate) fn resume(self: Pin<&mut Self>, ending: Ending) {
+        let Parts {
+            frame,
+            resource,
+            rest,
+        } = self.parts();
+        rest.stage = Stage::Waiting(ending.kind());
+        if let Some(resource) = resource.take() {
+            frame.resume(resource, ending);
+        }
+    }
+
+    /// Runs the teardown, after what was started below the context is over.
+    #[inline]
+    pub(crate) fn poll_teardown(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Torn<C>, Option<Ending>)> {
+        let Parts { frame, rest, .. } = self.parts();
+        if let Stage::Waiting(exit) = rest.stage {
+            ready!(rest.settling.poll(&rest.entered, cx));
+            rest.stage = Stage::Teardown(exit);
+        }
+        let torn = ready!(teardown::poll(frame, &rest.entered, cx));
+        rest.stage = Stage::Closed;
+        Poll::Ready(torn)
+    }
+
+    /// Leaves the frame to its policy, if its context isn't closed yet.
+    #[inline]
+    pub(crate) fn abandon(self: Pin<Box<Self>>) {
+        if self.rest.stage != Stage::Closed {
+            self.abandon_unclosed();
+        }
+    }
+
+    #[cold]
+    fn abandon_unclosed(mut self: Pin<Box<Self>>) {
+        let Parts { resource, rest, .. } = self.as_mut().parts();
+        let entered = rest.entered;
+        let at = match (
+            mem::replace(&mut rest.stage, Stage::Closed),
+            resource.take(),
+        ) {
+            (Stage::Setup, None) => Abandoned::Setup,
+            (Stage::Setup | Stage::Open, Some(resource)) => Abandoned::Open(resource),
+            (Stage::Waiting(exit), _) => Abandoned::Waiting(exit),
+            (Stage::Teardown(exit), _) => Abandoned::Teardown(exit),
+            (Stage::Open, None) | (Stage::Closed, _) => return,
+        };
+        rest.settling = Settling::default();
+        drop(rest.extra.take());
+        if let Some(origin) = rest.origin.take() {
+            abandon::<C, P>(self.into_held(), entered, origin, at);
+        }
+    }
+
+    /// Keeps its frame only. The resource, the origin and what was kept beside them are gone already, so that what is beside the frame may go
+    /// wherever the frame may, and lives as long.
+    fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
+        unsafe fn free<C: AsyncContext, P: Policy<C>, X>(frame: NonNull<C>) {
+            // SAFETY: the pointer is that of the box below, whose content's first field is the frame.
+            drop(unsafe { Box::from_raw(frame.cast::<Housed<C, P, X>>().as_ptr()) });
+        }
+        let Parts { resource, rest, .. } = self.as_mut().parts();
+        let left = (resource.take(), rest.origin.take(), rest.extra.take());
+        rest.stage = Stage::Closed;
+        drop(left);
+        // SAFETY: nothing moves it: it is dropped where it is.
+        let housed = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
+        Held {
+            frame: NonNull::from(housed).cast(),
+            free: free::<C, P, X>,
+            _owns: PhantomData,
+        }
+    }
+}
