@@ -259,6 +259,8 @@ async fn lifespan(database: Arc<Database>, figures: Arc<Figures>) -> Result<App,
     if let Err(stuck) = background::drain_timeout(Duration::from_secs(30)).await {
         eprintln!("{stuck}");
     }
+    // Before the pool's connections are waited for: their coming back would hide a rollback that the drain has missed.
+    app.figures.pending_at_end.add(background::pending() as i64);
     let missing = database.missing_connections(&app.pool).await;
     app.figures.left_in_pool.add(missing);
     app.pool.close().await;
