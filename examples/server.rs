@@ -32,7 +32,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contextlib::{async_context, background, yield_resource};
+use contextlib::{async_context, background, within, yield_resource};
 use serde::Deserialize;
 use sqlx::{Any, AnyConnection, AnyPool, Row, Transaction, any::AnyPoolOptions};
 use std::{
@@ -166,6 +166,20 @@ async fn open_account(
     Ok(format!("welcome, {name}"))
 }
 
+/// As a decorator: the whole handler runs inside the context, and `tx` is no argument of the route but the context's resource.
+#[within(tx = transaction(bank.clone()))]
+async fn pay_interest(
+    State(bank): State<Bank>,
+    tx: &mut Transaction<'static, Any>,
+) -> Result<String, BankError> {
+    let sql = "UPDATE contextlib_accounts SET balance = balance + balance / 10";
+    let paid = sqlx::query(sql).execute(&mut **tx).await?;
+    Ok(format!(
+        "{} accounts get a tenth more",
+        paid.rows_affected()
+    ))
+}
+
 /// No context: one statement is its own transaction.
 async fn accounts(State(bank): State<Bank>) -> Result<String, BankError> {
     let rows = sqlx::query("SELECT name, balance FROM contextlib_accounts ORDER BY name")
@@ -205,6 +219,7 @@ async fn serve(bank: Bank, listener: TcpListener, stop: impl Future) -> io::Resu
     let router = Router::new()
         .route("/accounts", get(accounts))
         .route("/accounts/{name}", post(open_account))
+        .route("/interest", post(pay_interest))
         .route("/transfer", post(transfer))
         .layer(middleware::from_fn_with_state(is_cut, unless_cut))
         .with_state(bank);
@@ -302,6 +317,9 @@ async fn demonstration(
     headline("guard style: an account is opened, and then once more");
     ask(address, "POST /accounts/dave").await?;
     ask(address, "POST /accounts/dave").await?;
+
+    headline("as a decorator of the whole handler");
+    ask(address, "POST /interest").await?;
     // The second guard's rollback, which nobody awaited, comes to its end.
     bank.until(|counts| counts.begun == counts.committed + counts.rolled_back)
         .await?;

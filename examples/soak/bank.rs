@@ -162,9 +162,14 @@ impl Database {
             sqlx::query("PRAGMA busy_timeout = 0")
                 .execute(&mut db)
                 .await?;
-            match sqlx::query("BEGIN EXCLUSIVE").execute(&mut db).await {
-                Ok(_) => drop(sqlx::query("ROLLBACK").execute(&mut db).await?),
-                Err(_) => figures.locks_left.add_one(),
+            if sqlx::query("BEGIN EXCLUSIVE")
+                .execute(&mut db)
+                .await
+                .is_err()
+            {
+                figures.locks_left.add_one();
+            } else {
+                sqlx::query("ROLLBACK").execute(&mut db).await?;
             }
         }
         let leases = ask(&mut db, "SELECT COUNT(*) FROM soak_leases").await?;

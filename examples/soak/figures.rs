@@ -197,7 +197,7 @@ impl Figures {
         rows.extend([
             row("  whose end the program never saw", self.end_not_seen()),
             row("leases taken", self.leased.get()),
-            ("at the two shutdowns".to_owned(), None),
+            ("at the shutdowns".to_owned(), None),
             row(
                 "  teardowns in the background when the last request was over",
                 self.pending_after_serving.get(),

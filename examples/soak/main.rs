@@ -1,4 +1,4 @@
-//! A bounded soak: a server on loopback whose clients hang up, whose handlers fail, panic and time out, and which is shut down under load, twice.
+//! A bounded soak: a server on loopback whose clients hang up, whose handlers fail, panic and time out, and which is shut down under load.
 //!
 //! ```console
 //! cargo run --release --example soak                       # ten seconds each way, on SQLite
@@ -40,6 +40,9 @@ use std::{
 
 /// What the deliberate panics carry, so that only the others are printed.
 struct Deliberate;
+
+/// How often a server is started and shut down.
+const LIVES: u32 = 4;
 
 static REPORTS: AtomicU64 = AtomicU64::new(0);
 
@@ -90,7 +93,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// Runs the load against one kind of server, which is shut down and started again in the middle.
+/// Runs the load against one kind of server, which is shut down and started again in the middle of it.
 fn soak(
     style: Style,
     database: &Arc<Database>,
@@ -106,10 +109,15 @@ fn soak(
     let (listener, address) = server::listen(None)?;
     let clients =
         outside.block_on(async { load::start(database.clients(), address, figures.clone()) });
-    let half = duration / 2;
-    server::live(style, database.clone(), figures.clone(), listener, half)?;
-    let (listener, _) = server::listen(Some(address))?;
-    server::live(style, database.clone(), figures.clone(), listener, half)?;
+    let mut listener = Some(listener);
+    for _ in 0..LIVES {
+        let listener = match listener.take() {
+            Some(listener) => listener,
+            None => server::listen(Some(address))?.0,
+        };
+        let duration = duration / LIVES;
+        server::live(style, database.clone(), figures.clone(), listener, duration)?;
+    }
     outside.block_on(clients.stop());
     outside.block_on(database.examine(&figures))?;
     Arc::into_inner(figures).ok_or_else(|| "something of the server has outlived it".into())

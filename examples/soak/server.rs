@@ -32,7 +32,7 @@ use std::{
 use tokio::{select, sync::watch, time::sleep};
 
 /// How long requests may go on after the server was told to stop: for some of them that isn't enough.
-const GRACE: Duration = Duration::from_millis(2);
+const GRACE: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
