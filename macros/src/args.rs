@@ -119,7 +119,11 @@ impl Args {
             "setup" => {
                 self.setup_finish = parse_value(&name, "setup = finish", input, parse_setup)?
             }
-            "own" => self.own = Some(parse_own(&name, input)?),
+            "own" => {
+                // Also if it is wrong: then nothing is said of what it was to own.
+                self.own = Some(Vec::new());
+                self.own = Some(parse_own(&name, input)?);
+            }
             "crate" => {
                 self.krate = Some(parse_value(
                     &name,

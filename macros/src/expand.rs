@@ -20,15 +20,15 @@
 //!         Transaction<'static, Sqlite>, ::contextlib::kind::Fallible<sqlx::Error>, _,
 //!     >(
 //!         "transaction",
-//!         async move |yielder: ::contextlib::Yielder<'_, _, _>| -> ::core::result::Result<(), sqlx::Error> {
-//!             let the_one_yield: ::contextlib::Yielder<'_, Transaction<'static, Sqlite>> = yielder;
+//!         async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> ::core::result::Result<(), sqlx::Error> {
+//!             let yield_resource: ::contextlib::YieldOnce<'_, Transaction<'static, Sqlite>> = yield_resource;
 //!             let mut pool = pool;
 //!             let end = {
 //!                 let mut tx = pool.begin().await?;
-//!                 if yield_resource!(@place the_one_yield, tx).is_completed() { tx.commit().await?; }
+//!                 if yield_resource!(@place yield_resource, tx).is_completed() { tx.commit().await?; }
 //!             };
 //!             #[allow(unreachable_code)]
-//!             ::contextlib::__private::end(end)
+//!             ::contextlib::__private::Tail::<sqlx::Error>::end(end)
 //!         },
 //!     )
 //! }
@@ -130,7 +130,7 @@ impl<'f> Expansion<'f> {
         let sig = self.signature(inputs, policy);
         let owned = self.owned();
         let block = self.block(body, bindings);
-        let manager = self.manager(policy, &Ident::new("yielder", self.site), block);
+        let manager = self.manager(policy, &Ident::new(HANDLE, self.site), block);
         quote_spanned! {self.site=>
             #(#attrs)*
             #vis #sig {
@@ -165,11 +165,19 @@ impl<'f> Expansion<'f> {
         } = Arguments::new(self);
         let sig = self.signature(inputs, policy);
         let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
+        // Or the import would be unused.
+        let imported = self
+            .yields
+            .points
+            .iter()
+            .find_map(|point| point.imported.as_ref());
+        let imported = imported.map(|name| quote_spanned!(self.site=> #name!(@mention);));
         let manager = self.manager(policy, &Ident::new("_", self.site), nothing);
         quote_spanned! {self.site=>
             #(#attrs)*
             #vis #sig {
                 #mentions
+                #imported
                 #manager
             }
         }
@@ -307,18 +315,23 @@ impl Expansion<'_> {
             Policy::SpawnLocal => "on_cancel_spawn_local_needs_a_static_frame",
             Policy::Block => "on_cancel_block",
             Policy::Drop => "on_cancel_drop",
-            Policy::Custom(_) => "frame_must_satisfy_its_on_cancel_policy",
+            Policy::Custom(_) => "on_cancel",
         };
-        let builder = Ident::new(builder, site);
-        let policy = match policy {
-            Policy::Custom(policy) => Some(quote_spanned!(site=> #policy,)),
+        let error = self.error_in_body();
+        // Shown at the error's type too, for the same reason as the kind.
+        let builder = Ident::new(
+            builder,
+            error
+                .as_ref()
+                .and_then(start)
+                .map_or(site, |span| Span::mixed_site().located_at(span)),
+        );
+        let custom = match policy {
+            Policy::Custom(policy) => Some(policy),
             _ => None,
         };
+        let inferred = custom.map(|_| quote_spanned!(site=> _,));
         let resource = self.resource_in_body();
-        let error = self
-            .returns
-            .error(&self.args.krate(self.output_site()), self.output_site())
-            .map(|error| nameable(error, site));
         let ends = match self.returns {
             Returns::Plain(_) => quote_spanned!(site=> ()),
             Returns::Result { .. } => quote_spanned!(site=> ::core::result::Result<(), #error>),
@@ -333,12 +346,25 @@ impl Expansion<'_> {
             .boxed
             .as_ref()
             .map(|_| quote_spanned!(site=> .boxed()));
-        quote_spanned! {site=>
-            #krate::__private::#builder::<#policy #resource, #kind, _>(
+        let manager = quote_spanned! {site=>
+            #krate::__private::#builder::<#inferred #resource, #kind, _>(
                 #name,
-                async move |#handle: #krate::Yielder<'_, _, _>| -> #ends #block,
-            ) #boxed
-        }
+                async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block,
+            )
+        };
+        let manager = match custom {
+            Some(policy) => quote_spanned! {site=>
+                #krate::__private::frame_must_satisfy_its_on_cancel_policy::<#policy, _>(#manager)
+            },
+            None => manager,
+        };
+        quote_spanned!(site=> #manager #boxed)
+    }
+
+    fn error_in_body(&self) -> Option<TokenStream> {
+        let site = self.output_site();
+        let error = self.returns.error(&self.args.krate(site), site);
+        error.map(|error| nameable(error, self.site))
     }
 
     fn resource_in_body(&self) -> TokenStream {
@@ -358,7 +384,7 @@ impl Expansion<'_> {
             .as_ref()
             .map(|_| quote_spanned!(site=> , #krate::kind::Suppressing));
         let bindings = quote_spanned! {site=>
-            let #handle: #krate::Yielder<'_, #resource #suppression> = yielder;
+            let #handle: #krate::YieldOnce<'_, #resource #suppression> = #handle;
             #bindings
         };
         let tokens = &self.yields.body;
@@ -372,7 +398,7 @@ impl Expansion<'_> {
         // Rustc takes the braces around a single expression to be unnecessary.
         let allow = is_expression.then(|| quote_spanned!(site=> #[allow(unused_braces)]));
         match self.returns {
-            Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow #braces }),
+            Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow let (): () = #braces; }),
             Returns::Result { .. } | Returns::Alias(_) => {
                 // Where it is of a wrong type, the last token is shown.
                 let last = tokens
@@ -381,13 +407,14 @@ impl Expansion<'_> {
                     .last()
                     .map_or(site, |last| Span::mixed_site().located_at(last.span()));
                 let end = Ident::new("end", last);
+                let error = self.error_in_body();
                 // A body that never ends makes what follows unreachable: the other `allow` is on that alone.
                 quote_spanned! {site=> {
                     #bindings
                     #allow
                     let #end = #braces;
                     #[allow(unreachable_code)]
-                    #krate::__private::end(#end)
+                    #krate::__private::Tail::<#error>::end(#end)
                 }}
             }
         }

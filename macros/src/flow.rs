@@ -515,24 +515,50 @@ fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
     }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
 }
 
-/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `&name`.
+/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `call(name)`, `println!("{name}")`.
 fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
     let mut flat = Vec::new();
     flatten(tokens, &mut flat);
-    let Some(position) = flat
-        .iter()
-        .position(|token| matches!(token, TokenTree::Ident(word) if word == name))
-    else {
+    let is_mention = |token: &TokenTree| match token {
+        TokenTree::Ident(word) => word == name,
+        TokenTree::Literal(text) => is_formatted(name, &text.to_string()),
+        _ => false,
+    };
+    let Some(position) = flat.iter().position(is_mention) else {
         return false;
     };
-    let punct = |offset: isize, expected: char| {
-        let token = position
+    let at = |offset: isize| {
+        position
             .checked_add_signed(offset)
-            .and_then(|position| flat.get(position));
-        matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == expected)
+            .and_then(|position| flat.get(position))
     };
+    let punct = |offset: isize, expected: char| matches!(at(offset), Some(TokenTree::Punct(punct)) if punct.as_char() == expected);
+    let delimiter = |offset: isize| matches!(at(offset), Some(TokenTree::Group(_)));
+    if let TokenTree::Literal(_) = flat[position] {
+        return delimiter(-1) && punct(-2, '!');
+    }
+    let called = matches!(at(-2), Some(TokenTree::Ident(function)) if !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase));
     let behind_a_path = punct(-1, '.') || punct(-1, ':') || punct(-1, '\'');
-    !behind_a_path && punct(1, '.') && !punct(2, '.')
+    let receiver = !behind_a_path && punct(1, '.') && !punct(2, '.');
+    receiver || (called && delimiter(-1) && delimiter(1))
+}
+
+/// Whether the text of a literal is a string that captures `name`, as `"{name:?}"` does.
+fn is_formatted(name: &Ident, literal: &str) -> bool {
+    let name = name.to_string();
+    literal
+        .match_indices(&format!("{{{name}"))
+        .any(|(at, found)| {
+            let escaped = literal[..at].ends_with('{');
+            !escaped && matches!(literal[at + found.len()..].chars().next(), Some('}' | ':'))
+        })
+}
+
+/// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.
+fn is_keyword(word: &Ident) -> bool {
+    ["let", "for", "mut", "ref", "fn"]
+        .iter()
+        .any(|keyword| word == keyword)
 }
 
 /// Groups are replaced by a delimiter before and after what is in them.

@@ -1,6 +1,6 @@
 //! What can be said of a mistake before rustc sees the expansion, in the user's words.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     Attribute, FnArg, Pat, ReturnType, Safety, Type,
@@ -425,7 +425,44 @@ pub(crate) fn not_a_function(
         _ => errors.add(error),
     }
     let errors = errors.into_compile_errors();
+    let item = if is_function {
+        item.clone()
+    } else {
+        without_yielding_bodies(item.clone())
+    };
     quote_spanned!(Span::mixed_site()=> #errors #item)
+}
+
+/// What is around context functions that aren't any for want of the attribute: their bodies would only bring follow-up errors.
+fn without_yielding_bodies(item: TokenStream) -> TokenStream {
+    let tokens = Vec::from_iter(item);
+    let mut without = TokenStream::new();
+    let mut i = 0;
+    while i < tokens.len() {
+        let length = nested_item(&tokens[i..]).unwrap_or(1);
+        for token in &tokens[i..i + length] {
+            match token {
+                TokenTree::Group(body) if length > 1 && body.delimiter() == Delimiter::Brace => {
+                    let yields = contains_word(body.stream(), "yield_resource");
+                    let unreachable = quote_spanned!(body.span()=> { ::core::unreachable!() });
+                    without.extend(if yields {
+                        unreachable
+                    } else {
+                        token.to_token_stream()
+                    });
+                }
+                TokenTree::Group(group) if length == 1 => {
+                    let mut inner =
+                        Group::new(group.delimiter(), without_yielding_bodies(group.stream()));
+                    inner.set_span(group.span());
+                    inner.to_tokens(&mut without);
+                }
+                token => token.to_tokens(&mut without),
+            }
+        }
+        i += length;
+    }
+    without
 }
 
 #[cfg(test)]

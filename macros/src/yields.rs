@@ -8,8 +8,9 @@ use syn::{Expr, Member, Token, parse::Parser, punctuated::Punctuated};
 
 use crate::flow::SPAWNS;
 
-/// The name of the handle, which rustc may mention when a path yields twice: "use of moved value: `the_one_yield`".
-pub(crate) const HANDLE: &str = "the_one_yield";
+/// The name of the handle. Rustc mentions it where the handle or what came of it is misused ("use of moved value: `yield_resource`",
+/// "`yield_resource` escapes the closure body here"), so it is what the user calls the yield.
+pub(crate) const HANDLE: &str = "yield_resource";
 
 /// The standard library's macros: they use their arguments where they stand, so that a yield in one is as good as one outside.
 pub(crate) const TRANSPARENT: [&str; 25] = [
@@ -53,6 +54,8 @@ pub(crate) struct Yields {
 pub(crate) struct YieldPoint {
     /// The call, without a path before it.
     pub(crate) call: TokenStream,
+    /// The name that is called, if no path is before it.
+    pub(crate) imported: Option<Ident>,
     pub(crate) argument: Argument,
     pub(crate) inside: Inside,
 }
@@ -120,7 +123,10 @@ impl Yields {
             }
             if let Some((name, group)) = macro_call(&tokens[i..]) {
                 let injected = if name == "yield_resource" {
-                    self.inject(name, group, statement.inside)
+                    let imported = !i
+                        .checked_sub(1)
+                        .is_some_and(|before| is_punct(&tokens[before], ':'));
+                    self.inject(name, imported, group, statement.inside)
                 } else {
                     let foreign_macro = statement.inside.foreign_macro
                         || !TRANSPARENT.iter().any(|known| name == known);
@@ -182,8 +188,8 @@ impl Yields {
         regroup(group, walked)
     }
 
-    /// `yield_resource!(tx)` becomes `yield_resource!(@place the_one_yield, tx)`.
-    fn inject(&mut self, name: &Ident, group: &Group, inside: Inside) -> Group {
+    /// `yield_resource!(tx)` becomes `yield_resource!(@place yield_resource, tx)`.
+    fn inject(&mut self, name: &Ident, imported: bool, group: &Group, inside: Inside) -> Group {
         let (argument, tokens) = Argument::new(group.stream());
         let argument = match argument {
             Argument::Place(place)
@@ -202,6 +208,7 @@ impl Yields {
         let bang = Punct::new('!', Spacing::Alone);
         self.points.push(YieldPoint {
             call: quote_spanned!(name.span()=> #name #bang #group),
+            imported: imported.then(|| name.clone()),
             argument,
             inside,
         });

@@ -2,7 +2,7 @@
 
 use crate::{
     frame::Ending,
-    kind::{Strict, Suppressing},
+    kind::{CanSuppress, Strict},
 };
 use std::{any::Any, fmt, marker::PhantomData};
 
@@ -11,7 +11,7 @@ use std::{any::Any, fmt, marker::PhantomData};
 /// It borrows from the frame of the context function and can't leave it. It is `Send + Sync`, so it may be held across awaits. Making one
 /// allocates nothing; a failed body's error has been boxed once. It mirrors the three arguments of Python's `__aexit__`.
 ///
-/// The parameter `S` is [`Suppressing`] in a context declared with `#[async_context(suppress)]`, which has [`suppress`](Exit::suppress).
+/// The parameter `S` is [`Suppressing`](crate::kind::Suppressing) in a context declared with `#[async_context(suppress)]`, which has [`suppress`](Exit::suppress).
 #[doc(alias = "exc_info")]
 #[must_use = "a teardown that doesn't look at how the body ended commits a failed body too; write `let _ = yield_resource!(…)` if it makes no difference here"]
 pub enum Exit<'y, S = Strict> {
@@ -89,12 +89,15 @@ impl<'y, S> Exit<'y, S> {
     }
 }
 
-impl Exit<'_, Suppressing> {
+impl<S> Exit<'_, S> {
     /// Swallows the body's error or panic: `with` returns `Ok(None)` once the teardown is over.
     ///
     /// Does nothing after [`Completed`](Exit::Completed) and [`Cancelled`](Exit::Cancelled), where there is nothing to swallow. A teardown
     /// that then fails replaces the body's error with its own. Mirrors `return True` in a Python `__aexit__`.
-    pub fn suppress(&self) {
+    pub fn suppress(&self)
+    where
+        S: CanSuppress,
+    {
         match self {
             Exit::Failed(ErrorView { ending, .. }) | Exit::Panicked(PanicView { ending, .. }) => {
                 ending.suppress();

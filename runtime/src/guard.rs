@@ -16,6 +16,7 @@ use std::{
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -35,26 +36,59 @@ pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
 const OPEN: &str =
     "a guard's context is there until the guard is dropped, and open until it is exited, by value";
 
-impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` moves the frame once more"
-    )]
+/// The future of [`enter`](crate::ContextManager::enter): runs the setup.
+///
+/// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, so that a context that can't be entered is one
+/// compile error: an `impl Future` would repeat it wherever the future is mentioned.
+#[must_use = "the setup of a context doesn't run before `enter()` is awaited"]
+pub struct Enter<C: AsyncContext, P: Policy<C> = Spawn> {
+    /// `None` once it is in the guard's box.
+    frame: Option<C>,
+    at: &'static Location<'static>,
+    guard: Guard<C, P>,
+}
+
+// The frame is pinned in the guard's box only.
+impl<C: AsyncContext, P: Policy<C>> Unpin for Enter<C, P> {}
+
+impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
     #[inline]
-    pub(crate) fn enter(
-        frame: C,
-        at: &'static Location<'static>,
-    ) -> impl Future<Output = Result<Self, ErrorOf<C>>> {
-        async move {
-            let entered = Entered::now(frame.definition(), at, Style::Guard);
-            let mut guard = Guard {
-                context: Some(Housed::new(frame, entered, None)),
-            };
-            poll_fn(|cx| guard.context().poll_setup(cx)).await?;
-            Ok(guard)
+    pub(crate) fn new(frame: C, at: &'static Location<'static>) -> Self {
+        Enter {
+            frame: Some(frame),
+            at,
+            guard: Guard { context: None },
         }
     }
+}
 
+impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
+    type Output = Result<Guard<C, P>, ErrorOf<C>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(frame) = this.frame.take() {
+            let entered = Entered::now(frame.definition(), this.at, Style::Guard);
+            this.guard.context = Some(Housed::new(frame, entered, None));
+        }
+        let Some(context) = &mut this.guard.context else {
+            panic!("the future of `enter` was polled after its end");
+        };
+        ready!(context.as_mut().poll_setup(cx))?;
+        Poll::Ready(Ok(Guard {
+            context: this.guard.context.take(),
+        }))
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> fmt::Debug for Enter<C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enter").finish_non_exhaustive()
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     #[inline]
     fn context(&mut self) -> Pin<&mut Housed<C, P>> {
         self.context.as_mut().expect(OPEN).as_mut()

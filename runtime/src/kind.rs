@@ -75,6 +75,15 @@ impl Suppression for Suppressing {
     }
 }
 
+/// A context that may swallow its body's failure: [`Suppressing`] alone.
+#[diagnostic::on_unimplemented(
+    message = "this context doesn't say that it may suppress its body's failure",
+    label = "only a suppressing context may do this",
+    note = "declare it with `#[async_context(suppress)]`; `with` then returns an `Option`, since the body's value may be missing"
+)]
+pub trait CanSuppress: Suppression {}
+impl CanSuppress for Suppressing {}
+
 /// Where the body runs. Implemented by [`Guarded`] and [`Wrapping`].
 pub trait Shape: Sealed + 'static {
     /// What two contexts, one inside the other, come to.
@@ -151,6 +160,7 @@ pub trait RaiseAs<B>: Kind {
     fn raise(error: Self::Error) -> B;
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Debug, S: Suppression, G: Shape, B: From<E>> RaiseAs<B> for Fallible<E, S, G> {
     fn raise(error: E) -> B {
         error.into()
@@ -170,7 +180,10 @@ impl<S: Suppression, G: Shape, B> RaiseAs<B> for Infallible<S, G> {
     note = "run it with `.with(async |resource| …)` or `async_with!`; `#[async_context(guard)]` on the context function overrides the guess"
 )]
 pub trait CanEnter: Kind {}
-impl<K: Kind<Shape = Guarded>> CanEnter for K {}
+#[diagnostic::do_not_recommend]
+impl<E: Debug, S: Suppression> CanEnter for Fallible<E, S, Guarded> {}
+#[diagnostic::do_not_recommend]
+impl<S: Suppression> CanEnter for Infallible<S, Guarded> {}
 
 /// A context of this kind can't fail.
 #[diagnostic::on_unimplemented(
@@ -179,4 +192,5 @@ impl<K: Kind<Shape = Guarded>> CanEnter for K {}
     note = "use `.with(async |resource| -> Result<_, YourError> {{ … }})`"
 )]
 pub trait CannotFail: Kind<Error = Never> + RaiseAs<Never> {}
-impl<K: Kind<Error = Never> + RaiseAs<Never>> CannotFail for K {}
+#[diagnostic::do_not_recommend]
+impl<S: Suppression, G: Shape> CannotFail for Infallible<S, G> {}

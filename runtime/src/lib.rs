@@ -105,11 +105,7 @@
 //! | feature | |
 //! |---|---|
 //! | `tokio`, on by default | the policies `spawn`, `spawn_local` and `block`, and what needs a timer |
-//! | `tracing` | reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
-//!
-//! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`; their fields `context`
-//! and `defined` say which context. A rollback runs in the span that its context was entered in, whatever the level. tracing's `max_level_*` features and
-//! a subscriber's filter switch the spans off; then they cost next to nothing.
+//! | `tracing` | reports as `tracing` events instead of lines on standard error |
 //!
 //! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors.
 //!
@@ -140,7 +136,6 @@ mod session;
 mod site;
 pub mod stack;
 mod teardown;
-mod trace;
 
 pub use background::{Interrupted, Rollback};
 pub use boxed::{
@@ -150,8 +145,8 @@ pub use boxed::{
 pub use contextlib_macros::{async_context, within};
 pub use contexts::null_context;
 pub use exit::{ErrorView, Exit, ExitKind, PanicView};
-pub use frame::{AsyncContext, Lend, Yielder};
-pub use guard::Guard;
+pub use frame::{AsyncContext, Lend, YieldOnce};
+pub use guard::{Enter, Guard};
 pub use manager::{AsyncBody, ContextManager};
 pub use outcome::Outcome;
 pub use protocol::{AsyncContextManager, IntoContextManager};

@@ -19,10 +19,10 @@ macro_rules! yield_resource {
         exit
     }};
     (@place $yielder:ident, $place:expr) => {{
-        let (resource, exit) = $yielder.lend($place).await;
+        let exit;
         #[allow(unused_assignments)] // A teardown may have no use for the resource.
         {
-            $place = resource;
+            ($place, exit) = $yielder.lend($place).await;
         }
         exit
     }};
@@ -33,6 +33,8 @@ macro_rules! yield_resource {
     (@move $yielder:ident, $value:expr) => {
         $yielder.lend($value).await
     };
+    // A mistake has been reported, and this keeps the import in use.
+    (@mention) => {};
     ($($anything:tt)*) => {
         ::core::compile_error!(
             "`yield_resource!` works only inside the body of an `#[async_context] async fn`"

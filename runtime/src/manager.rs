@@ -1,8 +1,9 @@
 //! A context function that has been called: what it takes to run it.
 
 use crate::{
-    AsyncContext, Guard, Outcome,
+    AsyncContext, Outcome,
     frame::NotEntered,
+    guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     policy::{Policy, Spawn, Storage},
     session::{Home, Session, local, poll_caught, sendable},
@@ -101,7 +102,7 @@ macro_rules! run_inside {
 }
 
 impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
-    /// Enters the context: runs its setup and returns a [`Guard`] with the resource.
+    /// Enters the context: runs its setup and returns a [`Guard`](crate::Guard) with the resource.
     ///
     /// Allocates the frame's box, and nothing else. Mirrors `__aenter__`, and `AsyncExitStack.enter_async_context`.
     ///
@@ -133,11 +134,11 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// ```
     #[doc(alias = "__aenter__", alias = "enter_async_context")]
     #[track_caller]
-    pub fn enter(self) -> impl Future<Output = Result<Guard<C, P>, ErrorOf<C>>>
+    pub fn enter(self) -> Enter<C, P>
     where
         C::Kind: CanEnter,
     {
-        Guard::enter(self.frame, Location::caller())
+        Enter::new(self.frame, Location::caller())
     }
 
     /// Runs `body` inside the context: setup, body, teardown.

@@ -8,7 +8,7 @@ pub use contextlib_macros::async_with;
 
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
-    frame::{YieldFn, frame},
+    frame::{FrameOf, YieldFn, frame},
     kind::Kind,
     policy::{self, Policy, Storage},
     session::Session,
@@ -31,24 +31,33 @@ pub type Ends<R> = Result<(), <R as Declared>::Error>;
 
 /// What the body of a fallible context function may end in.
 #[diagnostic::on_unimplemented(
-    message = "a context function ends in `()` or in `Ok(())`, not in a value of type `{Self}`",
-    label = "the resource goes out through `yield_resource!`; end the function with `Ok(())` or with nothing"
+    message = "a context function ends in `()` or in a `Result<(), {E}>`, not in a value of type `{Self}`",
+    label = "end the function with `Ok(())` or with nothing: the resource goes out through `yield_resource!`, and `?` converts an error"
 )]
 pub trait Tail<E> {
     fn end(self) -> Result<(), E>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<E> Tail<E> for () {
     fn end(self) -> Result<(), E> {
         Ok(())
     }
 }
 
-impl<E> Tail<E> for Result<(), E> {
+#[diagnostic::do_not_recommend]
+impl<V, E> Tail<E> for Result<V, E>
+where
+    (): Nothing<V>,
+{
     fn end(self) -> Result<(), E> {
-        self
+        self.map(|_nothing| ())
     }
 }
+
+/// That `V` is `()`. Of the form that lets rustc infer it: `Err(…)` alone says nothing of what would be in an `Ok`.
+pub trait Nothing<V> {}
+impl Nothing<()> for () {}
 
 /// Names `!` on a stable compiler.
 pub trait Returns {
@@ -58,27 +67,30 @@ impl<T> Returns for fn() -> T {
     type Out = T;
 }
 
+#[diagnostic::do_not_recommend]
 impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
     fn end(self) -> Result<(), E> {
         self
     }
 }
 
-/// Lets a fallible context function end without `Ok(())`.
-pub fn end<X: Tail<E>, E>(tail: X) -> Result<(), E> {
-    tail.end()
-}
+/// What the functions below make. No `impl AsyncContext`: that would repeat their bounds, and with them each compiler error, wherever it is
+/// mentioned; the context function's own return type is one.
+type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
 /// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
+///
+/// That the frame is `Send` altogether is for the return type of the context function to say. Here are the bounds with an error that names the
+/// variable which isn't.
 #[track_caller]
 pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
     name: &'static str,
     block: F,
-) -> ContextManager<impl AsyncContext<Resource = T, Kind = K> + Send + 'static, policy::Spawn>
+) -> Made<F, T, K, policy::Spawn>
 where
     K: Kind + 'static,
-    T: Send + 'static,
-    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + Send + 'static,
+    T: 'static,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
     ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
 }
@@ -88,14 +100,11 @@ where
 pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
     name: &'static str,
     block: F,
-) -> ContextManager<
-    impl AsyncContext<Resource = T, Kind = K> + Send + 'static,
-    policy::FinishSetup<policy::Spawn>,
->
+) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>>
 where
     K: Kind + 'static,
-    T: Send + 'static,
-    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + Send + 'static,
+    T: 'static,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
     ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
 }
@@ -105,7 +114,7 @@ where
 pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
     name: &'static str,
     block: F,
-) -> ContextManager<impl AsyncContext<Resource = T, Kind = K> + 'static, policy::SpawnLocal>
+) -> Made<F, T, K, policy::SpawnLocal>
 where
     K: Kind + 'static,
     T: 'static,
@@ -116,10 +125,7 @@ where
 
 /// Makes the manager of a context whose policy is `block`.
 #[track_caller]
-pub fn on_cancel_block<T, K, F>(
-    name: &'static str,
-    block: F,
-) -> ContextManager<impl AsyncContext<Resource = T, Kind = K>, policy::Block>
+pub fn on_cancel_block<T, K, F>(name: &'static str, block: F) -> Made<F, T, K, policy::Block>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
@@ -129,10 +135,7 @@ where
 
 /// Makes the manager of a context whose policy is `drop`.
 #[track_caller]
-pub fn on_cancel_drop<T, K, F>(
-    name: &'static str,
-    block: F,
-) -> ContextManager<impl AsyncContext<Resource = T, Kind = K>, policy::Drop>
+pub fn on_cancel_drop<T, K, F>(name: &'static str, block: F) -> Made<F, T, K, policy::Drop>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
@@ -142,15 +145,19 @@ where
 
 /// Makes the manager of a context whose policy is a type of the user's.
 #[track_caller]
-pub fn frame_must_satisfy_its_on_cancel_policy<P, T, K, F>(
-    name: &'static str,
-    block: F,
-) -> ContextManager<impl AsyncContext<Resource = T, Kind = K>, P>
+pub fn on_cancel<P, T, K, F>(name: &'static str, block: F) -> Made<F, T, K, P>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
     ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+}
+
+/// A context whose policy takes it. Not a bound of the function above: to rustc, a frame named there isn't one for every brand.
+pub fn frame_must_satisfy_its_on_cancel_policy<P: Policy<C>, C: AsyncContext>(
+    manager: ContextManager<C, P>,
+) -> ContextManager<C, P> {
+    manager
 }
 
 /// A context in block style, whose frame lies in a local of the block.
@@ -161,12 +168,13 @@ pub struct Opening<C, P> {
 
 /// Takes a context apart for block style.
 #[track_caller]
-pub fn open<M: IntoContextManager>(
-    context: M,
-) -> (
-    Opening<M::Context, M::Policy>,
-    <M::Policy as Policy<M::Context>>::Storage,
-) {
+pub fn open<M, C, P>(context: M) -> (Opening<C, P>, P::Storage)
+where
+    // Not `M::Context` and `M::Policy` above: what is no context would be a second error there.
+    M: IntoContextManager<Context = C, Policy = P>,
+    C: AsyncContext,
+    P: Policy<C>,
+{
     let opening = Opening {
         at: Location::caller(),
         _context: PhantomData,

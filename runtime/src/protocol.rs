@@ -1,7 +1,7 @@
 //! The protocol, for structs, and what counts as a context.
 
 use crate::{
-    AsyncBody, AsyncContext, ContextManager, Exit, Guard, Outcome, Yielder,
+    AsyncBody, AsyncContext, ContextManager, Enter, Exit, Outcome, YieldOnce,
     boxed::Contained,
     frame::frame,
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
@@ -119,7 +119,7 @@ pub trait IntoContextManager: Sized {
     #[track_caller]
     fn into_context_manager(self) -> ContextManager<Self::Context, Self::Policy>;
 
-    /// [`ContextManager::enter`]: runs the setup and returns a [`Guard`] with the resource.
+    /// [`ContextManager::enter`]: runs the setup and returns a [`Guard`](crate::Guard) with the resource.
     ///
     /// # Errors
     /// The setup's error.
@@ -130,9 +130,7 @@ pub trait IntoContextManager: Sized {
     /// # Cancellation
     /// As the other.
     #[track_caller]
-    fn enter(
-        self,
-    ) -> impl Future<Output = Result<Guard<Self::Context, Self::Policy>, ErrorOf<Self>>>
+    fn enter(self) -> Enter<Self::Context, Self::Policy>
     where
         KindOf<Self>: CanEnter,
     {
@@ -245,6 +243,7 @@ impl<C: AsyncContext, P: Policy<C>> IntoContextManager for ContextManager<C, P> 
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M> IntoContextManager for M
 where
     M: AsyncContextManager<Resource: 'static, Kind: 'static> + 'static,
@@ -263,7 +262,7 @@ fn frame_of<M: AsyncContextManager>(
     manager: M,
 ) -> impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send {
     let definition = Definition::here(short_name::<M>());
-    frame::<M::Resource, M::Kind, _>(definition, async move |yielder: Yielder<'_, _, _>| {
+    frame::<M::Resource, M::Kind, _>(definition, async move |yielder: YieldOnce<'_, _, _>| {
         let mut manager = manager;
         let resource = match AsyncContextManager::enter(&mut manager).await {
             Ok(resource) => resource,

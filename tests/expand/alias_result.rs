@@ -18,20 +18,23 @@ fn lock_file(
     >(
         "lock_file",
         async move |
-            yielder: ::contextlib::Yielder<'_, _, _>,
+            yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::contextlib::__private::Ends<io::Result<File>> {
-            let the_one_yield: ::contextlib::Yielder<
+            let yield_resource: ::contextlib::YieldOnce<
                 '_,
                 <io::Result<File> as ::contextlib::__private::Declared>::Resource,
-            > = yielder;
+            > = yield_resource;
             let path = path;
             let end = {
                 let mut file = File::create_new(&path).await?;
-                let _ = yield_resource!(@ place the_one_yield, file);
+                let _ = yield_resource!(@ place yield_resource, file);
                 remove_file(&path).await?;
                 Ok(())
             };
-            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            #[allow(unreachable_code)]
+            ::contextlib::__private::Tail::<
+                <io::Result<File> as ::contextlib::__private::Declared>::Error,
+            >::end(end)
         },
     )
 }

@@ -15,17 +15,17 @@ fn transaction<'c>(
     >(
         "transaction",
         async move |
-            yielder: ::contextlib::Yielder<'_, _, _>,
+            yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Error> {
-            let the_one_yield: ::contextlib::Yielder<'_, Transaction<'c>> = yielder;
+            let yield_resource: ::contextlib::YieldOnce<'_, Transaction<'c>> = yield_resource;
             let connection = connection;
             let name = name;
             let end = {
                 let mut tx = connection.begin(name).await?;
-                let _ = yield_resource!(@ place the_one_yield, tx);
+                let _ = yield_resource!(@ place yield_resource, tx);
                 tx.rollback().await
             };
-            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            #[allow(unreachable_code)] ::contextlib::__private::Tail::<Error>::end(end)
         },
     )
 }

@@ -13,22 +13,28 @@ where
 {
     ::contextlib::__private::frame_must_satisfy_its_on_cancel_policy::<
         crate::policy::Retry,
-        [T; N],
-        ::contextlib::kind::Fallible<T::Error>,
         _,
     >(
-        "all",
-        async move |
-            yielder: ::contextlib::Yielder<'_, _, _>,
-        | -> ::core::result::Result<(), T::Error> {
-            let the_one_yield: ::contextlib::Yielder<'_, [T; N]> = yielder;
-            let items = items;
-            let end = {
-                let mut items = items;
-                let _ = yield_resource!(@ place the_one_yield, items);
-                T::close(items).await?;
-            };
-            #[allow(unreachable_code)] ::contextlib::__private::end(end)
-        },
+        ::contextlib::__private::on_cancel::<
+            _,
+            [T; N],
+            ::contextlib::kind::Fallible<T::Error>,
+            _,
+        >(
+            "all",
+            async move |
+                yield_resource: ::contextlib::YieldOnce<'_, _, _>,
+            | -> ::core::result::Result<(), T::Error> {
+                let yield_resource: ::contextlib::YieldOnce<'_, [T; N]> = yield_resource;
+                let items = items;
+                let end = {
+                    let mut items = items;
+                    let _ = yield_resource!(@ place yield_resource, items);
+                    T::close(items).await?;
+                };
+                #[allow(unreachable_code)]
+                ::contextlib::__private::Tail::<T::Error>::end(end)
+            },
+        ),
     )
 }

@@ -14,15 +14,15 @@ fn lines(
     >(
         "lines",
         async move |
-            yielder: ::contextlib::Yielder<'_, _, _>,
+            yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Error> {
-            let the_one_yield: ::contextlib::Yielder<'_, _> = yielder;
+            let yield_resource: ::contextlib::YieldOnce<'_, _> = yield_resource;
             let path = path;
             let end = {
                 let mut lines = read(path.as_ref()).await?.lines();
-                let _ = yield_resource!(@ place the_one_yield, lines);
+                let _ = yield_resource!(@ place yield_resource, lines);
             };
-            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            #[allow(unreachable_code)] ::contextlib::__private::Tail::<Error>::end(end)
         },
     )
 }

@@ -13,13 +13,13 @@ fn counted(
         _,
     >(
         "counted",
-        async move |yielder: ::contextlib::Yielder<'_, _, _>| -> () {
-            let the_one_yield: ::contextlib::Yielder<'_, usize> = yielder;
+        async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> () {
+            let yield_resource: ::contextlib::YieldOnce<'_, usize> = yield_resource;
             let counter = counter;
-            {
-                let _ = yield_resource!(@ value the_one_yield, counter.add());
+            let (): () = {
+                let _ = yield_resource!(@ value yield_resource, counter.add());
                 counter.remove();
-            }
+            };
         },
     )
 }

@@ -15,16 +15,17 @@ impl Store {
         >(
             "lease",
             async move |
-                yielder: ::contextlib::Yielder<'_, _, _>,
+                yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), Error> {
-                let the_one_yield: ::contextlib::Yielder<'_, Lease<'_>> = yielder;
+                let yield_resource: ::contextlib::YieldOnce<'_, Lease<'_>> = yield_resource;
                 let _ = &self;
                 let end = {
                     let mut lease = self.leases.take().await?;
-                    let _ = yield_resource!(@ place the_one_yield, lease);
+                    let _ = yield_resource!(@ place yield_resource, lease);
                     lease.give_back().await?;
                 };
-                #[allow(unreachable_code)] ::contextlib::__private::end(end)
+                #[allow(unreachable_code)]
+                ::contextlib::__private::Tail::<Error>::end(end)
             },
         )
     }

@@ -11,6 +11,7 @@ fn transaction(
     ::contextlib::policy::Spawn,
 > {
     let _ = &pool;
+    yield_resource!(@ mention);
     ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
         Transaction,
         ::contextlib::kind::Fallible<Error>,
@@ -18,7 +19,7 @@ fn transaction(
     >(
         "transaction",
         async move |
-            _: ::contextlib::Yielder<'_, _, _>,
+            _: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Error> { ::core::unreachable!() },
     )
 }

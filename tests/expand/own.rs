@@ -19,18 +19,19 @@ impl Store {
         >(
             "transaction",
             async move |
-                yielder: ::contextlib::Yielder<'_, _, _>,
+                yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), Error> {
-                let the_one_yield: ::contextlib::Yielder<'_, Transaction> = yielder;
+                let yield_resource: ::contextlib::YieldOnce<'_, Transaction> = yield_resource;
                 let retries = retries;
                 let pool = pool;
                 let name = name;
                 let end = {
                     let mut tx = pool.begin(&name, retries).await?;
-                    let _ = yield_resource!(@ place the_one_yield, tx);
+                    let _ = yield_resource!(@ place yield_resource, tx);
                     tx.commit().await?;
                 };
-                #[allow(unreachable_code)] ::contextlib::__private::end(end)
+                #[allow(unreachable_code)]
+                ::contextlib::__private::Tail::<Error>::end(end)
             },
         )
     }

@@ -23,9 +23,9 @@ impl Store {
         >(
             "patterns",
             async move |
-                yielder: ::contextlib::Yielder<'_, _, _>,
+                yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), Error> {
-                let the_one_yield: ::contextlib::Yielder<'_, u8> = yielder;
+                let yield_resource: ::contextlib::YieldOnce<'_, u8> = yield_resource;
                 let _ = &self;
                 let mut count = count;
                 let (a, mut b) = arg2;
@@ -42,9 +42,10 @@ impl Store {
                 let end = {
                     count += a;
                     b += count;
-                    yield_resource!(@ value the_one_yield, b + inner).into_result()
+                    yield_resource!(@ value yield_resource, b + inner).into_result()
                 };
-                #[allow(unreachable_code)] ::contextlib::__private::end(end)
+                #[allow(unreachable_code)]
+                ::contextlib::__private::Tail::<Error>::end(end)
             },
         )
     }

@@ -15,19 +15,23 @@ pub fn transaction(
     >(
         "transaction",
         async move |
-            yielder: ::contextlib::Yielder<'_, _, _>,
+            yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), sqlx::Error> {
-            let the_one_yield: ::contextlib::Yielder<'_, Transaction<'static, Sqlite>> = yielder;
+            let yield_resource: ::contextlib::YieldOnce<
+                '_,
+                Transaction<'static, Sqlite>,
+            > = yield_resource;
             let pool = pool;
             let end = {
                 let mut tx = pool.begin().await?;
-                if yield_resource!(@ place the_one_yield, tx).is_completed() {
+                if yield_resource!(@ place yield_resource, tx).is_completed() {
                     tx.commit().await?;
                 } else {
                     tx.rollback().await?;
                 }
             };
-            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            #[allow(unreachable_code)]
+            ::contextlib::__private::Tail::<sqlx::Error>::end(end)
         },
     )
 }

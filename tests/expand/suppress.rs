@@ -9,18 +9,18 @@ fn not_found_is_fine() -> facade::contextlib::BoxedManager<
         _,
     >(
             "not_found_is_fine",
-            async move |yielder: facade::contextlib::Yielder<'_, _, _>| -> () {
-                let the_one_yield: facade::contextlib::Yielder<
+            async move |yield_resource: facade::contextlib::YieldOnce<'_, _, _>| -> () {
+                let yield_resource: facade::contextlib::YieldOnce<
                     '_,
                     (),
                     facade::contextlib::kind::Suppressing,
-                > = yielder;
-                {
-                    let exit = yield_resource!(@ unit the_one_yield);
+                > = yield_resource;
+                let (): () = {
+                    let exit = yield_resource!(@ unit yield_resource);
                     if exit.error().is_some_and(is_not_found) {
                         exit.suppress();
                     }
-                }
+                };
             },
         )
         .boxed()

@@ -11,13 +11,13 @@ fn announced() -> ::contextlib::ContextManager<
         _,
     >(
         "announced",
-        async move |yielder: ::contextlib::Yielder<'_, _, _>| -> () {
-            let the_one_yield: ::contextlib::Yielder<'_, ()> = yielder;
-            {
+        async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> () {
+            let yield_resource: ::contextlib::YieldOnce<'_, ()> = yield_resource;
+            let (): () = {
                 println!("begins");
-                let _ = yield_resource!(@ unit the_one_yield);
+                let _ = yield_resource!(@ unit yield_resource);
                 println!("ended");
-            }
+            };
         },
     )
 }

@@ -22,21 +22,21 @@ fn at_most(
     >(
         "at_most",
         async move |
-            yielder: ::contextlib::Yielder<'_, _, _>,
+            yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Elapsed> {
-            let the_one_yield: ::contextlib::Yielder<'_, ()> = yielder;
+            let yield_resource: ::contextlib::YieldOnce<'_, ()> = yield_resource;
             let limit = limit;
             #[allow(unused_braces)]
             let end = {
                 tokio::time::timeout(
                         limit,
                         async {
-                            let _ = yield_resource!(@ unit the_one_yield);
+                            let _ = yield_resource!(@ unit yield_resource);
                         },
                     )
                     .await
             };
-            #[allow(unreachable_code)] ::contextlib::__private::end(end)
+            #[allow(unreachable_code)] ::contextlib::__private::Tail::<Elapsed>::end(end)
         },
     )
 }

@@ -1,7 +1,7 @@
 //! Whatever may be forgotten is: the yield point, the frame, the guard, the futures of `with`, `enter` and `exit`.
 
 use contextlib::{
-    __private as p, AsyncContext, ContextManager, Yielder, async_context, background,
+    __private as p, AsyncContext, ContextManager, YieldOnce, async_context, background,
     kind::Fallible, policy, yield_resource,
 };
 use contextlib_tests::{BodyError, Census, ContextError, Counted, Log, poll_once, yields};
@@ -29,7 +29,7 @@ fn forgetful(
 > {
     p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
         "forgetful",
-        async move |yielder: Yielder<'_, Counted>| {
+        async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));
             assert!(futures::poll!(lend.as_mut()).is_pending());
             mem::forget(lend);
@@ -193,7 +193,7 @@ fn the_resource() {
     drop(with);
     let manager = p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
         "takes",
-        async |yielder: Yielder<'_, Counted>| {
+        async |yielder: YieldOnce<'_, Counted>| {
             let (resource, exit) = yielder.lend(census.value("first")).await;
             assert!(exit.is_completed());
             resource.touch();

@@ -1,7 +1,7 @@
 //! Holes 1 and 2: what is hidden is public all the same. The tokens that the attribute writes, and the functions that they call.
 
 use contextlib::{
-    __private as p, AsyncContext, ContextManager, Yielder, async_context, kind, policy,
+    __private as p, AsyncContext, ContextManager, YieldOnce, async_context, kind, policy,
     policy::Storage, yield_resource,
 };
 use contextlib_tests::{
@@ -85,7 +85,7 @@ fn a_macro_of_ones_own_sees_the_yielder() {
 #[test]
 fn the_builders_called_by_hand() {
     type Kind = kind::Fallible<ContextError>;
-    async fn passed_on(yielder: Yielder<'_, Counted>, resource: Counted) -> kind_of::Exit {
+    async fn passed_on(yielder: YieldOnce<'_, Counted>, resource: Counted) -> kind_of::Exit {
         let (resource, exit) = yielder.lend(resource).await;
         resource.touch();
         exit.kind()
@@ -97,7 +97,7 @@ fn the_builders_called_by_hand() {
     let manager =
         p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>("by hand", {
             let census = census.clone();
-            async move |yielder: Yielder<'_, _>| {
+            async move |yielder: YieldOnce<'_, _>| {
                 let exit = passed_on(yielder, census.value("resource")).await;
                 if exit == kind_of::Exit::Completed {
                     Ok(())
@@ -119,10 +119,10 @@ fn one_block_inside_of_the_other() {
     let census = Census::new();
     let manager = p::on_cancel_drop::<Counted, kind::Infallible, _>(
         "outer",
-        async |outer: Yielder<'_, Counted>| {
+        async |outer: YieldOnce<'_, Counted>| {
             let inner = p::on_cancel_drop::<Counted, kind::Infallible, _>(
                 "inner",
-                async |inner: Yielder<'_, Counted>| {
+                async |inner: YieldOnce<'_, Counted>| {
                     let (mut a, _) = outer.lend(census.value("outer")).await;
                     let (mut b, _) = inner.lend(census.value("inner")).await;
                     mem::swap(&mut a, &mut b);

@@ -1,7 +1,7 @@
 //! Polls, drops and exits on other threads.
 
 use contextlib::{
-    __private as p, AsyncContext, ContextManager, Yielder, async_context, background,
+    __private as p, AsyncContext, ContextManager, YieldOnce, async_context, background,
     kind::Fallible, policy, yield_resource,
 };
 use contextlib_tests::{
@@ -81,7 +81,7 @@ fn elsewhere(
 > {
     p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
         "elsewhere",
-        async move |yielder: Yielder<'_, Counted>| {
+        async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));
             let mut polls = 0;
             let (resource, exit) = poll_fn(|cx| {

@@ -22,11 +22,11 @@ fn is_wrapping(body: TokenStream) -> bool {
 
 #[test]
 fn each_form_gets_its_handle() {
-    gets(quote!(), quote!(@unit the_one_yield));
-    gets(quote!(move tx), quote!(@move the_one_yield, tx));
+    gets(quote!(), quote!(@unit yield_resource));
+    gets(quote!(move tx), quote!(@move yield_resource, tx));
     gets(
         quote!(move open().await?,),
-        quote!(@move the_one_yield, open().await?),
+        quote!(@move yield_resource, open().await?),
     );
     for place in [
         quote!(tx),
@@ -38,7 +38,7 @@ fn each_form_gets_its_handle() {
         quote!(list[0].tx),
         quote!(r#type),
     ] {
-        gets(place.clone(), quote!(@place the_one_yield, #place));
+        gets(place.clone(), quote!(@place yield_resource, #place));
     }
     for value in [
         quote!(5),
@@ -56,9 +56,9 @@ fn each_form_gets_its_handle() {
         quote!(tx.await),
         quote!(half+),
     ] {
-        gets(value.clone(), quote!(@value the_one_yield, #value));
+        gets(value.clone(), quote!(@value yield_resource, #value));
     }
-    gets(quote!(tx,), quote!(@place the_one_yield, tx));
+    gets(quote!(tx,), quote!(@place yield_resource, tx));
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn found_wherever_it_is_and_under_any_path() {
         if matches!(contextlib::yield_resource!(tx), Exit::Completed) { select! { _ = async { yield_resource!() } => {} } }
     };
     let expected = quote! {
-        if matches!(contextlib::yield_resource!(@place the_one_yield, tx), Exit::Completed) {
-            select! { _ = async { yield_resource!(@unit the_one_yield) } => {} }
+        if matches!(contextlib::yield_resource!(@place yield_resource, tx), Exit::Completed) {
+            select! { _ = async { yield_resource!(@unit yield_resource) } => {} }
         }
     };
     assert_eq!(injected(body), expected.to_string());
@@ -106,7 +106,7 @@ fn those_of_a_nested_function_are_its_own() {
 fn half_typed_bodies_keep_their_tokens() {
     let body = quote!(let mut tx = pool. ; yield_resource!(tx).is_ if let);
     let expected =
-        quote!(let mut tx = pool. ; yield_resource!(@place the_one_yield, tx).is_ if let);
+        quote!(let mut tx = pool. ; yield_resource!(@place yield_resource, tx).is_ if let);
     assert_eq!(injected(body), expected.to_string());
 }
 

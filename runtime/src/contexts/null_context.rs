@@ -1,7 +1,7 @@
 //! A context that does nothing.
 
 use crate::{
-    __private::on_cancel_drop, AsyncContext, ContextManager, Yielder, kind::Infallible, policy,
+    __private::on_cancel_drop, AsyncContext, ContextManager, YieldOnce, kind::Infallible, policy,
 };
 
 /// A context that hands out `value` and does nothing else.
@@ -22,7 +22,7 @@ use crate::{
 pub fn null_context<T>(
     value: T,
 ) -> ContextManager<impl AsyncContext<Resource = T, Kind = Infallible>, policy::Drop> {
-    on_cancel_drop::<T, Infallible, _>("null_context", async move |yielder: Yielder<'_, _, _>| {
+    on_cancel_drop::<T, Infallible, _>("null_context", async move |yielder: YieldOnce<'_, _, _>| {
         let _ = yielder.lend(value).await;
     })
 }

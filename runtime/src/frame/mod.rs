@@ -6,8 +6,8 @@
 //!
 //! This is one of the two modules with unsafe code. What its safety rests on:
 //!
-//! 1. The block is made from a [`Yielder`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`] can leave the block; a
-//!    `Yielder` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
+//! 1. The block is made from a [`YieldOnce`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`] can leave the block; a
+//!    `YieldOnce` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
 //! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
 //! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set by
 //!    [`Polling`] alone, the driver's poll of the block, which clears them on every way out.
@@ -33,7 +33,6 @@ use crate::{
     Exit,
     kind::{Kind, Strict},
     site::Definition,
-    trace::{Around, Spans},
 };
 use body::BodyPtr;
 use std::{
@@ -44,7 +43,7 @@ use std::{
     pin::Pin,
     process,
     ptr::{self, NonNull},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 /// What the yield point and the driver share.
@@ -130,18 +129,18 @@ impl<T> Link<T> {
 ///
 /// Branded: `'y` is any lifetime, so that a yielder can't leave the block it was made for. [`yield_resource!`](crate::yield_resource) uses it up.
 #[must_use = "a context function yields its resource once: `yield_resource!(resource)`"]
-pub struct Yielder<'y, T, S = Strict> {
+pub struct YieldOnce<'y, T, S = Strict> {
     link: Link<T>,
     _brand: PhantomData<(fn(&'y ()) -> &'y (), fn(T) -> T, fn(S) -> S)>,
 }
 
 // SAFETY: a yielder moves a `T` to and from the driver, perhaps on another thread, which `T: Send` allows. The body that `lend` polls is
 // either `Send` or compared with its own thread first.
-unsafe impl<T: Send, S> Send for Yielder<'_, T, S> {}
-// SAFETY: nothing can be done with a `&Yielder` or a `&Lend`.
-unsafe impl<T, S> Sync for Yielder<'_, T, S> {}
+unsafe impl<T: Send, S> Send for YieldOnce<'_, T, S> {}
+// SAFETY: nothing can be done with a `&YieldOnce` or a `&Lend`.
+unsafe impl<T, S> Sync for YieldOnce<'_, T, S> {}
 
-impl<'y, T, S> Yielder<'y, T, S> {
+impl<'y, T, S> YieldOnce<'y, T, S> {
     /// Yields: the future hands `resource` to the caller, and comes back with it and with how the body ended.
     pub fn lend(self, resource: T) -> Lend<'y, T, S> {
         Lend {
@@ -152,12 +151,12 @@ impl<'y, T, S> Yielder<'y, T, S> {
     }
 }
 
-/// The yield point: the future that [`Yielder::lend`] returns.
+/// The yield point: the future that [`YieldOnce::lend`] returns.
 ///
 /// Dropping it while the body runs drops the body, there and then, and after it the resource.
 #[must_use = "a yield point does nothing unless it is awaited"]
 pub struct Lend<'y, T, S = Strict> {
-    yielder: Yielder<'y, T, S>,
+    yielder: YieldOnce<'y, T, S>,
     resource: Option<T>,
     state: LendState,
 }
@@ -311,7 +310,9 @@ impl<T, S> Drop for Lend<'_, T, S> {
 /// A closure that makes a context's block from its yielder, whatever the brand.
 ///
 /// Implemented for every such closure; the macro's `async move |yielder| { … }` is one.
-pub trait YieldFn<'y, T, S>: FnOnce(Yielder<'y, T, S>) -> <Self as YieldFn<'y, T, S>>::Fut {
+pub trait YieldFn<'y, T, S>:
+    FnOnce(YieldOnce<'y, T, S>) -> <Self as YieldFn<'y, T, S>>::Fut
+{
     /// The block.
     type Fut: Future<Output = <Self as YieldFn<'y, T, S>>::Out>;
     /// What the block returns.
@@ -320,7 +321,7 @@ pub trait YieldFn<'y, T, S>: FnOnce(Yielder<'y, T, S>) -> <Self as YieldFn<'y, T
 
 impl<'y, T, S, F, Fut> YieldFn<'y, T, S> for F
 where
-    F: FnOnce(Yielder<'y, T, S>) -> Fut,
+    F: FnOnce(YieldOnce<'y, T, S>) -> Fut,
     Fut: Future,
 {
     type Fut = Fut;
@@ -328,28 +329,28 @@ where
 }
 
 /// A context function, before, at and after its yield point.
-pub(crate) struct Frame<F, Fut, T, K> {
+pub struct Frame<F, Fut, T, K> {
     // Dropped in this order: the block writes to what it shares (point 2).
     block: Option<Fut>,
     init: Option<F>,
     shared: Shared<T>,
     definition: Definition,
-    spans: Spans,
     _kind: PhantomData<fn() -> K>,
     _pinned: PhantomPinned,
 }
 
-// SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
-// it is polled, when it can't be moved.
+// SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending (`Send`), and raw pointers that are set only while it
+// is polled, when it can't be moved.
 unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
-// SAFETY: of a shared frame only its definition can be read, which is plain data, and its spans, which are `Sync`.
+// SAFETY: of a shared frame only its definition can be read, which is plain data.
 unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
 
+/// The frame that a closure makes.
+pub(crate) type FrameOf<F, T, K> =
+    Frame<F, <F as YieldFn<'static, T, <K as Kind>::Suppression>>::Fut, T, K>;
+
 /// A frame that runs `block`, which yields a `T`.
-pub(crate) fn frame<T, K, F>(
-    definition: Definition,
-    block: F,
-) -> Frame<F, <F as YieldFn<'static, T, K::Suppression>>::Fut, T, K>
+pub(crate) fn frame<T, K, F>(definition: Definition, block: F) -> FrameOf<F, T, K>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
@@ -359,7 +360,6 @@ where
         init: Some(block),
         shared: Shared::new(),
         definition,
-        spans: Spans::none(),
         _kind: PhantomData,
         _pinned: PhantomPinned,
     }
@@ -382,7 +382,7 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
 impl<F, Fut, T, K> Frame<F, Fut, T, K>
 where
     K: Kind,
-    F: FnOnce(Yielder<'static, T, K::Suppression>) -> Fut,
+    F: FnOnce(YieldOnce<'static, T, K::Suppression>) -> Fut,
     Fut: Future<Output = K::Returned>,
 {
     /// Makes the block, once.
@@ -394,16 +394,11 @@ where
         let this = unsafe { self.get_unchecked_mut() };
         if let Some(init) = this.init.take() {
             // The brand is erased here: the block was type-checked for every `'y`, so it can't tell.
-            this.block = Some(init(Yielder {
+            this.block = Some(init(YieldOnce {
                 link,
                 _brand: PhantomData,
             }));
         }
-    }
-
-    fn spans(self: Pin<&mut Self>) -> &mut Spans {
-        // SAFETY: the spans aren't pinned, and nothing else is moved.
-        unsafe { &mut self.get_unchecked_mut().spans }
     }
 
     /// Polls the block, with a body or without. A block that is over, or that has unwound, is dropped and never polled again.
@@ -509,7 +504,7 @@ impl<F, Fut, T, K> context::Sealed for Frame<F, Fut, T, K> {}
 impl<F, Fut, T, K> AsyncContext for Frame<F, Fut, T, K>
 where
     K: Kind,
-    F: FnOnce(Yielder<'static, T, K::Suppression>) -> Fut,
+    F: FnOnce(YieldOnce<'static, T, K::Suppression>) -> Fut,
     Fut: Future<Output = K::Returned>,
 {
     type Resource = T;
@@ -519,29 +514,19 @@ where
         self.definition
     }
 
-    fn around(&self) -> Around {
-        self.spans.around()
-    }
-
     fn poll_setup(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
-        let definition = self.definition;
-        let span = self.as_mut().spans().setup(definition);
-        let polled = {
-            let _inside = span.enter();
-            self.as_mut().poll_block(cx, None)
-        };
-        match polled {
+        match self.as_mut().poll_block(cx, None) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
             Poll::Ready(Ok(())) => panic!(
                 "{} returned successfully without yielding: every path through a context function that succeeds has to reach its `yield_resource!`",
                 self.definition
             ),
             Poll::Pending => {
-                let link = self.as_mut().link();
+                let link = self.link();
                 // SAFETY: this is the driver, and the block isn't being polled.
                 let resource = unsafe {
                     link.slot(|slot| match slot.stage {
@@ -549,13 +534,7 @@ where
                         _ => None,
                     })
                 };
-                match resource {
-                    Some(resource) => {
-                        self.spans().end();
-                        Poll::Ready(Ok(resource))
-                    }
-                    None => Poll::Pending,
-                }
+                resource.map_or(Poll::Pending, |resource| Poll::Ready(Ok(resource)))
             }
         }
     }
@@ -599,13 +578,8 @@ where
         self.wake();
     }
 
-    fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        let definition = self.definition;
-        let span = self.as_mut().spans().teardown(definition);
-        let _inside = span.enter();
-        let torn = ready!(self.as_mut().poll_block(cx, None));
-        self.spans().end();
-        Poll::Ready(torn)
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        self.poll_block(cx, None)
     }
 
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {

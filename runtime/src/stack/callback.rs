@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     __private::Tail,
-    AsyncBody, Definition, Exit, Yielder,
+    AsyncBody, Definition, Exit, YieldOnce,
     background::{Entered, Style},
     frame::{YieldFn, frame},
     kind::{Fallible, Suppression},
@@ -71,7 +71,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
         F: FnOnce() -> T + Send + 'static,
         T: Tail<E>,
     {
-        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+        let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
             callback().end()
         };
@@ -102,7 +102,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output: Tail<E>> + Send + 'static,
     {
-        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+        let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
             callback().await.end()
         };
@@ -136,7 +136,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             AsyncFnOnce(Exit<'x, S>) -> T + AsyncBody<Exit<'x, S>, T, Fut: Send> + Send + 'static,
         T: Tail<E>,
     {
-        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+        let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), how) = yielder.lend(()).await;
             exit(how).await.end()
         };
@@ -169,7 +169,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
     {
         let added = Arc::new(ExitStack::<'static, E, S>::inside(self.entered));
         let stack = added.clone();
-        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+        let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
             callback(&stack).end()
         };
@@ -202,7 +202,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
     {
         let added = Arc::new(ExitStack::<'static, E, S>::inside(self.entered));
         let stack = added.clone();
-        let block = async move |yielder: Yielder<'_, (), S>| -> Result<(), E> {
+        let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
             calling(callback, &*stack).await.end()
         };
