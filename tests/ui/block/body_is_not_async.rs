@@ -1,0 +1,13 @@
+//! A body that isn't `async`.
+use contextlib::{async_context, async_with, yield_resource};
+
+#[async_context]
+async fn database() -> Vec<u32> {
+    let _ = yield_resource!(Vec::new());
+}
+
+async fn caller() {
+    async_with!(database = database(), || database.push(1)).await;
+}
+
+fn main() {}
