@@ -224,8 +224,8 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
         self.frame().resume(resource, ending);
     }
 
-    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) {
-        self.frame().resume_evicted(ending);
+    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
+        self.frame().resume_evicted(ending)
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
@@ -286,8 +286,8 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
         self.0.as_mut().resume(resource, ending);
     }
 
-    fn resume_evicted(mut self: Pin<&mut Self>, ending: Ending) {
-        self.0.as_mut().resume_evicted(ending);
+    fn resume_evicted(mut self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
+        self.0.as_mut().resume_evicted(ending)
     }
 
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {

@@ -3,7 +3,11 @@
 //! Every context has one marker type, its [`Kind`]: [`Fallible<E>`] or [`Infallible`]. Two parameters say the rest: whether the context may
 //! [suppress](Suppressing) its body's failure, and whether it [wraps](Wrapping) the body in a future of its own, so that it has no guard.
 
-use std::{fmt::Debug, marker::PhantomData};
+use std::{
+    error::Error,
+    fmt::{self, Debug},
+    marker::PhantomData,
+};
 
 /// The error of a context that can't fail: it has no values.
 ///
@@ -110,6 +114,9 @@ pub trait Kind: Sealed {
     type Suppression: Suppression;
     /// [`Guarded`] or [`Wrapping`].
     type Shape: Shape;
+    /// Whether there can be an error at all.
+    #[doc(hidden)]
+    type Failure: Failure<Error = Self::Error>;
     #[doc(hidden)]
     fn result(returned: Self::Returned) -> Result<(), Self::Error>;
     #[doc(hidden)]
@@ -122,6 +129,7 @@ impl<E: Debug, S: Suppression, G: Shape> Kind for Fallible<E, S, G> {
     type Returned = Result<(), E>;
     type Suppression = S;
     type Shape = G;
+    type Failure = Fails<E>;
     fn result(returned: Result<(), E>) -> Result<(), E> {
         returned
     }
@@ -136,11 +144,182 @@ impl<S: Suppression, G: Shape> Kind for Infallible<S, G> {
     type Returned = ();
     type Suppression = S;
     type Shape = G;
+    type Failure = Never;
     fn result((): ()) -> Result<(), Never> {
         Ok(())
     }
     fn returned(result: Result<(), Never>) {
         let Ok(()) = result;
+    }
+}
+
+/// The marker of contexts put together: one of the kind `A` around one of the kind `B`.
+///
+/// Its error is that of the one that can fail; [`OneOf<…>`](OneOf) where both can; and [`Never`] where neither can. An application's error type need
+/// not know of `OneOf`: the body's error type `B` is asked for a `From` of each context's own error. One that is suppressing or wrapping makes
+/// the whole so.
+pub struct Joined<A, B>(PhantomData<fn() -> (A, B)>);
+
+/// The kind of the failures of contexts put together.
+type FailureOf<A, B> = <<A as Kind>::Failure as Failure>::Around<<B as Kind>::Failure>;
+
+impl<A, B> Sealed for Joined<A, B> {}
+impl<A: Kind, B: Kind> Kind for Joined<A, B> {
+    type Error = <FailureOf<A, B> as Failure>::Error;
+    type Returned = Result<(), Self::Error>;
+    type Suppression = <A::Suppression as Suppression>::Or<B::Suppression>;
+    type Shape = <A::Shape as Shape>::Or<B::Shape>;
+    type Failure = FailureOf<A, B>;
+    fn result(returned: Self::Returned) -> Result<(), Self::Error> {
+        returned
+    }
+    fn returned(result: Result<(), Self::Error>) -> Self::Returned {
+        result
+    }
+}
+
+impl<A: Kind, B: Kind> Joined<A, B> {
+    /// The outer context has failed.
+    pub(crate) fn outer(error: A::Error) -> <Self as Kind>::Error {
+        A::Failure::outer::<B::Failure>(error)
+    }
+
+    /// The inner context has failed.
+    pub(crate) fn inner(error: B::Error) -> <Self as Kind>::Error {
+        A::Failure::inner::<B::Failure>(error)
+    }
+}
+
+/// The error of contexts put together of which more than one can fail.
+///
+/// Of a tuple `(a, b, c)` it is `OneOf<OneOf<A, B>, C>`, without the contexts that can't. `with` makes it the body's error by itself; what
+/// [`enter`](crate::IntoContextManager::enter) and [`exit`](crate::Guard::exit) return can be turned into an application's error with
+/// [`either`](OneOf::either), or before, for the whole context, with [`err_into`](crate::ContextManager::err_into).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OneOf<A, B> {
+    /// The outer context failed, or one of the outer ones.
+    Outer(A),
+    /// The inner context failed.
+    Inner(B),
+}
+
+impl<A, B> OneOf<A, B> {
+    /// The error as an `E`, which is made from either.
+    ///
+    /// ```
+    /// use contextlib::kind::OneOf;
+    ///
+    /// let error: OneOf<u8, char> = OneOf::Inner('x');
+    /// assert_eq!(error.either::<String>(|n| n.to_string(), String::from), "x");
+    /// ```
+    pub fn either<E>(self, outer: impl FnOnce(A) -> E, inner: impl FnOnce(B) -> E) -> E {
+        match self {
+            OneOf::Outer(error) => outer(error),
+            OneOf::Inner(error) => inner(error),
+        }
+    }
+}
+
+impl<A: Debug, B: Debug> Debug for OneOf<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OneOf::Outer(error) => error.fmt(f),
+            OneOf::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<A: fmt::Display, B: fmt::Display> fmt::Display for OneOf<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OneOf::Outer(error) => error.fmt(f),
+            OneOf::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<A: Error, B: Error> Error for OneOf<A, B> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            OneOf::Outer(error) => error.source(),
+            OneOf::Inner(error) => error.source(),
+        }
+    }
+}
+
+/// Whether a context can fail, and what comes of it together with another one: [`Never`], which then vanishes, or [`Fails`].
+#[doc(hidden)]
+pub trait Failure {
+    type Error: Debug;
+    /// A context that fails like this around one that fails like `F`.
+    type Around<F: Failure>: Failure;
+    /// A context that fails like this inside of one that fails with `E`.
+    type Within<E: Debug>: Failure;
+
+    fn outer<F: Failure>(error: Self::Error) -> <Self::Around<F> as Failure>::Error;
+    fn inner<F: Failure>(error: F::Error) -> <Self::Around<F> as Failure>::Error;
+    fn split<F: Failure>(
+        error: <Self::Around<F> as Failure>::Error,
+    ) -> OneOf<Self::Error, F::Error>;
+
+    fn outside<E: Debug>(error: E) -> <Self::Within<E> as Failure>::Error;
+    fn inside<E: Debug>(error: Self::Error) -> <Self::Within<E> as Failure>::Error;
+    fn divide<E: Debug>(error: <Self::Within<E> as Failure>::Error) -> OneOf<E, Self::Error>;
+}
+
+impl Failure for Never {
+    type Error = Never;
+    type Around<F: Failure> = F;
+    type Within<E: Debug> = Fails<E>;
+
+    fn outer<F: Failure>(error: Never) -> F::Error {
+        match error {}
+    }
+    fn inner<F: Failure>(error: F::Error) -> F::Error {
+        error
+    }
+    fn split<F: Failure>(error: F::Error) -> OneOf<Never, F::Error> {
+        OneOf::Inner(error)
+    }
+
+    fn outside<E: Debug>(error: E) -> E {
+        error
+    }
+    fn inside<E: Debug>(error: Never) -> E {
+        match error {}
+    }
+    fn divide<E: Debug>(error: E) -> OneOf<E, Never> {
+        OneOf::Outer(error)
+    }
+}
+
+/// It can fail with an `E`.
+#[doc(hidden)]
+pub struct Fails<E>(PhantomData<fn() -> E>);
+
+impl<I: Debug> Failure for Fails<I> {
+    type Error = I;
+    type Around<F: Failure> = F::Within<I>;
+    type Within<E: Debug> = Fails<OneOf<E, I>>;
+
+    fn outer<F: Failure>(error: I) -> <F::Within<I> as Failure>::Error {
+        F::outside(error)
+    }
+    fn inner<F: Failure>(error: F::Error) -> <F::Within<I> as Failure>::Error {
+        F::inside(error)
+    }
+    fn split<F: Failure>(error: <F::Within<I> as Failure>::Error) -> OneOf<I, F::Error> {
+        F::divide(error)
+    }
+
+    fn outside<E: Debug>(error: E) -> OneOf<E, I> {
+        OneOf::Outer(error)
+    }
+    fn inside<E: Debug>(error: I) -> OneOf<E, I> {
+        OneOf::Inner(error)
+    }
+    fn divide<E: Debug>(error: OneOf<E, I>) -> OneOf<E, I> {
+        error
     }
 }
 
@@ -170,6 +349,12 @@ impl<E: Debug, S: Suppression, G: Shape, B: From<E>> RaiseAs<B> for Fallible<E, 
 impl<S: Suppression, G: Shape, B> RaiseAs<B> for Infallible<S, G> {
     fn raise(error: Never) -> B {
         match error {}
+    }
+}
+
+impl<A: RaiseAs<X>, B: RaiseAs<X>, X> RaiseAs<X> for Joined<A, B> {
+    fn raise(error: Self::Error) -> X {
+        A::Failure::split::<B::Failure>(error).either(A::raise, B::raise)
     }
 }
 

@@ -121,6 +121,7 @@
 pub mod __private;
 pub mod background;
 mod boxed;
+mod combine;
 pub mod contexts;
 mod exit;
 mod frame;
@@ -142,6 +143,7 @@ pub use boxed::{
     BoxContext, BoxContextManager, BoxGuard, BoxedManager, InfallibleBoxContextManager,
     InfallibleBoxGuard,
 };
+pub use combine::{ContextTuple, Undecided, combine};
 pub use contextlib_macros::{async_context, within};
 pub use contexts::null_context;
 pub use exit::{ErrorView, Exit, ExitKind, PanicView};

@@ -115,6 +115,22 @@ pub(crate) fn failure(entered: &Entered, exit: ExitKind, failure: Failure<'_>) {
     });
 }
 
+/// Reports that one of the contexts that were put together `at` has failed.
+#[cold]
+pub(crate) fn failure_of(
+    context: Definition,
+    at: Definition,
+    exit: ExitKind,
+    failure: Failure<'_>,
+) {
+    report(&Report {
+        context,
+        entered: at.location(),
+        exit,
+        failure,
+    });
+}
+
 /// A guard was dropped un-exited while nothing panicked: a forgotten `exit`, or an early return by `?`.
 pub(crate) fn unexited(entered: &Entered) {
     #[cfg(not(feature = "tracing"))]

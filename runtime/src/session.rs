@@ -192,6 +192,10 @@ impl<R, Fut: Future<Output: Holds<R>>> BodyPoll<R> for Run<'_, R, Fut> {
     fn below(&self) -> Below {
         self.entered.below()
     }
+
+    fn lingers(&self) -> bool {
+        false
+    }
 }
 
 impl<R, Fut: Future<Output: Holds<R>>> Run<'_, R, Fut> {
@@ -396,7 +400,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         self.stage = Stage::Waiting(ending.kind());
         match resource {
             Some(resource) => self.frame().resume(resource, ending),
-            None => self.frame().resume_evicted(ending),
+            None => drop(self.frame().resume_evicted(ending)),
         }
         Close::TearDown(Settling::default(), kept)
     }

@@ -1,3 +1,5 @@
 //! Contexts put together: structs as contexts, tuples, boxed ones, and those that come with the library.
 
+mod like_nested;
 mod protocol;
+mod tuples;

@@ -180,6 +180,16 @@ impl Settling {
 pub(crate) struct Below([Option<Settled>; 3]);
 
 impl Below {
+    /// None.
+    pub(crate) fn none() -> Self {
+        Below([None, None, None])
+    }
+
+    /// Those.
+    pub(crate) fn of(rollbacks: Settled) -> Self {
+        Below([Some(rollbacks), None, None])
+    }
+
     /// The rollbacks that the context's function has started in its own lane.
     pub(crate) fn parts(entered: &Entered) -> Self {
         Below([None, None, Some(entered.parts())])

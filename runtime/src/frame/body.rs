@@ -4,7 +4,6 @@ use crate::background::Below;
 use std::{marker::PhantomData, mem, ptr::NonNull, task::Context};
 
 /// A body that a yield point polls, and that has an `R`. No method unwinds, and the body is finished after `cancel` and `evict`.
-#[allow(dead_code, reason = "for contexts put together")]
 pub(crate) trait BodyPoll<R> {
     /// Polls the body; `true` once it is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;
@@ -14,6 +13,8 @@ pub(crate) trait BodyPoll<R> {
     fn evict(&mut self) -> Option<R>;
     /// The rollbacks that the body has started.
     fn below(&self) -> Below;
+    /// Whether an evicted body still has something to tear down, which its driver does before it polls the context again.
+    fn lingers(&self) -> bool;
 }
 
 /// A body that may be polled at the yield point: a `Send` one on any thread, any other on the thread that it came from.
@@ -24,7 +25,6 @@ pub struct Body<'a, R> {
     _not_send: PhantomData<*mut ()>,
 }
 
-#[allow(dead_code, reason = "for contexts put together")]
 impl<'a, R> Body<'a, R> {
     #[inline]
     pub(crate) fn sendable(body: &'a mut (dyn BodyPoll<R> + Send)) -> Self {
@@ -50,6 +50,21 @@ impl<'a, R> Body<'a, R> {
         self.body.poll(cx)
     }
 
+    /// The same body, for a shorter time.
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Body<'_, R> {
+        Body {
+            body: self.body,
+            home: self.home,
+            _not_send: PhantomData,
+        }
+    }
+
+    /// Drops the body, and the resource that it had.
+    pub(crate) fn cancel(&mut self) {
+        self.body.cancel();
+    }
+
     /// Drops the body, and gives back the resource that it had.
     #[inline]
     pub(crate) fn evict(&mut self) -> Option<R> {
@@ -59,6 +74,11 @@ impl<'a, R> Body<'a, R> {
     /// The rollbacks that the body has started.
     pub(crate) fn below(&self) -> Below {
         self.body.below()
+    }
+
+    /// Whether an evicted body still has something to tear down.
+    pub(crate) fn lingers(&self) -> bool {
+        self.body.lingers()
     }
 
     /// Forgets how long the body lives: the frame clears the pointer before that ends.

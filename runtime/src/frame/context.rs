@@ -59,10 +59,11 @@ pub trait AsyncContext: Sealed {
     #[doc(hidden)]
     fn resume(self: Pin<&mut Self>, resource: Self::Resource, ending: Ending);
 
-    /// Says how the body ended whose resource the context has taken back already, when the body was over in that same poll.
+    /// Says how the body ended whose resource the context has taken back already, when the body was over in that same poll. Gives it back if
+    /// it has no use for it.
     #[doc(hidden)]
-    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) {
-        drop(ending);
+    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
+        Some(ending)
     }
 
     /// Runs the teardown.
@@ -95,7 +96,6 @@ pub enum Swallowed<E> {
     Panic(Payload),
 }
 
-#[allow(dead_code, reason = "for contexts put together")]
 impl<E> NotEntered<E> {
     /// The error, where there is no body that could be skipped.
     ///

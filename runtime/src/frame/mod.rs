@@ -24,7 +24,7 @@ mod housed;
 pub use body::Body;
 pub(crate) use body::BodyPoll;
 pub use context::AsyncContext;
-pub(crate) use context::{NotEntered, Sealed};
+pub(crate) use context::{NotEntered, Sealed, Swallowed};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 pub(crate) use housed::{Held, Housed};

@@ -12,11 +12,13 @@
 //!
 //! A context that is awaited to its end, whatever the body's outcome, never needs its policy.
 
+mod combine;
 mod inherited;
 #[cfg(feature = "tokio")]
 mod on_tokio;
 mod storage;
 
+pub use combine::{Combine, Combined};
 pub use inherited::{Inherited, RollsItselfBack};
 #[cfg(feature = "tokio")]
 pub use on_tokio::{Block, FinishSetup, Spawn, SpawnLocal};

@@ -1,0 +1,145 @@
+//! A context with another error type.
+
+use crate::{
+    AsyncContext, ContextManager, Definition, Interrupted,
+    background::Abandonment,
+    frame::{Body, Ending, NotEntered, Sealed},
+    kind::{Fallible, Kind, RaiseAs},
+    policy::{Policy, RollsItselfBack, Spawn},
+};
+use pin_project_lite::pin_project;
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pin_project! {
+    /// A context whose errors are raised as an `E`.
+    pub struct ErrInto<C, E> {
+        #[pin]
+        context: C,
+        _error: PhantomData<fn() -> E>,
+    }
+}
+
+impl<C: AsyncContext, P> ContextManager<C, P> {
+    /// The same context with its error converted into `E`: for [`enter`](ContextManager::enter), or for contexts in one vector.
+    ///
+    /// [`with`](ContextManager::with) converts it anyway.
+    ///
+    /// ```
+    /// use contextlib::{IntoContextManager, async_context, yield_resource};
+    /// use std::{fmt, io};
+    ///
+    /// #[async_context]
+    /// async fn file() -> Result<(), io::Error> {
+    ///     let _ = yield_resource!();
+    /// }
+    ///
+    /// #[async_context]
+    /// async fn number() -> Result<(), fmt::Error> {
+    ///     let _ = yield_resource!();
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[derive(Debug)]
+    /// # enum AppError { Io(io::Error), Fmt(fmt::Error) }
+    /// # impl From<io::Error> for AppError { fn from(error: io::Error) -> Self { AppError::Io(error) } }
+    /// # impl From<fmt::Error> for AppError { fn from(error: fmt::Error) -> Self { AppError::Fmt(error) } }
+    /// # async fn both() -> Result<(), AppError> {
+    /// let both = (file(), number()).into_context_manager().err_into::<AppError>();
+    /// let guard = both.enter().await?;
+    /// guard.exit().await
+    /// # }
+    /// # both().await.unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn err_into<E>(self) -> ContextManager<ErrInto<C, E>, P>
+    where
+        C::Kind: RaiseAs<E>,
+        E: std::fmt::Debug,
+        P: Policy<ErrInto<C, E>>,
+    {
+        ContextManager::new(ErrInto {
+            context: self.into_frame(),
+            _error: PhantomData,
+        })
+    }
+}
+
+/// As for [tuples](crate::combine).
+impl<C, E> RollsItselfBack for ErrInto<C, E>
+where
+    Self: AsyncContext,
+    Spawn: Policy<Self>,
+{
+    fn interrupted(setup: Interrupted<Self>) {
+        Spawn::interrupted(setup, Spawn::origin());
+    }
+
+    fn roll_back(frame: Abandonment<Self>) {
+        Spawn::take_over(frame, Spawn::origin());
+    }
+}
+
+impl<C: AsyncContext, E> Sealed for ErrInto<C, E> {}
+
+impl<C, E> AsyncContext for ErrInto<C, E>
+where
+    C: AsyncContext<Kind: RaiseAs<E>>,
+    E: std::fmt::Debug,
+{
+    type Resource = C::Resource;
+    type Kind = Fallible<E, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
+
+    fn definition(&self) -> Definition {
+        self.context.definition()
+    }
+
+    fn poll_setup(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<C::Resource, NotEntered<E>>> {
+        let set_up = self.project().context.poll_setup(cx);
+        set_up.map_err(|not_entered| not_entered.map(C::Kind::raise))
+    }
+
+    fn interrupt(self: Pin<&mut Self>) -> bool {
+        self.project().context.interrupt()
+    }
+
+    fn begin_body(self: Pin<&mut Self>) {
+        self.project().context.begin_body();
+    }
+
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: Body<'_, C::Resource>,
+    ) -> Poll<Result<(), E>> {
+        let ended = self.project().context.poll_body(cx, body);
+        ended.map_err(C::Kind::raise)
+    }
+
+    fn resume(self: Pin<&mut Self>, resource: C::Resource, ending: Ending) {
+        self.project().context.resume(resource, ending);
+    }
+
+    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
+        self.project().context.resume_evicted(ending)
+    }
+
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        self.project()
+            .context
+            .poll_teardown(cx)
+            .map_err(C::Kind::raise)
+    }
+
+    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
+        self.project().context.finish()
+    }
+}

@@ -1,0 +1,11 @@
+//! Contexts put together into one: tuples.
+//!
+//! `nest` puts one context around another, in one frame; `told` says what the outer one sees of the inner one's end; `tuple` makes nests of tuples.
+
+mod err_into;
+mod nest;
+mod told;
+mod tuple;
+
+pub(crate) use nest::Nest;
+pub use tuple::{ContextTuple, Undecided, combine};

@@ -1,0 +1,290 @@
+//! Tuples of contexts.
+
+use super::{Nest, told::ErrorOf};
+use crate::{
+    AsyncContext, ContextManager, Definition, Interrupted, IntoContextManager,
+    background::Abandonment,
+    frame::{Body, Ending, NotEntered, Sealed},
+    policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
+};
+use pin_project_lite::pin_project;
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pin_project! {
+    /// A tuple of contexts: nested ones, whose resources make a flat tuple.
+    pub struct Flat<N, R> {
+        #[pin]
+        nested: N,
+        _resources: PhantomData<fn() -> R>,
+    }
+}
+
+impl<N, R> Flat<N, R> {
+    fn new(nested: N) -> Self {
+        Flat {
+            nested,
+            _resources: PhantomData,
+        }
+    }
+}
+
+/// A tuple, as the pairs in pairs that nested contexts yield.
+pub trait Flatten: Sized {
+    /// `((A, B), C)` for `(A, B, C)`.
+    type Nested;
+    #[doc(hidden)]
+    fn flatten(nested: Self::Nested) -> Self;
+    #[doc(hidden)]
+    fn nest(self) -> Self::Nested;
+}
+
+/// A body that has a flat tuple, for a context that yields a nested one.
+struct Unflat<'b, R>(Body<'b, R>);
+
+impl<R: Flatten> crate::frame::BodyPoll<R::Nested> for Unflat<'_, R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        self.0.poll(cx)
+    }
+    fn cancel(&mut self) {
+        self.0.cancel();
+    }
+    fn evict(&mut self) -> Option<R::Nested> {
+        self.0.evict().map(R::nest)
+    }
+    fn below(&self) -> crate::background::Below {
+        self.0.below()
+    }
+    fn lingers(&self) -> bool {
+        self.0.lingers()
+    }
+}
+
+impl<N, R> Sealed for Flat<N, R> {}
+
+impl<N, R> AsyncContext for Flat<N, R>
+where
+    N: AsyncContext<Resource = R::Nested>,
+    R: Flatten,
+{
+    type Resource = R;
+    type Kind = N::Kind;
+
+    fn definition(&self) -> Definition {
+        self.nested.definition()
+    }
+
+    fn poll_setup(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<R, NotEntered<ErrorOf<N>>>> {
+        self.project().nested.poll_setup(cx).map_ok(R::flatten)
+    }
+
+    fn interrupt(self: Pin<&mut Self>) -> bool {
+        self.project().nested.interrupt()
+    }
+
+    fn begin_body(self: Pin<&mut Self>) {
+        self.project().nested.begin_body();
+    }
+
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: Body<'_, R>,
+    ) -> Poll<Result<(), ErrorOf<N>>> {
+        let mut body = Unflat(body);
+        self.project().nested.poll_body(cx, Body::local(&mut body))
+    }
+
+    fn resume(self: Pin<&mut Self>, resource: R, ending: Ending) {
+        self.project().nested.resume(resource.nest(), ending);
+    }
+
+    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
+        self.project().nested.resume_evicted(ending)
+    }
+
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<N>>> {
+        self.project().nested.poll_teardown(cx)
+    }
+
+    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
+        self.project().nested.finish()
+    }
+}
+
+/// Together, boxed contexts are rolled back as by `spawn`, if they can be: one frame has one policy.
+impl<N, R> RollsItselfBack for Flat<N, R>
+where
+    Self: AsyncContext,
+    Spawn: Policy<Self>,
+{
+    fn interrupted(setup: Interrupted<Self>) {
+        Spawn::interrupted(setup, Spawn::origin());
+    }
+
+    fn roll_back(frame: Abandonment<Self>) {
+        Spawn::take_over(frame, Spawn::origin());
+    }
+}
+
+/// Puts contexts together whose policies differ: `combine((a, b)).on_cancel::<policy::Block>()`.
+///
+/// A tuple is a context by itself where one policy is known to do for all of it: the same for all, or one that [takes in](crate::policy::Combine) the
+/// others. Elsewhere choose here. What the policy asks for (`spawn`: that it is `Send + 'static`) is asked of the whole tuple.
+///
+/// ```
+/// use contextlib::{async_context, combine, policy, yield_resource};
+///
+/// #[async_context(on_cancel = block)]
+/// async fn length(text: &str) -> usize {
+///     let mut length = text.len();
+///     let _ = yield_resource!(length);
+/// }
+///
+/// #[async_context(on_cancel = drop)]
+/// async fn doubled(number: u32) -> u32 {
+///     let mut doubled = number * 2;
+///     let _ = yield_resource!(doubled);
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() {
+/// let text = String::from("text");
+/// let both = combine((length(&text), doubled(4))).on_cancel::<policy::Drop>();
+/// assert_eq!(both.run(async |(length, number)| (*length, *number)).await, (4, 8));
+/// # }
+/// ```
+#[track_caller]
+pub fn combine<T: ContextTuple>(contexts: T) -> Undecided<T::Context> {
+    Undecided(contexts.into_context())
+}
+
+/// A context whose policy is still to be chosen, with [`on_cancel`](Undecided::on_cancel).
+#[must_use = "choose its policy with `.on_cancel::<P>()`"]
+pub struct Undecided<C>(C);
+
+impl<C: AsyncContext> Undecided<C> {
+    /// The context, with `P` as what becomes of it when its caller is gone.
+    pub fn on_cancel<P: Policy<C>>(self) -> ContextManager<C, P> {
+        ContextManager::new(self.0)
+    }
+}
+
+/// A tuple of contexts, whatever their policies.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tuple of contexts",
+    label = "not a tuple of contexts",
+    note = "`combine((a, b))` takes one tuple, of up to twelve contexts"
+)]
+pub trait ContextTuple {
+    /// What is run.
+    type Context: AsyncContext;
+    #[doc(hidden)]
+    #[track_caller]
+    fn into_context(self) -> Self::Context;
+}
+
+/// `A, B, C` as pairs in pairs, `((A, B), C)`: a type, a pattern or an expression.
+macro_rules! pairs {
+    ($pairs:tt) => { $pairs };
+    ($pairs:tt, $next:ident $(, $rest:ident)*) => { pairs!(($pairs, $next) $(, $rest)*) };
+}
+
+/// The context that some together make.
+macro_rules! nested {
+    ($a:ident $(, $rest:ident)*) => { nested!(@ [$a::Context] $(, $rest)*) };
+    (@ [$($nested:tt)*]) => { $($nested)* };
+    (@ [$($nested:tt)*], $next:ident $(, $rest:ident)*) => {
+        nested!(@ [Nest<$($nested)*, $next::Context>] $(, $rest)*)
+    };
+}
+
+/// The policy that some have together.
+macro_rules! policy {
+    ($a:ident $(, $rest:ident)*) => { policy!(@ [$a::Policy] $(, $rest)*) };
+    (@ [$($policy:tt)*]) => { $($policy)* };
+    (@ [$($policy:tt)*], $next:ident $(, $rest:ident)*) => {
+        policy!(@ [Combined<$($policy)*, $next::Policy>] $(, $rest)*)
+    };
+}
+
+type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
+
+macro_rules! tuple {
+    ($a:ident $A:ident $(, $m:ident $M:ident)*) => {
+        impl<$A $(, $M)*> Flatten for ($A, $($M,)*) {
+            type Nested = pairs!($A $(, $M)*);
+
+            fn flatten(pairs!($a $(, $m)*): Self::Nested) -> Self {
+                ($a, $($m,)*)
+            }
+
+            fn nest(self) -> Self::Nested {
+                let ($a, $($m,)*) = self;
+                pairs!($a $(, $m)*)
+            }
+        }
+
+        impl<$A, $($M),*> ContextTuple for ($A, $($M,)*)
+        where
+            $A: IntoContextManager,
+            // The outer contexts are told the errors of the inner ones.
+            $($M: IntoContextManager, ErrorOf<$M::Context>: Send + 'static,)*
+        {
+            type Context = Flat<nested!($A $(, $M)*), (ResourceOf<$A>, $(ResourceOf<$M>,)*)>;
+
+            fn into_context(self) -> Self::Context {
+                let ($a, $($m,)*) = self;
+                let nested = $a.into_context_manager().into_frame();
+                $(
+                    let inner = $m.into_context_manager().into_frame();
+                    let nested = Nest::new(Definition::here("tuple"), nested, inner);
+                )*
+                Flat::new(nested)
+            }
+        }
+
+        tuple!(@manager [$a $A $(, $m $M)*] [$A] [$($M)*] []);
+    };
+    (@manager $all:tt [$($outer:ident),*] [$next:ident $($rest:ident)*] [$($bounds:tt)*]) => {
+        tuple!(
+            @manager $all [$($outer,)* $next] [$($rest)*]
+            [$($bounds)* policy!($($outer),*): Combine<$next::Policy>,]
+        );
+    };
+    (@manager [$a:ident $A:ident $(, $m:ident $M:ident)*] $outer:tt [] [$($bounds:tt)*]) => {
+        impl<$A, $($M),*> IntoContextManager for ($A, $($M,)*)
+        where
+            $A: IntoContextManager,
+            $($M: IntoContextManager, ErrorOf<$M::Context>: Send + 'static,)*
+            $($bounds)*
+            policy!($A $(, $M)*): Policy<<Self as ContextTuple>::Context>,
+        {
+            type Context = <Self as ContextTuple>::Context;
+            type Policy = policy!($A $(, $M)*);
+
+            fn into_context_manager(self) -> ContextManager<Self::Context, Self::Policy> {
+                ContextManager::new(self.into_context())
+            }
+        }
+    };
+}
+
+tuple!(a A);
+tuple!(a A, b B);
+tuple!(a A, b B, c C);
+tuple!(a A, b B, c C, d D);
+tuple!(a A, b B, c C, d D, e E);
+tuple!(a A, b B, c C, d D, e E, f F);
+tuple!(a A, b B, c C, d D, e E, f F, g G);
+tuple!(a A, b B, c C, d D, e E, f F, g G, h H);
+tuple!(a A, b B, c C, d D, e E, f F, g G, h H, i I);
+tuple!(a A, b B, c C, d D, e E, f F, g G, h H, i I, j J);
+tuple!(a A, b B, c C, d D, e E, f F, g G, h H, i I, j J, k K);
+tuple!(a A, b B, c C, d D, e E, f F, g G, h H, i I, j J, k K, l L);

@@ -1,0 +1,79 @@
+//! The policy of contexts put together.
+
+use super::{Block, Drop, FinishSetup, Inherited, Spawn, SpawnLocal};
+
+/// One policy for a context of this policy and one of `P`, put together in a [tuple](crate::IntoContextManager).
+///
+/// | with | [`Drop`] | [`Inherited`] | [`Spawn`] | [`FinishSetup`] | [`SpawnLocal`] | [`Block`] |
+/// |---|---|---|---|---|---|---|
+/// | the same | `Drop` | `Inherited` | `Spawn` | `FinishSetup` | `SpawnLocal` | `Block` |
+/// | `Drop` | | the other | the other | the other | the other | the other |
+/// | `Inherited` | | | the other | the other | the other | the other |
+/// | `Spawn` | | | | `FinishSetup` | `SpawnLocal` | `Block` |
+///
+/// One frame has one policy, so that a context of `Drop` whose neighbour isn't of `Drop` has its teardown run, too, which is more than it asks for. What isn't in
+/// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`, or an implementation of this trait: a policy of yours takes in `Drop`, as
+/// [`timeout`](crate::contexts::timeout) has it, by
+///
+/// ```
+/// use contextlib::policy;
+/// # use contextlib::{AsyncContext, policy::{Boxed, Policy, Rollback}};
+/// # pub enum Mine {}
+/// # impl<C: AsyncContext> Policy<C> for Mine {
+/// #     type Storage = Boxed<C>;
+/// #     type Origin = ();
+/// #     fn origin() {}
+/// #     fn rollback(rollback: Rollback<C>, (): ()) { rollback.discard(); }
+/// # }
+///
+/// impl policy::Combine<policy::Drop> for Mine {
+///     type Policy = Mine;
+/// }
+/// impl policy::Combine<Mine> for policy::Drop {
+///     type Policy = Mine;
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the `on_cancel` policies `{Self}` and `{P}` don't go together by themselves",
+    label = "these contexts have different policies",
+    note = "choose one for all of them: `combine((a, b)).on_cancel::<contextlib::policy::Block>()`"
+)]
+pub trait Combine<P> {
+    /// The policy for both.
+    type Policy;
+}
+
+/// The policy that takes in `P` and `Q`.
+pub type Combined<P, Q> = <P as Combine<Q>>::Policy;
+
+impl<P> Combine<P> for P {
+    type Policy = P;
+}
+
+macro_rules! combine {
+    ($($p:ty, $q:ty => $r:ty;)*) => {
+        $(
+            impl Combine<$q> for $p {
+                type Policy = $r;
+            }
+            impl Combine<$p> for $q {
+                type Policy = $r;
+            }
+        )*
+    };
+}
+
+combine! {
+    Drop, Inherited => Inherited;
+    Drop, Spawn => Spawn;
+    Drop, FinishSetup<Spawn> => FinishSetup<Spawn>;
+    Drop, SpawnLocal => SpawnLocal;
+    Drop, Block => Block;
+    Inherited, Spawn => Spawn;
+    Inherited, FinishSetup<Spawn> => FinishSetup<Spawn>;
+    Inherited, SpawnLocal => SpawnLocal;
+    Inherited, Block => Block;
+    Spawn, FinishSetup<Spawn> => FinishSetup<Spawn>;
+    Spawn, SpawnLocal => SpawnLocal;
+    Spawn, Block => Block;
+}
