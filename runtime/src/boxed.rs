@@ -7,6 +7,7 @@ use crate::{
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
+    trace::Around,
 };
 use std::{
     pin::Pin,
@@ -257,6 +258,10 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
 
     fn definition(&self) -> Definition {
         self.0.definition()
+    }
+
+    fn around(&self) -> Around {
+        self.0.around()
     }
 
     fn poll_setup(

@@ -105,7 +105,11 @@
 //! | feature | |
 //! |---|---|
 //! | `tokio`, on by default | the policies `spawn`, `spawn_local` and `block`, and what needs a timer |
-//! | `tracing` | reports as `tracing` events instead of lines on standard error |
+//! | `tracing` | reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
+//!
+//! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`; their fields `context`
+//! and `defined` say which context. A rollback runs in the span that its context was entered in, whatever the level. tracing's `max_level_*` features and
+//! a subscriber's filter switch the spans off; then they cost next to nothing.
 //!
 //! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors.
 //!
@@ -137,6 +141,7 @@ mod session;
 mod site;
 pub mod stack;
 mod teardown;
+mod trace;
 
 pub use background::{Interrupted, Rollback};
 pub use boxed::{

@@ -163,9 +163,23 @@ fn report(report: &Report<'_>) {
 fn default_hook(report: &Report<'_>) {
     if matches!(report.failure, Failure::Unexited) {
         // The way in which `?` rolls back, too: no warning.
-        tracing::debug!(target: "contextlib", "{report}");
+        tracing::debug!(
+            target: "contextlib",
+            context = report.context.name(),
+            defined = %report.context.location(),
+            entered = %report.entered,
+            "a guard was dropped without `exit`: its context is rolled back",
+        );
     } else {
-        tracing::error!(target: "contextlib", "{report}");
+        tracing::error!(
+            target: "contextlib",
+            context = report.context.name(),
+            defined = %report.context.location(),
+            entered = %report.entered,
+            exit = ?report.exit,
+            "a context {}",
+            report.failure,
+        );
     }
 }
 
@@ -177,7 +191,14 @@ fn default_hook(report: &Report<'_>) {
     }
 }
 
-/// A block that had unwound panicked again while it was dropped: the second panic has nobody to go to.
+/// A body that had panicked panicked again while it was dropped.
+#[cold]
+pub(crate) fn second_panic(entered: &Entered, payload: Box<dyn Any + Send>) {
+    failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
+    discard(payload);
+}
+
+/// A context function that had unwound panicked again while it was dropped: the second panic has nobody to go to.
 #[cold]
 pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
     report(&Report {

@@ -9,6 +9,7 @@ use crate::{
     policy::{Abandoned, Policy, Storage},
     report,
     teardown::{self, Keep, Kept, Torn, finish, keep_error},
+    trace::BodySpan,
 };
 use std::{
     fmt::Debug,
@@ -126,10 +127,31 @@ pub(crate) fn poll_caught<Fut: Future>(
 /// Drops a body that has unwound.
 #[cold]
 fn unwound<Fut: Future>(mut body: Pin<&mut Option<Fut>>, payload: Payload) -> Payload {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| body.set(None))) {
-        report::discard(second);
+    match catch_unwind(AssertUnwindSafe(|| body.set(None))) {
+        Ok(()) => payload,
+        Err(second) => Box::new(Twice {
+            first: payload,
+            second,
+        }),
     }
-    payload
+}
+
+/// A body that panicked, and again while it was dropped: for its session, which knows what to report.
+struct Twice {
+    first: Payload,
+    second: Payload,
+}
+
+/// The panic that goes to the caller. A second one is reported.
+#[cold]
+fn first_of(entered: &Entered, payload: Payload) -> Payload {
+    match payload.downcast::<Twice>() {
+        Ok(twice) => {
+            report::second_panic(entered, twice.second);
+            twice.first
+        }
+        Err(payload) => payload,
+    }
 }
 
 /// `poll_caught` as a future.
@@ -142,6 +164,7 @@ pub struct Run<'a, R, Fut: Future> {
     body: Pin<&'a mut Option<Fut>>,
     home: &'a Home<R>,
     entered: Entered,
+    span: BodySpan,
     end: Option<End<Fut::Output>>,
     /// The yield point was dropped, perhaps in the very poll in which the body was over.
     cancelled: bool,
@@ -159,6 +182,7 @@ impl<R, Fut: Future<Output: Holds<R>>> BodyPoll<R> for Run<'_, R, Fut> {
             return true;
         };
         let _lane = self.entered.body_lane().enter();
+        let _span = self.span.enter(self.entered.definition);
         match body.poll(cx) {
             Poll::Pending => false,
             Poll::Ready(returned) => {
@@ -201,6 +225,7 @@ impl<R, Fut: Future<Output: Holds<R>>> BodyPoll<R> for Run<'_, R, Fut> {
 impl<R, Fut: Future<Output: Holds<R>>> Run<'_, R, Fut> {
     /// Drops the body, and finds its resource: at home, or with what a body that was over in this very poll has returned.
     fn take_apart(&mut self) -> (thread::Result<()>, Option<R>) {
+        let _span = self.span.enter(self.entered.definition);
         let body = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
         let resource = match &mut self.end {
             Some(End::Returned(returned)) => returned.take_resource(),
@@ -214,13 +239,13 @@ impl<R, Fut: Future<Output: Holds<R>>> Run<'_, R, Fut> {
         let mut panics = [body, resource].into_iter().flatten();
         let first = panics.next();
         if let Some(second) = panics.next() {
-            report::panic_in_drop(self.entered.definition, second);
+            report::second_panic(&self.entered, second);
         }
         if self.end.is_none() {
             self.end = Some(End::Dropped(first));
             self.entered.leave_body();
         } else if let Some(first) = first {
-            report::panic_in_drop(self.entered.definition, first);
+            report::second_panic(&self.entered, first);
         }
     }
 }
@@ -238,9 +263,10 @@ impl<R, Fut: Future> Run<'_, R, Fut> {
     #[cold]
     fn abandon(&mut self) {
         let _lane = self.entered.body_lane().enter();
+        let _span = self.span.enter(self.entered.definition);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.body.set(None))) {
             if thread::panicking() {
-                report::panic_in_drop(self.entered.definition, payload);
+                report::second_panic(&self.entered, payload);
             } else {
                 resume_unwind(payload);
             }
@@ -358,6 +384,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
             body,
             home: self.home,
             entered: self.entered,
+            span: BodySpan::none(),
             end: None,
             cancelled: false,
         };
@@ -391,7 +418,13 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         keep: Keep<B>,
     ) -> Close<V, B, ErrorOf<C>> {
         let (resource, body) = match end {
-            Some(End::Returned((lent, returned))) => (lent.into_inner(), returned),
+            Some(End::Returned((lent, returned))) => {
+                let entered = &self.entered;
+                (
+                    lent.into_inner(),
+                    returned.map_err(|payload| first_of(entered, payload)),
+                )
+            }
             Some(End::Dropped(_)) | None => {
                 (None, Err(Box::new("the body has not ended") as Payload))
             }
@@ -412,7 +445,9 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         context: Torn<C>,
     ) -> Close<V, B, ErrorOf<C>> {
         let body = match end {
-            Some(End::Returned((_, returned))) => Some(returned),
+            Some(End::Returned((_, returned))) => {
+                Some(returned.map_err(|payload| first_of(&self.entered, payload)))
+            }
             Some(End::Dropped(Some(payload))) => Some(Err(payload)),
             Some(End::Dropped(None)) | None => None,
         };

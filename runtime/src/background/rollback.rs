@@ -9,6 +9,7 @@ use crate::{
     AsyncContext, ExitKind,
     frame::{Ending, Held, NotEntered},
     report::{self, Failure},
+    trace::Around,
 };
 use std::{
     mem,
@@ -28,6 +29,7 @@ pub struct Rollback<C: AsyncContext> {
     entered: Entered,
     exit: ExitKind,
     rollback: InRollback,
+    around: Around,
     // Its drop lets outer rollbacks go on: the last thing that happens.
     tickets: Option<Tickets>,
     stage: Stage,
@@ -69,15 +71,16 @@ impl<C: AsyncContext> Rollback<C> {
     }
 
     fn at(
-        frame: Held<C>,
+        mut frame: Held<C>,
         entered: Entered,
         exit: ExitKind,
         runtime: RuntimeId,
         stage: Stage,
     ) -> Self {
         Rollback {
-            frame,
             rollback: entered.begin_rollback(),
+            around: frame.as_mut().around(),
+            frame,
             tickets: Some(entered.tickets(runtime)),
             entered,
             exit,
@@ -155,6 +158,8 @@ impl<C: AsyncContext> Future for Rollback<C> {
         let entered = this.entered;
         let _lane = entered.frame_lane().enter();
         let _rollback = this.rollback.enter();
+        let around = this.around.clone();
+        let _span = around.enter();
         if !matches!(this.stage, Stage::Parts(_) | Stage::Over) {
             match catch_unwind(AssertUnwindSafe(|| this.step(cx))) {
                 Ok(Poll::Pending) => return Poll::Pending,
@@ -191,6 +196,8 @@ impl<C: AsyncContext> Drop for Rollback<C> {
             Stage::Parts(_) => {}
             Stage::Setup(_) | Stage::Waiting(_) | Stage::Teardown => {
                 let _lane = self.entered.frame_lane().enter();
+                let around = self.around.clone();
+                let _span = around.enter();
                 let lost = Failure::Lost(self.lost_because);
                 report::failure(&self.entered, self.exit, lost);
                 self.drop_frame();

@@ -1,7 +1,7 @@
 //! What drives a frame: setup, body, teardown.
 
 use super::{Body, Ending, Payload};
-use crate::{kind::Kind, site::Definition};
+use crate::{kind::Kind, site::Definition, trace::Around};
 use std::{
     panic::resume_unwind,
     pin::Pin,
@@ -28,6 +28,12 @@ pub trait AsyncContext: Sealed {
     /// Its name and where it is defined.
     #[doc(hidden)]
     fn definition(&self) -> Definition;
+
+    /// The span that it was entered in.
+    #[doc(hidden)]
+    fn around(&self) -> Around {
+        Around::none()
+    }
 
     /// Runs the setup, up to the yield point.
     #[doc(hidden)]

@@ -33,6 +33,7 @@ use crate::{
     Exit,
     kind::{Kind, Strict},
     site::Definition,
+    trace::{Around, Spans},
 };
 use body::BodyPtr;
 use std::{
@@ -43,7 +44,7 @@ use std::{
     pin::Pin,
     process,
     ptr::{self, NonNull},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 /// What the yield point and the driver share.
@@ -335,14 +336,15 @@ pub struct Frame<F, Fut, T, K> {
     init: Option<F>,
     shared: Shared<T>,
     definition: Definition,
+    spans: Spans,
     _kind: PhantomData<fn() -> K>,
     _pinned: PhantomPinned,
 }
 
-// SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending (`Send`), and raw pointers that are set only while it
-// is polled, when it can't be moved.
+// SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
+// it is polled, when it can't be moved.
 unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
-// SAFETY: of a shared frame only its definition can be read, which is plain data.
+// SAFETY: of a shared frame only its definition can be read, which is plain data, and its spans, which are `Sync`.
 unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
 
 /// The frame that a closure makes.
@@ -360,6 +362,7 @@ where
         init: Some(block),
         shared: Shared::new(),
         definition,
+        spans: Spans::none(),
         _kind: PhantomData,
         _pinned: PhantomPinned,
     }
@@ -399,6 +402,11 @@ where
                 _brand: PhantomData,
             }));
         }
+    }
+
+    fn spans(self: Pin<&mut Self>) -> &mut Spans {
+        // SAFETY: the spans aren't pinned, and nothing else is moved.
+        unsafe { &mut self.get_unchecked_mut().spans }
     }
 
     /// Polls the block, with a body or without. A block that is over, or that has unwound, is dropped and never polled again.
@@ -514,19 +522,29 @@ where
         self.definition
     }
 
+    fn around(&self) -> Around {
+        self.spans.around()
+    }
+
     fn poll_setup(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
-        match self.as_mut().poll_block(cx, None) {
+        let definition = self.definition;
+        let span = self.as_mut().spans().setup(definition);
+        let polled = {
+            let _inside = span.enter();
+            self.as_mut().poll_block(cx, None)
+        };
+        match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
             Poll::Ready(Ok(())) => panic!(
                 "{} returned successfully without yielding: every path through a context function that succeeds has to reach its `yield_resource!`",
                 self.definition
             ),
             Poll::Pending => {
-                let link = self.link();
+                let link = self.as_mut().link();
                 // SAFETY: this is the driver, and the block isn't being polled.
                 let resource = unsafe {
                     link.slot(|slot| match slot.stage {
@@ -534,7 +552,13 @@ where
                         _ => None,
                     })
                 };
-                resource.map_or(Poll::Pending, |resource| Poll::Ready(Ok(resource)))
+                match resource {
+                    Some(resource) => {
+                        self.spans().end();
+                        Poll::Ready(Ok(resource))
+                    }
+                    None => Poll::Pending,
+                }
             }
         }
     }
@@ -578,8 +602,13 @@ where
         self.wake();
     }
 
-    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        self.poll_block(cx, None)
+    fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        let definition = self.definition;
+        let span = self.as_mut().spans().teardown(definition);
+        let _inside = span.enter();
+        let torn = ready!(self.as_mut().poll_block(cx, None));
+        self.spans().end();
+        Poll::Ready(torn)
     }
 
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {

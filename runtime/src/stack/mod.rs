@@ -84,7 +84,7 @@ use unwind::Unwinding;
 /// # Dropping it
 ///
 /// A stack that is dropped un-exited (by `?`, by a panic, because the task was cancelled) is rolled back in the background as one unit: every entry's
-/// teardown, told [`Cancelled`](crate::Exit::Cancelled), runs by its context's [policy](crate::policy), each after all those that were entered later have ended.
+/// teardown, told [`Cancelled`](crate::Exit::Cancelled), runs by its context's [policy], each after all those that were entered later have ended.
 /// (An entry whose policy doesn't wait, `drop`, is dropped at once.) The same holds for the entries that are left when the future of `exit` is dropped half-way.
 ///
 /// # Types
