@@ -369,6 +369,7 @@ pub trait CanEnter: Kind {}
 impl<E: Debug, S: Suppression> CanEnter for Fallible<E, S, Guarded> {}
 #[diagnostic::do_not_recommend]
 impl<S: Suppression> CanEnter for Infallible<S, Guarded> {}
+impl<A: CanEnter, B: CanEnter> CanEnter for Joined<A, B> {}
 
 /// A context of this kind can't fail.
 #[diagnostic::on_unimplemented(
@@ -379,3 +380,7 @@ impl<S: Suppression> CanEnter for Infallible<S, Guarded> {}
 pub trait CannotFail: Kind<Error = Never> + RaiseAs<Never> {}
 #[diagnostic::do_not_recommend]
 impl<S: Suppression, G: Shape> CannotFail for Infallible<S, G> {}
+impl<A: CannotFail, B: CannotFail> CannotFail for Joined<A, B> where
+    Joined<A, B>: Kind<Error = Never> + RaiseAs<Never>
+{
+}
