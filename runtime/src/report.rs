@@ -59,7 +59,7 @@ impl fmt::Display for Failure<'_> {
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
     match payload.downcast_ref::<&'static str>() {
         Some(text) => Some(text),
         None => payload.downcast_ref::<String>().map(String::as_str),

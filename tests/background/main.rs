@@ -7,3 +7,4 @@ mod order;
 mod overlap;
 mod runtimes;
 mod shared;
+mod testkit;

@@ -1,0 +1,71 @@
+//! Finds out whether a context loses anything, wherever it is cancelled, fails or panics.
+//!
+//! A *scenario* is an async closure that uses some contexts and tells a [`Recorder`] what has been acquired and released outside: connections, locks, files,
+//! rows. [`check`] runs it to its end; then again for each poll, dropped after that one; then again with a failure and with a panic injected at each
+//! [step](Recorder::step), to its end and dropped after each poll. After every run it waits for the rollbacks and looks at the record: whatever has been
+//! acquired has to be released, once, in the opposite order. The first thing that isn't so is shrunk to the shortest cut that shows it, which is printed as a
+//! line for a test of its own.
+//!
+//! Every run has a runtime and a clock of its own: [tokio's paused time](tokio::time::pause), so that timeouts take no time and two runs with the same cut
+//! are the same run. Call it in a plain `#[test]`, not inside of a runtime.
+//!
+//! # Example
+//!
+//! This context has a bug. Who sees it?
+//!
+//! ```
+//! use contextlib::{async_context, testkit::{self, Injected, Recorder}, yield_resource};
+//!
+//! #[async_context]
+//! async fn lease(record: Recorder) -> Result<(), Injected> {
+//!     record.acquired("lease");
+//!     record.step("confirm").await?; // A request to a server, say.
+//!     let _ = yield_resource!();
+//!     record.released("lease");
+//! }
+//!
+//! let found = testkit::explore(async |record: Recorder| {
+//!     lease(record.clone()).with(async |_| record.step("work").await).await
+//! });
+//!
+//! // Dropped in its first await, or failing there, it keeps the lease: that part of it is setup, which has no teardown.
+//! let found = found.unwrap_err();
+//! assert_eq!(found.cut().to_string(), "drop@1");
+//! assert!(found.to_string().contains("`lease` was acquired and never released"));
+//! assert!(found.to_string().contains("testkit::replay(\"drop@1\", scenario)"));
+//! ```
+//!
+//! A value that releases the lease when it is dropped mends that, from the moment when there is one:
+//!
+//! ```
+//! use contextlib::{async_context, testkit::{self, Injected, Recorder}, yield_resource};
+//!
+//! struct Lease(Recorder);
+//!
+//! impl Drop for Lease {
+//!     fn drop(&mut self) {
+//!         self.0.released("lease");
+//!     }
+//! }
+//!
+//! #[async_context]
+//! async fn lease(record: Recorder) -> Result<(), Injected> {
+//!     record.acquired("lease");
+//!     let _lease = Lease(record.clone());
+//!     record.step("confirm").await?;
+//!     let _ = yield_resource!();
+//! }
+//!
+//! testkit::check(async |record: Recorder| {
+//!     lease(record.clone()).with(async |_| record.step("work").await).await
+//! });
+//! ```
+
+mod cut;
+mod explore;
+mod recorder;
+mod run;
+
+pub use cut::{Cut, Injection, ParseCutError};
+pub use explore::{Explored, Found, check, explore, replay};
+pub use recorder::{Injected, Problem, Recorder};
