@@ -106,7 +106,7 @@
 //! |---|---|
 //! | `tokio`, on by default | the policies `spawn`, `spawn_local` and `block`, and what needs a timer |
 //! | `tracing` | reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
-//! | `testkit` | [`testkit`]: finds out whether a context loses anything, wherever it is cancelled |
+//! | `testkit` | the module `testkit`, which finds out whether a context loses anything, wherever it is cancelled |
 //!
 //! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`; their fields `context`
 //! and `defined` say which context. A rollback runs in the span that its context was entered in, whatever the level. tracing's `max_level_*` features and
