@@ -71,7 +71,7 @@ fn finished_anyway<C: AsyncContext>(
 }
 
 /// A context's destructor panicked after its teardown had come to `torn`.
-pub(crate) fn first_panic<E: Debug>(
+fn first_panic<E: Debug>(
     entered: &Entered,
     exit: ExitKind,
     torn: thread::Result<Result<(), E>>,

@@ -7,7 +7,6 @@ use super::{
 use crate::{
     __private::Tail,
     AsyncBody, Definition, Exit, YieldOnce,
-    background::{Entered, Style},
     frame::{YieldFn, frame},
     kind::{Fallible, Suppression},
 };
@@ -214,9 +213,8 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
         X: Adds<E> + Send + 'static,
         F: for<'y> YieldFn<'y, (), S, Out = Result<(), E>, Fut: Send> + Send + 'static,
     {
-        let entered = Entered::now(definition, definition.location(), Style::Guard);
         let frame = frame::<(), Fallible<E, S>, F>(definition, block);
-        let mut entering = Entering::<_, OnCancel, X>::new(frame, entered, added);
+        let mut entering = Entering::<_, OnCancel, X>::new(frame, definition.location(), added);
         match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 self.entries.push(entering);

@@ -370,10 +370,11 @@ impl<'e, E, S> ExitStack<'e, E, S> {
             AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
         M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
-        let at = Location::caller();
-        let context = context.into_context_manager();
+        let context = context.into_context_manager().into_frame();
+        let mut entering = Entering::<_, M::Policy, ()>::new(context, Location::caller(), None);
         async move {
-            let entering = set_up(context, at).await?;
+            let set_up = poll_fn(|cx| entering.poll_setup(cx)).await;
+            set_up.map_err(<KindOf<M> as RaiseAs<E>>::raise)?;
             Ok(self.entries.push(entering))
         }
     }
@@ -425,33 +426,18 @@ impl<'e, E, S> ExitStack<'e, E, S> {
             AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
         M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
-        let at = Location::caller();
-        let context = context.into_context_manager();
+        let context = context.into_context_manager().into_frame();
+        let mut entering = Entering::<_, M::Policy, ()>::new(context, Location::caller(), None);
         async move {
-            let entering = set_up(context, at).await?;
+            let set_up = poll_fn(|cx| entering.poll_setup(cx)).await;
+            set_up.map_err(<KindOf<M> as RaiseAs<E>>::raise)?;
             Ok(self.entries.push_keyed(entering))
         }
     }
 }
 
+type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
 type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
-
-async fn set_up<C, P, E>(
-    context: ContextManager<C, P>,
-    at: &'static Location<'static>,
-) -> Result<Entering<C, P, ()>, E>
-where
-    C: AsyncContext<Kind: RaiseAs<E>>,
-    P: Policy<C>,
-{
-    let frame = context.into_frame();
-    let entered = Entered::now(frame.definition(), at, Style::Guard);
-    let mut entering = Entering::new(frame, entered, None);
-    match poll_fn(|cx| entering.poll_setup(cx)).await {
-        Ok(()) => Ok(entering),
-        Err(error) => Err(<C::Kind as RaiseAs<E>>::raise(error)),
-    }
-}
 
 impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     /// Exits every entry, the last one first; the innermost is told [`Completed`](crate::Exit::Completed). Waits for their end.

@@ -13,15 +13,15 @@
 use super::key::Key;
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, lane::Number},
-    frame::{Ending, Housed},
+    background::{Entered, Style, lane::Number},
+    frame::{Ending, Housed, Payload},
     kind::{Kind, RaiseAs},
     policy::Policy,
-    report,
+    report::{self, Failure},
 };
 use std::{
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    mem::{self, ManuallyDrop},
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::Pin,
     ptr::NonNull,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -29,16 +29,49 @@ use std::{
     thread,
 };
 
-/// What an entry's teardown came to, its error raised as the stack's, and the outcome as it leaves it.
-pub(super) type Closed<E> = (thread::Result<Result<(), E>>, Option<Ending>);
+/// What an entry has come to.
+pub(super) struct Closed<E> {
+    /// What its teardown came to, its error raised as the stack's.
+    pub(super) context: thread::Result<Result<(), E>>,
+    /// The outcome that it was told, suppressed or not.
+    pub(super) told: Option<Ending>,
+    /// The entries that it has added.
+    pub(super) added: Option<List<'static, E>>,
+}
 
 /// What a stack does with its entries, whatever they are. `E` is the error that their errors are raised as.
 trait Exits<E> {
     fn entered(&self) -> Entered;
-    fn close(self: Pin<&mut Self>, ending: Ending);
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed<E>>;
-    fn added(self: Pin<&mut Self>) -> Option<List<'static, E>>;
-    fn abandon(self: Pin<Box<Self>>);
+    /// Runs the teardown. At the first time, `told` is how the body ended.
+    fn poll_close(
+        self: Pin<&mut Self>,
+        told: &mut Option<Ending>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Closed<E>>;
+    /// Frees it; leaves what isn't closed yet to its policy. Comes back with the panic of a destructor.
+    fn end(self: Pin<Box<Self>>) -> Result<(), Panicked>;
+}
+
+/// A destructor has panicked, in this context.
+pub(super) struct Panicked {
+    pub(super) entered: Entered,
+    pub(super) payload: Payload,
+}
+
+impl Panicked {
+    /// Goes on unwinding, or reports the panic, if the thread unwinds already.
+    fn go_on(self) {
+        if !thread::panicking() {
+            resume_unwind(self.payload);
+        }
+        self.report();
+    }
+
+    fn report(self) {
+        let panic = Failure::Panic(&*self.payload);
+        report::failure(&self.entered, ExitKind::Cancelled, panic);
+        report::discard(self.payload);
+    }
 }
 
 /// Where entries come from that a callback adds to the stack while it is unwound.
@@ -63,12 +96,16 @@ where
         self.rest.entered
     }
 
-    fn close(self: Pin<&mut Self>, ending: Ending) {
-        self.resume(ending);
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed<E>> {
-        let (context, ending) = ready!(self.poll_teardown(cx));
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        told: &mut Option<Ending>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Closed<E>> {
+        if self.is_open() {
+            let told = told.take().unwrap_or_else(Ending::cancelled);
+            self.as_mut().resume(told);
+        }
+        let (context, told) = ready!(self.as_mut().poll_teardown(cx));
         let context = match context {
             Ok(Ok(())) => Ok(Ok(())),
             // `From` of the user's.
@@ -77,31 +114,53 @@ where
             })),
             Err(payload) => Err(payload),
         };
-        Poll::Ready((context, ending))
+        Poll::Ready(Closed {
+            context,
+            told,
+            added: self.parts().rest.extra.take().and_then(Adds::added),
+        })
     }
 
-    fn added(self: Pin<&mut Self>) -> Option<List<'static, E>> {
-        self.parts().rest.extra.take()?.added()
-    }
-
-    fn abandon(self: Pin<Box<Self>>) {
-        Housed::abandon(self);
+    fn end(self: Pin<Box<Self>>) -> Result<(), Panicked> {
+        let entered = self.rest.entered;
+        catch_unwind(AssertUnwindSafe(|| self.abandon()))
+            .map_err(|payload| Panicked { entered, payload })
     }
 }
 
-/// A context that is being entered. Dropped, it leaves the setup to the policy.
-pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X>(Option<Pin<Box<Housed<C, P, X>>>>);
+/// A context that is being entered. Nothing runs, and nothing is allocated, before it is polled; dropped after that, it leaves the setup to the policy.
+pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X> {
+    /// `None` once it is in the node.
+    frame: Option<C>,
+    at: &'static Location<'static>,
+    added: Option<X>,
+    node: Option<Pin<Box<Housed<C, P, X>>>>,
+}
+
+// The frame is pinned in the node only.
+impl<C: AsyncContext, P: Policy<C>, X> Unpin for Entering<C, P, X> {}
 
 impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
-    pub(super) fn new(frame: C, entered: Entered, added: Option<X>) -> Self {
-        Entering(Some(Housed::new(frame, entered, added)))
+    #[inline]
+    pub(super) fn new(frame: C, at: &'static Location<'static>, added: Option<X>) -> Self {
+        Entering {
+            frame: Some(frame),
+            at,
+            added,
+            node: None,
+        }
     }
 
+    #[inline]
     pub(super) fn poll_setup(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
-        match &mut self.0 {
+        if let Some(frame) = self.frame.take() {
+            let entered = Entered::now(frame.definition(), self.at, Style::Guard);
+            self.node = Some(Housed::new(frame, entered, self.added.take()));
+        }
+        match &mut self.node {
             Some(node) => node.as_mut().poll_setup(cx),
             None => Poll::Ready(Ok(())),
         }
@@ -109,8 +168,9 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
 }
 
 impl<C: AsyncContext, P: Policy<C>, X> Drop for Entering<C, P, X> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(node) = self.0.take() {
+        if let Some(node) = self.node.take() {
             node.abandon();
         }
     }
@@ -137,27 +197,39 @@ impl<E> Entry<'_, E> {
         self.node().entered()
     }
 
-    /// Says how the body ended, as the inner entries left it.
-    pub(super) fn close(&mut self, ending: Ending) {
-        self.node().close(ending);
+    /// Runs the teardown. At the first time, `told` is the outcome as the inner entries left it.
+    #[inline]
+    pub(super) fn poll_close(
+        &mut self,
+        told: &mut Option<Ending>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Closed<E>> {
+        self.node().poll_close(told, cx)
     }
 
-    /// Runs the teardown.
-    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<E>> {
-        self.node().poll_close(cx)
+    /// Frees it; leaves what isn't closed yet to its policy. Comes back with the panic of a destructor.
+    #[inline]
+    pub(super) fn end(self) -> Result<(), Panicked> {
+        let entry = ManuallyDrop::new(self);
+        // SAFETY: the entry isn't used, nor dropped, from here on.
+        unsafe { entry.take() }.end()
     }
 
-    /// The entries that it has added, once it is closed.
-    pub(super) fn added(&mut self) -> Option<List<'static, E>> {
-        self.node().added()
+    /// # Safety
+    /// Nothing else is done with the entry afterwards.
+    #[inline]
+    unsafe fn take(&self) -> Pin<Box<dyn Exits<E> + Send + '_>> {
+        // SAFETY: the pointer comes from a box, whose owner is this entry, and isn't used from here on; the node is pinned and stays so.
+        unsafe { Pin::new_unchecked(Box::from_raw(self.node.as_ptr())) }
     }
 }
 
 impl<E> Drop for Entry<'_, E> {
     fn drop(&mut self) {
-        // SAFETY: the pointer comes from a box, whose owner is this entry, and isn't used from here on; the node is pinned and stays so.
-        let node = unsafe { Pin::new_unchecked(Box::from_raw(self.node.as_ptr())) };
-        node.abandon();
+        // SAFETY: this is the last that is done with the entry.
+        if let Err(panicked) = unsafe { self.take() }.end() {
+            panicked.go_on();
+        }
     }
 }
 
@@ -177,25 +249,17 @@ impl<'e, E> List<'e, E> {
 
 impl<E> Drop for List<'_, E> {
     fn drop(&mut self) {
-        let mut first = None;
-        while let Some(mut entry) = self.pop() {
-            let entered = entry.entered();
+        let mut first: Option<Panicked> = None;
+        while let Some(entry) = self.pop() {
             // A destructor of the user's that panics keeps no other entry from its rollback.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(entry))) {
-                if first.is_some() || thread::panicking() {
-                    report::failure(
-                        &entered,
-                        ExitKind::Cancelled,
-                        report::Failure::Panic(&*payload),
-                    );
-                    report::discard(payload);
-                } else {
-                    first = Some(payload);
-                }
+            match (entry.end(), &first) {
+                (Ok(()), _) => {}
+                (Err(panicked), None) => first = Some(panicked),
+                (Err(panicked), Some(_)) => panicked.report(),
             }
         }
-        if let Some(payload) = first {
-            resume_unwind(payload);
+        if let Some(panicked) = first {
+            panicked.go_on();
         }
     }
 }
@@ -262,7 +326,7 @@ impl<'e, E> Entries<'e, E> {
         X: Adds<E> + Send + 'e,
     {
         let mut node = entering
-            .0
+            .node
             .take()
             .filter(|node| node.resource.is_some())
             .expect("a context is put on a stack once, when it is set up");

@@ -1,16 +1,14 @@
 //! Closing the entries of a stack, one after another.
 
-use super::node::{Entry, List};
+use super::node::{Closed, Entry, List, Panicked};
 use crate::{
     ExitKind,
     background::Entered,
     frame::Ending,
     report::{self, Failure},
-    teardown::first_panic,
 };
 use std::{
     fmt::{self, Debug},
-    panic::{AssertUnwindSafe, catch_unwind},
     task::{Context, Poll, ready},
     thread,
 };
@@ -48,29 +46,44 @@ impl<'e, E: Debug + Send + 'static> Unwinding<'e, E> {
     /// Closes the entries, each of which is off the list before it runs.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.current.is_none() {
-                let Some(entry) = self.entries.pop() else {
-                    return Poll::Ready(());
-                };
-                let ending = self.pending.take().unwrap_or_else(Ending::cancelled);
-                self.current.insert(entry).close(ending);
-            }
-            if let Some(entry) = &mut self.current {
-                let (context, ending) = ready!(entry.poll_close(cx));
-                let entered = entry.entered();
-                let added = entry.added();
-                let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
-                let context = dropped(self.current.take(), &entered, exit, context);
-                if let Some(added) = added {
-                    self.entries.append(added);
-                }
-                self.go_on(&entered, context, ending);
+            let entry = match &mut self.current {
+                Some(entry) => entry,
+                current => match self.entries.pop() {
+                    Some(entry) => current.insert(entry),
+                    None => return Poll::Ready(()),
+                },
+            };
+            let closed = ready!(entry.poll_close(&mut self.pending, cx));
+            if let Some(entry) = self.current.take() {
+                self.go_on(entry, closed);
             }
         }
     }
 
-    /// An entry that was told `told` has come to `context`.
-    fn go_on(
+    /// An entry is closed.
+    fn go_on(&mut self, mut entry: Entry<'e, E>, closed: Closed<E>) {
+        let Closed {
+            context,
+            told,
+            added,
+        } = closed;
+        match (context, told) {
+            (Ok(Ok(())), Some(told)) if !told.is_suppressed() => self.pending = Some(told),
+            (context, told) => self.change(&entry.entered(), context, told),
+        }
+        if let Some(added) = added {
+            self.entries.append(added);
+        }
+        // A destructor that panics, as if the teardown had.
+        if let Err(Panicked { entered, payload }) = entry.end() {
+            let told = self.pending.take();
+            self.change(&entered, Err(payload), told);
+        }
+    }
+
+    /// An entry that was told `told` has come to `context`, which may change the outcome.
+    #[cold]
+    fn change(
         &mut self,
         entered: &Entered,
         context: thread::Result<Result<(), E>>,
@@ -130,19 +143,6 @@ impl<'e, E: Debug + Send + 'static> Unwinding<'e, E> {
             None => Ok(Ok(())),
         };
         (context, body)
-    }
-}
-
-/// Frees an entry that is over; if a destructor panics, it is as if its teardown had.
-fn dropped<E: Debug>(
-    entry: Option<Entry<'_, E>>,
-    entered: &Entered,
-    exit: ExitKind,
-    context: thread::Result<Result<(), E>>,
-) -> thread::Result<Result<(), E>> {
-    match catch_unwind(AssertUnwindSafe(|| drop(entry))) {
-        Ok(()) => context,
-        Err(payload) => first_panic(entered, exit, context, payload),
     }
 }
 
