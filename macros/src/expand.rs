@@ -512,8 +512,14 @@ impl Arguments {
             .attrs
             .iter()
             .filter(|attr| attr.path().is_ident("cfg"));
+        let cfg = Vec::from_iter(cfg);
         self.mentions
             .extend(quote_spanned!(site=> #(#cfg)* let _ = &#name;));
+        if simple.is_none() {
+            // Captured whole: the parts that the pattern leaves out stay with it, as in a plain function.
+            self.bindings
+                .extend(quote_spanned!(site=> #(#cfg)* let #name = #name;));
+        }
         self.bindings.extend(match pat {
             Some(pat) => quote_spanned!(site=> #(#attrs)* #allow let #pat = #name;),
             None => quote_spanned!(site=> #(#attrs)* let _ = &#name;),

@@ -28,13 +28,16 @@ impl Store {
                 let yield_resource: ::contextlib::YieldOnce<'_, u8> = yield_resource;
                 let _ = &self;
                 let mut count = count;
+                let arg2 = arg2;
                 let (a, mut b) = arg2;
+                let arg3 = arg3;
                 let Wrapper(inner) = arg3;
                 #[allow(
                     clippy::no_effect_underscore_binding,
                     clippy::used_underscore_binding
                 )]
                 let _unused = _unused;
+                let arg5 = arg5;
                 let _ = &arg5;
                 #[cfg(unix)]
                 #[allow(unused_variables)]
