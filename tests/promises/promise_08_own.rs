@@ -1,0 +1,113 @@
+//! `own(…)`: captures evaluated at the call, so that a context outlives what it was called on.
+
+use contextlib::{AsyncContext, ContextManager, async_context, background, yield_resource};
+use contextlib_tests::{Census, ContextError, Counted, Log, yields};
+use futures::executor::block_on;
+use std::sync::Arc;
+
+struct Store {
+    name: String,
+    log: Log,
+    census: Census,
+}
+
+impl Store {
+    #[async_context(own(name = self.name.clone(), log = self.log.clone(), census = self.census.clone()))]
+    async fn lease(
+        &self,
+        _suffix: &str,
+        times: usize,
+        kept: Counted,
+    ) -> Result<Counted, ContextError> {
+        log.say(format!("{name} {times}"));
+        let mut resource = census.value("resource");
+        yields(1).await;
+        let exit = yield_resource!(resource);
+        yields(1).await;
+        kept.touch();
+        log.say(format!("{name} {exit:?}"));
+    }
+
+    #[async_context(own(mut line = format!("{prefix}-{}", self.name), length = line.len(), log = self.log.clone()))]
+    async fn in_order(&mut self, prefix: &str) -> String {
+        let _ = yield_resource!(line);
+        log.say(format!("{line} {length}"));
+    }
+
+    #[async_context(own(twice = number * 2, number = twice.to_string()), on_cancel = spawn_local)]
+    async fn shadowing(&self, number: u32) -> (u32, String) {
+        let _ = yield_resource!((twice, number));
+    }
+
+    #[async_context(own(store = self.clone()))]
+    async fn of_an_arc(self: &Arc<Self>) -> usize {
+        let _ = yield_resource!(store.name.len());
+    }
+}
+
+fn is_static<C: AsyncContext + Send + 'static>(manager: ContextManager<C>) -> ContextManager<C> {
+    manager
+}
+
+fn store() -> Store {
+    Store {
+        name: "store".to_owned(),
+        log: Log::new(),
+        census: Census::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_borrows_makes_a_context_that_does_not() {
+    let (log, census, manager) = {
+        let store = store();
+        let suffix = String::from("a suffix");
+        let kept = store.census.value("kept");
+        let manager = is_static(store.lease(&suffix, 2, kept));
+        (store.log.clone(), store.census.clone(), manager)
+    };
+    assert!(
+        log.lines().is_empty(),
+        "the captures are evaluated, the body isn't"
+    );
+    assert_eq!(census.alive(), ["kept"]);
+    let guard = tokio::spawn(manager.enter()).await.unwrap().unwrap();
+    drop(guard);
+    background::drain().await;
+    assert_eq!(log.lines(), ["store 2", "store Cancelled"]);
+    census.assert_balanced("owned");
+}
+
+#[test]
+fn the_captures_are_evaluated_in_order_at_the_call() {
+    let mut store = store();
+    let log = store.log.clone();
+    let manager = {
+        let prefix = String::from("a");
+        store.in_order(&prefix)
+    };
+    store.name.clear();
+    block_on(manager.run(async |line| line.push('!')));
+    assert_eq!(log.lines(), ["a-store! 7"]);
+    let manager = { self::store().shadowing(4) };
+    assert_eq!(
+        block_on(manager.run(async |pair| pair.clone())),
+        (8, "8".to_owned())
+    );
+    let manager = { is_static(Arc::new(self::store()).of_an_arc()) };
+    assert_eq!(block_on(manager.run(async |length| *length)), 5);
+}
+
+/// An empty `own()` captures nothing that borrows.
+#[test]
+fn nothing_but_the_arguments_that_are_owned() {
+    #[async_context(own())]
+    async fn context(_text: &str, number: u8) -> u8 {
+        let _ = yield_resource!(number + 1);
+    }
+    let manager = {
+        let text = String::from("text");
+        is_static(context(&text, 1))
+    };
+    assert_eq!(block_on(manager.run(async |number| *number)), 2);
+}

@@ -1,0 +1,114 @@
+//! The error view prints and downcasts; nothing is allocated unless the body failed.
+
+use contextlib::{Exit, async_context, yield_resource};
+use contextlib_tests::{BodyError, ContextError, Log, yields};
+use futures::executor::block_on;
+use std::io;
+
+#[async_context(on_cancel = drop)]
+async fn context(log: &Log) -> Result<(), ContextError> {
+    let Exit::Failed(error) = yield_resource!() else {
+        return Err(ContextError("it has to fail"));
+    };
+    match error.downcast_ref::<BodyError>() {
+        Some(BodyError::Own(text)) => log.say(format!("own: {text}")),
+        Some(other) => log.say(format!("{other:?}")),
+        None if error.is::<io::Error>() => {
+            log.say(error.downcast_ref::<io::Error>().unwrap().to_string())
+        }
+        None => log.say(format!("another: {error:?}")),
+    }
+    assert!(!error.is::<()>());
+}
+
+/// Says what is asked for, in its alternate form too.
+#[derive(Debug)]
+struct Other {
+    #[expect(dead_code, reason = "printed")]
+    field: u8,
+}
+impl From<ContextError> for Other {
+    fn from(_: ContextError) -> Self {
+        unreachable!()
+    }
+}
+
+impl From<ContextError> for Wrapped {
+    fn from(_: ContextError) -> Self {
+        unreachable!()
+    }
+}
+#[derive(Debug)]
+struct Wrapped(io::Error);
+
+#[test]
+fn prints_and_downcasts() {
+    let log = Log::new();
+    let _ = block_on(
+        context(&log).with(async |()| -> Result<(), BodyError> { Err(BodyError::Own("text")) }),
+    );
+    let _ =
+        block_on(context(&log).with(async |()| -> Result<(), Other> { Err(Other { field: 1 }) }));
+    let error = block_on(
+        context(&log)
+            .with(async |()| -> Result<(), Wrapped> { Err(Wrapped(io::Error::other("io"))) }),
+    );
+    assert_eq!(error.unwrap_err().0.to_string(), "io");
+    let guard = block_on(context(&log).enter()).unwrap();
+    let _ = block_on(guard.exit_with(Err::<(), _>(BodyError::Own("guard"))));
+    assert_eq!(
+        log.lines(),
+        [
+            "own: text",
+            "another: Other { field: 1 }",
+            "another: Wrapped(Custom { kind: Other, error: \"io\" })",
+            "own: guard"
+        ]
+    );
+}
+
+#[async_context(on_cancel = drop)]
+async fn quiet() -> Result<u8, ContextError> {
+    let exit = yield_resource!(1);
+    yields(1).await;
+    let _ = (exit.error(), exit.is_failed());
+}
+
+#[async_context(on_cancel = block)]
+async fn boxed() -> Result<u8, ContextError> {
+    let exit = yield_resource!(1);
+    yields(1).await;
+    let _ = exit.kind();
+}
+
+#[track_caller]
+fn allocations(expected: u64, run: impl FnOnce()) {
+    let info = allocation_counter::measure(run);
+    assert_eq!(info.count_total, expected);
+}
+
+async fn succeeds(one: &mut u8) -> Result<u8, BodyError> {
+    yields(1).await;
+    Ok(*one)
+}
+
+async fn fails(_: &mut u8) -> Result<u8, BodyError> {
+    yields(1).await;
+    Err(BodyError::Own("error"))
+}
+
+#[test]
+fn nothing_is_allocated_unless_the_body_failed() {
+    // What is allocated once: the executor's thread-locals.
+    drop(block_on(quiet().with(succeeds)));
+    allocations(0, || drop(block_on(quiet().with(succeeds))));
+    allocations(1, || drop(block_on(quiet().with(fails))));
+    allocations(0, || drop(block_on(quiet().outcome(succeeds))));
+    allocations(0, || drop(block_on(quiet().with_local(succeeds))));
+    // The frame's box under a policy that may take it over, and a guard's.
+    allocations(1, || drop(block_on(boxed().with(succeeds))));
+    allocations(2, || drop(block_on(boxed().with(fails))));
+    allocations(1, || {
+        block_on(async { quiet().enter().await.unwrap().exit().await.unwrap() })
+    });
+}

@@ -1,0 +1,145 @@
+//! A panic in setup or teardown reaches the caller, with its payload; two panics never abort the process. (All pairs of outcomes are in promise
+//! 12, panics of destructors in `soundness`.)
+
+use contextlib::{async_context, background, yield_resource};
+use contextlib_tests::{BodyError, Census, ContextError, Counted, Reports, message, quiet, yields};
+use futures::FutureExt;
+use std::panic::{AssertUnwindSafe, panic_any};
+
+#[derive(Debug, PartialEq)]
+struct Payload(u32);
+
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    FirstPoll,
+    Setup,
+    Teardown,
+    LaterTeardown,
+    Nowhere,
+}
+
+#[async_context]
+async fn panics(at: At, census: Census) -> Result<Counted, ContextError> {
+    let panic = |here| {
+        if at == here {
+            panic_any(Payload(7));
+        }
+    };
+    let _local = census.value("local");
+    panic(At::FirstPoll);
+    yields(1).await;
+    panic(At::Setup);
+    let mut resource = census.value("resource");
+    let _ = yield_resource!(resource);
+    panic(At::Teardown);
+    yields(1).await;
+    panic(At::LaterTeardown);
+}
+
+#[tokio::test]
+async fn of_the_context_reach_the_caller() {
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    let census = Census::new();
+    for at in [At::FirstPoll, At::Setup, At::Teardown, At::LaterTeardown] {
+        let payload = AssertUnwindSafe(
+            panics(at, census.clone()).with(async |_| -> Result<(), BodyError> { Ok(()) }),
+        )
+        .catch_unwind()
+        .await;
+        assert_eq!(
+            *payload.unwrap_err().downcast::<Payload>().unwrap(),
+            Payload(7)
+        );
+        let guard = AssertUnwindSafe(panics(at, census.clone()).enter())
+            .catch_unwind()
+            .await;
+        let payload = match guard {
+            Ok(guard) => AssertUnwindSafe(guard.unwrap().exit())
+                .catch_unwind()
+                .await
+                .unwrap_err(),
+            Err(payload) => payload,
+        };
+        assert_eq!(*payload.downcast::<Payload>().unwrap(), Payload(7));
+    }
+    background::drain().await;
+    census.assert_balanced("after the panics");
+    assert_eq!(reports.take(), [""; 0], "nothing is left to be reported");
+}
+
+#[tokio::test]
+async fn of_the_body_go_on_with_their_payload() {
+    let _quiet = quiet();
+    let census = Census::new();
+    let payload = census.value("payload");
+    let body = panics(At::Nowhere, census.clone())
+        .with(async |_| -> Result<(), BodyError> { panic_any(payload) });
+    let payload = AssertUnwindSafe(body).catch_unwind().await.unwrap_err();
+    payload.downcast_ref::<Counted>().unwrap().touch();
+    drop(payload);
+    census.assert_balanced("the body's payload");
+}
+
+/// Before the body's first await: in the closure itself, not in its future.
+#[tokio::test]
+async fn of_a_body_that_does_not_even_begin() {
+    fn at_once(_: &mut Counted) -> std::future::Ready<Result<(), BodyError>> {
+        panic!("at once")
+    }
+    let _quiet = quiet();
+    let census = Census::new();
+    let payload = AssertUnwindSafe(panics(At::Nowhere, census.clone()).with(at_once))
+        .catch_unwind()
+        .await
+        .unwrap_err();
+    assert_eq!(message(&*payload), "at once");
+    census.assert_balanced("at once");
+}
+
+/// The context's own code unwinds through its yield point while the body is under way.
+#[tokio::test]
+async fn of_a_context_whose_body_is_under_way() {
+    #[async_context]
+    async fn gives_up(census: Census) -> Result<Counted, ContextError> {
+        let resource = census.value("resource");
+        tokio::select! {
+            biased;
+            _ = async { yield_resource!(move resource).1.kind() } => {}
+            () = yields(2) => panic!("gives up"),
+        }
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    let census = Census::new();
+    let with =
+        gives_up(census.clone()).with(async |resource: &mut Counted| -> Result<(), BodyError> {
+            let _local = census.value("local of the body");
+            loop {
+                resource.touch();
+                yields(1).await;
+            }
+        });
+    let payload = AssertUnwindSafe(with).catch_unwind().await.unwrap_err();
+    assert_eq!(message(&*payload), "gives up");
+    census.assert_balanced("gave up");
+    assert_eq!(reports.take(), [""; 0]);
+}
+
+/// A context may catch a panic that it doesn't know: nothing of its own goes through its yield point.
+#[tokio::test]
+async fn of_the_body_never_unwind_through_the_context() {
+    #[async_context]
+    async fn catches() -> Result<bool, ContextError> {
+        let caught = AssertUnwindSafe(async { yield_resource!(false).kind() })
+            .catch_unwind()
+            .await;
+        assert!(matches!(caught, Ok(contextlib::ExitKind::Panicked)));
+    }
+    let _quiet = quiet();
+    let with = catches().with(async |_| -> Result<(), BodyError> { panic!("body") });
+    assert_eq!(
+        message(&*AssertUnwindSafe(with).catch_unwind().await.unwrap_err()),
+        "body"
+    );
+}
