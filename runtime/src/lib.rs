@@ -153,7 +153,11 @@ pub use boxed::{
 };
 pub use combine::{ContextTuple, Undecided, combine};
 pub use contextlib_macros::{async_context, within};
-pub use contexts::null_context;
+#[doc(no_inline)]
+pub use contexts::{closing, from_fn, null_context, suppress};
+#[cfg(feature = "tokio")]
+#[doc(no_inline)]
+pub use contexts::{move_on_after, timeout, timeout_at};
 pub use exit::{ErrorView, Exit, ExitKind, PanicView};
 pub use frame::{AsyncContext, Lend, YieldOnce};
 pub use guard::{Enter, Guard};

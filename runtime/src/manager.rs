@@ -33,6 +33,11 @@ impl<C, P> ContextManager<C, P> {
         }
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn frame(&self) -> &C {
+        &self.frame
+    }
+
     pub(crate) fn into_frame(self) -> C {
         self.frame
     }

@@ -1,0 +1,126 @@
+//! Contexts that close what they are given.
+
+use crate::{
+    __private::on_cancel_spawn_needs_a_frame_that_is_send_and_static,
+    AsyncContext, ContextManager, YieldOnce,
+    kind::{Fallible, Kind},
+    policy,
+};
+use std::fmt::Debug;
+
+/// Something that is closed by an `async` method: a connection, a stream, a file that is flushed.
+///
+/// ```
+/// use contextlib::{contexts::{AsyncClose, closing}, kind::Fallible};
+/// use std::io;
+///
+/// struct Connection;
+///
+/// impl AsyncClose for Connection {
+///     type Kind = Fallible<io::Error>;
+///
+///     async fn close(self) -> io::Result<()> {
+///         println!("closed");
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// closing(Connection).with(async |_connection| -> io::Result<()> { Ok(()) }).await
+/// # }
+/// ```
+#[doc(alias = "aclose")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `async fn close` that `closing` could call",
+    label = "doesn't implement `AsyncClose`",
+    note = "say how it is closed: `closing_with(resource, async |resource| resource.shutdown().await)`"
+)]
+pub trait AsyncClose {
+    /// [`Fallible<E>`] with the error of `close`, or [`Infallible`](crate::kind::Infallible).
+    type Kind: Kind;
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// Its own.
+    fn close(self) -> impl Future<Output = Result<(), <Self::Kind as Kind>::Error>> + Send;
+}
+
+/// A context that hands `resource` out and closes it in the end, however the body ended.
+///
+/// Cancelled, it is closed in the background. Mirrors `contextlib.aclosing`.
+///
+/// ```
+/// # use contextlib::{contexts::{AsyncClose, closing}, kind::{Infallible, Never}};
+/// # struct Rows(std::vec::IntoIter<u8>);
+/// # impl AsyncClose for Rows {
+/// #     type Kind = Infallible;
+/// #     async fn close(self) -> Result<(), Never> { Ok(()) }
+/// # }
+/// # async fn rows() -> Rows { Rows(vec![1, 2].into_iter()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let first = closing(rows().await).run(async |rows| rows.0.next()).await;
+/// assert_eq!(first, Some(1));
+/// # }
+/// ```
+#[doc(alias = "aclosing")]
+#[track_caller]
+pub fn closing<T>(
+    resource: T,
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = T::Kind> + Send + 'static, policy::Spawn>
+where
+    T: AsyncClose<Kind: 'static> + Send + 'static,
+{
+    on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, T::Kind, _>(
+        "closing",
+        async move |yielder: YieldOnce<'_, _, _>| {
+            let (resource, _) = yielder.lend(resource).await;
+            T::Kind::returned(resource.close().await)
+        },
+    )
+}
+
+/// A context that hands `resource` out and calls `close` with it in the end, however the body ended.
+///
+/// As [`closing`], for a type that doesn't implement [`AsyncClose`].
+///
+/// ```
+/// use contextlib::contexts::closing_with;
+/// use std::io;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let (sender, mut receiver) = tokio::sync::mpsc::channel(8);
+/// closing_with(sender, async |sender| sender.send("bye").await.map_err(io::Error::other))
+///     .with(async |sender| sender.send("hello").await.map_err(io::Error::other))
+///     .await?;
+/// assert_eq!(receiver.recv().await, Some("hello"));
+/// assert_eq!(receiver.recv().await, Some("bye"));
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "aclosing")]
+#[track_caller]
+pub fn closing_with<T, E, F, Fut>(
+    resource: T,
+    close: F,
+) -> ContextManager<
+    impl AsyncContext<Resource = T, Kind = Fallible<E>> + Send + 'static,
+    policy::Spawn,
+>
+where
+    T: Send + 'static,
+    E: Debug + Send + 'static,
+    F: FnOnce(T) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+{
+    on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, Fallible<E>, _>(
+        "closing_with",
+        async move |yielder: YieldOnce<'_, _, _>| {
+            let (resource, _) = yielder.lend(resource).await;
+            close(resource).await
+        },
+    )
+}

@@ -1,0 +1,84 @@
+//! A context made of two closures.
+
+use crate::{
+    __private::on_cancel_spawn_needs_a_frame_that_is_send_and_static, AsyncContext, ContextManager,
+    Exit, YieldOnce, kind::Fallible, policy,
+};
+use std::fmt::Debug;
+
+/// An `async` closure that takes a resource and how the body ended, as a trait that gives its future a name.
+///
+/// Implemented for every such closure.
+#[diagnostic::on_unimplemented(
+    message = "a teardown is an `async` closure that takes the resource and the `Exit`",
+    label = "not an `async |resource, exit| -> Result<(), _> {{ … }}`"
+)]
+pub trait Teardown<'y, T, E>:
+    AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + FnOnce(T, Exit<'y>) -> <Self as Teardown<'y, T, E>>::Fut
+{
+    /// What calling it returns.
+    type Fut: Future<Output = Result<(), E>>;
+}
+
+impl<'y, F, T, E, Fut> Teardown<'y, T, E> for F
+where
+    F: AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + FnOnce(T, Exit<'y>) -> Fut,
+    Fut: Future<Output = Result<(), E>>,
+{
+    type Fut = Fut;
+}
+
+/// A context made of a setup and a teardown.
+///
+/// For where an attribute is too much, such as in a test, and for what another language calls `defer`. It is rolled back in the background when it is
+/// cancelled, as context functions are by default; what the closures capture is `Send + 'static`.
+///
+/// ```
+/// use contextlib::contexts::from_fn;
+/// use std::{fs, io, path::PathBuf};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let file = std::env::temp_dir().join(format!("from_fn-{}", std::process::id()));
+/// let path = file.clone();
+/// let scratch = from_fn(
+///     async move || {
+///         fs::write(&path, "scratch")?;
+///         Ok(path)
+///     },
+///     async |path: PathBuf, _| fs::remove_file(path),
+/// );
+/// let length = scratch
+///     .with(async |path| -> io::Result<usize> { Ok(fs::read(path)?.len()) })
+///     .await?;
+/// assert_eq!(length, 7);
+/// assert!(!file.exists());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "defer")]
+#[track_caller]
+pub fn from_fn<T, E, S, F, D>(
+    setup: S,
+    teardown: D,
+) -> ContextManager<
+    impl AsyncContext<Resource = T, Kind = Fallible<E>> + Send + 'static,
+    policy::Spawn,
+>
+where
+    T: Send + 'static,
+    E: Debug + Send + 'static,
+    S: FnOnce() -> F + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    for<'y> D:
+        AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
+{
+    on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, Fallible<E>, _>(
+        "from_fn",
+        async move |yielder: YieldOnce<'_, _, _>| {
+            let resource = setup().await?;
+            let (resource, exit) = yielder.lend(resource).await;
+            teardown(resource, exit).await
+        },
+    )
+}

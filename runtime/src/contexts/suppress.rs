@@ -1,0 +1,84 @@
+//! Contexts that swallow errors.
+
+use crate::{
+    __private::on_cancel_drop,
+    AsyncContext, ContextManager, YieldOnce,
+    kind::{Infallible, Suppressing},
+    policy,
+};
+use std::any::Any;
+
+/// A context that swallows its body's error if that is an `E`.
+///
+/// What comes out of the body is an `Option` then, `None` for an error that was swallowed. Other errors pass, and so do panics. The error's type is
+/// the one that the body returns: of an error that is an enum of several, [`suppress_if`] looks at the variants. It doesn't see the error of a
+/// body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local). Mirrors `contextlib.suppress`.
+///
+/// ```
+/// use contextlib::contexts::suppress;
+/// use std::num::ParseIntError;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ParseIntError> {
+/// let number = suppress::<ParseIntError>()
+///     .with(async |()| "forty-two".parse::<u8>())
+///     .await?;
+/// assert_eq!(number, None);
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn suppress<E: Any + Sync>() -> ContextManager<
+    impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
+    policy::Drop,
+> {
+    suppressing("suppress", |_: &E| true)
+}
+
+/// A context that swallows its body's error if that is an `E` for which `swallow` says so.
+///
+/// As [`suppress`] otherwise.
+///
+/// ```
+/// use contextlib::contexts::suppress_if;
+/// use std::{fs, io};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+/// suppress_if(missing)
+///     .with(async |()| fs::remove_file("/nowhere/some.tmp"))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "suppress")]
+#[track_caller]
+pub fn suppress_if<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
+    swallow: F,
+) -> ContextManager<
+    impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
+    policy::Drop,
+> {
+    suppressing("suppress_if", swallow)
+}
+
+#[track_caller]
+fn suppressing<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
+    name: &'static str,
+    swallow: F,
+) -> ContextManager<
+    impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
+    policy::Drop,
+> {
+    on_cancel_drop::<(), Infallible<Suppressing>, _>(
+        name,
+        async move |yielder: YieldOnce<'_, _, _>| {
+            let ((), exit) = yielder.lend(()).await;
+            let error = exit.error().and_then(|error| error.downcast_ref::<E>());
+            if error.is_some_and(swallow) {
+                exit.suppress();
+            }
+        },
+    )
+}
