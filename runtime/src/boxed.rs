@@ -117,6 +117,7 @@ trait AnyContext<T, K> {
     /// Lets the policy look round where the context is entered.
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
+    fn around(&self) -> Around;
     fn interrupted(self: Box<Self>, entered: Entered);
     fn roll_back(self: Box<Self>, entered: Entered, exit: ExitKind, begun: bool);
 }
@@ -136,6 +137,10 @@ where
         &'s mut self,
     ) -> Pin<&'s mut (dyn AsyncContext<Resource = C::Resource, Kind = C::Kind> + 's)> {
         self.frame.as_mut()
+    }
+
+    fn around(&self) -> Around {
+        self.frame.around()
     }
 
     fn interrupted(self: Box<Self>, entered: Entered) {
@@ -195,6 +200,13 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
 
     fn definition(&self) -> Definition {
         self.definition
+    }
+
+    fn around(&self) -> Around {
+        match &self.erased {
+            Some(erased) => erased.around(),
+            None => Around::none(),
+        }
     }
 
     fn poll_setup(

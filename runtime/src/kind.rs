@@ -352,6 +352,7 @@ impl<S: Suppression, G: Shape, B> RaiseAs<B> for Infallible<S, G> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: RaiseAs<X>, B: RaiseAs<X>, X> RaiseAs<X> for Joined<A, B> {
     fn raise(error: Self::Error) -> X {
         A::Failure::split::<B::Failure>(error).either(A::raise, B::raise)
@@ -369,6 +370,7 @@ pub trait CanEnter: Kind {}
 impl<E: Debug, S: Suppression> CanEnter for Fallible<E, S, Guarded> {}
 #[diagnostic::do_not_recommend]
 impl<S: Suppression> CanEnter for Infallible<S, Guarded> {}
+#[diagnostic::do_not_recommend]
 impl<A: CanEnter, B: CanEnter> CanEnter for Joined<A, B> {}
 
 /// A context of this kind can't fail.
@@ -380,6 +382,7 @@ impl<A: CanEnter, B: CanEnter> CanEnter for Joined<A, B> {}
 pub trait CannotFail: Kind<Error = Never> + RaiseAs<Never> {}
 #[diagnostic::do_not_recommend]
 impl<S: Suppression, G: Shape> CannotFail for Infallible<S, G> {}
+#[diagnostic::do_not_recommend]
 impl<A: CannotFail, B: CannotFail> CannotFail for Joined<A, B> where
     Joined<A, B>: Kind<Error = Never> + RaiseAs<Never>
 {

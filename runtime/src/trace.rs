@@ -89,6 +89,11 @@ mod on {
             Around(None)
         }
 
+        /// The first of the two that is known.
+        pub(crate) fn or(self, other: Self) -> Self {
+            Around(self.0.or(other.0))
+        }
+
         pub(crate) fn enter(&self) -> Option<Entered<'_>> {
             self.0.as_ref().map(Span::enter)
         }
@@ -155,6 +160,10 @@ mod off {
     impl Around {
         pub(crate) fn none() -> Self {
             Around
+        }
+
+        pub(crate) fn or(self, _: Self) -> Self {
+            self
         }
 
         pub(crate) fn enter(&self) -> Nothing {

@@ -6,6 +6,7 @@ use crate::{
     frame::{Body, Ending, NotEntered, Sealed},
     kind::{Fallible, Kind, RaiseAs},
     policy::{Policy, RollsItselfBack, Spawn},
+    trace::Around,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -97,6 +98,10 @@ where
 
     fn definition(&self) -> Definition {
         self.context.definition()
+    }
+
+    fn around(&self) -> Around {
+        self.context.around()
     }
 
     fn poll_setup(

@@ -11,6 +11,7 @@ use crate::{
     },
     frame::{Body, BodyPoll, Ending, NotEntered, Sealed},
     kind::Joined,
+    trace::Around,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -629,6 +630,10 @@ where
 
     fn definition(&self) -> Definition {
         self.state.definition
+    }
+
+    fn around(&self) -> Around {
+        self.outer.around().or(self.inner.around())
     }
 
     fn poll_setup(

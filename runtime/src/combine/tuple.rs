@@ -6,6 +6,7 @@ use crate::{
     background::Abandonment,
     frame::{Body, Ending, NotEntered, Sealed},
     policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
+    trace::Around,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -75,6 +76,10 @@ where
 
     fn definition(&self) -> Definition {
         self.nested.definition()
+    }
+
+    fn around(&self) -> Around {
+        self.nested.around()
     }
 
     fn poll_setup(
@@ -259,6 +264,7 @@ macro_rules! tuple {
         );
     };
     (@manager [$a:ident $A:ident $(, $m:ident $M:ident)*] $outer:tt [] [$($bounds:tt)*]) => {
+        #[diagnostic::do_not_recommend]
         impl<$A, $($M),*> IntoContextManager for ($A, $($M,)*)
         where
             $A: IntoContextManager,

@@ -277,8 +277,7 @@ impl fmt::Debug for Timeout {
 }
 
 /// Time was up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[doc(alias = "TimeoutError")]
 pub struct Elapsed;
 
