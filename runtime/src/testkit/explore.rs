@@ -63,7 +63,7 @@ impl fmt::Display for Found {
 
 impl std::error::Error for Found {}
 
-/// Looks for a cut of the scenario that shows a problem: see [the module](self).
+/// Looks for a cut of the scenario that shows a problem: all its runs, the shortest first.
 ///
 /// # Errors
 /// The shortest such cut.
