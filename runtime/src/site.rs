@@ -18,6 +18,10 @@ impl Definition {
         }
     }
 
+    pub(crate) fn at(name: &'static str, location: &'static Location<'static>) -> Self {
+        Definition { name, location }
+    }
+
     /// The context function's name.
     pub fn name(&self) -> &'static str {
         self.name

@@ -166,7 +166,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
         F: FnOnce(&ExitStack<'static, E, S>) -> T + Send + 'static,
         T: Tail<E>,
     {
-        let added = Arc::new(ExitStack::<'static, E, S>::inside(self.entered));
+        let added = Arc::new(ExitStack::<'static, E, S>::inside(self.at));
         let stack = added.clone();
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
@@ -199,7 +199,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             + 'static,
         T: Tail<E>,
     {
-        let added = Arc::new(ExitStack::<'static, E, S>::inside(self.entered));
+        let added = Arc::new(ExitStack::<'static, E, S>::inside(self.at));
         let stack = added.clone();
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;

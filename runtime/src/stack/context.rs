@@ -3,14 +3,13 @@
 use super::{ExitStack, unwind::Unwinding};
 use crate::{
     AsyncContext, Definition,
-    background::{Entered, Style},
     frame::{Body, Ending, NotEntered, Sealed},
     kind::{Fallible, Suppression},
 };
 use std::{
     fmt::Debug,
     marker::PhantomData,
-    panic::{Location, resume_unwind},
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -48,9 +47,7 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> AsyncContext for StackContex
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Result<ExitStack<'e, E, S>, NotEntered<E>>> {
-        let at: &'static Location<'static> = self.definition.location();
-        let entered = Entered::now(self.definition, at, Style::Guard);
-        Poll::Ready(Ok(ExitStack::inside(entered)))
+        Poll::Ready(Ok(ExitStack::inside(self.definition.location())))
     }
 
     fn begin_body(self: Pin<&mut Self>) {}

@@ -100,7 +100,7 @@ use unwind::Unwinding;
 #[must_use = "an exit stack that is dropped at once rolls its entries back; keep it and call `.exit().await`"]
 pub struct ExitStack<'e, E, S = Strict> {
     entries: Entries<'e, E>,
-    entered: Entered,
+    at: &'static Location<'static>,
     /// Nobody has to call `exit`: a context or a callback does it.
     inside: bool,
     // Invariant in `'e`: entries are added through a shared reference.
@@ -179,9 +179,7 @@ impl<'e, E> ExitStack<'e, E> {
     {
         ContextManager::new(StackContext::new())
     }
-}
 
-impl<'e, E> ExitStack<'e, E, Suppressing> {
     /// An empty stack whose entries may swallow failures: [`exit_with`](ExitStack::exit_with) returns a `Result<Option<R>, E>`.
     ///
     /// ```
@@ -195,7 +193,7 @@ impl<'e, E> ExitStack<'e, E, Suppressing> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn suppressing() -> Self {
+    pub fn suppressing() -> ExitStack<'e, E, Suppressing> {
         ExitStack::here()
     }
 
@@ -241,13 +239,14 @@ impl<'e, E> ExitStack<'e, E, Suppressing> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), std::io::Error> {
-    /// let stack = ExitStack::<std::io::Error, _>::suppressing_context().enter().await?;
+    /// let stack = ExitStack::<std::io::Error>::suppressing_context().enter().await?;
     /// stack.exit().await
     /// # }
     /// ```
     #[track_caller]
     pub fn suppressing_context() -> ContextManager<
-        impl AsyncContext<Resource = Self, Kind = Fallible<E, Suppressing>> + Send,
+        impl AsyncContext<Resource = ExitStack<'e, E, Suppressing>, Kind = Fallible<E, Suppressing>>
+        + Send,
         policy::Drop,
     >
     where
@@ -260,21 +259,25 @@ impl<'e, E> ExitStack<'e, E, Suppressing> {
 impl<'e, E, S> ExitStack<'e, E, S> {
     #[track_caller]
     fn here() -> Self {
-        let definition = Definition::here("ExitStack");
-        let entered = Entered::now(definition, definition.location(), Style::Guard);
-        let mut stack = ExitStack::inside(entered);
+        let mut stack = ExitStack::inside(Location::caller());
         stack.inside = false;
         stack
     }
 
     /// A stack that a context or a callback exits.
-    fn inside(entered: Entered) -> Self {
+    fn inside(at: &'static Location<'static>) -> Self {
         ExitStack {
             entries: Entries::none(),
-            entered,
+            at,
             inside: true,
             _marker: PhantomData,
         }
+    }
+
+    /// The stack as something to report of.
+    fn entered(&self) -> Entered {
+        let definition = Definition::at("ExitStack", self.at);
+        Entered::now(definition, self.at, Style::Guard)
     }
 
     /// How many entries are on the stack.
@@ -481,7 +484,7 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
         let (ending, kept) = Kept::split(Ok(result), keep_error);
         let unwound = self.unwind(ending).await;
-        Ended::new(kept, unwound).into_result::<Fallible<E, S>>(&self.entered)
+        Ended::new(kept, unwound).into_result::<Fallible<E, S>>(&self.entered())
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled): what dropping the stack does in the background.
@@ -570,7 +573,7 @@ impl<E, S> Debug for ExitStack<'_, E, S> {
 impl<E, S> Drop for ExitStack<'_, E, S> {
     fn drop(&mut self) {
         if !self.inside && !thread::panicking() && !self.is_empty() {
-            report::unexited(&self.entered);
+            report::unexited(&self.entered());
         }
     }
 }
