@@ -26,6 +26,8 @@ use std::{
     marker::PhantomData,
     ops::{Index, IndexMut},
     panic::{Location, resume_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
     thread,
 };
 use unwind::Unwinding;
@@ -107,15 +109,17 @@ pub struct ExitStack<'e, E, S = Strict> {
     _marker: PhantomData<(fn(&'e ()) -> &'e (), fn(S) -> S)>,
 }
 
-/// A context may be entered on a stack of the kind `S`: one that suppresses only on a [`Suppressing`] stack.
+/// A context of this [kind of suppression](Suppression) may be entered on a stack of the kind `S`.
+///
+/// A [`Strict`] one on every stack, a [`Suppressing`] one on a suppressing stack.
 #[diagnostic::on_unimplemented(
     message = "a suppressing context can't be entered on this `ExitStack`",
-    label = "it may swallow the outcome, for which the stack's `exit_with` has no value to return",
+    label = "it may swallow the outcome, and the stack's `exit_with` has to return a value",
     note = "use `ExitStack::suppressing()`, whose `exit_with` returns a `Result<Option<R>, _>`"
 )]
-pub trait AllowedOn<S>: Kind {}
-impl<K: Kind<Suppression = Strict>> AllowedOn<Strict> for K {}
-impl<K: Kind> AllowedOn<Suppressing> for K {}
+pub trait AllowedOn<S>: Suppression {}
+impl AllowedOn<Strict> for Strict {}
+impl<K: Suppression> AllowedOn<Suppressing> for K {}
 
 impl<'e, E> ExitStack<'e, E> {
     /// An empty stack. No allocation before the first entry.
@@ -366,19 +370,22 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     #[track_caller]
     #[doc(alias = "enter_context")]
     #[doc(alias = "enter_async_context")]
-    pub fn enter<M>(&self, context: M) -> impl Future<Output = Result<&mut ResourceOf<M>, E>>
+    pub fn enter<M>(&self, context: M) -> EnterOf<'_, 'e, M, E, &mut ResourceOf<M>>
     where
         M: IntoContextManager,
-        M::Context:
-            AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
+        M::Context: AsyncContext<
+                Kind: RaiseAs<E> + CanEnter + Kind<Suppression: AllowedOn<S>>,
+                Resource: Send,
+            > + Send
+            + 'e,
         M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
-        let context = context.into_context_manager().into_frame();
-        let mut entering = Entering::<_, M::Policy, ()>::new(context, Location::caller(), None);
-        async move {
-            let set_up = poll_fn(|cx| entering.poll_setup(cx)).await;
-            set_up.map_err(<KindOf<M> as RaiseAs<E>>::raise)?;
-            Ok(self.entries.push(entering))
+        let frame = context.into_context_manager().into_frame();
+        Enter {
+            entries: &self.entries,
+            entering: Entering::new(frame, Location::caller(), None),
+            push: Entries::push,
+            raise: <KindOf<M> as RaiseAs<E>>::raise,
         }
     }
 
@@ -422,25 +429,60 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn enter_key<M>(&self, context: M) -> impl Future<Output = Result<Key<ResourceOf<M>>, E>>
+    pub fn enter_key<M>(&self, context: M) -> EnterOf<'_, 'e, M, E, Key<ResourceOf<M>>>
     where
         M: IntoContextManager,
-        M::Context:
-            AsyncContext<Kind: RaiseAs<E> + CanEnter + AllowedOn<S>, Resource: Send> + Send + 'e,
+        M::Context: AsyncContext<
+                Kind: RaiseAs<E> + CanEnter + Kind<Suppression: AllowedOn<S>>,
+                Resource: Send,
+            > + Send
+            + 'e,
         M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
-        let context = context.into_context_manager().into_frame();
-        let mut entering = Entering::<_, M::Policy, ()>::new(context, Location::caller(), None);
-        async move {
-            let set_up = poll_fn(|cx| entering.poll_setup(cx)).await;
-            set_up.map_err(<KindOf<M> as RaiseAs<E>>::raise)?;
-            Ok(self.entries.push_keyed(entering))
+        let frame = context.into_context_manager().into_frame();
+        Enter {
+            entries: &self.entries,
+            entering: Entering::new(frame, Location::caller(), None),
+            push: Entries::push_keyed,
+            raise: <KindOf<M> as RaiseAs<E>>::raise,
         }
     }
 }
 
 type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
 type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
+type EnterOf<'s, 'e, M, E, T> =
+    Enter<'s, 'e, <M as IntoContextManager>::Context, <M as IntoContextManager>::Policy, E, T>;
+
+/// The future of [`ExitStack::enter`] and [`ExitStack::enter_key`]: runs the setup, and puts the context on the stack.
+///
+/// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, and asks for little, so that a context that can't be entered is
+/// one compile error: an `impl Future` would repeat it wherever the future is mentioned.
+#[must_use = "the setup of a context doesn't run before `enter(…)` is awaited"]
+pub struct Enter<'s, 'e, C: AsyncContext, P: Policy<C>, E, T> {
+    entries: &'s Entries<'e, E>,
+    entering: Entering<C, P, ()>,
+    push: fn(&'s Entries<'e, E>, Entering<C, P, ()>) -> T,
+    raise: fn(<C::Kind as Kind>::Error) -> E,
+}
+
+impl<C: AsyncContext, P: Policy<C>, E, T> Future for Enter<'_, '_, C, P, E, T> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let this = &mut *self;
+        match ready!(this.entering.poll_setup(cx)) {
+            Ok(()) => Poll::Ready(Ok((this.push)(this.entries, this.entering.take()))),
+            Err(error) => Poll::Ready(Err((this.raise)(error))),
+        }
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>, E, T> Debug for Enter<'_, '_, C, P, E, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enter").finish_non_exhaustive()
+    }
+}
 
 impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     /// Exits every entry, the last one first; the innermost is told [`Completed`](crate::Exit::Completed). Waits for their end.

@@ -151,6 +151,17 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
         }
     }
 
+    /// The same, leaving nothing.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        Entering {
+            frame: self.frame.take(),
+            at: self.at,
+            added: self.added.take(),
+            node: self.node.take(),
+        }
+    }
+
     #[inline]
     pub(super) fn poll_setup(
         &mut self,
@@ -162,7 +173,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
         }
         match &mut self.node {
             Some(node) => node.as_mut().poll_setup(cx),
-            None => Poll::Ready(Ok(())),
+            None => panic!("the future of `enter` was polled after its end"),
         }
     }
 }
