@@ -391,6 +391,40 @@ fn dropped() {
     });
 }
 
+/// The policy of a boxed context is in the box with it.
+#[test]
+fn boxed() {
+    let reports = Reports::keep();
+    quietly(|| {
+        multi_thread().block_on(async {
+            let make = |world: World, style, teardown, argument| {
+                in_style(
+                    with_spawn(world.clone(), teardown, argument).boxed(),
+                    style,
+                    world,
+                )
+            };
+            all(&reports, Then::Rollback, make).await;
+            let make = |world: World, style, teardown, argument| {
+                in_style(
+                    with_block(world.clone(), teardown, argument).boxed(),
+                    style,
+                    world,
+                )
+            };
+            all(&reports, Then::Rollback, make).await;
+            let make = |world: World, style, teardown, argument| {
+                in_style(
+                    with_drop(world.clone(), teardown, argument).boxed(),
+                    style,
+                    world,
+                )
+            };
+            all(&reports, Then::Dropped, make).await;
+        });
+    });
+}
+
 /// `?` in the middle of a guard's scope, and a future that is aborted while its task sleeps.
 mod as_users_do_it {
     use super::*;

@@ -13,3 +13,4 @@ mod attack_wrong_order;
 mod hole_3_the_exit_owns_nothing_that_goes_away;
 mod hole_4_the_error_view_crosses_threads;
 mod rule_12_the_body_is_dropped_before_the_resource_moves;
+mod rule_3_what_is_send;

@@ -1,0 +1,167 @@
+//! Boxed contexts: for `dyn` traits, struct fields and recursion. They keep their policy, and run in every style.
+
+use contextlib::{
+    BoxContextManager, BoxGuard, InfallibleBoxContextManager, async_context, background,
+    yield_resource,
+};
+use contextlib_tests::{BodyError, ContextError, Log};
+use futures::executor::block_on;
+use std::{collections::HashMap, sync::Arc};
+
+trait Store: Send + Sync {
+    #[async_context(boxed)]
+    async fn item(&self, name: &str) -> Result<String, ContextError>;
+
+    #[async_context(boxed, on_cancel = drop)]
+    async fn count(&self) -> usize;
+
+    #[async_context(boxed, own(log = self.log()))]
+    async fn provided(&self) -> u8 {
+        let _ = yield_resource!(1);
+        log.say("provided");
+    }
+
+    fn log(&self) -> Log;
+}
+
+struct Memory {
+    items: HashMap<String, String>,
+    log: Log,
+}
+
+impl Store for Memory {
+    #[async_context(boxed, own(item = self.items.get(name).cloned(), log = self.log.clone()))]
+    async fn item(&self, name: &str) -> Result<String, ContextError> {
+        let mut item = item.ok_or(ContextError("no such item"))?;
+        let exit = yield_resource!(item);
+        tokio::task::yield_now().await;
+        log.say(format!("{exit:?} {item}"));
+    }
+
+    #[async_context(boxed, on_cancel = drop)]
+    async fn count(&self) -> usize {
+        let _ = yield_resource!(self.items.len());
+        self.log.say("counted");
+    }
+
+    fn log(&self) -> Log {
+        self.log.clone()
+    }
+}
+
+fn memory() -> (Arc<dyn Store>, Log) {
+    let log = Log::new();
+    let items = HashMap::from([("a".to_owned(), "item".to_owned())]);
+    (
+        Arc::new(Memory {
+            items,
+            log: log.clone(),
+        }),
+        log,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_dyn() {
+    let (store, log) = memory();
+    tokio::spawn(async move {
+        let text = String::from("!");
+        let with = store
+            .item("a")
+            .with(async |item| -> Result<usize, BodyError> {
+                item.push_str(&text);
+                tokio::task::yield_now().await;
+                Ok(item.len())
+            });
+        assert_eq!(with.await, Ok(5));
+        assert_eq!(store.count().run(async |count| *count).await, 1);
+        assert_eq!(store.provided().run(async |one| *one).await, 1);
+        let missing = store
+            .item("b")
+            .with(async |_| -> Result<(), BodyError> { Ok(()) });
+        assert_eq!(
+            missing.await,
+            Err(BodyError::Context(ContextError("no such item")))
+        );
+        let guard: BoxGuard<'static, String, ContextError> = store.item("a").enter().await.unwrap();
+        assert_eq!(
+            guard.exit_with(Err::<(), _>(BodyError::Own("error"))).await,
+            Err(BodyError::Own("error"))
+        );
+        // The policy came along: this one is rolled back in the background.
+        drop(store.item("a").enter().await);
+    })
+    .await
+    .unwrap();
+    background::drain().await;
+    let expected = [
+        "Completed item!",
+        "counted",
+        "provided",
+        "Failed(Own(\"error\")) item",
+        "Cancelled item",
+    ];
+    assert_eq!(log.lines(), expected);
+}
+
+/// A context in a field, entered later.
+struct Lazy<'a> {
+    manager: Option<InfallibleBoxContextManager<'a, usize>>,
+    guards: Vec<BoxGuard<'static, String, ContextError>>,
+}
+
+#[test]
+fn in_fields() {
+    let (store, log) = memory();
+    let mut lazy = Lazy {
+        manager: Some(store.count()),
+        guards: Vec::new(),
+    };
+    for _ in 0..2 {
+        lazy.guards.push(block_on(store.item("a").enter()).unwrap());
+    }
+    let count = lazy.manager.take().unwrap();
+    assert_eq!(block_on(count.run(async |count| *count)), 1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for guard in lazy.guards {
+        runtime.block_on(guard.exit()).unwrap();
+    }
+    assert_eq!(log.lines(), ["counted", "Completed item", "Completed item"]);
+}
+
+/// A context that enters itself, ten deep.
+#[tokio::test]
+async fn recursion() {
+    #[async_context]
+    async fn nested(depth: u32, log: Log) -> Result<u32, ContextError> {
+        if depth == 0 {
+            let _ = yield_resource!(0);
+        } else {
+            let inner: BoxContextManager<'static, u32, ContextError> =
+                nested(depth - 1, log.clone()).boxed();
+            let mut inner = inner.enter().await?;
+            let _ = yield_resource!(*inner + 1);
+            *inner += 1;
+            inner.exit().await?;
+        }
+        log.say(depth.to_string());
+    }
+    let log = Log::new();
+    assert_eq!(
+        nested(10, log.clone())
+            .with(async |depth| -> Result<u32, BodyError> { Ok(*depth) })
+            .await,
+        Ok(10)
+    );
+    let expected = Vec::from_iter((0..=10).map(|depth| depth.to_string()));
+    assert_eq!(log.take(), expected);
+    drop(nested(10, log.clone()).enter().await);
+    background::drain().await;
+    assert_eq!(
+        log.lines(),
+        expected,
+        "an inner one before its outer one, in the background too"
+    );
+}

@@ -1,0 +1,86 @@
+//! Which of the types may be sent, shared, moved and copied: by what they hold, and no more.
+
+use contextlib::{
+    AsyncContext, BoxContextManager, BoxGuard, ContextManager, Exit, Guard, InfallibleBoxGuard,
+    Lend, YieldOnce, async_context, kind::Infallible, policy, yield_resource,
+};
+use std::{cell::Cell, rc::Rc};
+
+/// Compiles only if the type doesn't have the trait: else there are two ways to fill in the `_`.
+macro_rules! assert_not {
+    ($ty:ty: $bound:path) => {
+        const _: () = {
+            trait AmbiguousIfItHas<A> {
+                fn has_not() {}
+            }
+            impl<T: ?Sized> AmbiguousIfItHas<()> for T {}
+            struct Has;
+            impl<T: ?Sized + $bound> AmbiguousIfItHas<Has> for T {}
+            let _ = <$ty as AmbiguousIfItHas<_>>::has_not;
+        };
+    };
+}
+
+macro_rules! assert_is {
+    ($ty:ty: $($bound:tt)+) => {
+        const _: () = {
+            const fn has<T: ?Sized + $($bound)+>() {}
+            has::<$ty>();
+        };
+    };
+}
+
+// A yielder moves a resource; nothing can be done with a reference to it.
+assert_is!(YieldOnce<'static, u8>: Send + Sync);
+assert_is!(YieldOnce<'static, Cell<u8>>: Send + Sync);
+assert_not!(YieldOnce<'static, Rc<u8>>: Send);
+assert_not!(YieldOnce<'static, u8>: Clone);
+assert_is!(Lend<'static, u8>: Send + Sync + Unpin);
+assert_not!(Lend<'static, Rc<u8>>: Send);
+assert_not!(Lend<'static, u8>: Clone);
+
+// An exit may be held across awaits, and looked at anywhere.
+assert_is!(Exit<'static>: Send + Sync + Copy);
+
+// A boxed context is `Send` by its making; its guard holds the resource besides.
+assert_is!(BoxContextManager<'static, Rc<u8>, ()>: Send);
+assert_is!(BoxGuard<'static, u8, ()>: Send + Unpin);
+assert_not!(InfallibleBoxGuard<'static, Rc<u8>>: Send);
+assert_is!(InfallibleBoxGuard<'static, Cell<u8>>: Send);
+assert_not!(InfallibleBoxGuard<'static, u8>: Clone);
+
+#[async_context(on_cancel = drop)]
+async fn of<T>(mut value: T) -> T {
+    let _ = yield_resource!(value);
+}
+
+fn is_send<T: Send>(_: &T) {}
+fn is_sync<T: Sync>(_: &T) {}
+fn is_not_unpin<C>(_: &ContextManager<C, policy::Drop>) {
+    // A frame is pinned before it runs, and must not be moved after that.
+    trait AmbiguousIfUnpin<A> {
+        fn is_not() {}
+    }
+    impl<T: ?Sized> AmbiguousIfUnpin<()> for T {}
+    struct Is;
+    impl<T: ?Sized + Unpin> AmbiguousIfUnpin<Is> for T {}
+    <C as AmbiguousIfUnpin<_>>::is_not();
+}
+
+#[test]
+fn managers_and_guards_are_what_they_hold() {
+    let manager = of(Cell::new(1));
+    is_send(&manager);
+    is_not_unpin(&manager);
+    let Ok(guard) = futures::executor::block_on(manager.enter());
+    is_send(&guard);
+    is_sync(&futures::executor::block_on(of(1).enter()));
+    fn of_any<C: AsyncContext<Resource = u8, Kind = Infallible> + Send>(
+        guard: Guard<C, policy::Drop>,
+    ) -> impl Send {
+        guard
+    }
+    drop(of_any(
+        futures::executor::block_on(of(1_u8).enter()).unwrap(),
+    ));
+}
