@@ -9,7 +9,7 @@ use syn::{
     spanned::Spanned,
 };
 
-use crate::error::{Errors, did_you_mean};
+use crate::error::{Errors, did_you_mean, written};
 
 const ARGUMENTS: [&str; 10] = [
     "on_cancel",
@@ -367,12 +367,7 @@ fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
     let name = name
         .filter(|name| name != "self")
         .unwrap_or_else(|| Ident::new("name", value.span()));
-    let text = value
-        .to_token_stream()
-        .to_string()
-        .replace(" . ", ".")
-        .replace(" ()", "()")
-        .replace(" (", "(");
+    let text = written(&value);
     let copied = if matches!(value, Expr::Path(_) | Expr::Field(_)) {
         ".clone()"
     } else {

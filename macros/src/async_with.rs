@@ -16,7 +16,13 @@ use syn::{
     parse::{Parse, ParseStream, discouraged::Speculative},
 };
 
-use crate::nest::{Context, Raise, nest};
+use crate::{
+    error::written,
+    nest::{Around, Context, nest},
+};
+
+#[cfg(test)]
+mod tests;
 
 /// The whole of `async_with!`. The input begins with the path of the runtime crate, which the `macro_rules` in front of this knows.
 pub(crate) fn async_with(input: TokenStream) -> TokenStream {
@@ -37,20 +43,31 @@ struct AsyncWith {
 }
 
 /// The last argument, kept as it is written.
-enum Body {
-    Block(TokenStream),
-    Closure(TokenStream),
+struct Body {
+    /// The `move` of `async move { … }`: then the contexts' own expressions take what they use, too.
+    moves: Option<TokenTree>,
+    is_closure: bool,
+    tokens: TokenStream,
 }
 
 impl AsyncWith {
     fn expand(self) -> TokenStream {
-        let site = Span::mixed_site();
-        let body = match self.body {
-            Body::Block(block) => quote_spanned!(site=> #block.await),
-            Body::Closure(closure) => quote_spanned!(site=> (#closure)().await),
+        let Body {
+            moves,
+            is_closure,
+            tokens,
+        } = self.body;
+        let start = first_token(&tokens).map_or_else(Span::mixed_site, |token| token.span());
+        let site = Span::mixed_site().located_at(start);
+        let future = if is_closure {
+            quote_spanned!(site=> (#tokens)())
+        } else {
+            tokens
         };
-        let nested = nest(&self.krate, &self.contexts, body, Raise::Error);
-        quote_spanned!(site=> async #nested)
+        let krate = &self.krate;
+        let body = quote_spanned!(site=> #krate::__private::returned(#future.await));
+        let nested = nest(&self.krate, &self.contexts, body, Around::Block);
+        quote_spanned!(Span::mixed_site()=> async #moves #nested)
     }
 }
 
@@ -61,15 +78,16 @@ impl Parse for AsyncWith {
         let mut contexts = Vec::new();
         loop {
             if input.is_empty() {
-                return Err(no_body(&contexts, input));
+                return Err(no_body(&contexts));
             }
             if Body::starts(input) {
-                let body = Body::parse(input)?;
                 if contexts.is_empty() {
-                    return Err(input.error(
+                    return Err(syn::Error::new_spanned(
+                        input.parse::<TokenTree>()?,
                         "`async_with!` has no context: write `name = context,` before the body",
                     ));
                 }
+                let body = Body::parse(input)?;
                 return Ok(AsyncWith {
                     krate,
                     contexts,
@@ -78,7 +96,7 @@ impl Parse for AsyncWith {
             }
             contexts.push(context(input)?);
             if input.is_empty() {
-                return Err(no_body(&contexts, input));
+                return Err(no_body(&contexts));
             }
             if !input.peek(Token![,]) {
                 return Err(input.error("expected a comma between a context and what follows it"));
@@ -133,6 +151,11 @@ fn not_a_context(input: ParseStream<'_>) -> syn::Error {
             first_token(&expression),
             "the body has to be asynchronous: `async || -> Result<_, YourError> { … }` or `async { … }`",
         ),
+        Ok(Expr::Cast(cast)) => {
+            let (context, name) = (written(&cast.expr), written(&cast.ty));
+            let message = format!("the name comes first: write `{name} = {context}`");
+            syn::Error::new_spanned(cast, message)
+        }
         Ok(expression) => syn::Error::new_spanned(
             expression,
             "expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`",
@@ -145,11 +168,12 @@ fn first_token(tokens: &impl ToTokens) -> Option<TokenTree> {
     tokens.to_token_stream().into_iter().next()
 }
 
-fn no_body(contexts: &[Context], input: ParseStream<'_>) -> syn::Error {
+fn no_body(contexts: &[Context]) -> syn::Error {
     const MESSAGE: &str = "`async_with!` has no body: end it with `async || -> Result<_, YourError> { … }` or `async { … }`";
     match contexts.last() {
         Some(last) => syn::Error::new_spanned(&last.context, MESSAGE),
-        None => input.error(MESSAGE),
+        // `input.error` would begin with "unexpected end of input".
+        None => syn::Error::new(Span::call_site(), MESSAGE),
     }
 }
 
@@ -166,77 +190,41 @@ impl Body {
 
     /// Everything that is left, but for a last comma. Not parsed: a body that is being typed still expands.
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut tokens: Vec<TokenTree> = input.parse::<TokenStream>()?.into_iter().collect();
+        let mut tokens = Vec::from_iter(input.parse::<TokenStream>()?);
         if matches!(tokens.last(), Some(TokenTree::Punct(comma)) if comma.as_char() == ',') {
             tokens.pop();
         }
-        let moved =
-            usize::from(matches!(tokens.get(1), Some(TokenTree::Ident(word)) if word == "move"));
-        match tokens.get(1 + moved) {
-            Some(TokenTree::Group(block)) if block.delimiter() == Delimiter::Brace => {
-                match tokens.get(2 + moved) {
-                    None => Ok(Body::Block(tokens.into_iter().collect())),
-                    Some(extra) => Err(syn::Error::new_spanned(
+        let moves = tokens
+            .get(1)
+            .filter(|token| matches!(token, TokenTree::Ident(word) if word == "move"))
+            .cloned();
+        let rest = &tokens[1 + usize::from(moves.is_some())..];
+        let is_closure = match rest {
+            [TokenTree::Group(block), after @ ..] if block.delimiter() == Delimiter::Brace => {
+                if let Some(extra) = after.first() {
+                    return Err(syn::Error::new_spanned(
                         extra,
                         "the body is the last argument of `async_with!`",
-                    )),
-                }
-            }
-            _ => {
-                if let Some(argument) = tokens.get(2 + moved).filter(|token| !is_bar(token)) {
-                    return Err(syn::Error::new_spanned(
-                        argument,
-                        "the body takes no arguments: the resources have the names given to them before",
                     ));
                 }
-                Ok(Body::Closure(tokens.into_iter().collect()))
+                false
             }
-        }
+            [_, argument, ..] if !is_bar(argument) => {
+                return Err(syn::Error::new_spanned(
+                    argument,
+                    "the body takes no arguments: the resources have the names given to them before",
+                ));
+            }
+            _ => true,
+        };
+        Ok(Body {
+            moves,
+            is_closure,
+            tokens: tokens.into_iter().collect(),
+        })
     }
 }
 
 fn is_bar(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Punct(bar) if bar.as_char() == '|')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(input: &str) -> String {
-        let input = format!("::contextlib; {input}")
-            .parse::<TokenStream>()
-            .expect("tokens");
-        match syn::parse2::<AsyncWith>(input) {
-            Ok(_) => String::new(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn contexts_and_a_body() {
-        assert_eq!(
-            message("a = f(), b = g(a.pool()), async || -> Result<i64, E> { Ok(1) }"),
-            ""
-        );
-        assert_eq!(message("a = f(), async { Ok(1) }"), "");
-        assert_eq!(message("_ = f(), async move { Ok(1) },"), "");
-        assert_eq!(message("_t = f(), async move || Ok(half typed . ),"), "");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        assert!(message("a = f()").contains("no body"));
-        assert!(message("").contains("no body"));
-        assert!(message("async { 1 }").contains("no context"));
-        assert!(message("a = f() async { 1 }").contains("comma"));
-        assert!(message("a = f(),, async { 1 }").contains("comma"));
-        assert!(message("f(), async { 1 }").contains("name = context"));
-        assert!(message("a = f(), || 1").contains("asynchronous"));
-        assert!(message("a = f(), { 1 }").contains("asynchronous"));
-        assert!(message("a = f(), async |a| { 1 }").contains("no arguments"));
-        assert!(message("mut a = f(), async { 1 }").contains("without `mut`"));
-        assert!(message("a = , async { 1 }").contains("after `=`"));
-        assert!(message("a = f(), async { 1 }, 2").contains("last argument"));
-    }
 }

@@ -43,6 +43,26 @@ impl Errors {
     }
 }
 
+/// An expression or a type about as its author wrote it, for a message that says what to write.
+pub(crate) fn written(tokens: impl ToTokens) -> String {
+    let mut text = tokens.to_token_stream().to_string();
+    for (spaced, as_written) in [
+        (" . ", "."),
+        (" :: ", "::"),
+        (" (", "("),
+        (" [", "["),
+        (" ?", "?"),
+        (" ,", ","),
+        (" !", "!"),
+        ("& ", "&"),
+        ("( ", "("),
+        (" )", ")"),
+    ] {
+        text = text.replace(spaced, as_written);
+    }
+    text
+}
+
 /// Of `known`, the word that `written` was probably meant to be.
 pub(crate) fn did_you_mean<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     known
@@ -82,6 +102,20 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expressions_are_shown_as_written() {
+        let shown = |text: &str| written(text.parse::<TokenStream>().expect("tokens"));
+        for text in [
+            "self.pool.clone()",
+            "database(&url)",
+            "vec![1, 2]",
+            "a::b(c?)",
+            "&db",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+    }
 
     #[test]
     fn words_a_slip_apart_are_recognised() {

@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::{Block, Expr, Macro, Stmt, parse::Parser};
 
 use crate::{
-    error::Errors,
+    error::{Errors, written},
     signature::{Returns, ungroup},
     yields::{Argument, TRANSPARENT, YieldPoint, Yields, root},
 };
@@ -363,7 +363,7 @@ impl Walk<'_> {
                     if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
                         let message = format!(
                             "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
-                            place = place.to_token_stream().to_string().replace(" . ", "."),
+                            place = written(place),
                         );
                         self.report(place, &message);
                     }

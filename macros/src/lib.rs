@@ -206,20 +206,49 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 
 /// Runs an async function inside of contexts: a decorator, a fixture for a test, a transaction around a handler.
 ///
-/// `#[within(name = context, …)]` enters the contexts from left to right, the later ones inside the earlier ones; each may use the
-/// function's arguments and the resources before it. An argument of the function that has a context's name is no longer an argument: the
-/// body gets the context's resource in its place, a `&mut`. `#[within(context)]` only runs the body inside. It goes on any `async fn` with a
-/// body, methods included, and is written *above* `#[tokio::test]` and its like. `crate = path` names a renamed `contextlib`.
+/// ```ignore
+/// #[within(database = temporary_database(), tx = transaction(database.pool()))]
+/// #[tokio::test]
+/// async fn inserts(tx: &mut Transaction<'static, Sqlite>) -> Result<(), sqlx::Error> { … }
+/// ```
 ///
-/// If the function returns a `Result`, a context's error becomes the function's, through `From`. Otherwise it is a panic that names the
-/// context: in a test, a setup that fails fails the test, and an assertion that fails still runs every teardown first.
+/// Mirrors a Python context manager used as a decorator, and pytest's `yield` fixtures.
 ///
-/// Mirrors a Python context manager used as a decorator, and pytest's yield fixtures.
-#[doc(
-    alias = "AsyncContextDecorator",
-    alias = "ContextDecorator",
-    alias = "fixture"
-)]
+/// # What it goes on
+///
+/// Any `async fn` with a body: free, a method with any receiver, generic, with patterns among its arguments. Whatever makes the function
+/// synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`.
+///
+/// # Arguments
+///
+/// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use
+/// the function's arguments and the resources before them.
+///
+/// | written | what the function gets |
+/// |---|---|
+/// | `name = context` | its argument of that name is the resource, a `&mut`, and callers no longer pass it |
+/// | `name = context` without such an argument | the same, for the contexts that follow |
+/// | `context`, `_ = context` | nothing: the function only runs inside |
+/// | `fallible`, `infallible` | what it returns is a `Result`, or isn't one, though its type's name says otherwise |
+/// | `crate = path` | `contextlib` is there |
+///
+/// # Errors
+///
+/// A function that returns a `Result` (a type whose name ends so) has a context's error converted to its own with `From`. Any other has none to
+/// return, so there an error is a panic that names the context: in a test, a setup that fails fails the test.
+///
+/// # Panics
+///
+/// A panic of the function, such as a failed assertion in a test, goes on after every teardown.
+///
+/// # Suppression
+///
+/// Where a suppressing context has swallowed the function's failure, the function returns `()` or `None`, in an `Ok` if it returns a `Result`.
+/// What can't be missing is a compile error: see `contextlib::kind::MayBeMissing`.
+///
+/// # Cancellation
+///
+/// As in closure style: a dropped call leaves its contexts to their policies.
 #[proc_macro_attribute]
 pub fn within(args: TokenStream, item: TokenStream) -> TokenStream {
     within::within(args.into(), item.into()).into()

@@ -12,7 +12,7 @@
 //!             let body = ::core::pin::pin!(Some(async {
 //!                 let mut resource = resource;
 //!                 let returned = {
-//!                     let mut body = ::core::pin::pin!(Some(async {
+//!                     let body = ::core::pin::pin!(Some(async {
 //!                         let db = &mut *resource;
 //!                         BODY
 //!                     }));
@@ -23,10 +23,13 @@
 //!             let end = session.run(body, ::contextlib::__private::local).await;
 //!             session.returned(end).await
 //!         }
-//!         Err(error) => session.refused(error),
+//!         Err(not_entered) => session.refused(not_entered),
 //!     }
 //! }
 //! ```
+//!
+//! Each level is an `async` block within the one before, which borrows what it needs; a closure in its place wouldn't be `Send` to rustc where a
+//! resource borrows. The inner block is over, and dropped, before the resource moves on.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -38,13 +41,26 @@ pub(crate) struct Context {
     pub(crate) context: TokenStream,
 }
 
-/// What becomes of a context's own error.
+/// What the whole is: this decides what becomes of a context's own error, and of a value that a suppressing context has no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Raise {
-    /// The body returns a `Result`; the error is converted to its error type.
-    Error,
-    /// The body returns a plain value; the error is a panic that names the context.
-    Panic,
+pub(crate) enum Around {
+    /// A block: an error is converted to the body's error type; a value that may be missing is an `Option`.
+    Block,
+    /// A function that returns a `Result`: likewise, but a missing value has to have a stand-in, such as `()`.
+    Fallible,
+    /// A function that returns a plain value: an error is a panic that names the context.
+    Infallible,
+}
+
+impl Around {
+    /// The session's methods for a body that has returned, and for a setup that hasn't come to its body.
+    fn ends(self) -> (&'static str, &'static str) {
+        match self {
+            Around::Block => ("returned", "refused"),
+            Around::Fallible => ("returned_whole", "refused_whole"),
+            Around::Infallible => ("returned_or_panic", "refused_or_panic"),
+        }
+    }
 }
 
 /// Puts `body`, an expression in an `async` block, inside of `contexts`, the first of which is the outermost.
@@ -52,36 +68,33 @@ pub(crate) fn nest(
     krate: &TokenStream,
     contexts: &[Context],
     body: TokenStream,
-    raise: Raise,
+    whole: Around,
 ) -> TokenStream {
     contexts
         .iter()
         .rev()
-        .fold(body, |body, context| around(krate, context, body, raise))
+        .fold(body, |body, context| around(krate, context, &body, whole))
 }
 
-fn around(krate: &TokenStream, context: &Context, body: TokenStream, raise: Raise) -> TokenStream {
+fn around(
+    krate: &TokenStream,
+    context: &Context,
+    body: &TokenStream,
+    whole: Around,
+) -> TokenStream {
     let Context { name, context } = context;
     let shown = name
         .to_token_stream()
         .into_iter()
         .chain(context.clone())
         .next();
-    let site =
-        Span::mixed_site().located_at(shown.map_or_else(Span::mixed_site, |token| token.span()));
+    let shown = shown.map_or_else(Span::mixed_site, |token| token.span());
+    let site = Span::mixed_site().located_at(shown);
     let binding = name
         .as_ref()
         .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
-    let (returned, refused) = match raise {
-        Raise::Error => (
-            quote_spanned!(site=> returned),
-            quote_spanned!(site=> refused),
-        ),
-        Raise::Panic => (
-            quote_spanned!(site=> returned_or_panic),
-            quote_spanned!(site=> refused_or_panic),
-        ),
-    };
+    let (returned, refused) = whole.ends();
+    let (returned, refused) = (Ident::new(returned, site), Ident::new(refused, site));
     quote_spanned! {site=>
         {
             let (opening, frame) = #krate::__private::open(#context);
@@ -104,7 +117,7 @@ fn around(krate: &TokenStream, context: &Context, body: TokenStream, raise: Rais
                     let end = session.run(body, #krate::__private::local).await;
                     session.#returned(end).await
                 }
-                ::core::result::Result::Err(error) => session.#refused(error),
+                ::core::result::Result::Err(not_entered) => session.#refused(not_entered),
             }
         }
     }

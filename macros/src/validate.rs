@@ -10,7 +10,7 @@ use syn::{
 use crate::{
     args::{Args, Policy},
     borrows,
-    error::Errors,
+    error::{Errors, written},
     expand::Stub,
     flow,
     signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
@@ -305,7 +305,7 @@ fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Err
     if let Some(value) = returned.filter(|value| !is_unit(value.clone())) {
         errors.at(
             &value,
-            format!("a context function yields its resource instead of returning it: write `yield_resource!({value})`, and after it what is to be done when the caller is finished"),
+            format!("a context function yields its resource instead of returning it: write `yield_resource!({value})`, and after it what is to be done when the caller is finished", value = written(&value)),
         );
         return false;
     }

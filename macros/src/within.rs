@@ -9,61 +9,91 @@
 //! // Output
 //! #[tokio::test]
 //! async fn inserts() {
-//!     /* database, around: */ { let db: &mut Database = db; { db.insert(1).await } }
+//!     ::contextlib::__private::value({
+//!         /* database, around: */
+//!         let db: &mut Database = db;
+//!         Ok(async { /* returns a () */ { db.insert(1).await } }.await)
+//!     })
 //! }
 //! ```
 
-use proc_macro2::{Group, Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    Attribute, Expr, FnArg, Pat, ReturnType, Signature, Token, Visibility,
+    Expr, FnArg, Pat, ReturnType, Signature, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream},
 };
 
 use crate::{
-    error::Errors,
-    nest::{Context, Raise, nest},
+    error::{Errors, written},
+    nest::{Around, Context, nest},
+    signature::{ContextFn, contains_impl, last_segment},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// The whole of `#[within]`.
 pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match syn::parse2::<Function>(item.clone()) {
+    let mut errors = Errors::default();
+    let function = match syn::parse2::<ContextFn>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            let mut errors = Errors::default();
-            errors.add(syn::Error::new(
-                error.span(),
-                "`#[within]` goes on an `async fn` with a body",
-            ));
+            errors.add(not_a_function(&item, error));
             let errors = errors.into_compile_errors();
             return quote_spanned!(Span::mixed_site()=> #errors #item);
         }
     };
-    let mut errors = Errors::default();
-    let args = syn::parse2::<Args>(args).unwrap_or_else(|error| {
-        errors.add(error);
-        Args::default()
-    });
-    function.check(&mut errors);
-    if errors.is_empty() {
-        return function.expand(args);
+    let names = names(args.clone());
+    let args = Args::parse_all(args, &mut errors);
+    if let Some(body) = check(&args, &function, &mut errors) {
+        if errors.is_empty() {
+            return expand(&args, &function, body);
+        }
     }
     let errors = errors.into_compile_errors();
-    quote_spanned!(Span::mixed_site()=> #errors #item)
+    let function = stub(function, &names);
+    quote_spanned!(Span::mixed_site()=> #errors #function)
 }
 
-/// `name = context` or a bare context, any number of times.
+/// What stands in the parentheses: contexts, each with a name or without, and what overrides a guess.
+#[derive(Default)]
 struct Args {
-    krate: TokenStream,
+    krate: Option<syn::Path>,
     contexts: Vec<Context>,
+    fallible: Option<Ident>,
+    infallible: Option<Ident>,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Args {
-            krate: quote_spanned!(Span::mixed_site()=> ::contextlib),
-            contexts: Vec::new(),
+impl Args {
+    fn parse_all(tokens: TokenStream, errors: &mut Errors) -> Args {
+        let nothing = tokens.is_empty();
+        let args = syn::parse2::<Args>(tokens).unwrap_or_else(|error| {
+            errors.add(error);
+            Args::default()
+        });
+        if let (Some(_), Some(infallible)) = (&args.fallible, &args.infallible) {
+            errors.at(
+                infallible,
+                "`infallible` contradicts `fallible`: a function returns a `Result` or it doesn't",
+            );
+        }
+        if args.contexts.is_empty() && errors.is_empty() {
+            let missing = if nothing { "" } else { " besides" };
+            errors.add(syn::Error::new(
+                Span::call_site(),
+                format!("`#[within]` needs a context{missing}: write `#[within(name = context)]`, or `#[within(context)]` if the function has no use for its resource"),
+            ));
+        }
+        args
+    }
+
+    /// The path of the runtime crate.
+    fn krate(&self) -> TokenStream {
+        match &self.krate {
+            Some(path) => path.to_token_stream(),
+            None => quote_spanned!(Span::mixed_site()=> ::contextlib),
         }
     }
 }
@@ -71,19 +101,26 @@ impl Default for Args {
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut args = Args::default();
-        if input.is_empty() {
-            return Err(input.error("expected contexts: `#[within(name = context, …)]`"));
-        }
         while !input.is_empty() {
-            if input.peek(Token![crate]) && input.peek2(Token![=]) {
-                input.parse::<Token![crate]>()?;
-                input.parse::<Token![=]>()?;
-                args.krate = input.parse::<syn::Path>()?.into_token_stream();
-            } else {
-                args.contexts.push(context(input)?);
+            let ends = |input: ParseStream<'_>| input.is_empty() || input.peek(Token![,]);
+            let ahead = input.fork();
+            let word = ahead.call(Ident::parse_any).ok();
+            let word = word.filter(|_| ends(&ahead)).map(|word| word.to_string());
+            match word.as_deref() {
+                Some("fallible") => args.fallible = Some(input.parse()?),
+                Some("infallible") => args.infallible = Some(input.parse()?),
+                _ if input.peek(Token![crate]) && input.peek2(Token![=]) => {
+                    input.parse::<Token![crate]>()?;
+                    input.parse::<Token![=]>()?;
+                    args.krate = Some(input.call(syn::Path::parse_mod_style)?);
+                }
+                _ => args.contexts.push(context(input)?),
             }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
+            if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+                return Err(syn::Error::new_spanned(
+                    input.parse::<TokenTree>()?,
+                    "expected a comma between the contexts of `#[within]`",
+                ));
             }
         }
         Ok(args)
@@ -91,96 +128,172 @@ impl Parse for Args {
 }
 
 fn context(input: ParseStream<'_>) -> syn::Result<Context> {
-    let named =
-        input.peek(syn::Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+    if input.peek(Token![mut]) {
+        return Err(syn::Error::new_spanned(
+            input.parse::<Token![mut]>()?,
+            "the resource is a `&mut` already: write the name without `mut`",
+        ));
+    }
+    let named = input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
     let name = if named || input.peek(Token![_]) {
         let name = input.call(Ident::parse_any)?;
         input.parse::<Token![=]>()?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(syn::Error::new_spanned(
+                name,
+                "expected a context after `=`",
+            ));
+        }
         (name != "_").then_some(name)
     } else {
         None
     };
-    Ok(Context {
-        name,
-        context: input.parse::<Expr>()?.into_token_stream(),
+    match input.parse::<Expr>()? {
+        Expr::Cast(cast) => {
+            let (context, name) = (written(&cast.expr), written(&cast.ty));
+            let message = format!("the name comes first: write `{name} = {context}`");
+            Err(syn::Error::new_spanned(cast, message))
+        }
+        context => Ok(Context {
+            name,
+            context: context.into_token_stream(),
+        }),
+    }
+}
+
+/// The names that contexts are given, also where the rest is wrong.
+fn names(args: TokenStream) -> Vec<Ident> {
+    let tokens = Vec::from_iter(args);
+    let named = |pair: &[TokenTree]| match pair {
+        [TokenTree::Ident(name), TokenTree::Punct(equals)] if equals.as_char() == '=' => {
+            Some(name.clone())
+        }
+        _ => None,
+    };
+    tokens.windows(2).filter_map(named).collect()
+}
+
+fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
+    let is_function = item
+        .clone()
+        .into_iter()
+        .any(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
+    if is_function {
+        error
+    } else {
+        syn::Error::new_spanned(
+            item.clone().into_iter().next(),
+            "`#[within]` goes on an `async fn`",
+        )
+    }
+}
+
+/// Notes what is wrong with the function. Its body, if it has one that can run inside of a context.
+fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Option<&'f Group> {
+    let sig = &function.sig;
+    let Some(body) = &function.body else {
+        errors.at(
+            &sig.ident,
+            format!(
+                "`#[within]` needs a body to run: put it on each implementation of `{}`",
+                sig.ident
+            ),
+        );
+        return None;
+    };
+    if sig.asyncness.is_none() {
+        let name = &sig.ident;
+        errors.at(
+            sig.fn_token,
+            if contains_block_on(body.stream()) {
+                format!("the attribute above has made `{name}` synchronous already: write `#[within(…)]` above it, so that it comes first")
+            } else {
+                format!("`#[within]` goes on an `async fn`: write `async fn {name}`")
+            },
+        );
+    }
+    for input in &sig.inputs {
+        let Some((argument, _)) = injected(input, &args.contexts) else {
+            continue;
+        };
+        if let Type::Reference(reference) = &*argument.ty {
+            if let Some(lifetime) = reference
+                .lifetime
+                .as_ref()
+                .filter(|lifetime| lifetime.ident != "_")
+            {
+                errors.at(
+                    lifetime,
+                    "the resource is there only while the function runs: leave this lifetime out",
+                );
+            }
+        }
+    }
+    Some(body)
+}
+
+/// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
+fn contains_block_on(body: TokenStream) -> bool {
+    body.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word.to_string().contains("block_on"),
+        TokenTree::Group(group) => contains_block_on(group.stream()),
+        _ => false,
     })
 }
 
-/// An async function whose body hasn't been looked at.
-struct Function {
-    attrs: Vec<Attribute>,
-    vis: Visibility,
-    sig: Signature,
-    body: Group,
+fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
+    let ContextFn {
+        attrs, vis, sig, ..
+    } = function;
+    let site = Span::mixed_site().located_at(sig.ident.span());
+    let krate = args.krate();
+    let whole = match returns_result(args, &sig.output) {
+        true => Around::Fallible,
+        false => Around::Infallible,
+    };
+    let mut sig = sig.clone();
+    let bindings = take_injected(&mut sig, &args.contexts);
+    let body = called(site, &sig.output, body);
+    let body = match whole {
+        Around::Infallible => quote_spanned! {site=>
+            #bindings
+            #[allow(unreachable_code)]
+            ::core::result::Result::Ok(#body)
+        },
+        Around::Fallible | Around::Block => quote_spanned!(site=> #bindings #body),
+    };
+    let nested = nest(&krate, &args.contexts, body, whole);
+    let nested = match whole {
+        Around::Infallible => quote_spanned!(site=> #krate::__private::value(#nested)),
+        Around::Fallible | Around::Block => nested,
+    };
+    quote_spanned! {site=>
+        #(#attrs)*
+        #vis #sig {
+            #nested
+        }
+    }
 }
 
-impl Parse for Function {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        Ok(Function {
-            attrs: input.call(Attribute::parse_outer)?,
-            vis: input.parse()?,
-            sig: input.parse()?,
-            body: input.parse()?,
-        })
-    }
-}
-
-impl Function {
-    fn check(&self, errors: &mut Errors) {
-        if self.sig.asyncness.is_some() {
-            return;
-        }
-        let is_test = |attr: &&Attribute| {
-            attr.path()
-                .segments
-                .last()
-                .is_some_and(|name| name.ident == "test")
-        };
-        match self.attrs.iter().find(is_test) {
-            Some(_) => errors.at(
-                self.sig.fn_token,
-                "another attribute has made this test synchronous already: write `#[within(…)]` above `#[tokio::test]`, so that it comes first",
-            ),
-            None => errors.at(self.sig.fn_token, "`#[within]` goes on an `async fn`: write `async` here"),
-        }
-    }
-
-    fn expand(&self, args: Args) -> TokenStream {
-        let Function {
-            attrs,
-            vis,
-            sig,
-            body,
-        } = self;
-        let site = Span::mixed_site().located_at(sig.ident.span());
-        let mut sig = sig.clone();
-        let bindings = take_injected(&mut sig, &args.contexts);
-        let raise = match is_result(&sig.output) {
-            true => Raise::Error,
-            false => Raise::Panic,
-        };
-        let body = called(site, &sig.output, &quote_spanned!(site=> #bindings #body));
-        let body = match raise {
-            Raise::Error => body,
-            Raise::Panic => {
-                quote_spanned!(site=> #[allow(unreachable_code)] ::core::result::Result::Ok(#body))
-            }
-        };
-        let nested = nest(&args.krate, &args.contexts, body, raise);
-        let nested = match raise {
-            Raise::Error => nested,
-            Raise::Panic => {
-                let krate = &args.krate;
-                quote_spanned!(site=> #krate::__private::value(#nested))
-            }
-        };
-        quote_spanned! {site=>
-            #(#attrs)*
-            #vis #sig {
-                #nested
-            }
-        }
-    }
+/// What is left of a function whose mistakes have been reported: its callers see it without the arguments that contexts stand for.
+fn stub(mut function: ContextFn, names: &[Ident]) -> TokenStream {
+    let is_injected = |input: &FnArg| matches!(input, FnArg::Typed(argument) if matches!(&*argument.pat, Pat::Ident(pat) if names.contains(&pat.ident)));
+    let inputs = std::mem::take(&mut function.sig.inputs);
+    function.sig.inputs = inputs
+        .into_iter()
+        .filter(|input| !is_injected(input))
+        .collect();
+    let ContextFn {
+        attrs,
+        vis,
+        sig,
+        body,
+    } = function;
+    let body = match body {
+        Some(_) => quote_spanned!(Span::mixed_site()=> { ::core::unreachable!() }),
+        None => quote_spanned!(Span::mixed_site()=> ;),
+    };
+    quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body)
 }
 
 /// Takes the arguments that contexts stand for out of the signature, and binds them to the resources, with their types as written.
@@ -188,60 +301,74 @@ fn take_injected(sig: &mut Signature, contexts: &[Context]) -> TokenStream {
     let mut bindings = TokenStream::new();
     let inputs = std::mem::take(&mut sig.inputs);
     for input in inputs {
-        match injected(&input, contexts) {
-            Some(binding) => bindings.extend(binding),
-            None => sig.inputs.push(input),
-        }
+        let Some((argument, name)) = injected(&input, contexts) else {
+            sig.inputs.push(input);
+            continue;
+        };
+        let syn::PatType { attrs, pat, ty, .. } = argument;
+        let at = name_span(pat);
+        let site = Span::mixed_site().located_at(at);
+        // `impl Trait` has no name in a body.
+        let ty = (!contains_impl(ty)).then(|| quote_spanned!(site=> : #ty));
+        let name = Ident::new(&name.to_string(), at.resolved_at(name.span()));
+        bindings.extend(quote_spanned!(site=> #(#attrs)* let #pat #ty = #name;));
     }
     bindings
 }
 
-fn injected(input: &FnArg, contexts: &[Context]) -> Option<TokenStream> {
+/// The argument and the name, if a context stands for this argument.
+fn injected<'i>(
+    input: &'i FnArg,
+    contexts: &'i [Context],
+) -> Option<(&'i syn::PatType, &'i Ident)> {
     let FnArg::Typed(argument) = input else {
         return None;
     };
     let Pat::Ident(pat) = &*argument.pat else {
         return None;
     };
-    let named = |context: &&Context| context.name.as_ref() == Some(&pat.ident);
-    let name = contexts.iter().find(named)?.name.as_ref()?;
-    let site = Span::mixed_site().located_at(pat.ident.span());
-    let ty = &argument.ty;
-    Some(quote_spanned!(site=> let #pat: #ty = #name;))
+    let mut names = contexts.iter().filter_map(|context| context.name.as_ref());
+    let name = names.find(|name| **name == pat.ident)?;
+    Some((argument, name))
 }
 
-/// The body, run with the type that the signature gives it.
-fn called(site: Span, output: &ReturnType, body: &TokenStream) -> TokenStream {
-    match output {
-        ReturnType::Type(_, ty) if !has_impl(ty) => {
-            quote_spanned!(site=> (async || -> #ty { #body })().await)
+/// The body, which `return` and `?` end, and not the contexts around it. Before it stands a `return` that is never taken: it has rustc know the
+/// type, so that what the body returns is coerced to it as in any function. (What an `async` closure returns isn't, whatever type it declares.)
+fn called(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
+    let ty = match output {
+        ReturnType::Default => quote_spanned!(site=> ()),
+        // These have no name in a body.
+        ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => {
+            return quote_spanned!(site=> async #body.await);
         }
-        ReturnType::Default => quote_spanned!(site=> (async || -> () { #body })().await),
-        ReturnType::Type(..) => quote_spanned!(site=> async { #body }.await),
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+    };
+    quote_spanned! {site=>
+        async {
+            if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
+                return returned;
+            }
+            #body
+        }
+        .await
     }
-}
-
-fn has_impl(ty: &syn::Type) -> bool {
-    fn any(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Ident(word) => word == "impl",
-            proc_macro2::TokenTree::Group(group) => any(group.stream()),
-            _ => false,
-        })
-    }
-    any(ty.to_token_stream())
 }
 
 /// Whether the function returns a `Result`, by the same guess as `#[async_context]`'s.
-fn is_result(output: &ReturnType) -> bool {
-    let ReturnType::Type(_, ty) = output else {
-        return false;
+fn returns_result(args: &Args, output: &ReturnType) -> bool {
+    let named_result = match output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, ty) => {
+            last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"))
+        }
     };
-    let syn::Type::Path(path) = &**ty else {
-        return false;
-    };
-    path.path
-        .segments
-        .last()
-        .is_some_and(|name| name.ident.to_string().ends_with("Result"))
+    args.infallible.is_none() && (args.fallible.is_some() || named_result)
+}
+
+/// Where the name of an argument stands.
+fn name_span(pat: &Pat) -> Span {
+    match pat {
+        Pat::Ident(pat) => pat.ident.span(),
+        _ => Span::mixed_site(),
+    }
 }

@@ -55,6 +55,48 @@ pub trait Suppression: Sealed + 'static {
     fn missing<R>() -> Option<Self::Out<R>>;
 }
 
+/// What a function inside a [suppressing](Suppressing) context can return where its value is missing: `()`, and `None` of an `Option`.
+///
+/// [`#[within]`](macro@crate::within) asks it of what its function returns, in an `Ok` if that is a `Result`. Mirrors a Python function whose
+/// decorator has swallowed its exception: it returns `None`.
+#[diagnostic::on_unimplemented(
+    message = "this context may suppress the function's failure, and a `{Self}` can't be missing then",
+    label = "a suppressing context around a function that returns a `{Self}`",
+    note = "let the function return `()` or an `Option`, in a `Result` or not; or run its body with `async_with!`, which returns an `Option`"
+)]
+pub trait MayBeMissing {
+    /// What is returned in place of a value.
+    fn missing() -> Self;
+}
+
+impl MayBeMissing for () {
+    fn missing() {}
+}
+
+impl<T> MayBeMissing for Option<T> {
+    fn missing() -> Self {
+        None
+    }
+}
+
+/// A value that comes out of a context whole, if there are stand-ins for it where need be.
+#[doc(hidden)]
+pub trait Whole<V>: Suppression {
+    fn whole(out: Self::Out<V>) -> V;
+}
+
+impl<V> Whole<V> for Strict {
+    fn whole(value: V) -> V {
+        value
+    }
+}
+
+impl<V: MayBeMissing> Whole<V> for Suppressing {
+    fn whole(value: Option<V>) -> V {
+        value.unwrap_or_else(V::missing)
+    }
+}
+
 impl Sealed for Strict {}
 impl Suppression for Strict {
     type Out<R> = R;
@@ -346,6 +388,7 @@ impl<E: Debug, S: Suppression, G: Shape, B: From<E>> RaiseAs<B> for Fallible<E, 
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Suppression, G: Shape, B> RaiseAs<B> for Infallible<S, G> {
     fn raise(error: Never) -> B {
         match error {}

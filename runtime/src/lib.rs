@@ -152,7 +152,45 @@ pub use boxed::{
     InfallibleBoxGuard,
 };
 pub use combine::{ContextTuple, Undecided, combine};
-pub use contextlib_macros::{async_context, within};
+pub use contextlib_macros::async_context;
+/// Contexts around a whole function, as a decorator or as a fixture.
+///
+/// ```
+/// use contextlib::{async_context, within, yield_resource};
+/// use std::{fs, io::{self, Write}, path::PathBuf};
+///
+/// #[async_context]
+/// async fn folder() -> io::Result<PathBuf> {
+///     let mut path = std::env::temp_dir().join(format!("contextlib-{}", std::process::id()));
+///     fs::create_dir(&path)?;
+///     let _ = yield_resource!(path);
+///     fs::remove_dir_all(&path)?;
+/// }
+///
+/// #[async_context]
+/// async fn file(folder: PathBuf, name: &'static str) -> io::Result<fs::File> {
+///     let mut file = fs::File::create(folder.join(name))?;
+///     let _ = yield_resource!(file);
+///     file.sync_all()?;
+/// }
+///
+/// // On a test, `#[tokio::test]` stands below `#[within(…)]`.
+/// #[within(folder = folder(), file = file(folder.clone(), name))]
+/// async fn written(name: &'static str, file: &mut fs::File, text: &[u8]) -> io::Result<PathBuf> {
+///     file.write_all(text)?;
+///     assert_eq!(fs::read(folder.join(name))?, text);
+///     Ok(folder.clone())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let folder = written("greeting", b"hello").await?;
+/// assert!(!folder.exists());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias("decorator", "fixture", "ContextDecorator", "AsyncContextDecorator"))]
+pub use contextlib_macros::within;
 #[doc(no_inline)]
 pub use contexts::{closing, from_fn, null_context, suppress};
 #[cfg(feature = "tokio")]

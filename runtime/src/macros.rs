@@ -46,6 +46,9 @@ macro_rules! yield_resource {
 ///
 /// `async_with!(name = context, …, body)` evaluates to a future. The body is `async || -> Result<_, YourError> { … }`, or `async { … }` where
 /// the type is known anyway; in it and in the contexts after it, each name is a `&mut` to its resource. `_ = context` gives none.
+/// `async move { … }` and `async move || …` take what the contexts use too, so that the future can be a task of its own.
+///
+/// A block that contains a [suppressing](crate::kind::Suppressing) context has an `Option` of the body's value.
 /// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s: what that says of errors, panics and
 /// cancellation holds here. The future is `Send` if what it holds is; a yield point has to be polled on the thread that polls the future.
 /// Mirrors `async with database(url) as db, transaction(db.pool) as tx:`.

@@ -193,6 +193,34 @@ impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {
     }
 }
 
+/// What the body of a block returns.
+#[diagnostic::on_unimplemented(
+    message = "the body of `async_with!` has to return a `Result`, not a `{Self}`",
+    label = "returns a `{Self}`",
+    note = "its error type is what a context's own error becomes: `async || -> Result<_, YourError> {{ Ok(value) }}`"
+)]
+pub trait Returned {
+    type Value;
+    type Error;
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
+}
+#[diagnostic::do_not_recommend]
+impl<V, B> Returned for Result<V, B> {
+    type Value = V;
+    type Error = B;
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// Says of a body that returns something else that it does, and says it once.
+pub fn returned<O, V, B>(outcome: O) -> Result<V, B>
+where
+    O: Returned<Value = V, Error = B>,
+{
+    outcome.into_result()
+}
+
 /// The value of a body that can't fail.
 pub fn value<R>(result: Result<R, Infallible>) -> R {
     let Ok(value) = result;

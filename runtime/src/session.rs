@@ -4,7 +4,7 @@ use crate::{
     AsyncContext, ExitKind,
     background::{Below, Entered, Settling, Style},
     frame::{Body, BodyPoll, NotEntered, Payload},
-    kind::{Kind, Never, Out, RaiseAs, Suppression},
+    kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{Ended, Outcome, missing},
     policy::{Abandoned, Policy, Storage},
     report,
@@ -23,6 +23,7 @@ use std::{
 };
 
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
+type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 
 /// Where a resource goes back to when its body is dropped.
 pub struct Home<R>(Mutex<Option<R>>);
@@ -586,6 +587,31 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         }
     }
 
+    /// [`returned`](Session::returned), for a function that returns the value itself.
+    pub async fn returned_whole<V, B>(
+        &mut self,
+        end: BodyEnd<'a, C::Resource, Result<V, B>, ErrorOf<C>>,
+    ) -> Result<V, B>
+    where
+        C::Kind: RaiseAs<B>,
+        SuppressionOf<C>: Whole<V>,
+        B: Debug + Send + 'static,
+    {
+        self.returned(end)
+            .await
+            .map(<SuppressionOf<C> as Whole<V>>::whole)
+    }
+
+    /// [`refused`](Session::refused), for a function that returns the value itself.
+    pub fn refused_whole<V, B>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<V, B>
+    where
+        C::Kind: RaiseAs<B>,
+        SuppressionOf<C>: Whole<V>,
+    {
+        self.refused(not_entered)
+            .map(<SuppressionOf<C> as Whole<V>>::whole)
+    }
+
     /// The end of a context whose body returns a plain value.
     ///
     /// # Panics
@@ -593,33 +619,40 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     pub async fn returned_or_panic<V>(
         &mut self,
         end: BodyEnd<'a, C::Resource, Result<V, Never>, ErrorOf<C>>,
-    ) -> Result<Out<C::Kind, V>, Never> {
+    ) -> Result<V, Never>
+    where
+        SuppressionOf<C>: Whole<V>,
+    {
         let definition = self.entered.definition;
         let ended = self.close(end, keep_error).await;
-        match ended.into_outcome::<C::Kind>(&self.entered) {
+        let out = match ended.into_outcome::<C::Kind>(&self.entered) {
             Outcome {
                 context: Err(error),
                 ..
             } => panic!("{definition} failed: {error:?}"),
-            Outcome { body, .. } => Ok(match body {
-                Some(Ok(value)) => <C::Kind as Kind>::Suppression::value(value),
+            Outcome { body, .. } => match body {
+                Some(Ok(value)) => SuppressionOf::<C>::value(value),
                 Some(Err(never)) => match never {},
                 None => missing::<C::Kind, V>(definition),
-            }),
-        }
+            },
+        };
+        Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
     }
 
     /// The setup of a context whose body would return a plain value has failed.
     ///
     /// # Panics
     /// If it has an error.
-    pub fn refused_or_panic<V>(
-        &self,
-        not_entered: NotEntered<ErrorOf<C>>,
-    ) -> Result<Out<C::Kind, V>, Never> {
+    pub fn refused_or_panic<V>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<V, Never>
+    where
+        SuppressionOf<C>: Whole<V>,
+    {
         match not_entered {
             NotEntered::Failed(error) => panic!("{} failed: {error:?}", self.entered.definition),
-            NotEntered::Skipped(_) => Ok(missing::<C::Kind, V>(self.entered.definition)),
+            NotEntered::Skipped(_) => {
+                let out = missing::<C::Kind, V>(self.entered.definition);
+                Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
+            }
         }
     }
 }

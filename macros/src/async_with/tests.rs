@@ -1,0 +1,59 @@
+use expect_test::expect_file;
+use quote::quote;
+
+use super::*;
+
+fn message(input: &str) -> String {
+    let input = format!("::contextlib; {input}")
+        .parse::<TokenStream>()
+        .expect("tokens");
+    match syn::parse2::<AsyncWith>(input) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn contexts_and_a_body() {
+    assert_eq!(
+        message("a = f(), b = g(a.pool()), async || -> Result<i64, E> { Ok(1) }"),
+        ""
+    );
+    assert_eq!(message("a = f(), async { Ok(1) }"), "");
+    assert_eq!(message("_ = f(), async move { Ok(1) },"), "");
+    assert_eq!(message("_t = f(), async move || Ok(half typed . ),"), "");
+}
+
+#[test]
+fn mistakes_are_named() {
+    assert!(message("a = f()").contains("no body"));
+    assert!(message("").contains("no body"));
+    assert!(message("async { 1 }").contains("no context"));
+    assert!(message("a = f() async { 1 }").contains("comma"));
+    assert!(message("a = f(),, async { 1 }").contains("comma"));
+    assert!(message("f(), async { 1 }").contains("name = context"));
+    assert!(message("a = f(), || 1").contains("asynchronous"));
+    assert!(message("a = f(), { 1 }").contains("asynchronous"));
+    assert!(message("a = f(), async |a| { 1 }").contains("no arguments"));
+    assert!(message("mut a = f(), async { 1 }").contains("without `mut`"));
+    assert!(message("a = , async { 1 }").contains("after `=`"));
+    assert!(message("a = f(), async { 1 }, 2").contains("last argument"));
+}
+
+#[test]
+fn expansion() {
+    let input = quote! {
+        ::contextlib; db = database(url), _ = transaction(db.pool()), async move || -> Result<i64, AppError> { insert(db).await }
+    };
+    let block = async_with(input);
+    let file = syn::parse2(quote!(fn block() { #block })).expect("the expansion is Rust");
+    expect_file!["../../../tests/expand/async_with.rs"].assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn mistakes_are_shown_at_what_is_wrong() {
+    assert!(message("a() as db, async { 1 }").contains("write `db = a()`"));
+    assert!(message("db = a()").contains("no body"));
+    assert!(!message("").contains("unexpected end"));
+    assert!(!message("async { 1 }").contains("unexpected end"));
+}

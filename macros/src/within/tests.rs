@@ -1,0 +1,190 @@
+use expect_test::{ExpectFile, expect_file};
+use quote::quote;
+
+use super::{TokenStream, within};
+
+#[track_caller]
+fn check(expected: ExpectFile, expansion: TokenStream) {
+    let file = syn::parse2(expansion).expect("the expansion is Rust");
+    expected.assert_eq(&prettyplease::unparse(&file));
+}
+
+/// What is said of a mistake, and that callers still see a function without the arguments that contexts stand for.
+#[track_caller]
+fn mistake(args: &str, item: &str, expected: &str) {
+    let parsed = |text: &str| text.parse::<TokenStream>().expect("tokens");
+    let text = within(parsed(args), parsed(item)).to_string();
+    assert!(text.contains("compile_error"), "{text}");
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_test() {
+    let expansion = within(
+        quote!(database = database(), _ = logging()),
+        quote! {
+            /// Inserts.
+            #[tokio::test]
+            async fn inserts(database: &mut Database) {
+                database.insert(1).await;
+            }
+        },
+    );
+    check(
+        expect_file!["../../../tests/expand/within_test.rs"],
+        expansion,
+    );
+}
+
+#[test]
+fn a_handler() {
+    let expansion = within(
+        quote!(tx = transaction(pool.clone())),
+        quote! {
+            pub(crate) async fn create(State(pool): State<Pool>, mut tx: &mut Tx<'_>, Json(new): Json<New>) -> Result<Json<Id>, AppError> {
+                Ok(Json(insert(&mut tx, new).await?))
+            }
+        },
+    );
+    check(
+        expect_file!["../../../tests/expand/within_handler.rs"],
+        expansion,
+    );
+}
+
+#[test]
+fn named_arguments_are_injected_and_others_are_kept() {
+    let arguments = |args: TokenStream, item: TokenStream| {
+        let file = syn::parse2::<syn::ItemFn>(within(args, item)).expect("a function");
+        let inputs = file.sig.inputs;
+        quote!(#inputs).to_string()
+    };
+    let item = quote!(
+        async fn f(&self, a: u8, mut b: &mut B, (c, d): (u8, u8)) {}
+    );
+    assert_eq!(
+        arguments(quote!(b = b()), item.clone()),
+        quote!(&self, a: u8, (c, d): (u8, u8)).to_string()
+    );
+    assert_eq!(
+        arguments(quote!(c = b()), item.clone()),
+        quote!(&self, a: u8, mut b: &mut B, (c, d): (u8, u8)).to_string()
+    );
+    assert_eq!(
+        arguments(quote!(a = a(), b = b(a)), item),
+        quote!(&self, (c, d): (u8, u8)).to_string()
+    );
+}
+
+#[test]
+fn what_a_function_returns_decides_what_becomes_of_errors() {
+    let raises = |args: TokenStream, item: TokenStream| {
+        within(args, item).to_string().contains("returned_whole")
+    };
+    for fallible in [
+        quote!(
+            async fn f() -> Result<u8, E> {}
+        ),
+        quote!(
+            async fn f() -> io::Result<u8> {}
+        ),
+        quote!(
+            async fn f() -> MyResult {}
+        ),
+    ] {
+        assert!(raises(quote!(c()), fallible.clone()), "{fallible}");
+        assert!(
+            !raises(quote!(c(), infallible), fallible.clone()),
+            "{fallible}"
+        );
+    }
+    for infallible in [
+        quote!(
+            async fn f() {}
+        ),
+        quote!(
+            async fn f() -> Answer {}
+        ),
+        quote!(
+            async fn f() -> (u8, Result<u8, E>) {}
+        ),
+    ] {
+        assert!(!raises(quote!(c()), infallible.clone()), "{infallible}");
+        assert!(
+            raises(quote!(fallible, c()), infallible.clone()),
+            "{infallible}"
+        );
+    }
+}
+
+#[test]
+fn inner_attributes_and_half_typed_bodies_are_kept() {
+    let expansion = within(
+        quote!(c()),
+        quote!(async fn f() { #![allow(unused)] self. ; }),
+    )
+    .to_string();
+    assert!(expansion.starts_with("# [allow (unused)]"), "{expansion}");
+    assert!(expansion.contains("self . ;"), "{expansion}");
+}
+
+#[test]
+fn the_crate_may_have_another_name() {
+    let expansion = within(
+        quote!(crate = facade::contextlib, c()),
+        quote!(
+            async fn f() {}
+        ),
+    )
+    .to_string();
+    assert!(
+        expansion.contains("facade :: contextlib :: __private :: open"),
+        "{expansion}"
+    );
+    assert!(!expansion.contains("= :: contextlib"), "{expansion}");
+}
+
+#[test]
+fn mistakes_in_the_arguments() {
+    let item = "async fn f(db: &mut Db) {}";
+    mistake("", item, "needs a context: write");
+    mistake("fallible", item, "needs a context besides");
+    mistake("db = a() b()", item, "expected a comma");
+    mistake("mut db = a()", item, "without `mut`");
+    mistake("db = ", item, "expected a context after");
+    mistake("a() as db", item, "write `db = a()`");
+    mistake("db = a(), fallible, infallible", item, "contradicts");
+}
+
+#[test]
+fn mistakes_in_the_function() {
+    mistake("c()", "fn f() {}", "write `async fn f`");
+    mistake("c()", "#[test] fn f() {}", "write `async fn f`");
+    mistake(
+        "c()",
+        "#[test] fn f() { let body = async {}; runtime().block_on(body) }",
+        "the attribute above has made `f` synchronous",
+    );
+    mistake("c()", "async fn f();", "each implementation of `f`");
+    mistake("c()", "struct F;", "goes on an `async fn`");
+    mistake(
+        "db = a()",
+        "async fn f<'d>(db: &'d mut Db) {}",
+        "leave this lifetime out",
+    );
+}
+
+#[test]
+fn a_mistake_leaves_a_function_with_the_right_arguments() {
+    let expansion = within(
+        quote!(db = a() b()),
+        quote!(
+            #[test]
+            async fn f(x: u8, db: &mut Db) {
+                db.go()
+            }
+        ),
+    )
+    .to_string();
+    assert!(expansion.contains("async fn f (x : u8) {"), "{expansion}");
+}

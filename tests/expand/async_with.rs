@@ -1,0 +1,37 @@
+fn block() {
+    async move {
+        let (opening, frame) = ::contextlib::__private::open(database(url));
+        let frame = ::core::pin::pin!(frame);
+        let home = ::contextlib::__private::Home::new();
+        let mut session = opening.session(frame, &home);
+        match session.setup().await {
+            ::core::result::Result::Ok(resource) => {
+                let body = ::core::pin::pin!(
+                    ::core::option::Option::Some(async { let mut resource = resource; let
+                    returned = { let body =
+                    ::core::pin::pin!(::core::option::Option::Some(async { let db = & mut
+                    * resource; { let (opening, frame) =
+                    ::contextlib::__private::open(transaction(db.pool())); let frame =
+                    ::core::pin::pin!(frame); let home =
+                    ::contextlib::__private::Home::new(); let mut session = opening
+                    .session(frame, & home); match session.setup(). await {
+                    ::core::result::Result::Ok(resource) => { let body =
+                    ::core::pin::pin!(::core::option::Option::Some(async { let mut
+                    resource = resource; let returned = { let body =
+                    ::core::pin::pin!(::core::option::Option::Some(async {
+                    ::contextlib::__private::returned((async move || -> Result < i64,
+                    AppError > { insert(db). await }) (). await) }));
+                    ::contextlib::__private::caught(body). await }; (resource, returned)
+                    })); let end = session.run(body, ::contextlib::__private::local).
+                    await; session.returned(end). await }
+                    ::core::result::Result::Err(not_entered) => session
+                    .refused(not_entered), } } })); ::contextlib::__private::caught(body)
+                    . await }; (resource, returned) })
+                );
+                let end = session.run(body, ::contextlib::__private::local).await;
+                session.returned(end).await
+            }
+            ::core::result::Result::Err(not_entered) => session.refused(not_entered),
+        }
+    }
+}

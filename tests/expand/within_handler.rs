@@ -1,0 +1,31 @@
+pub(crate) async fn create(
+    State(pool): State<Pool>,
+    Json(new): Json<New>,
+) -> Result<Json<Id>, AppError> {
+    {
+        let (opening, frame) = ::contextlib::__private::open(transaction(pool.clone()));
+        let frame = ::core::pin::pin!(frame);
+        let home = ::contextlib::__private::Home::new();
+        let mut session = opening.session(frame, &home);
+        match session.setup().await {
+            ::core::result::Result::Ok(resource) => {
+                let body = ::core::pin::pin!(
+                    ::core::option::Option::Some(async { let mut resource = resource; let
+                    returned = { let body =
+                    ::core::pin::pin!(::core::option::Option::Some(async { let tx = & mut
+                    * resource; let mut tx : & mut Tx < '_ > = tx; async { if let
+                    ::core::option::Option::Some(returned) =
+                    ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
+                    return returned; } { Ok(Json(insert(& mut tx, new). await ?)) } } .
+                    await })); ::contextlib::__private::caught(body). await }; (resource,
+                    returned) })
+                );
+                let end = session.run(body, ::contextlib::__private::local).await;
+                session.returned_whole(end).await
+            }
+            ::core::result::Result::Err(not_entered) => {
+                session.refused_whole(not_entered)
+            }
+        }
+    }
+}
