@@ -10,7 +10,7 @@
 //! class Mirror:
 //!     @logged("fetch")
 //!     async def fetch(self, path):
-//!         async with asyncio.timeout(0.05), self.slots:
+//!         async with asyncio.timeout(0.25), self.slots:
 //!             ...
 //!
 //! @optional
@@ -75,7 +75,7 @@ impl Mirror {
     /// Three decorators. They use the arguments, `self` among them; their errors become those of the function.
     #[within(
         logged(format!("{}/{path}", self.name)),
-        at_most(Duration::from_millis(50)),
+        at_most(Duration::from_millis(250)),
         slot(self.slots.clone())
     )]
     async fn fetch(&self, path: &str) -> Result<usize, FetchError> {

@@ -38,11 +38,13 @@ use std::{
 };
 
 type Tx = Transaction<'static, Sqlite>;
+/// What a test returns: every fixture's error becomes this one.
+type TestResult = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// A database of its own for each test, in a folder that is gone afterwards.
 #[async_context]
 async fn database() -> Result<SqlitePool, Box<dyn Error + Send + Sync>> {
-    let folder = tempfile::Builder::new().prefix("fixtures-").tempdir()?;
+    let folder = tempfile::Builder::new().prefix(&prefix()).tempdir()?;
     let mut pool = opened(&folder.path().join("bank.db")).await?;
     say("database", "is set up");
 
@@ -78,7 +80,7 @@ async fn unreachable_database(path: PathBuf) -> Result<SqlitePool, sqlx::Error> 
 
 #[within(pool = database(), tx = scratch(pool.clone()))]
 #[cfg_attr(test, tokio::test)]
-async fn a_deposit_adds_up(tx: &mut Tx) -> Result<(), sqlx::Error> {
+async fn a_deposit_adds_up(tx: &mut Tx) -> TestResult {
     deposit(tx, "ann", 30).await?;
     deposit(tx, "ann", 12).await?;
     assert_eq!(balance(tx, "ann").await?, 42);
@@ -87,7 +89,7 @@ async fn a_deposit_adds_up(tx: &mut Tx) -> Result<(), sqlx::Error> {
 
 #[within(pool = database(), tx = scratch(pool.clone()))]
 #[cfg_attr(test, tokio::test)]
-async fn an_overdraft_breaks_the_constraint(tx: &mut Tx) -> Result<(), sqlx::Error> {
+async fn an_overdraft_breaks_the_constraint(tx: &mut Tx) -> TestResult {
     deposit(tx, "ben", 10).await?;
     let overdraft = deposit(tx, "ben", -11).await;
     assert!(overdraft.is_err_and(|error| error.to_string().contains("CHECK")));
@@ -98,10 +100,9 @@ async fn an_overdraft_breaks_the_constraint(tx: &mut Tx) -> Result<(), sqlx::Err
 #[within(pool = database(), tx = scratch(pool.clone()))]
 #[cfg_attr(test, tokio::test)]
 #[cfg_attr(test, should_panic(expected = "as it should"))]
-async fn a_test_that_fails(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    deposit(tx, "cleo", 1).await?;
-    assert_eq!(balance(tx, "cleo").await?, 2, "as it should");
-    Ok(())
+async fn a_test_that_fails(tx: &mut Tx) {
+    deposit(tx, "cleo", 1).await.unwrap();
+    assert_eq!(balance(tx, "cleo").await.unwrap(), 2, "as it should");
 }
 
 /// A fixture whose setup fails names itself.
@@ -143,6 +144,11 @@ async fn opened(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     Ok(pool)
 }
 
+/// Of the folders of this process.
+fn prefix() -> String {
+    format!("fixtures-{}-", std::process::id())
+}
+
 fn say(who: &str, what: impl std::fmt::Display) {
     println!("    {who:9} {what}");
 }
@@ -176,8 +182,11 @@ async fn main() -> std::process::ExitCode {
     test("a_deposit_adds_up", false, ended);
     let ended = tokio::spawn(async { an_overdraft_breaks_the_constraint().await.is_ok() }).await;
     test("an_overdraft_breaks_the_constraint", false, ended);
-    let ended = tokio::spawn(async { a_test_that_fails().await.is_ok() }).await;
-    test("a_test_that_fails", true, ended);
+    let ended = tokio::spawn(async {
+        a_test_that_fails().await;
+        true
+    });
+    test("a_test_that_fails", true, ended.await);
     let ended = tokio::spawn(async {
         a_fixture_that_fails().await;
         true
@@ -188,7 +197,7 @@ async fn main() -> std::process::ExitCode {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("fixtures-"))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix()))
         .count();
     println!("Databases left behind: {left}");
     if as_expected && left == 0 {
