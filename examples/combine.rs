@@ -221,11 +221,11 @@ async fn run(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     assert!(!to.exists());
 
     println!("\ncontexts that need the ones before: a block");
-    let copied = async_with!(
+    let copied: Result<u64, CopyError> = async_with!(
         source = source(from.clone()),
         spent = quota(source.metadata().await?.len()),
         target = target(to.clone()),
-        async || -> Result<u64, CopyError> {
+        async {
             *spent = tokio::io::copy(source, target).await?;
             say(format_args!("{spent} bytes copied"));
             Ok(*spent)
