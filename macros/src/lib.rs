@@ -206,7 +206,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 
 /// Runs an async function inside of contexts: a decorator, a fixture for a test, a transaction around a handler.
 ///
-/// ```ignore
+/// ```text
 /// #[within(database = temporary_database(), tx = transaction(database.pool()))]
 /// #[tokio::test]
 /// async fn inserts(tx: &mut Transaction<'static, Sqlite>) -> Result<(), sqlx::Error> { … }
