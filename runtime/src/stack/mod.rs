@@ -97,7 +97,7 @@ use unwind::Unwinding;
 ///
 /// # Cost
 ///
-/// One allocation for each entry, which holds the context, its resource and its bookkeeping, beside the growing list. Exits and drops are iterative: a hundred
+/// One allocation for each entry, which holds the context, its resource and its bookkeeping, beside the list, which grows from the second on. Exits and drops are iterative: a hundred
 /// thousand entries need no more of the thread's stack than one.
 #[must_use = "an exit stack that is dropped at once rolls its entries back; keep it and call `.exit().await`"]
 pub struct ExitStack<'e, E, S = Strict> {
@@ -496,7 +496,8 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown under way, and the entries not yet exited, to their [policies](crate::policy).
     pub async fn exit(mut self) -> Result<(), E> {
-        self.close().await
+        let (entries, _) = self.unwind(Ending::completed()).await;
+        entries.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries how `result` ended, and returns `result`.
@@ -574,10 +575,12 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     }
 
     /// Exits every entry; returns what they have come to, and the body's outcome.
-    async fn unwind(&mut self, body: Ending) -> (thread::Result<Result<(), E>>, Option<Ending>) {
+    fn unwind(
+        &mut self,
+        body: Ending,
+    ) -> impl Future<Output = (thread::Result<Result<(), E>>, Option<Ending>)> + use<'e, E, S> {
         let mut unwinding = Unwinding::new(self.entries.take(), body);
-        poll_fn(|cx| unwinding.poll(cx)).await;
-        unwinding.finish()
+        poll_fn(move |cx| unwinding.poll(cx).map(|()| unwinding.finish()))
     }
 }
 
@@ -614,7 +617,7 @@ impl<E, S> Debug for ExitStack<'_, E, S> {
 
 impl<E, S> Drop for ExitStack<'_, E, S> {
     fn drop(&mut self) {
-        if !self.inside && !thread::panicking() && !self.is_empty() {
+        if !self.inside && !self.entries.is_empty() && !thread::panicking() {
             report::unexited(&self.entered());
         }
     }

@@ -244,17 +244,55 @@ impl<E> Drop for Entry<'_, E> {
     }
 }
 
-/// Entries that nobody else reaches, the outermost first. Dropped, it leaves them to their policies, from the innermost on.
-pub(super) struct List<'e, E>(Vec<Entry<'e, E>>);
+/// Entries that nobody else reaches. Dropped, it leaves them to their policies, from the innermost on.
+pub(super) struct List<'e, E> {
+    /// The first of them has a place of its own, so that a stack of one needs no allocation beside its entry's.
+    outermost: Option<Entry<'e, E>>,
+    others: Vec<Entry<'e, E>>,
+}
 
 impl<'e, E> List<'e, E> {
+    fn new() -> Self {
+        List {
+            outermost: None,
+            others: Vec::new(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.outermost.is_some()) + self.others.len()
+    }
+
+    fn push(&mut self, entry: Entry<'e, E>) {
+        if self.outermost.is_none() {
+            self.outermost = Some(entry);
+        } else {
+            self.others.push(entry);
+        }
+    }
+
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry<'e, E>> {
-        self.0.pop()
+        self.others.pop().or_else(|| self.outermost.take())
     }
 
     /// Puts `added`, entered later, inside of what is there.
     pub(super) fn append(&mut self, mut added: List<'e, E>) {
-        self.0.append(&mut added.0);
+        if let Some(outermost) = added.outermost.take() {
+            self.push(outermost);
+        }
+        self.others.append(&mut added.others);
+    }
+
+    fn find(&self, number: Number) -> Option<&Entry<'e, E>> {
+        match &self.outermost {
+            Some(entry) if entry.number == number => Some(entry),
+            _ => {
+                let others = &self.others;
+                let at = others.binary_search_by_key(&number, |entry| entry.number);
+                others.get(at.ok()?)
+            }
+        }
     }
 }
 
@@ -284,7 +322,7 @@ impl<'e, E> Entries<'e, E> {
     }
 
     pub(super) fn none() -> Self {
-        Entries::new(List(Vec::new()))
+        Entries::new(List::new())
     }
 
     /// The list, for as long as no code of the user's runs.
@@ -293,14 +331,21 @@ impl<'e, E> Entries<'e, E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn list(&mut self) -> &mut List<'e, E> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.list().outermost.is_none()
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.lock().0.len()
+        self.lock().len()
     }
 
     /// Takes all entries out.
     pub(super) fn take(&mut self) -> List<'e, E> {
-        let list = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        List(mem::take(&mut list.0))
+        mem::replace(self.list(), List::new())
     }
 
     /// Adds a context that is set up, and lends its resource for as long as the entries stay.
@@ -352,7 +397,7 @@ impl<'e, E> Entries<'e, E> {
             (NonNull::new_unchecked(node), resource.as_mut())
         };
         let resource = NonNull::from(resource.expect("looked up above"));
-        list.0.push(Entry {
+        list.push(Entry {
             node,
             resource: resource.cast(),
             number,
@@ -370,7 +415,7 @@ impl<'e, E> Entries<'e, E> {
 
     /// The resource of the entry with this key, exclusively.
     pub(super) fn get_mut<R>(&mut self, key: Key<R>) -> Option<&mut R> {
-        let mut resource = find(&self.lock(), key)?;
+        let mut resource = find(self.list(), key)?;
         // SAFETY: as in `get`; and `&mut self` makes this the only access.
         Some(unsafe { resource.as_mut() })
     }
@@ -378,9 +423,5 @@ impl<'e, E> Entries<'e, E> {
 
 /// Where the resource with this key is. A number belongs to one entry ever, and the key was made with that entry's type.
 fn find<R, E>(list: &List<'_, E>, key: Key<R>) -> Option<NonNull<R>> {
-    let at = list
-        .0
-        .binary_search_by_key(&key.number(), |entry| entry.number)
-        .ok()?;
-    Some(list.0.get(at)?.resource.cast())
+    Some(list.find(key.number())?.resource.cast())
 }
