@@ -201,7 +201,7 @@ pub use frame::{AsyncContext, Lend, YieldOnce};
 pub use guard::{Enter, Guard};
 pub use manager::{AsyncBody, ContextManager};
 pub use outcome::Outcome;
-pub use protocol::{AsyncContextManager, IntoContextManager};
+pub use protocol::{AsyncContextManager, IntoContextManager, protocol};
 pub use report::{set_report_hook, take_report_hook};
 pub use site::Definition;
 pub use stack::ExitStack;

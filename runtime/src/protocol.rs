@@ -1,7 +1,7 @@
 //! The protocol, for structs, and what counts as a context.
 
 use crate::{
-    AsyncBody, AsyncContext, ContextManager, Enter, Exit, Outcome, YieldOnce,
+    AsyncBody, AsyncContext, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
     boxed::Contained,
     frame::frame,
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
@@ -28,8 +28,8 @@ type OriginOf<M> =
 /// [`Infallible`](crate::kind::Infallible), whose methods return [`Never`](crate::kind::Never) as the error. With
 /// `Fallible<E, Suppressing>` the `exit` method gets an [`Exit<'_, Suppressing>`](Exit), and may call [`suppress`](Exit::suppress).
 ///
-/// The struct is `Send + 'static` and its policy is [`Spawn`]: cancelled, it is rolled back in the background. Entering
-/// allocates the futures' box and the guard's.
+/// The struct is `Send + 'static` and its policy is [`Spawn`]: cancelled, it is rolled back in the background. See
+/// [`protocol`] for one that borrows, or that needs another policy. Entering allocates the futures' box and the guard's.
 ///
 /// ```
 /// use contextlib::{AsyncContextManager, Exit, IntoContextManager, kind::Fallible};
@@ -255,6 +255,45 @@ where
     fn into_context_manager(self) -> ContextManager<Self::Context, Spawn> {
         ContextManager::new(Contained::new(frame_of(self)))
     }
+}
+
+/// A struct's context with another policy than [`Spawn`], or of a struct that borrows: `protocol(session).on_cancel::<policy::Drop>()`.
+///
+/// Elsewhere the struct is a context by itself.
+///
+/// ```
+/// use contextlib::{AsyncContextManager, Exit, kind::{Infallible, Never}, policy, protocol};
+///
+/// struct Indent<'a>(&'a mut usize);
+///
+/// impl AsyncContextManager for Indent<'_> {
+///     type Resource = usize;
+///     type Kind = Infallible;
+///
+///     async fn enter(&mut self) -> Result<usize, Never> {
+///         *self.0 += 1;
+///         Ok(*self.0)
+///     }
+///
+///     async fn exit(&mut self, _: usize, _: Exit<'_>) -> Result<(), Never> {
+///         *self.0 -= 1;
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut depth = 0;
+/// let indented = protocol(Indent(&mut depth)).on_cancel::<policy::Drop>();
+/// assert_eq!(indented.run(async |depth| *depth).await, 1);
+/// assert_eq!(depth, 0);
+/// # }
+/// ```
+#[track_caller]
+pub fn protocol<M: AsyncContextManager>(
+    manager: M,
+) -> Undecided<impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send> {
+    Undecided::new(frame_of(manager))
 }
 
 #[track_caller]

@@ -1,7 +1,10 @@
 //! Contexts put together: structs as contexts, tuples, boxed ones, and those that come with the library.
 
+mod allocations;
+mod attacks;
 mod blocks;
 mod like_nested;
 mod protocol;
+mod ready_made;
 mod tuples;
 mod within;

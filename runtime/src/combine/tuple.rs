@@ -175,6 +175,10 @@ pub fn combine<T: ContextTuple>(contexts: T) -> Undecided<T::Context> {
 pub struct Undecided<C>(C);
 
 impl<C: AsyncContext> Undecided<C> {
+    pub(crate) fn new(context: C) -> Self {
+        Undecided(context)
+    }
+
     /// The context, with `P` as what becomes of it when its caller is gone.
     pub fn on_cancel<P: Policy<C>>(self) -> ContextManager<C, P> {
         ContextManager::new(self.0)

@@ -197,7 +197,7 @@ impl<'y, T, S> Lend<'y, T, S> {
             // SAFETY: as above.
             unsafe { link.slot(|slot| slot.body = Some(body)) };
             panic!(
-                "the yield point of a context run with `with_local` was polled on another thread than its body's"
+                "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
             );
         }
         // SAFETY: as above.
