@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{
     fs::File,
@@ -141,15 +141,14 @@ async fn stopwatch() -> Instant {
         Exit::Failed(error) => format!("Failed({error:?})"),
         exit => format!("{exit:?}"),
     };
-    exited(format_args!("{:?} later: {how}", round(start.elapsed())));
+    exited(format_args!(
+        "{} ms later: {how}",
+        start.elapsed().as_millis()
+    ));
 }
 
 fn name(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
-}
-
-fn round(time: Duration) -> Duration {
-    Duration::from_millis(time.as_millis() as u64)
 }
 
 /// Copies inside of four contexts, in one frame. The errors of all of them become the one of the body.
