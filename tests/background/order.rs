@@ -513,3 +513,20 @@ async fn unrelated_tasks_do_not_wait_for_each_other() {
     drain().await;
     assert_eq!(Arc::strong_count(&gate), 1);
 }
+
+#[tokio::test]
+async fn guards_of_a_teardown_whose_caller_has_gone_half_way() {
+    #[async_context]
+    async fn outer(log: Log) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        let _a = quick(log.clone(), "a").enter().await?;
+        yield_now().await; // From here on it is a rollback.
+        let _b = slow(log.clone(), "b").enter().await?;
+        Err(Broken)
+    }
+    let log = Log::default();
+    let with = outer(log.clone()).with(async |_| -> Result<(), Broken> { Ok(()) });
+    assert!(poll_once(with).await.is_none());
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, -b, -a Cancelled");
+}

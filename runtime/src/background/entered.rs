@@ -87,11 +87,12 @@ impl Entered {
         let after = self.number + 1;
         Below(match self.style {
             Style::Guard => {
-                // What was entered in a rollback is in order among itself.
-                let rollback =
-                    InRollback::current().filter(|rollback| self.number < rollback.began);
-                let began = rollback.map_or(now, |rollback| rollback.began);
                 let here = Lane::current();
+                // A rollback has a lane of its own: in another one, what has been entered since is around it. What was entered in a rollback is
+                // in order among itself, and with what was entered in the same lane before.
+                let rollback = InRollback::current()
+                    .filter(|rollback| here != self.lane && self.number < rollback.began);
+                let began = rollback.map_or(now, |rollback| rollback.began);
                 [
                     Some(Settled::new(self.lane, after..began)),
                     // A future that one task has begun and another one ends.
