@@ -244,9 +244,11 @@ impl<R, Fut: Future<Output: Holds<R>>> Run<'_, R, Fut> {
         }
         if self.end.is_none() {
             self.end = Some(End::Dropped(first));
-            self.entered.leave_body();
         } else if let Some(first) = first {
             report::second_panic(&self.entered, first);
+        }
+        if self.cancelled {
+            self.entered.leave_body();
         }
     }
 }

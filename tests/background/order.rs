@@ -8,7 +8,7 @@ use contextlib::{
 };
 use std::{future::pending as forever, sync::Arc, thread, time::Duration};
 use tokio::{
-    sync::oneshot,
+    sync::{Semaphore, oneshot},
     task::{JoinSet, yield_now},
     time::timeout,
 };
@@ -529,4 +529,30 @@ async fn guards_of_a_teardown_whose_caller_has_gone_half_way() {
     assert!(poll_once(with).await.is_none());
     drain().await;
     assert_eq!(log.said(), "+a, +b, -b, -a Cancelled");
+}
+
+#[tokio::test]
+async fn a_body_that_is_over_in_the_poll_in_which_its_context_drops_it() {
+    #[async_context]
+    async fn impatient(signal: Arc<Semaphore>) -> Result<(), Broken> {
+        tokio::select! {
+            biased;
+            ((), exit) = async { yield_resource!(move ()) } => drop(exit.kind()),
+            _ = signal.acquire() => {}
+        }
+        yield_now().await; // Its caller goes here.
+        Err(Broken)
+    }
+    let (log, signal) = (Log::default(), closed());
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        let middle = impatient(signal.clone()).with(async |_| -> Result<(), Broken> {
+            let _inner = slow(log.clone(), "inner").enter().await?;
+            signal.add_permits(1);
+            Err(Broken)
+        });
+        middle.await
+    });
+    assert!(poll_once(outer).await.is_none());
+    drain().await;
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Cancelled");
 }
