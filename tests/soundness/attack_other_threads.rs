@@ -142,11 +142,12 @@ fn a_local_body_panics_before_it_is_touched() {
         let with = elsewhere(&census, at).with_local(
             async |resource: &mut Counted| -> Result<(), BodyError> {
                 let _local = Homely(&dropped);
-                loop {
+                for _ in 0..10 {
                     steps.set(steps.get() + 1);
                     resource.touch();
                     yields(1).await;
                 }
+                Ok(())
             },
         );
         let run = catch_unwind(AssertUnwindSafe(|| block_on(with)));
@@ -194,10 +195,11 @@ fn the_yield_point_dropped_there() {
     let with = dropped_elsewhere(&census, &log).with(
         async |resource: &mut Counted| -> Result<(), BodyError> {
             let _local = Said(&log, census.value("local of the body"));
-            loop {
+            for _ in 0..10 {
                 resource.touch();
                 yields(1).await;
             }
+            Ok(())
         },
     );
     assert_eq!(
@@ -210,10 +212,11 @@ fn the_yield_point_dropped_there() {
     let with = dropped_elsewhere(&census, &log).with_local(
         async |resource: &mut Counted| -> Result<(), BodyError> {
             let _local = Homely(&dropped);
-            loop {
+            for _ in 0..10 {
                 resource.touch();
                 yields(1).await;
             }
+            Ok(())
         },
     );
     assert_eq!(
