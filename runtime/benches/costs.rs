@@ -1,0 +1,208 @@
+//! Nanoseconds, instructions, allocations: of this library, of its peers, and of the same by hand.
+
+use crate::{
+    Options,
+    baseline::Counts,
+    instructions,
+    table::{NONE, Table, figure, figure_or_none, ratio},
+};
+use contextlib_benches::harness::{Effort, Row, Runtimes, nanoseconds};
+use std::{
+    collections::{BTreeMap, HashMap},
+    process::Command,
+};
+
+/// What there is to be known of a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Figures {
+    pub(crate) nanoseconds: f64,
+    pub(crate) instructions: Option<f64>,
+    pub(crate) allocations: Option<f64>,
+    pub(crate) bytes: Option<f64>,
+}
+
+pub(crate) type Measured = HashMap<&'static str, Figures>;
+
+/// The baseline's part of it, of the rows that it has.
+pub(crate) fn counted() -> Result<BTreeMap<String, Counts>, String> {
+    let rows = contextlib_benches::contexts::rows();
+    let instructions = instructions::count(&contextlib_benches::rows())?;
+    let allocations = allocations()?;
+    let counted = rows.iter().map(|row| {
+        let (allocations, bytes) = allocations.get(row.name).copied().unwrap_or_default();
+        let counts = Counts {
+            instructions: instructions[row.name],
+            allocations,
+            bytes,
+        };
+        (row.name.to_owned(), counts)
+    });
+    Ok(counted.collect())
+}
+
+/// Allocations and bytes for one of each row's parts, by the program whose allocator counts.
+fn allocations() -> Result<HashMap<String, (f64, f64)>, String> {
+    let run = Command::new(env!("CARGO_BIN_EXE_allocations")).output();
+    let run = run.map_err(|error| format!("the program that counts allocations: {error}"))?;
+    if !run.status.success() {
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        return Err(format!("the program that counts allocations: {said}"));
+    }
+    let text = String::from_utf8_lossy(&run.stdout);
+    let line = |line: &str| {
+        let mut cells = line.split('\t');
+        let name = cells.next()?.to_owned();
+        let mut figure = || cells.next()?.parse().ok();
+        Some((name, (figure()?, figure()?)))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let rows = contextlib_benches::rows();
+    let measured = measured(&rows, options)?;
+    println!("{}", table(&rows, &measured));
+    println!("{}", targets(&measured));
+    Ok(())
+}
+
+pub(crate) fn measured(rows: &[Row], options: &Options) -> Result<Measured, String> {
+    let effort = if options.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
+    let allocations = allocations()?;
+    let instructions = instructions::count(rows).unwrap_or_else(|error| {
+        println!("Without instruction counts. {error}\n");
+        HashMap::new()
+    });
+    let nanoseconds = nanoseconds(&Runtimes::new(), rows, effort);
+    let figures = rows.iter().zip(nanoseconds).map(|(row, nanoseconds)| {
+        let allocations = allocations.get(row.name);
+        let figures = Figures {
+            nanoseconds,
+            instructions: instructions.get(row.name).copied(),
+            allocations: allocations.map(|counts| counts.0),
+            bytes: allocations.map(|counts| counts.1),
+        };
+        (row.name, figures)
+    });
+    Ok(figures.collect())
+}
+
+fn table(rows: &[Row], measured: &Measured) -> Table {
+    let mut table = Table::new(&[
+        "",
+        "ns",
+        "over",
+        "ratio",
+        "instructions",
+        "over",
+        "ratio",
+        "allocations",
+        "bytes",
+    ]);
+    for row in rows {
+        let (own, beside) = (measured[row.name], measured[row.beside]);
+        let over = |own: Option<f64>, beside: Option<f64>| match (own, beside) {
+            _ if row.name == row.beside => String::new(),
+            (Some(own), Some(beside)) => figure(own - beside),
+            _ => NONE.to_owned(),
+        };
+        table.row([
+            row.name.to_owned(),
+            figure(own.nanoseconds),
+            over(Some(own.nanoseconds), Some(beside.nanoseconds)),
+            ratio(Some(own.nanoseconds), Some(beside.nanoseconds)),
+            figure_or_none(own.instructions),
+            over(own.instructions, beside.instructions),
+            ratio(own.instructions, beside.instructions),
+            figure_or_none(own.allocations),
+            figure_or_none(own.bytes),
+        ]);
+    }
+    table
+}
+
+/// What the library has set itself, and what it has come to.
+fn targets(measured: &Measured) -> Table {
+    let mut table = Table::new(&["target", "at most", "measured", ""]);
+    let mut line = |what: &str, most: f64, measured: Option<f64>| {
+        let verdict = match measured {
+            Some(measured) if measured <= most => "reached",
+            Some(_) => "MISSED",
+            None => "not measured",
+        };
+        table.row([
+            what.to_owned(),
+            figure(most),
+            figure_or_none(measured),
+            verdict.to_owned(),
+        ]);
+    };
+    let of = |row: &str| measured.get(row).copied();
+    let over = |row: &str, beside: &str, what: fn(Figures) -> Option<f64>| {
+        Some(what(of(row)?)? - what(of(beside)?)?)
+    };
+    let nanoseconds = |figures: Figures| Some(figures.nanoseconds);
+    let (with, inline) = ("`with`, `drop`", "by hand, inline");
+    let (guard, boxed) = (
+        "`enter` and `exit_with`, `spawn`",
+        "by hand, a boxed future",
+    );
+    line(
+        "`with`, `drop`: allocations",
+        0.0,
+        of(with).and_then(|with| with.allocations),
+    );
+    line(
+        "`with`, `drop`: ns over by hand, inline",
+        15.0,
+        over(with, inline, nanoseconds),
+    );
+    line(
+        "`with`, `drop`: instructions over by hand, inline",
+        120.0,
+        over(with, inline, |row| row.instructions),
+    );
+    line(
+        "`enter` and `exit_with`, `spawn`: allocations",
+        1.0,
+        of(guard).and_then(|guard| guard.allocations),
+    );
+    line(
+        "`enter` and `exit_with`, `spawn`: ns over by hand, boxed",
+        25.0,
+        over(guard, boxed, nanoseconds),
+    );
+    let poll = "a poll of the body, by hand";
+    line(
+        "a poll of the body through `with`, `drop`: ns over none",
+        5.0,
+        over(
+            "a poll of the body, through `with`, `drop`",
+            poll,
+            nanoseconds,
+        ),
+    );
+    line(
+        "a poll of the body through `with`, `spawn`: ns over none",
+        5.0,
+        over(
+            "a poll of the body, through `with`, `spawn`",
+            poll,
+            nanoseconds,
+        ),
+    );
+    line(
+        "an entry of an `ExitStack`: ns over the context itself",
+        60.0,
+        over(
+            "an entry of an `ExitStack`",
+            "an entry of a list of guards",
+            nanoseconds,
+        ),
+    );
+    table
+}

@@ -1,0 +1,106 @@
+//! Instruction counts by valgrind's callgrind: they don't depend on the machine's load, and hardly on the machine.
+//!
+//! The maintained harnesses for this (gungraun, iai-callgrind) want a runner to be installed in the very version of the library. All that is needed of
+//! callgrind are two of its options, so this asks it itself: it counts in one function only, and writes down its counter whenever that function ends.
+
+use contextlib_benches::harness::{On, Row, Runtimes};
+use std::{
+    collections::HashMap,
+    env, fs,
+    hint::black_box,
+    io,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// Enough that a list that grows by doubling has settled, few enough for valgrind.
+const TIMES: u32 = 64;
+
+/// The argument with which this program runs itself under valgrind.
+pub(crate) const COUNTED: &str = "counted";
+
+/// What callgrind looks for.
+const FUNCTION: &str = "benches::instructions::contextlib_benches_counted";
+
+#[inline(never)]
+fn contextlib_benches_counted(runtimes: &Runtimes, row: &Row, times: u32) {
+    runtimes.run(row, times);
+    // After a tail call callgrind wouldn't see where this function ends.
+    black_box(times);
+}
+
+/// What runs under valgrind: two counts for each row.
+pub(crate) fn run_counted(rows: &[Row]) {
+    let runtimes = Runtimes::new();
+    for row in countable(rows) {
+        runtimes.run(row, 4);
+        contextlib_benches_counted(&runtimes, row, TIMES);
+        contextlib_benches_counted(&runtimes, row, 2 * TIMES);
+    }
+}
+
+/// A counter belongs to a thread, so only rows that stay on theirs are counted.
+fn countable(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.on == On::CurrentThread)
+}
+
+/// Instructions for one of each row's parts, by name; or why there are none.
+pub(crate) fn count(rows: &[Row]) -> Result<HashMap<&'static str, f64>, String> {
+    let folder = env::temp_dir().join(format!(
+        "contextlib-benches-callgrind-{}",
+        std::process::id()
+    ));
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let counts = count_in(&folder, rows);
+    let _ = fs::remove_dir_all(&folder);
+    counts
+}
+
+fn count_in(folder: &Path, rows: &[Row]) -> Result<HashMap<&'static str, f64>, String> {
+    let out = folder.join("out");
+    let own = env::current_exe().map_err(|error| format!("no path of this program: {error}"))?;
+    let run = Command::new("valgrind")
+        .args(["--quiet", "--tool=callgrind", "--collect-atstart=no"])
+        .arg(format!("--toggle-collect={FUNCTION}"))
+        .arg(format!("--dump-after={FUNCTION}"))
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(own)
+        .arg(COUNTED)
+        .stdout(Stdio::null())
+        .output();
+    match run {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(
+                "valgrind is missing: Debian, Ubuntu and Fedora have it as valgrind".into(),
+            );
+        }
+        Err(error) => return Err(format!("valgrind doesn't start: {error}")),
+        Ok(run) if !run.status.success() => {
+            let said = String::from_utf8_lossy(&run.stderr).into_owned();
+            return Err(format!("valgrind ended with {}:\n{said}", run.status));
+        }
+        Ok(_) => {}
+    }
+    let dump = |number: usize| {
+        let path = folder.join(format!("out.{number}"));
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        total(&text).ok_or_else(|| format!("{}: no total in it", path.display()))
+    };
+    let mut counts = HashMap::new();
+    for (at, row) in countable(rows).enumerate() {
+        let (once, twice) = (dump(2 * at + 1)?, dump(2 * at + 2)?);
+        let runs = f64::from(TIMES) * f64::from(row.parts);
+        // What is done once, such as starting the task, falls out.
+        counts.insert(row.name, (twice - once) / runs);
+    }
+    Ok(counts)
+}
+
+fn total(dump: &str) -> Option<f64> {
+    let line = dump.lines().find_map(|line| {
+        line.strip_prefix("summary: ")
+            .or(line.strip_prefix("totals: "))
+    })?;
+    line.split_whitespace().next()?.parse().ok()
+}
