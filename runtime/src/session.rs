@@ -215,7 +215,7 @@ impl<R, Fut: Future<Output: Holds<R>>> BodyPoll<R> for Run<'_, R, Fut> {
     }
 
     fn below(&self) -> Below {
-        self.entered.below()
+        self.entered.below(true)
     }
 
     fn lingers(&self) -> bool {

@@ -2,13 +2,13 @@
 
 use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
-    async_context,
+    ExitStack, async_context,
     background::{drain, lane, pending},
     yield_resource,
 };
 use std::{future::pending as forever, sync::Arc, thread, time::Duration};
 use tokio::{
-    sync::{Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::{JoinSet, yield_now},
     time::timeout,
 };
@@ -512,6 +512,118 @@ async fn unrelated_tasks_do_not_wait_for_each_other() {
     gate.add_permits(1);
     drain().await;
     assert_eq!(Arc::strong_count(&gate), 1);
+}
+
+/// A task that others hand their guards over to, to be dropped: each of those rollbacks has its own task's order, whoever drops it.
+#[tokio::test(start_paused = true)]
+async fn guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_other() {
+    for first_dropped_first in [true, false] {
+        let log = Log::default();
+        let gate = closed();
+        let permits = Arc::new(Semaphore::new(1));
+        // Entered first: it gives back what the other one's teardown needs.
+        let giving = tokio::spawn({
+            let (log, permits) = (log.clone(), permits.clone());
+            async move {
+                let permit = permits.acquire_owned().await.unwrap();
+                giving_back(log, permit).enter().await.unwrap()
+            }
+        });
+        let giving = giving.await.unwrap();
+        let needing = tokio::spawn(gated(log.clone(), "needing", permits).enter());
+        let needing = needing.await.unwrap().unwrap();
+        // What the third task has around and between them waits, or is waited for.
+        let janitor = tokio::spawn({
+            let (log, gate) = (log.clone(), gate.clone());
+            async move {
+                let outer = quick(log.clone(), "outer").enter().await.unwrap();
+                let inner = gated(log, "inner", gate).enter().await.unwrap();
+                if first_dropped_first {
+                    drop(giving);
+                    drop(needing);
+                } else {
+                    drop(needing);
+                    drop(giving);
+                }
+                drop(inner);
+                outer.exit().await
+            }
+        });
+        gate.add_permits(1);
+        let ended = timeout(Duration::from_secs(9), janitor).await;
+        ended.expect("a dead-lock").unwrap().unwrap();
+        let drained = timeout(Duration::from_secs(9), drain()).await;
+        drained.expect("a dead-lock");
+        let said = log.said();
+        assert!(said.contains("-giving, "), "{said}");
+        assert!(said.contains("-needing"), "{said}");
+    }
+}
+
+/// Holds a permit until its teardown.
+#[async_context]
+async fn giving_back(log: Log, permit: OwnedSemaphorePermit) -> Result<(), Broken> {
+    log.say("+giving");
+    let _ = yield_resource!();
+    drop(permit);
+    log.say("-giving");
+}
+
+/// A stack is one unit, wherever its entries were entered and wherever it is dropped.
+#[tokio::test]
+async fn a_stack_that_two_tasks_fill_and_a_third_one_drops() {
+    let log = Log::default();
+    let filled = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let stack = ExitStack::<Broken>::new();
+            let _: &mut () = stack.enter(quick(log.clone(), "a")).await.unwrap();
+            let _: &mut () = stack.enter(slow(log, "b")).await.unwrap();
+            stack
+        }
+    });
+    let stack = filled.await.unwrap();
+    let filled = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let _: &mut () = stack.enter(slow(log.clone(), "c")).await.unwrap();
+            let _: &mut () = stack.enter(slow(log, "d")).await.unwrap();
+            stack
+        }
+    });
+    let stack = filled.await.unwrap();
+    thread::spawn(move || drop(stack)).join().unwrap();
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, +c, +d, -d, -c, -b, -a Cancelled");
+}
+
+/// An awaited teardown is given up while an entry of its stack is being set up: the entries were begun in one lane, the last one is set up in another.
+#[tokio::test]
+async fn a_stack_in_a_teardown_whose_caller_goes_while_it_is_filled() {
+    #[async_context]
+    async fn paused(log: Log, name: &'static str) -> Result<(), Broken> {
+        yield_now().await;
+        log.say(format_args!("+{name}"));
+        let _ = yield_resource!();
+        for _ in 0..20 {
+            yield_now().await;
+        }
+        log.say(format_args!("-{name}"));
+    }
+    #[async_context]
+    async fn outer(log: Log) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        let stack = ExitStack::<Broken>::new();
+        let _: &mut () = stack.enter(quick(log.clone(), "a")).await?;
+        let _: &mut () = stack.enter(quick(log.clone(), "b")).await?;
+        let _: &mut () = stack.enter(paused(log.clone(), "c")).await?;
+        Err(Broken)
+    }
+    let log = Log::default();
+    let guard = outer(log.clone()).enter().await.unwrap();
+    assert!(poll_once(guard.exit()).await.is_none());
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, +c, -c, -b Cancelled, -a Cancelled");
 }
 
 #[tokio::test]

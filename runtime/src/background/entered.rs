@@ -2,7 +2,7 @@
 
 use super::{
     Stuck,
-    lane::{self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket},
+    lane::{self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket, Unit},
 };
 use crate::Definition;
 use std::{
@@ -15,7 +15,7 @@ use std::{
 pub struct Entered {
     pub(crate) definition: Definition,
     pub(crate) at: &'static Location<'static>,
-    lane: Lane,
+    pub(super) lane: Lane,
     number: Number,
     style: Style,
 }
@@ -80,9 +80,10 @@ impl Entered {
         }
     }
 
-    /// The rollbacks started below this context so far.
+    /// The rollbacks started below this context so far. A rollback that begins in another lane than its own waits for other visitors there only if it is
+    /// known that they belong together.
     #[cold]
-    pub(crate) fn below(&self) -> Below {
+    pub(crate) fn below(&self, awaited: bool) -> Below {
         let now = lane::next_number();
         let after = self.number + 1;
         Below(match self.style {
@@ -93,10 +94,15 @@ impl Entered {
                 let rollback = InRollback::current()
                     .filter(|rollback| here != self.lane && self.number < rollback.began);
                 let began = rollback.map_or(now, |rollback| rollback.began);
+                let together = awaited || InRollback::current().is_some() || Unit::is_dropped();
+                let there = match together {
+                    true => Settled::new,
+                    false => Settled::natives,
+                };
                 [
                     Some(Settled::new(self.lane, after..began)),
                     // A future that one task has begun and another one ends.
-                    (here != self.lane).then(|| Settled::new(here, after..now)),
+                    (here != self.lane).then(|| there(here, after..now)),
                     None,
                 ]
             }
@@ -109,27 +115,30 @@ impl Entered {
     }
 
     /// The rollbacks that this context's function has started in its own lane.
-    fn parts(&self) -> Settled {
+    pub(crate) fn parts(&self) -> Settled {
         Settled::new(self.frame_lane(), self.number + 1..Number::MAX)
     }
 
-    /// A place among the pending rollbacks, for as long as this context's is one.
-    pub(crate) fn tickets(&self, runtime: RuntimeId) -> Tickets {
+    /// A place among the pending rollbacks, for as long as this context's is one, and what it has to wait for.
+    pub(crate) fn tickets(&self, runtime: RuntimeId) -> (Tickets, Option<Box<Below>>) {
+        let below = self.below(false);
+        let pending = Pending {
+            number: self.number,
+            runtime,
+            stuck: Some(Stuck {
+                definition: self.definition,
+                entered: self.at,
+            }),
+        };
+        let (counted, blocked) = Ticket::behind(self.lane, pending, &below.0);
         let here = Lane::current();
-        Tickets {
-            _counted: Ticket::new(
-                self.lane,
-                Pending {
-                    number: self.number,
-                    runtime,
-                    stuck: Some(Stuck {
-                        definition: self.definition,
-                        entered: self.at,
-                    }),
-                },
-            ),
-            _here: (here != self.lane).then(|| Ticket::new(here, Pending::elsewhere(self.number))),
-        }
+        let tickets = Tickets {
+            counted,
+            visits: (here != self.lane).then(|| Ticket::visitor(here, self.number)),
+        };
+        // A guard may yet be followed by those that were entered after it: a tuple of guards is dropped in order.
+        let waits = blocked || self.style == Style::Guard;
+        (tickets, waits.then(|| Box::new(below)))
     }
 
     /// The context is over without having waited for what was started below it: whatever is around it does.
@@ -170,7 +179,7 @@ impl Settling {
 
     #[cold]
     fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let below = self.0.get_or_insert_with(|| Box::new(entered.below()));
+        let below = self.0.get_or_insert_with(|| Box::new(entered.below(true)));
         let floor = InRollback::current().map_or(0, |rollback| rollback.number);
         below.poll_above(cx, floor)
     }
@@ -189,11 +198,6 @@ impl Below {
     /// Those.
     pub(crate) fn of(rollbacks: Settled) -> Self {
         Below([Some(rollbacks), None, None])
-    }
-
-    /// The rollbacks that the context's function has started in its own lane.
-    pub(crate) fn parts(entered: &Entered) -> Self {
-        Below([None, None, Some(entered.parts())])
     }
 
     /// Those too.
@@ -216,6 +220,15 @@ impl Below {
 
 /// A pending rollback's places: in the lane that its context was entered in, and in the one that it was dropped in, if that is another one.
 pub(crate) struct Tickets {
-    _counted: Ticket,
-    _here: Option<Ticket>,
+    counted: Ticket,
+    visits: Option<Ticket>,
+}
+
+impl Tickets {
+    /// Gives the places up, unless there is something to be waited for.
+    pub(crate) fn give_up(self, after: &Settled) -> Option<Self> {
+        let visits = self.visits;
+        let counted = self.counted.give_up(after)?;
+        Some(Tickets { counted, visits })
+    }
 }

@@ -7,10 +7,16 @@
 //! A teardown waits for the rollbacks of contexts that were entered in its lane after its own and before it began (a later one may need what this one
 //! gives back). So everything waits for higher numbers only, never in a circle. A lane whose owner is gone while rollbacks in it are pending has an
 //! *heir*: an entry in the lane around it that lasts as long as they do.
+//!
+//! A context that is dropped in another lane than its own (a guard that was sent to another task, a future that one task has begun and another one
+//! ends) is a *visitor* there: what was entered in that lane before it waits for it, but two visitors, who may have nothing to do with each other, don't.
+//! They do where it is known that they belong together: what a rollback drops, and what is on one stack. It isn't known of the parts of a future that was
+//! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
+    hash::{BuildHasherDefault, Hasher},
     mem,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,6 +42,34 @@ pub(crate) enum Lane {
     Thread(Number, RuntimeId),
 }
 
+/// Mixes the numbers that lanes are told apart by. Nobody from outside can choose them.
+#[derive(Default)]
+struct LaneHasher(u64);
+
+impl Hasher for LaneHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        // The high bits, which are the well-mixed ones of a product, go where the table looks.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    #[inline]
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+}
+
 /// The runtime that a rollback runs on, if it runs on one that we know.
 #[cfg(feature = "tokio")]
 pub(crate) type RuntimeId = Option<tokio::runtime::Id>;
@@ -54,6 +88,7 @@ pub(crate) fn next_number() -> Number {
 thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
     static ROLLBACK: Cell<Option<InRollback>> = const { Cell::new(None) };
+    static UNIT: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<Number> = const { Cell::new(0) };
 }
 
@@ -138,6 +173,32 @@ impl Drop for Rolling {
     }
 }
 
+/// While it lives, what this thread drops belongs together, and is in order, also what visits another lane.
+#[must_use]
+pub(crate) struct Unit(bool);
+
+impl Unit {
+    /// For contexts that were entered in these lanes. Nothing need be said where they are one and the same: there they are in order anyway.
+    pub(crate) fn of(mut entered: impl Iterator<Item = super::Entered>) -> Option<Self> {
+        let first = entered.next()?.lane;
+        if entered.all(|entered| entered.lane == first) {
+            return None;
+        }
+        UNIT.try_with(|unit| Unit(unit.replace(true))).ok()
+    }
+
+    pub(super) fn is_dropped() -> bool {
+        UNIT.try_with(Cell::get).unwrap_or(false)
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        // An error: the thread is ending.
+        let _ = UNIT.try_with(|unit| unit.set(self.0));
+    }
+}
+
 /// What a rollback is known by while it is pending.
 #[derive(Clone)]
 pub(crate) struct Pending {
@@ -164,7 +225,9 @@ type Place = (Number, Number);
 /// A lane in use. Ordered, so that a stack of a hundred thousand entries is rolled back in steps that cost the same each.
 #[derive(Default)]
 struct InTable {
-    pending: BTreeMap<Place, Pending>,
+    /// The only one pending, while `more` is empty: most lanes never have two, and this one needs no allocation.
+    one: Option<(Place, Pending)>,
+    more: BTreeMap<Place, Pending>,
     /// By the first number that they wait for.
     waiting: BTreeMap<Place, Waiting>,
 }
@@ -176,25 +239,62 @@ struct Waiting {
 }
 
 impl InTable {
-    /// Whether a rollback with one of these numbers is pending.
-    fn is_blocked(&self, entered: Range<Number>) -> bool {
-        self.first_in(entered).is_some()
+    fn insert(&mut self, place: Place, pending: Pending) {
+        if self.one.is_none() && self.more.is_empty() {
+            self.one = Some((place, pending));
+        } else {
+            self.more.extend(self.one.take());
+            self.more.insert(place, pending);
+        }
     }
 
-    fn first_in(&self, entered: Range<Number>) -> Option<Number> {
-        if entered.is_empty() {
-            return None;
+    fn remove(&mut self, place: &Place) -> Option<Pending> {
+        match self.one.take_if(|(one, _)| one == place) {
+            Some((_, pending)) => Some(pending),
+            None => self.more.remove(place),
         }
-        let mut pending = self.pending.range((entered.start, 0)..(entered.end, 0));
-        pending.next().map(|((number, _), _)| *number)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.one.is_none() && self.more.is_empty()
+    }
+
+    fn pending(&self) -> impl Iterator<Item = &Pending> {
+        let one = self.one.iter().map(|(_, pending)| pending);
+        one.chain(self.more.values())
+    }
+
+    /// The least of these numbers of which a rollback is pending.
+    #[inline]
+    fn first_in(&self, entered: Range<Number>) -> Option<Number> {
+        match &self.one {
+            Some(((number, _), _)) => Some(*number).filter(|number| entered.contains(number)),
+            None if entered.is_empty() => None,
+            None => {
+                let mut more = self.more.range((entered.start, 0)..(entered.end, 0));
+                more.next().map(|((number, _), _)| *number)
+            }
+        }
+    }
+
+    /// The greatest of the numbers below this one.
+    fn last_before(&self, number: Number) -> Option<Number> {
+        match &self.one {
+            Some(((one, _), _)) => Some(*one).filter(|one| *one < number),
+            None => {
+                let mut more = self.more.range(..(number, 0));
+                more.next_back().map(|((before, _), _)| *before)
+            }
+        }
     }
 
     /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
     fn unblocked_by(&mut self, number: Number, wakers: &mut Vec<Waker>) {
-        let before = self.pending.range(..(number, 0)).next_back();
-        let first = before.map_or(0, |((before, _), _)| before + 1);
-        let after = self.pending.range((number, 0)..).next();
-        let end = after.map_or(Number::MAX, |((after, _), _)| *after);
+        if self.waiting.is_empty() {
+            return;
+        }
+        let first = self.last_before(number).map_or(0, |before| before + 1);
+        let end = self.first_in(number..Number::MAX).unwrap_or(Number::MAX);
         let unblocked: Vec<Place> = self
             .waiting
             .range((first, 0)..=(number, Number::MAX))
@@ -208,9 +308,13 @@ impl InTable {
     }
 }
 
+type Lanes = HashMap<Lane, InTable, BuildHasherDefault<LaneHasher>>;
+
 #[derive(Default)]
 struct Table {
-    lanes: HashMap<Lane, InTable>,
+    lanes: Lanes,
+    /// What was dropped in a lane but entered in another one.
+    visitors: Lanes,
     /// How many counted rollbacks are pending on each runtime; none of them is zero.
     counts: Vec<(RuntimeId, usize)>,
     draining: Vec<Draining>,
@@ -223,6 +327,59 @@ struct Draining {
 }
 
 impl Table {
+    fn lanes(&mut self, visitors: bool) -> &mut Lanes {
+        if visitors {
+            &mut self.visitors
+        } else {
+            &mut self.lanes
+        }
+    }
+
+    /// The least of these numbers of which a rollback is pending in this lane.
+    #[inline]
+    fn first_in(&self, lane: Lane, visitors: bool, entered: Range<Number>) -> Option<Number> {
+        let natives = self.lanes.get(&lane);
+        let first = natives.and_then(|in_lane| in_lane.first_in(entered.clone()));
+        if !visitors || self.visitors.is_empty() {
+            return first;
+        }
+        let visitors = self.visitors.get(&lane);
+        let other = visitors.and_then(|in_lane| in_lane.first_in(entered));
+        first.into_iter().chain(other).min()
+    }
+
+    fn insert(&mut self, ticket: &Ticket, pending: Pending) {
+        if pending.stuck.is_some() {
+            self.count_up(pending.runtime);
+        }
+        let in_lane = self.lanes(ticket.visits).entry(ticket.lane).or_default();
+        in_lane.insert(ticket.place, pending);
+        PENDING.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The rollback is over; takes out who has waited for that.
+    fn remove(&mut self, ticket: &Ticket, wakers: &mut Vec<Waker>) {
+        let lanes = self.lanes(ticket.visits);
+        let Some(in_lane) = lanes.get_mut(&ticket.lane) else {
+            return;
+        };
+        let over = in_lane.remove(&ticket.place);
+        in_lane.unblocked_by(ticket.place.0, wakers);
+        if in_lane.is_empty() {
+            lanes.remove(&ticket.lane);
+            if lanes.is_empty() && lanes.capacity() > ROOM {
+                // After many at once: not kept for good.
+                *lanes = Lanes::default();
+            }
+        }
+        if let Some(over) = over {
+            PENDING.fetch_sub(1, Ordering::SeqCst);
+            if over.stuck.is_some() {
+                self.count_down(over.runtime, wakers);
+            }
+        }
+    }
+
     /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
     fn count(&self, runtime: RuntimeId) -> usize {
         let counts = self.counts.iter();
@@ -267,45 +424,77 @@ fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A pending rollback's place in its lane; its drop says that the rollback is over.
+/// How many lanes an empty table has room for at the most.
+const ROOM: usize = 1_000;
+
+/// A pending rollback's place in a lane; its drop says that the rollback is over.
 pub(crate) struct Ticket {
     lane: Lane,
+    visits: bool,
     place: Place,
 }
 
 impl Ticket {
-    #[inline]
-    pub(crate) fn new(lane: Lane, pending: Pending) -> Self {
-        let counted = pending.stuck.is_some();
-        let place = (pending.number, if counted { 0 } else { next_number() });
-        PENDING.fetch_add(1, Ordering::SeqCst);
-        let mut table = table();
-        if counted {
-            table.count_up(pending.runtime);
+    fn of(lane: Lane, visits: bool, pending: &Pending) -> Self {
+        let other = if pending.stuck.is_some() {
+            0
+        } else {
+            next_number()
+        };
+        Ticket {
+            lane,
+            visits,
+            place: (pending.number, other),
         }
-        let in_lane = table.lanes.entry(lane).or_default();
-        in_lane.pending.insert(place, pending);
-        Ticket { lane, place }
+    }
+
+    /// A place in the lane that the context was entered in.
+    pub(crate) fn new(lane: Lane, pending: Pending) -> Self {
+        let ticket = Ticket::of(lane, false, &pending);
+        table().insert(&ticket, pending);
+        ticket
+    }
+
+    /// A place in the lane that it was dropped in.
+    pub(crate) fn visitor(lane: Lane, number: Number) -> Self {
+        let pending = Pending::elsewhere(number);
+        let ticket = Ticket::of(lane, true, &pending);
+        table().insert(&ticket, pending);
+        ticket
+    }
+
+    /// A place, and whether any of `lanes` has to be waited for.
+    pub(crate) fn behind(lane: Lane, pending: Pending, lanes: &[Option<Settled>]) -> (Self, bool) {
+        let ticket = Ticket::of(lane, false, &pending);
+        let mut table = table();
+        let blocked = lanes
+            .iter()
+            .flatten()
+            .any(|lane| lane.is_blocked(&table, 0));
+        table.insert(&ticket, pending);
+        (ticket, blocked)
+    }
+
+    /// Gives the place up, unless there is something to be waited for.
+    pub(crate) fn give_up(self, after: &Settled) -> Option<Self> {
+        let mut wakers = Vec::new();
+        let mut table = table();
+        if after.is_blocked(&table, 0) {
+            drop(table);
+            return Some(self);
+        }
+        table.remove(&self, &mut wakers);
+        drop(table);
+        mem::forget(self);
+        wake_all(wakers);
+        None
     }
 }
 
 impl Drop for Ticket {
-    #[inline]
     fn drop(&mut self) {
         let mut wakers = Vec::new();
-        let mut table = table();
-        if let Some(in_lane) = table.lanes.get_mut(&self.lane) {
-            let over = in_lane.pending.remove(&self.place);
-            in_lane.unblocked_by(self.place.0, &mut wakers);
-            if in_lane.pending.is_empty() {
-                table.lanes.remove(&self.lane);
-            }
-            if let Some(over) = over.filter(|over| over.stuck.is_some()) {
-                table.count_down(over.runtime, &mut wakers);
-            }
-        }
-        PENDING.fetch_sub(1, Ordering::SeqCst);
-        drop(table);
+        table().remove(self, &mut wakers);
         wake_all(wakers);
     }
 }
@@ -337,10 +526,7 @@ pub(crate) fn leave(lane: Lane, above: Number, around: Lane, number: Option<Numb
 #[cold]
 fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
     let entered = above + 1..Number::MAX;
-    let first = table()
-        .lanes
-        .get(&lane)
-        .and_then(|in_lane| in_lane.first_in(entered.clone()));
+    let first = table().first_in(lane, true, entered.clone());
     if let Some(first) = first {
         let settled = Settled::new(lane, entered);
         let place = Ticket::new(around, Pending::elsewhere(number.unwrap_or(first)));
@@ -369,46 +555,83 @@ impl Wake for Heir {
 #[derive(Debug)]
 pub(crate) struct Settled {
     lane: Lane,
+    visitors: bool,
     entered: Range<Number>,
-    /// Where it is among those who wait, if it has waited.
-    place: Option<Place>,
+    /// Where it is among those who wait, if it has waited: with the visitors, or not.
+    place: Option<(bool, Place)>,
 }
 
 impl Settled {
+    /// For natives and visitors.
     #[inline]
     pub(crate) fn new(lane: Lane, entered: Range<Number>) -> Self {
         Settled {
             lane,
+            visitors: true,
             entered,
             place: None,
         }
     }
 
+    /// For those only that were entered in the lane.
+    pub(crate) fn natives(lane: Lane, entered: Range<Number>) -> Self {
+        let mut settled = Settled::new(lane, entered);
+        settled.visitors = false;
+        settled
+    }
+
+    fn range(&self, floor: Number) -> Range<Number> {
+        self.entered.start.max(floor + 1)..self.entered.end
+    }
+
+    #[inline]
+    fn is_blocked(&self, table: &Table, floor: Number) -> bool {
+        let first = table.first_in(self.lane, self.visitors, self.range(floor));
+        first.is_some()
+    }
+
     /// Looks at rollbacks of contexts entered after `floor` only.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
-        // Outside of the lock, here and at the end of the function: wakers are code of the user's.
-        let mut waker = Some(cx.waker().clone());
-        let start = self.entered.start.max(floor + 1);
-        let end = self.entered.end;
-        let mut table = table();
-        let Some(in_lane) = table.lanes.get_mut(&self.lane) else {
-            self.place = None;
-            return Poll::Ready(());
-        };
-        let old = self.place.and_then(|place| in_lane.waiting.remove(&place));
-        let waiter = self.place.take().map(|(_, waiter)| waiter);
-        let blocked = in_lane.is_blocked(start..end);
-        if let Some(waker) = waker.take_if(|_| blocked) {
-            let place = (start, waiter.unwrap_or_else(next_number));
-            in_lane.waiting.insert(place, Waiting { end, waker });
-            self.place = Some(place);
-        }
-        drop(table);
-        drop(old);
+        let blocked = self.is_blocked(&table(), floor);
         if blocked {
-            Poll::Pending
+            self.wait(cx, floor)
         } else {
             Poll::Ready(())
+        }
+    }
+
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
+        self.forget();
+        // Outside of the lock: wakers are code of the user's.
+        let waker = cx.waker().clone();
+        let range = self.range(floor);
+        let mut table = table();
+        for visitors in [false, self.visitors] {
+            let Some(in_lane) = table.lanes(visitors).get_mut(&self.lane) else {
+                continue;
+            };
+            if in_lane.first_in(range.clone()).is_some() {
+                let place = (range.start, next_number());
+                let end = range.end;
+                in_lane.waiting.insert(place, Waiting { end, waker });
+                self.place = Some((visitors, place));
+                return Poll::Pending;
+            }
+        }
+        // Over in the meantime.
+        drop(table);
+        drop(waker);
+        Poll::Ready(())
+    }
+
+    fn forget(&mut self) {
+        if let Some((visitors, place)) = self.place.take() {
+            let mut table = table();
+            let in_lane = table.lanes(visitors).get_mut(&self.lane);
+            let waiting = in_lane.and_then(|in_lane| in_lane.waiting.remove(&place));
+            drop(table);
+            drop(waiting);
         }
     }
 }
@@ -416,20 +639,9 @@ impl Settled {
 impl Drop for Settled {
     #[inline]
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.forget(place);
+        if self.place.is_some() {
+            self.forget();
         }
-    }
-}
-
-impl Settled {
-    #[cold]
-    fn forget(&self, place: Place) {
-        let mut table = table();
-        let in_lane = table.lanes.get_mut(&self.lane);
-        let waiting = in_lane.and_then(|in_lane| in_lane.waiting.remove(&place));
-        drop(table);
-        drop(waiting);
     }
 }
 
@@ -438,7 +650,7 @@ pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<super::Stuck> {
     let table = table();
     let lanes = table.lanes.values();
     let mut pending: Vec<_> = lanes
-        .flat_map(|in_lane| in_lane.pending.values())
+        .flat_map(InTable::pending)
         .filter(|pending| belongs(pending.runtime, runtime))
         .filter_map(|pending| Some((pending.number, pending.stuck.clone()?)))
         .collect();
@@ -519,5 +731,6 @@ impl Drop for Drained {
 /// How many lanes are in the table: for tests that nothing is left behind.
 #[doc(hidden)]
 pub fn lanes_in_use() -> usize {
-    table().lanes.len()
+    let table = table();
+    table.lanes.len() + table.visitors.len()
 }

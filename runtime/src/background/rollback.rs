@@ -3,7 +3,7 @@
 use super::{
     Entered, RuntimeId,
     entered::{Below, Tickets},
-    lane::InRollback,
+    lane::{InRollback, Settled},
 };
 use crate::{
     AsyncContext, ExitKind,
@@ -38,12 +38,12 @@ pub struct Rollback<C: AsyncContext> {
 
 enum Stage {
     /// The setup isn't over; its resource goes straight to the teardown.
-    Setup(Below),
+    Setup(Option<Box<Below>>),
     /// The teardown hasn't begun.
-    Waiting(Below),
+    Waiting(Box<Below>),
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
-    Parts(Below),
+    Parts(Settled),
     Over,
 }
 
@@ -55,8 +55,10 @@ impl<C: AsyncContext> Rollback<C> {
         exit: ExitKind,
         runtime: RuntimeId,
     ) -> Self {
-        let below = entered.below();
-        Rollback::at(frame, entered, exit, runtime, Stage::Waiting(below))
+        Rollback::at(frame, entered, exit, runtime, |below| match below {
+            Some(below) => Stage::Waiting(below),
+            None => Stage::Teardown,
+        })
     }
 
     /// The rest of a teardown.
@@ -67,7 +69,7 @@ impl<C: AsyncContext> Rollback<C> {
         runtime: RuntimeId,
     ) -> Self {
         // It doesn't wait for what it has started itself.
-        Rollback::at(frame, entered, exit, runtime, Stage::Teardown)
+        Rollback::at(frame, entered, exit, runtime, |_| Stage::Teardown)
     }
 
     fn at(
@@ -75,16 +77,17 @@ impl<C: AsyncContext> Rollback<C> {
         entered: Entered,
         exit: ExitKind,
         runtime: RuntimeId,
-        stage: Stage,
+        stage: impl FnOnce(Option<Box<Below>>) -> Stage,
     ) -> Self {
+        let (tickets, below) = entered.tickets(runtime);
         Rollback {
             rollback: entered.begin_rollback(),
             around: frame.as_mut().around(),
             frame,
-            tickets: Some(entered.tickets(runtime)),
+            tickets: Some(tickets),
             entered,
             exit,
-            stage,
+            stage: stage(below),
             lost_because: "its rollback was dropped: the runtime was shut down",
         }
     }
@@ -112,7 +115,10 @@ impl<C: AsyncContext> Rollback<C> {
                     };
                     self.frame.as_mut().resume(resource, Ending::cancelled());
                     self.stage = match mem::replace(&mut self.stage, Stage::Teardown) {
-                        Stage::Setup(below) => Stage::Waiting(below.and_parts(&self.entered)),
+                        Stage::Setup(below) => {
+                            let below = below.unwrap_or_else(|| Box::new(Below::none()));
+                            Stage::Waiting(Box::new(below.and_parts(&self.entered)))
+                        }
                         other => other,
                     };
                 }
@@ -128,7 +134,7 @@ impl<C: AsyncContext> Rollback<C> {
 
     /// Drops what is left of the frame.
     fn drop_frame(&mut self) {
-        self.stage = Stage::Parts(Below::parts(&self.entered));
+        self.stage = Stage::Parts(self.entered.parts());
         let frame = &mut self.frame;
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.as_mut().finish())));
         if let Err(payload) = dropped {
@@ -181,9 +187,13 @@ impl<C: AsyncContext> Future for Rollback<C> {
         }
         // What it has dropped comes before what is around it.
         if let Stage::Parts(parts) = &mut this.stage {
-            ready!(parts.poll(cx));
+            while let Some(tickets) = this.tickets.take() {
+                this.tickets = tickets.give_up(parts);
+                if this.tickets.is_some() {
+                    ready!(parts.poll(cx, 0));
+                }
+            }
             this.stage = Stage::Over;
-            this.tickets = None;
         }
         Poll::Ready(())
     }
@@ -250,13 +260,12 @@ impl<C: AsyncContext> Interrupted<C> {
 
     /// A rollback that runs the setup to its yield point first.
     pub(crate) fn finish_then_roll_back(self, runtime: RuntimeId) -> Rollback<C> {
-        let below = self.entered.below();
         Rollback::at(
             self.frame,
             self.entered,
             ExitKind::Cancelled,
             runtime,
-            Stage::Setup(below),
+            Stage::Setup,
         )
     }
 }

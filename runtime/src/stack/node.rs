@@ -13,7 +13,10 @@
 use super::key::Key;
 use crate::{
     AsyncContext, ExitKind,
-    background::{Entered, Style, lane::Number},
+    background::{
+        Entered, Style,
+        lane::{Number, Unit},
+    },
     frame::{Ending, Housed, Payload},
     kind::{Kind, RaiseAs},
     policy::Policy,
@@ -204,8 +207,9 @@ impl<E> Entry<'_, E> {
         unsafe { Pin::new_unchecked(self.node.as_mut()) }
     }
 
-    pub(super) fn entered(&mut self) -> Entered {
-        self.node().entered()
+    pub(super) fn entered(&self) -> Entered {
+        // SAFETY: as said above.
+        unsafe { self.node.as_ref() }.entered()
     }
 
     /// Runs the teardown. At the first time, `told` is the outcome as the inner entries left it.
@@ -298,6 +302,8 @@ impl<'e, E> List<'e, E> {
 
 impl<E> Drop for List<'_, E> {
     fn drop(&mut self) {
+        let entries = self.outermost.iter().chain(&self.others);
+        let _unit = Unit::of(entries.map(Entry::entered));
         let mut first: Option<Panicked> = None;
         while let Some(entry) = self.pop() {
             // A destructor of the user's that panics keeps no other entry from its rollback.

@@ -61,7 +61,7 @@ impl<'e, E: Debug + Send + 'static> Unwinding<'e, E> {
     }
 
     /// An entry is closed.
-    fn go_on(&mut self, mut entry: Entry<'e, E>, closed: Closed<E>) {
+    fn go_on(&mut self, entry: Entry<'e, E>, closed: Closed<E>) {
         let Closed {
             context,
             told,
