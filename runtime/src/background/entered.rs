@@ -119,8 +119,8 @@ impl Entered {
         Settled::new(self.frame_lane(), self.number + 1..Number::MAX)
     }
 
-    /// A place among the pending rollbacks, for as long as this context's is one, and what it has to wait for.
-    pub(crate) fn tickets(&self, runtime: RuntimeId) -> (Tickets, Option<Box<Below>>) {
+    /// Takes a place among the pending rollbacks; says what this one has to wait for.
+    pub(crate) fn take_places(&self, runtime: RuntimeId) -> (Places, Option<Box<Below>>) {
         let below = self.below(false);
         let pending = Pending {
             number: self.number,
@@ -130,15 +130,12 @@ impl Entered {
                 entered: self.at,
             }),
         };
-        let (counted, blocked) = Ticket::behind(self.lane, pending, &below.0);
+        let blocked = lane::insert_behind(self.lane, pending, &below.0);
         let here = Lane::current();
-        let tickets = Tickets {
-            counted,
-            visits: (here != self.lane).then(|| Ticket::visitor(here, self.number)),
-        };
+        let visits = (here != self.lane).then(|| Box::new(Ticket::visitor(here, self.number)));
         // A guard may yet be followed by those that were entered after it: a tuple of guards is dropped in order.
         let waits = blocked || self.style == Style::Guard;
-        (tickets, waits.then(|| Box::new(below)))
+        (Places { visits }, waits.then(|| Box::new(below)))
     }
 
     /// The context is over without having waited for what was started below it: whatever is around it does.
@@ -219,16 +216,25 @@ impl Below {
 }
 
 /// A pending rollback's places: in the lane that its context was entered in, and in the one that it was dropped in, if that is another one.
-pub(crate) struct Tickets {
-    counted: Ticket,
-    visits: Option<Ticket>,
+///
+/// Small, since it moves with the rollback: its owner gives the places up, with one of the two methods, before it is dropped itself.
+pub(crate) struct Places {
+    visits: Option<Box<Ticket>>,
 }
 
-impl Tickets {
-    /// Gives the places up, unless there is something to be waited for.
-    pub(crate) fn give_up(self, after: &Settled) -> Option<Self> {
-        let visits = self.visits;
-        let counted = self.counted.give_up(after)?;
-        Some(Tickets { counted, visits })
+impl Places {
+    /// Gives the places up, unless something is pending that the context's function has started. `true` if they are given up.
+    pub(crate) fn give_up(&mut self, entered: &Entered) -> bool {
+        let over = lane::remove_unless(entered.lane, entered.number, &entered.parts());
+        if over {
+            self.visits = None;
+        }
+        over
+    }
+
+    /// Gives the places up.
+    pub(crate) fn leave(&mut self, entered: &Entered) {
+        lane::remove(entered.lane, entered.number);
+        self.visits = None;
     }
 }

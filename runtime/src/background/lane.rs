@@ -210,7 +210,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// An entry that stands for rollbacks in another lane.
-    pub(crate) fn elsewhere(number: Number) -> Self {
+    fn elsewhere(number: Number) -> Self {
         Pending {
             number,
             runtime: None,
@@ -348,25 +348,25 @@ impl Table {
         first.into_iter().chain(other).min()
     }
 
-    fn insert(&mut self, ticket: &Ticket, pending: Pending) {
+    fn insert(&mut self, lane: Lane, visits: bool, place: Place, pending: Pending) {
         if pending.stuck.is_some() {
             self.count_up(pending.runtime);
         }
-        let in_lane = self.lanes(ticket.visits).entry(ticket.lane).or_default();
-        in_lane.insert(ticket.place, pending);
+        let in_lane = self.lanes(visits).entry(lane).or_default();
+        in_lane.insert(place, pending);
         PENDING.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The rollback is over; takes out who has waited for that.
-    fn remove(&mut self, ticket: &Ticket, wakers: &mut Vec<Waker>) {
-        let lanes = self.lanes(ticket.visits);
-        let Some(in_lane) = lanes.get_mut(&ticket.lane) else {
+    fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Vec<Waker>) {
+        let lanes = self.lanes(visits);
+        let Some(in_lane) = lanes.get_mut(&lane) else {
             return;
         };
-        let over = in_lane.remove(&ticket.place);
-        in_lane.unblocked_by(ticket.place.0, wakers);
+        let over = in_lane.remove(&place);
+        in_lane.unblocked_by(place.0, wakers);
         if in_lane.is_empty() {
-            lanes.remove(&ticket.lane);
+            lanes.remove(&lane);
             if lanes.is_empty() && lanes.capacity() > ROOM {
                 // After many at once: not kept for good.
                 *lanes = Lanes::default();
@@ -427,7 +427,7 @@ fn table() -> MutexGuard<'static, Table> {
 /// How many lanes an empty table has room for at the most.
 const ROOM: usize = 1_000;
 
-/// A pending rollback's place in a lane; its drop says that the rollback is over.
+/// A place in a lane that stands for a rollback elsewhere; its drop says that that is over.
 pub(crate) struct Ticket {
     lane: Lane,
     visits: bool,
@@ -435,66 +435,61 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    fn of(lane: Lane, visits: bool, pending: &Pending) -> Self {
-        let other = if pending.stuck.is_some() {
-            0
-        } else {
-            next_number()
-        };
+    fn take(lane: Lane, visits: bool, number: Number) -> Self {
+        let place = (number, next_number());
+        table().insert(lane, visits, place, Pending::elsewhere(number));
         Ticket {
             lane,
             visits,
-            place: (pending.number, other),
+            place,
         }
     }
 
-    /// A place in the lane that the context was entered in.
-    pub(crate) fn new(lane: Lane, pending: Pending) -> Self {
-        let ticket = Ticket::of(lane, false, &pending);
-        table().insert(&ticket, pending);
-        ticket
+    /// For a lane whose owner is gone, in the one around it.
+    fn heir(lane: Lane, number: Number) -> Self {
+        Ticket::take(lane, false, number)
     }
 
-    /// A place in the lane that it was dropped in.
+    /// In the lane that a context was dropped in.
     pub(crate) fn visitor(lane: Lane, number: Number) -> Self {
-        let pending = Pending::elsewhere(number);
-        let ticket = Ticket::of(lane, true, &pending);
-        table().insert(&ticket, pending);
-        ticket
+        Ticket::take(lane, true, number)
     }
+}
 
-    /// A place, and whether any of `lanes` has to be waited for.
-    pub(crate) fn behind(lane: Lane, pending: Pending, lanes: &[Option<Settled>]) -> (Self, bool) {
-        let ticket = Ticket::of(lane, false, &pending);
-        let mut table = table();
-        let blocked = lanes
-            .iter()
-            .flatten()
-            .any(|lane| lane.is_blocked(&table, 0));
-        table.insert(&ticket, pending);
-        (ticket, blocked)
-    }
+/// Takes the one counted place of a context in its lane; says whether any of `lanes` has to be waited for.
+pub(crate) fn insert_behind(lane: Lane, pending: Pending, lanes: &[Option<Settled>]) -> bool {
+    let place = (pending.number, 0);
+    let mut table = table();
+    let mut lanes = lanes.iter().flatten();
+    let blocked = lanes.any(|lane| lane.is_blocked(&table, 0));
+    table.insert(lane, false, place, pending);
+    blocked
+}
 
-    /// Gives the place up, unless there is something to be waited for.
-    pub(crate) fn give_up(self, after: &Settled) -> Option<Self> {
-        let mut wakers = Vec::new();
-        let mut table = table();
-        if after.is_blocked(&table, 0) {
-            drop(table);
-            return Some(self);
-        }
-        table.remove(&self, &mut wakers);
-        drop(table);
-        mem::forget(self);
-        wake_all(wakers);
-        None
+/// Gives that place up.
+pub(crate) fn remove(lane: Lane, number: Number) {
+    let mut wakers = Vec::new();
+    table().remove(lane, false, (number, 0), &mut wakers);
+    wake_all(wakers);
+}
+
+/// Gives that place up, unless something is pending there. `true` if it is given up.
+pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
+    let mut wakers = Vec::new();
+    let mut table = table();
+    if there.is_blocked(&table, 0) {
+        return false;
     }
+    table.remove(lane, false, (number, 0), &mut wakers);
+    drop(table);
+    wake_all(wakers);
+    true
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut wakers = Vec::new();
-        table().remove(self, &mut wakers);
+        table().remove(self.lane, self.visits, self.place, &mut wakers);
         wake_all(wakers);
     }
 }
@@ -529,7 +524,7 @@ fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>
     let first = table().first_in(lane, true, entered.clone());
     if let Some(first) = first {
         let settled = Settled::new(lane, entered);
-        let place = Ticket::new(around, Pending::elsewhere(number.unwrap_or(first)));
+        let place = Ticket::heir(around, number.unwrap_or(first));
         Arc::new(Heir(Mutex::new(Some((settled, place))))).wake();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Entered, RuntimeId,
-    entered::{Below, Tickets},
+    entered::{Below, Places},
     lane::{InRollback, Settled},
 };
 use crate::{
@@ -30,8 +30,8 @@ pub struct Rollback<C: AsyncContext> {
     exit: ExitKind,
     rollback: InRollback,
     around: Around,
-    // Its drop lets outer rollbacks go on: the last thing that happens.
-    tickets: Option<Tickets>,
+    // Given up last, which lets outer rollbacks go on.
+    places: Places,
     stage: Stage,
     lost_because: &'static str,
 }
@@ -43,7 +43,7 @@ enum Stage {
     Waiting(Box<Below>),
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
-    Parts(Settled),
+    Parts(Option<Box<Settled>>),
     Over,
 }
 
@@ -79,12 +79,12 @@ impl<C: AsyncContext> Rollback<C> {
         runtime: RuntimeId,
         stage: impl FnOnce(Option<Box<Below>>) -> Stage,
     ) -> Self {
-        let (tickets, below) = entered.tickets(runtime);
+        let (places, below) = entered.take_places(runtime);
         Rollback {
             rollback: entered.begin_rollback(),
             around: frame.as_mut().around(),
             frame,
-            tickets: Some(tickets),
+            places,
             entered,
             exit,
             stage: stage(below),
@@ -134,7 +134,7 @@ impl<C: AsyncContext> Rollback<C> {
 
     /// Drops what is left of the frame.
     fn drop_frame(&mut self) {
-        self.stage = Stage::Parts(self.entered.parts());
+        self.stage = Stage::Parts(None);
         let frame = &mut self.frame;
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.as_mut().finish())));
         if let Err(payload) = dropped {
@@ -147,7 +147,7 @@ impl<C: AsyncContext> Rollback<C> {
     fn leave(&mut self) {
         self.stage = Stage::Over;
         self.entered.leave_all();
-        self.tickets = None;
+        self.places.leave(&self.entered);
     }
 }
 
@@ -187,11 +187,9 @@ impl<C: AsyncContext> Future for Rollback<C> {
         }
         // What it has dropped comes before what is around it.
         if let Stage::Parts(parts) = &mut this.stage {
-            while let Some(tickets) = this.tickets.take() {
-                this.tickets = tickets.give_up(parts);
-                if this.tickets.is_some() {
-                    ready!(parts.poll(cx, 0));
-                }
+            while !this.places.give_up(&entered) {
+                let parts = parts.get_or_insert_with(|| Box::new(entered.parts()));
+                ready!(parts.poll(cx, 0));
             }
             this.stage = Stage::Over;
         }
