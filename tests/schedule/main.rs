@@ -1,6 +1,7 @@
 //! The fuzzer's schedules without a fuzzer: those that found something once, and random ones.
 //!
-//! `SCHEDULES=100000 cargo test -p contextlib-tests --test schedule` runs more of them; `.ci/run fuzz` looks for new ones.
+//! `SCHEDULES=100000 cargo test -p contextlib-tests --test schedule` runs more of them; `.ci/run fuzz` looks for new ones. `SCHEDULE="[1, 2, 3]"` runs
+//! that one alone, as a failure prints it; with `TRACE=1` it tells what happens.
 #![forbid(unsafe_code)]
 
 #[path = "../fuzz/src/schedule.rs"]
@@ -15,6 +16,13 @@ use std::{
 /// One test, since what it looks at in the end (are rollbacks pending? lanes in use?) is the whole process.
 #[test]
 fn schedules_keep_the_promises() {
+    if let Ok(schedule) = env::var("SCHEDULE") {
+        let numbers = schedule.trim_matches(['[', ']']).split(',');
+        let bytes: Vec<u8> = numbers
+            .map(|number| number.trim().parse().expect("a byte"))
+            .collect();
+        return check(&bytes);
+    }
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/runtime_schedule");
     let mut files: Vec<_> = fs::read_dir(seeds)
         .expect("the seeds are there")
