@@ -111,6 +111,28 @@ pub async fn guard_dropping<W: Work>(work: W) -> Result<u64, Broken> {
     number.exit_with(end).await
 }
 
+/// `enter`, and a guard that `?` drops, which rolls it back.
+pub async fn guard_question_mark<W: Work>(work: W) -> Result<u64, Broken> {
+    let mut number = spawning(work.clone()).enter().await?;
+    let value = work.work(&mut number).await?;
+    number.exit().await?;
+    Ok(value)
+}
+
+/// The policy that may borrow, and blocks.
+#[async_context(on_cancel = block)]
+async fn blocking<W: Work>(work: &W) -> Result<u64, Broken> {
+    let mut number = work.acquire().await?;
+    let _ = yield_resource!(number);
+    work.release(number).await?;
+}
+
+/// `with` under `on_cancel = block`.
+pub async fn with_blocking<W: Work>(work: W) -> Result<u64, Broken> {
+    let context = blocking(&work);
+    context.with(async |number| work.work(number).await).await
+}
+
 async fn inline_failing() -> Result<u64, Broken> {
     let number = READY.acquire().await?;
     let end: Result<u64, Broken> = Err(Broken(black_box(1)));

@@ -4,11 +4,16 @@ use crate::{
     Options,
     baseline::Counts,
     instructions,
+    python::{self, Cost},
     table::{NONE, Table, figure, figure_or_none, ratio},
 };
-use contextlib_benches::harness::{Effort, Row, Runtimes, nanoseconds};
+use contextlib_benches::{
+    contexts,
+    harness::{Effort, Row, Runtimes, nanoseconds},
+};
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Write,
     process::Command,
 };
 
@@ -58,12 +63,67 @@ fn allocations() -> Result<HashMap<String, (f64, f64)>, String> {
     Ok(text.lines().filter_map(line).collect())
 }
 
-pub(crate) fn run(options: &Options) -> Result<(), String> {
+pub(crate) fn run(options: &Options) -> Result<String, String> {
     let rows = contextlib_benches::rows();
+    let own = contexts::rows();
     let measured = measured(&rows, options)?;
-    println!("{}", table(&rows, &measured));
-    println!("{}", targets(&measured));
-    Ok(())
+    let mut text = format!("### This library\n\n{}\n", table(&own, &measured));
+    if rows.len() > own.len() {
+        // The same work, everywhere.
+        let mut ways = contexts::by_hand();
+        ways.extend(contexts::styles());
+        ways.extend(rows[own.len()..].iter().copied());
+        let (suspending, ready): (Vec<Row>, Vec<Row>) = ways
+            .into_iter()
+            .partition(|row| row.name.ends_with("suspending"));
+        let _ = writeln!(
+            text,
+            "### Beside its peers: ready\n\n{}",
+            table(&ready, &measured)
+        );
+        let _ = writeln!(
+            text,
+            "### Beside its peers: suspending\n\n{}",
+            table(&suspending, &measured)
+        );
+    }
+    let python = python::costs(options.quick).unwrap_or_else(|error| {
+        let _ = writeln!(text, "Without Python: {error}.\n");
+        Vec::new()
+    });
+    if !python.is_empty() {
+        let _ = writeln!(
+            text,
+            "### Beside CPython\n\n{}",
+            beside_python(&python, &measured)
+        );
+    }
+    let _ = writeln!(text, "### Targets\n\n{}", targets(&measured));
+    Ok(text)
+}
+
+fn beside_python(python: &[Cost], measured: &Measured) -> Table {
+    let mut table = Table::new(&["CPython", "ns", "here", "ns", "times as fast", "target: 20"]);
+    for cost in python {
+        let own = measured
+            .get(cost.beside.as_str())
+            .map(|own| own.nanoseconds);
+        let verdict = match own {
+            _ if cost.beside.starts_with("by hand") => "",
+            Some(own) if cost.nanoseconds / own >= 20.0 => "reached",
+            Some(_) => "MISSED",
+            None => "",
+        };
+        table.row([
+            cost.name.clone(),
+            figure(cost.nanoseconds),
+            cost.beside.clone(),
+            figure_or_none(own),
+            ratio(Some(cost.nanoseconds), own),
+            verdict.to_owned(),
+        ]);
+    }
+    table
 }
 
 pub(crate) fn measured(rows: &[Row], options: &Options) -> Result<Measured, String> {
@@ -176,6 +236,23 @@ fn targets(measured: &Measured) -> Table {
         25.0,
         over(guard, boxed, nanoseconds),
     );
+    for (own, peer) in [
+        (guard, "guarden 0.4.4"),
+        (with, "cobalt-async 0.4.0 `try_finally`"),
+        (with, "async-safe-defer 0.2.0"),
+        (with, "async-stream 0.3.6 as a generator"),
+        (with, "genawaiter 0.99.1"),
+        (with, "stillwater 1.0.0 `bracket`"),
+        (with, "test-context 0.5.8"),
+    ] {
+        if of(peer).is_some() {
+            line(
+                &format!("{own}: ns over {peer}"),
+                0.0,
+                over(own, peer, nanoseconds),
+            );
+        }
+    }
     let poll = "a poll of the body, by hand";
     line(
         "a poll of the body through `with`, `drop`: ns over none",

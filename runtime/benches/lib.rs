@@ -7,11 +7,18 @@
 
 pub mod contexts;
 pub mod harness;
+#[cfg(feature = "peers")]
+pub mod peers;
+pub mod probe;
 pub mod work;
 
 use harness::Row;
 
 /// Every row, for programs that run them all.
 pub fn rows() -> Vec<Row> {
-    contexts::rows()
+    #[cfg_attr(not(feature = "peers"), allow(unused_mut))]
+    let mut rows = contexts::rows();
+    #[cfg(feature = "peers")]
+    rows.extend(peers::rows());
+    rows
 }

@@ -3,34 +3,50 @@
 #![forbid(unsafe_code)]
 
 mod baseline;
+mod behaviour;
 mod costs;
 mod instructions;
+mod machine;
+mod python;
 mod table;
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
+/// Measures, and returns the text that belongs into the README.
+type Section = fn(&Options) -> Result<String, String>;
+
 /// What can be asked for.
-const SECTIONS: [(&str, &str, fn(&Options) -> Result<(), String>); 1] = [(
-    "costs",
-    "this library and every peer, beside the same by hand",
-    costs::run,
-)];
+const SECTIONS: [(&str, &str, Section); 2] = [
+    (
+        "costs",
+        "this library and its peers, beside the same by hand",
+        costs::run,
+    ),
+    (
+        "behaviour",
+        "what each way of cleaning up does",
+        behaviour::run,
+    ),
+];
 
 /// How to go about it.
 #[derive(Clone, Copy)]
 struct Options {
     /// A look, no measurement.
     quick: bool,
+    /// Put the tables and plots where the docs show them.
+    write: bool,
 }
 
 const HELP: &str = "\
-cargo bench -p contextlib-benches                      everything
-cargo bench -p contextlib-benches -- SECTION…          these sections
-cargo bench -p contextlib-benches -- --quick …         fewer turns: for a look
+cargo bench -p contextlib-benches                         everything; writes the tables and plots into this folder too
+cargo bench -p contextlib-benches -- SECTION…             these sections, on the terminal only
+cargo bench -p contextlib-benches -- --write SECTION…     and into this folder
+cargo bench -p contextlib-benches -- --quick SECTION…     fewer turns, nothing written: for a look
 
 cargo bench -p contextlib-benches --no-default-features -- check      compares instructions and allocations with baseline.tsv
 cargo bench -p contextlib-benches --no-default-features -- bless      replaces baseline.tsv
@@ -42,16 +58,22 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|arg| arg != "--bench")
         .partition(|arg| arg.starts_with('-'));
-    if let Some(unknown) = options.iter().find(|option| *option != "--quick") {
+    let known = ["--quick", "--write"];
+    if let Some(unknown) = options
+        .iter()
+        .find(|option| !known.contains(&option.as_str()))
+    {
         return said(Err(format!("{unknown}?\n\n{}", help())));
     }
+    let asked = |option: &str| options.iter().any(|asked| asked == option);
     if option_env!("CARGO_INCREMENTAL").is_some_and(|on| on != "0") {
         return said(Err(
             "CARGO_INCREMENTAL is set, which builds in many small units that nothing is inlined across: unset it, or set it to 0".to_owned(),
         ));
     }
     let options = Options {
-        quick: !options.is_empty(),
+        quick: asked("--quick"),
+        write: !asked("--quick") && (words.is_empty() || asked("--write")),
     };
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [instructions::COUNTED] => {
@@ -75,12 +97,21 @@ fn sections(wanted: &[&str], options: &Options) -> Result<(), String> {
     {
         return Err(format!("no section is called {unknown}.\n\n{}", help()));
     }
+    println!("{}", machine::description());
     let mut failed = Vec::new();
     for (name, what, run) in SECTIONS {
         if wanted.is_empty() || wanted.contains(&name) {
             println!("\n## {name}: {what}\n");
+            let written = run(options).and_then(|text| {
+                println!("{text}");
+                if options.write {
+                    write(name, &text)
+                } else {
+                    Ok(())
+                }
+            });
             // The rest is worth having all the same.
-            if let Err(error) = run(options) {
+            if let Err(error) = written {
                 eprintln!("{name}: {error}");
                 failed.push(name);
             }
@@ -90,6 +121,30 @@ fn sections(wanted: &[&str], options: &Options) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("failed: {}", failed.join(", ")))
+}
+
+/// Puts a section's text between its marks in the README.
+fn write(section: &str, text: &str) -> Result<(), String> {
+    let path = folder().join("README.md");
+    let failed = |error| format!("{}: {error}", path.display());
+    let readme = fs::read_to_string(&path).map_err(failed)?;
+    let (start, end) = (
+        format!("<!-- {section} -->\n"),
+        format!("<!-- end of {section} -->"),
+    );
+    let parts = readme.split_once(&start).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some((before, after))
+    });
+    let Some((before, after)) = parts else {
+        return Err(format!("{}: no marks {start}… {end}", path.display()));
+    };
+    let machine = machine::description();
+    let text = format!(
+        "{before}{start}\n{machine}\n\n{}\n\n{end}{after}",
+        text.trim()
+    );
+    fs::write(&path, text).map_err(failed)
 }
 
 fn help() -> String {

@@ -16,6 +16,8 @@ pub trait Work: Clone + Send + Sync + 'static {
     fn work(&self, number: &mut u64) -> impl Future<Output = Result<u64, Broken>> + Send;
     /// The teardown.
     fn release(&self, number: u64) -> impl Future<Output = Result<(), Broken>> + Send;
+    /// What is to be done now, for those that can't be told.
+    fn current() -> Self;
 }
 
 /// All three are next to nothing, so that what is measured is what is around them. With `SUSPENDS`, each is pending once.
@@ -49,6 +51,10 @@ impl<const SUSPENDS: bool> Work for Nothing<SUSPENDS> {
         }
         black_box(number);
         Ok(())
+    }
+
+    fn current() -> Self {
+        Nothing
     }
 }
 
