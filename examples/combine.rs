@@ -220,11 +220,11 @@ async fn run(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     assert!(!to.exists());
 
     println!("\ncontexts that need the ones before: a block");
-    let copied: Result<u64, CopyError> = async_with!(
+    let copied = async_with!(
         source = source(from.clone()),
         spent = quota(source.metadata().await?.len()),
         target = target(to.clone()),
-        async {
+        async || -> Result<u64, CopyError> {
             *spent = tokio::io::copy(source, target).await?;
             say(format_args!("{spent} bytes copied"));
             Ok(*spent)

@@ -5,7 +5,7 @@
 //! async_with!(db = database(url), tx = transaction(db.pool()), async || -> Result<i64, AppError> { … })
 //!
 //! // Output
-//! async { /* database, around transaction, around: */ (async || -> Result<i64, AppError> { … })().await }
+//! async { /* database, around transaction, around: */ ::contextlib::__private::called(async || -> Result<i64, AppError> { … }).await }
 //! ```
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
@@ -59,12 +59,12 @@ impl AsyncWith {
         } = self.body;
         let start = first_token(&tokens).map_or_else(Span::mixed_site, |token| token.span());
         let site = Span::mixed_site().located_at(start);
+        let krate = &self.krate;
         let future = if is_closure {
-            quote_spanned!(site=> (#tokens)())
+            quote_spanned!(site=> #krate::__private::called(#tokens))
         } else {
             tokens
         };
-        let krate = &self.krate;
         let body = quote_spanned!(site=> #krate::__private::returned(#future.await));
         let nested = nest(&self.krate, &self.contexts, body, Around::Block);
         quote_spanned!(Span::mixed_site()=> async #moves #nested)

@@ -213,6 +213,18 @@ impl<V, B> Returned for Result<V, B> {
     }
 }
 
+/// Calls the body of a block, which is called once.
+///
+/// Called where it stands, it would be an `FnMut` to rustc if it assigns to a resource; its future would then borrow from it, and may not where
+/// the body also borrows the name of a resource (`*total += 1; println!("{total}")`): "lifetime may not live long enough".
+pub fn called<F, Fut>(body: F) -> Fut
+where
+    F: FnOnce() -> Fut,
+    Fut: Future,
+{
+    body()
+}
+
 /// Says of a body that returns something else that it does, and says it once.
 pub fn returned<O, V, B>(outcome: O) -> Result<V, B>
 where

@@ -192,6 +192,51 @@ async fn spawned_with_resources_that_borrow() {
     );
 }
 
+/// What rustc refuses in an `async ||` that is called where it stands: a resource is assigned to, and its name is borrowed too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_assigned_to_and_borrowed_by_its_name() {
+    async fn sum(one: &mut usize, other: &usize) -> Result<usize, ContextError> {
+        tokio::task::yield_now().await;
+        *one += other;
+        Ok(*one)
+    }
+
+    #[async_context]
+    async fn count(mut count: usize) -> Result<usize, ContextError> {
+        let _ = yield_resource!(count);
+    }
+
+    #[async_context(on_cancel = drop)]
+    async fn same<'s>(place: &'s mut usize) -> &'s mut usize {
+        let mut place = place;
+        let _ = yield_resource!(place);
+    }
+
+    let log = Log::new();
+    let said = log.clone();
+    let task = tokio::spawn(async move {
+        let mut calls = 0;
+        let total = async_with!(
+            one = count(1),
+            other = count(2),
+            total = count(0),
+            place = same(total),
+            async || -> Result<usize, BodyError> {
+                **place = sum(one, other).await?;
+                said.say(format!("{place}"));
+                *other = sum(one, place).await?;
+                calls += 1;
+                said.say(format!("{one} {other} {place} {calls}"));
+                Ok(**place)
+            }
+        )
+        .await;
+        (total, calls)
+    });
+    assert_eq!(task.await.unwrap(), (Ok(3), 1));
+    assert_eq!(log.lines(), ["3", "6 6 3 1"]);
+}
+
 #[tokio::test]
 async fn move_takes_what_the_contexts_use_too() {
     let log = Log::new();

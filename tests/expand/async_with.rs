@@ -19,12 +19,12 @@ fn block() {
                     ::core::pin::pin!(::core::option::Option::Some(async { let mut
                     resource = resource; let returned = { let body =
                     ::core::pin::pin!(::core::option::Option::Some(async {
-                    ::contextlib::__private::returned((async move || -> Result < i64,
-                    AppError > { insert(db). await }) (). await) }));
-                    ::contextlib::__private::caught(body). await }; (resource, returned)
-                    })); let end = session.run(body, ::contextlib::__private::local).
-                    await; session.returned(end). await }
-                    ::core::result::Result::Err(not_entered) => session
+                    ::contextlib::__private::returned(::contextlib::__private::called(async
+                    move || -> Result < i64, AppError > { insert(db). await }). await)
+                    })); ::contextlib::__private::caught(body). await }; (resource,
+                    returned) })); let end = session.run(body,
+                    ::contextlib::__private::local). await; session.returned(end). await
+                    } ::core::result::Result::Err(not_entered) => session
                     .refused(not_entered), } } })); ::contextlib::__private::caught(body)
                     . await }; (resource, returned) })
                 );
