@@ -34,7 +34,7 @@
 //! }
 //! ```
 
-use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type};
 
@@ -318,14 +318,13 @@ impl Expansion<'_> {
             Policy::Custom(_) => "on_cancel",
         };
         let error = self.error_in_body();
-        // Shown at the error's type too, for the same reason as the kind.
-        let builder = Ident::new(
-            builder,
-            error
-                .as_ref()
-                .and_then(start)
-                .map_or(site, |span| Span::mixed_site().located_at(span)),
-        );
+        // Shown at the error's type, for the same reason as the kind.
+        let path = error
+            .as_ref()
+            .and_then(start)
+            .map_or(site, |span| Span::mixed_site().located_at(span));
+        let krate_there = shown_at(self.args.krate(path), path);
+        let builder = Ident::new(builder, path);
         let custom = match policy {
             Policy::Custom(policy) => Some(policy),
             _ => None,
@@ -338,19 +337,18 @@ impl Expansion<'_> {
             Returns::Alias(ty) => quote_spanned!(site=> #krate::__private::Ends<#ty>),
         };
         let kind = self.kind(site, error);
-        let ident = &self.function.sig.ident;
-        let mut name = Literal::string(ident.to_string().trim_start_matches("r#"));
-        name.set_span(site);
+        let name = self.definition();
         let boxed = self
             .args
             .boxed
             .as_ref()
             .map(|_| quote_spanned!(site=> .boxed()));
-        let manager = quote_spanned! {site=>
-            #krate::__private::#builder::<#inferred #resource, #kind, _>(
-                #name,
-                async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block,
-            )
+        let arguments = quote_spanned! {site=>
+            #name,
+            async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block,
+        };
+        let manager = quote_spanned! {path=>
+            #krate_there::__private::#builder::<#inferred #resource, #kind, _>(#arguments)
         };
         let manager = match custom {
             Some(policy) => quote_spanned! {site=>
@@ -359,6 +357,17 @@ impl Expansion<'_> {
             None => manager,
         };
         quote_spanned!(site=> #manager #boxed)
+    }
+
+    /// What the context is called and where it stands: the caller of this, which has to be code of the user's own for that. What the macro
+    /// writes stands at the attribute.
+    fn definition(&self) -> TokenStream {
+        let ident = &self.function.sig.ident;
+        let name = Literal::string(ident.to_string().trim_start_matches("r#"));
+        let mut name = Group::new(Delimiter::Parenthesis, name.into_token_stream());
+        name.set_span(ident.span());
+        let krate = shown_at(self.args.krate(ident.span()), ident.span());
+        quote_spanned!(ident.span()=> #krate::__private::defined #name)
     }
 
     fn error_in_body(&self) -> Option<TokenStream> {
@@ -559,6 +568,17 @@ fn bound_names(pat: &Pat) -> Vec<Ident> {
         Pat::Struct(pat) => of_all(pat.fields.iter().map(|field| &*field.pat).collect()),
         _ => Vec::new(),
     }
+}
+
+/// The same tokens, as if they stood elsewhere.
+pub(crate) fn shown_at(tokens: TokenStream, place: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(place));
+            token
+        })
+        .collect()
 }
 
 fn start(tokens: &impl ToTokens) -> Option<Span> {

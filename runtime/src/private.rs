@@ -78,13 +78,18 @@ impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
 /// mentioned; the context function's own return type is one.
 type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
+/// A context function of this name, defined where this is called.
+#[track_caller]
+pub fn defined(name: &'static str) -> Definition {
+    Definition::here(name)
+}
+
 /// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
 ///
 /// That the frame is `Send` altogether is for the return type of the context function to say. Here are the bounds with an error that names the
 /// variable which isn't.
-#[track_caller]
 pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
-    name: &'static str,
+    definition: Definition,
     block: F,
 ) -> Made<F, T, K, policy::Spawn>
 where
@@ -92,13 +97,12 @@ where
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+    ContextManager::new(frame::<T, K, F>(definition, block))
 }
 
 /// As above, with `setup = finish`.
-#[track_caller]
 pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
-    name: &'static str,
+    definition: Definition,
     block: F,
 ) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>>
 where
@@ -106,13 +110,12 @@ where
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+    ContextManager::new(frame::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is `spawn_local`.
-#[track_caller]
 pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
-    name: &'static str,
+    definition: Definition,
     block: F,
 ) -> Made<F, T, K, policy::SpawnLocal>
 where
@@ -120,37 +123,34 @@ where
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+    ContextManager::new(frame::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is `block`.
-#[track_caller]
-pub fn on_cancel_block<T, K, F>(name: &'static str, block: F) -> Made<F, T, K, policy::Block>
+pub fn on_cancel_block<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Block>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+    ContextManager::new(frame::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is `drop`.
-#[track_caller]
-pub fn on_cancel_drop<T, K, F>(name: &'static str, block: F) -> Made<F, T, K, policy::Drop>
+pub fn on_cancel_drop<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Drop>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+    ContextManager::new(frame::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is a type of the user's.
-#[track_caller]
-pub fn on_cancel<P, T, K, F>(name: &'static str, block: F) -> Made<F, T, K, P>
+pub fn on_cancel<P, T, K, F>(definition: Definition, block: F) -> Made<F, T, K, P>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(frame::<T, K, F>(Definition::here(name), block))
+    ContextManager::new(frame::<T, K, F>(definition, block))
 }
 
 /// A context whose policy takes it. Not a bound of the function above: to rustc, a frame named there isn't one for every brand.

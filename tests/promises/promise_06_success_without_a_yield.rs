@@ -5,15 +5,17 @@ use contextlib_tests::{BodyError, ContextError, Log, message, quiet, yields};
 use futures::{FutureExt, executor::block_on};
 use std::{future::Future, panic::AssertUnwindSafe};
 
+/// Its own line is named, wherever its attributes are.
 #[async_context]
+#[must_use]
 async fn forgets_to_yield(yields_it: bool) -> Result<u8, ContextError> {
     yields(1).await;
     if yields_it {
         let _ = yield_resource!(1);
     }
 }
-/// Where its attribute is.
-const LINE: u32 = line!() - 8;
+/// Where its name is.
+const LINE: u32 = line!() - 7;
 
 #[async_context]
 async fn fails_before_it_yields(how: u8) -> Result<u8, ContextError> {

@@ -2,7 +2,7 @@
 
 use crate::{
     __private::on_cancel_spawn_needs_a_frame_that_is_send_and_static,
-    AsyncContext, ContextManager, YieldOnce,
+    AsyncContext, ContextManager, Definition, YieldOnce,
     kind::{Fallible, Kind},
     policy,
 };
@@ -74,7 +74,7 @@ where
     T: AsyncClose<Kind: 'static> + Send + 'static,
 {
     on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, T::Kind, _>(
-        "closing",
+        Definition::here("closing"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
             T::Kind::returned(resource.close().await)
@@ -117,7 +117,7 @@ where
     Fut: Future<Output = Result<(), E>> + Send + 'static,
 {
     on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, Fallible<E>, _>(
-        "closing_with",
+        Definition::here("closing_with"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
             close(resource).await

@@ -2,7 +2,7 @@
 
 use crate::{
     __private::on_cancel_spawn_needs_a_frame_that_is_send_and_static, AsyncContext, ContextManager,
-    Exit, YieldOnce, kind::Fallible, policy,
+    Definition, Exit, YieldOnce, kind::Fallible, policy,
 };
 use std::fmt::Debug;
 
@@ -74,7 +74,7 @@ where
         AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
 {
     on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, Fallible<E>, _>(
-        "from_fn",
+        Definition::here("from_fn"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let resource = setup().await?;
             let (resource, exit) = yielder.lend(resource).await;

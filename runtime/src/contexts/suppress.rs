@@ -2,7 +2,7 @@
 
 use crate::{
     __private::on_cancel_drop,
-    AsyncContext, ContextManager, YieldOnce,
+    AsyncContext, ContextManager, Definition, YieldOnce,
     kind::{Infallible, Suppressing},
     policy,
 };
@@ -72,7 +72,7 @@ fn suppressing<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
     policy::Drop,
 > {
     on_cancel_drop::<(), Infallible<Suppressing>, _>(
-        name,
+        Definition::here(name),
         async move |yielder: YieldOnce<'_, _, _>| {
             let ((), exit) = yielder.lend(()).await;
             let error = exit.error().and_then(|error| error.downcast_ref::<E>());
