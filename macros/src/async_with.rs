@@ -17,7 +17,7 @@ use syn::{
 };
 
 use crate::{
-    error::written,
+    error::{shown_at, written},
     nest::{Around, Context, nest},
 };
 
@@ -59,7 +59,7 @@ impl AsyncWith {
         } = self.body;
         let start = first_token(&tokens).map_or_else(Span::mixed_site, |token| token.span());
         let site = Span::mixed_site().located_at(start);
-        let krate = &self.krate;
+        let krate = shown_at(self.krate.clone(), start);
         let future = if is_closure {
             quote_spanned!(site=> #krate::__private::called(#tokens))
         } else {

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
 /// The mistakes found so far.
@@ -41,6 +41,17 @@ impl Errors {
             .map(|error| error.to_string())
             .collect()
     }
+}
+
+/// The same tokens, as if they stood elsewhere.
+pub(crate) fn shown_at(tokens: TokenStream, place: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(place));
+            token
+        })
+        .collect()
 }
 
 /// An expression or a type about as its author wrote it, for a message that says what to write.

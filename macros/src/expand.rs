@@ -41,7 +41,7 @@ use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type}
 use crate::{
     args::{Args, Policy},
     borrows,
-    error::Errors,
+    error::{Errors, shown_at},
     signature::{ContextFn, Returns, contains_impl},
     validate,
     yields::{HANDLE, Yields},
@@ -568,17 +568,6 @@ fn bound_names(pat: &Pat) -> Vec<Ident> {
         Pat::Struct(pat) => of_all(pat.fields.iter().map(|field| &*field.pat).collect()),
         _ => Vec::new(),
     }
-}
-
-/// The same tokens, as if they stood elsewhere.
-pub(crate) fn shown_at(tokens: TokenStream, place: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token| {
-            token.set_span(token.span().located_at(place));
-            token
-        })
-        .collect()
 }
 
 fn start(tokens: &impl ToTokens) -> Option<Span> {

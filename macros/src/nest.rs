@@ -34,6 +34,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
+use crate::error::shown_at;
+
 /// A context of the nest.
 pub(crate) struct Context {
     /// What the body calls the resource; `None` if it has no use for it.
@@ -90,6 +92,7 @@ fn around(
         .next();
     let shown = shown.map_or_else(Span::mixed_site, |token| token.span());
     let site = Span::mixed_site().located_at(shown);
+    let krate = shown_at(krate.clone(), shown);
     let binding = name
         .as_ref()
         .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
