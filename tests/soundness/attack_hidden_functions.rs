@@ -94,8 +94,9 @@ fn the_builders_called_by_hand() {
         pub(super) use contextlib::ExitKind as Exit;
     }
     let census = Census::new();
-    let manager =
-        p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>("by hand", {
+    let manager = p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>(
+        p::defined("by hand"),
+        {
             let census = census.clone();
             async move |yielder: YieldOnce<'_, _>| {
                 let exit = passed_on(yielder, census.value("resource")).await;
@@ -105,7 +106,8 @@ fn the_builders_called_by_hand() {
                     Err(ContextError("not completed"))
                 }
             }
-        });
+        },
+    );
     assert_eq!(
         block_on(manager.with(async |_| -> Result<(), BodyError> { Ok(()) })),
         Ok(())
@@ -118,10 +120,10 @@ fn the_builders_called_by_hand() {
 fn one_block_inside_of_the_other() {
     let census = Census::new();
     let manager = p::on_cancel_drop::<Counted, kind::Infallible, _>(
-        "outer",
+        p::defined("outer"),
         async |outer: YieldOnce<'_, Counted>| {
             let inner = p::on_cancel_drop::<Counted, kind::Infallible, _>(
-                "inner",
+                p::defined("inner"),
                 async |inner: YieldOnce<'_, Counted>| {
                     let (mut a, _) = outer.lend(census.value("outer")).await;
                     let (mut b, _) = inner.lend(census.value("inner")).await;
