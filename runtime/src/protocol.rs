@@ -106,8 +106,9 @@ pub trait AsyncContextManager: Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
-    note = "if it is a context function, call it: `name(…)`",
-    note = "if it is a tuple, its contexts have policies that don't go together: choose one with `combine((…)).on_cancel::<policy::Spawn>()`"
+    note = "if it is a struct, implement `AsyncContextManager` for it",
+    note = "if it is a context function, or there is one in the tuple, call it: `name(…)`",
+    note = "if it is a tuple of contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
 )]
 pub trait IntoContextManager: Sized {
     /// What is run.
@@ -234,17 +235,45 @@ pub trait IntoContextManager: Sized {
     }
 }
 
-impl<C: AsyncContext, P: Policy<C>> IntoContextManager for ContextManager<C, P> {
+#[diagnostic::do_not_recommend]
+impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
+    type Context = M::Context;
+    type Policy = M::Policy;
+
+    fn into_context_manager(self) -> ContextManager<M::Context, M::Policy> {
+        self.manager()
+    }
+}
+
+/// What counts as a context: what [`IntoContextManager`] is implemented for. Not to be implemented itself.
+///
+/// One implementation for whatever there may be, on a trait of this name: then rustc says of a method call what is missing. Of several
+/// implementations it says only that none applies.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no context",
+    label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
+    note = "if it is a struct, implement `AsyncContextManager` for it",
+    note = "if it is a context function, or there is one in the tuple, call it: `name(…)`",
+    note = "if it is a tuple of contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
+)]
+pub trait AsyncContextManagerOrTuple: Sized {
+    type Context: AsyncContext;
+    type Policy: Policy<Self::Context>;
+    #[track_caller]
+    fn manager(self) -> ContextManager<Self::Context, Self::Policy>;
+}
+
+impl<C: AsyncContext, P: Policy<C>> AsyncContextManagerOrTuple for ContextManager<C, P> {
     type Context = C;
     type Policy = P;
 
-    fn into_context_manager(self) -> ContextManager<C, P> {
+    fn manager(self) -> ContextManager<C, P> {
         self
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<M> IntoContextManager for M
+impl<M> AsyncContextManagerOrTuple for M
 where
     M: AsyncContextManager<Resource: 'static, Kind: 'static> + 'static,
     Spawn: Policy<Contained<M::Resource, M::Kind>>,
@@ -252,7 +281,7 @@ where
     type Context = Contained<M::Resource, M::Kind>;
     type Policy = Spawn;
 
-    fn into_context_manager(self) -> ContextManager<Self::Context, Spawn> {
+    fn manager(self) -> ContextManager<Self::Context, Spawn> {
         ContextManager::new(Contained::new(frame_of(self)))
     }
 }

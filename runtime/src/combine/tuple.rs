@@ -6,6 +6,7 @@ use crate::{
     background::Abandonment,
     frame::{Body, Ending, NotEntered, Sealed},
     policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
+    protocol::AsyncContextManagerOrTuple,
     trace::Around,
 };
 use pin_project_lite::pin_project;
@@ -269,7 +270,7 @@ macro_rules! tuple {
     };
     (@manager [$a:ident $A:ident $(, $m:ident $M:ident)*] $outer:tt [] [$($bounds:tt)*]) => {
         #[diagnostic::do_not_recommend]
-        impl<$A, $($M),*> IntoContextManager for ($A, $($M,)*)
+        impl<$A, $($M),*> AsyncContextManagerOrTuple for ($A, $($M,)*)
         where
             $A: IntoContextManager,
             $($M: IntoContextManager, ErrorOf<$M::Context>: Send + 'static,)*
@@ -279,7 +280,7 @@ macro_rules! tuple {
             type Context = <Self as ContextTuple>::Context;
             type Policy = policy!($A $(, $M)*);
 
-            fn into_context_manager(self) -> ContextManager<Self::Context, Self::Policy> {
+            fn manager(self) -> ContextManager<Self::Context, Self::Policy> {
                 ContextManager::new(self.into_context())
             }
         }

@@ -22,6 +22,6 @@ pub use null_context::null_context;
 pub use suppress::{suppress, suppress_if};
 #[cfg(feature = "tokio")]
 pub use timeout::{
-    Elapsed, RescheduleError, Timed, Timeout, TimeoutManager, move_on_after, move_on_at, timeout,
-    timeout_at,
+    Deadline, Delay, Elapsed, RescheduleError, Timed, Timeout, TimeoutManager, move_on_after,
+    move_on_at, timeout, timeout_at,
 };

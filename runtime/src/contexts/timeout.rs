@@ -43,8 +43,8 @@ use tokio::{
 /// ```
 #[doc(alias("asyncio.timeout", "fail_after", "deadline"))]
 #[track_caller]
-pub fn timeout(delay: impl Into<Option<Duration>>) -> TimeoutManager {
-    manager("timeout", after(delay.into()))
+pub fn timeout(delay: impl Delay) -> TimeoutManager {
+    manager("timeout", after(delay.delay()))
 }
 
 /// A context that ends its body with [`Elapsed`] at `deadline`; `None` never does.
@@ -68,8 +68,8 @@ pub fn timeout(delay: impl Into<Option<Duration>>) -> TimeoutManager {
 /// ```
 #[doc(alias("asyncio.timeout_at", "fail_at"))]
 #[track_caller]
-pub fn timeout_at(deadline: impl Into<Option<Instant>>) -> TimeoutManager {
-    manager("timeout_at", deadline.into())
+pub fn timeout_at(deadline: impl Deadline) -> TimeoutManager {
+    manager("timeout_at", deadline.deadline())
 }
 
 /// A context that ends its body without an error when `delay` has passed since this call: what comes out is an `Option`.
@@ -93,10 +93,8 @@ pub fn timeout_at(deadline: impl Into<Option<Instant>>) -> TimeoutManager {
 /// ```
 #[doc(alias = "CancelScope")]
 #[track_caller]
-pub fn move_on_after(
-    delay: impl Into<Option<Duration>>,
-) -> TimeoutManager<Infallible<Suppressing, Wrapping>> {
-    manager("move_on_after", after(delay.into()))
+pub fn move_on_after(delay: impl Delay) -> TimeoutManager<Infallible<Suppressing, Wrapping>> {
+    manager("move_on_after", after(delay.delay()))
 }
 
 /// A context that ends its body without an error at `deadline`.
@@ -119,10 +117,54 @@ pub fn move_on_after(
 /// # }
 /// ```
 #[track_caller]
-pub fn move_on_at(
-    deadline: impl Into<Option<Instant>>,
-) -> TimeoutManager<Infallible<Suppressing, Wrapping>> {
-    manager("move_on_at", deadline.into())
+pub fn move_on_at(deadline: impl Deadline) -> TimeoutManager<Infallible<Suppressing, Wrapping>> {
+    manager("move_on_at", deadline.deadline())
+}
+
+/// How long a [`timeout`] waits: a `Duration`, or `None` for ever.
+#[diagnostic::on_unimplemented(
+    message = "a timeout's delay is a `Duration`, not a `{Self}`",
+    label = "write `Duration::from_secs(…)`, or `None` for no limit",
+    note = "for a point in time there are `timeout_at` and `move_on_at`"
+)]
+pub trait Delay {
+    #[doc(hidden)]
+    fn delay(self) -> Option<Duration>;
+}
+
+impl Delay for Duration {
+    fn delay(self) -> Option<Duration> {
+        Some(self)
+    }
+}
+
+impl Delay for Option<Duration> {
+    fn delay(self) -> Option<Duration> {
+        self
+    }
+}
+
+/// When a [`timeout_at`] ends: at an [`Instant`] of tokio's clock, or never if it is `None`.
+#[diagnostic::on_unimplemented(
+    message = "a timeout's deadline is a `tokio::time::Instant`, not a `{Self}`",
+    label = "write `Instant::now() + Duration::from_secs(…)` with tokio's `Instant`, or `None` for no limit",
+    note = "for a duration there are `timeout` and `move_on_after`; an instant of the standard library becomes one of tokio's with `Instant::from_std(…)`"
+)]
+pub trait Deadline {
+    #[doc(hidden)]
+    fn deadline(self) -> Option<Instant>;
+}
+
+impl Deadline for Instant {
+    fn deadline(self) -> Option<Instant> {
+        Some(self)
+    }
+}
+
+impl Deadline for Option<Instant> {
+    fn deadline(self) -> Option<Instant> {
+        self
+    }
 }
 
 /// What [`timeout`] returns; with another kind, what [`move_on_after`] does.
@@ -199,6 +241,7 @@ impl Timeout {
 
     /// The deadline; `None` if there is none.
     #[doc(alias = "deadline")]
+    #[must_use]
     pub fn when(&self) -> Option<Instant> {
         self.lock().deadline
     }
@@ -224,8 +267,8 @@ impl Timeout {
     /// assert_eq!(end, Ok(()));
     /// # }
     /// ```
-    pub fn reschedule(&self, deadline: impl Into<Option<Instant>>) -> Result<(), RescheduleError> {
-        let deadline = deadline.into();
+    pub fn reschedule(&self, deadline: impl Deadline) -> Result<(), RescheduleError> {
+        let deadline = deadline.deadline();
         let mut shared = self.lock();
         match shared.stage {
             Stage::Created => return Err(RescheduleError::NotEntered),
@@ -261,6 +304,7 @@ impl Timeout {
     }
 
     /// Whether it has ended its body.
+    #[must_use = "this only tells whether the timeout has ended its body"]
     pub fn expired(&self) -> bool {
         self.lock().stage == Stage::Expired
     }
