@@ -5,8 +5,7 @@
 //! {
 //!     let (opening, frame) = ::contextlib::__private::open(database());
 //!     let frame = ::core::pin::pin!(frame);
-//!     let home = ::contextlib::__private::Home::new();
-//!     let mut session = opening.session(frame, &home);
+//!     let mut session = opening.session(frame);
 //!     match session.setup().await {
 //!         Ok(resource) => {
 //!             let body = ::core::pin::pin!(Some(async {
@@ -20,8 +19,8 @@
 //!                 };
 //!                 (resource, returned)
 //!             }));
-//!             let end = session.run(body, ::contextlib::__private::local).await;
-//!             session.returned(end).await
+//!             let end = session.run(body).await;
+//!             session.returned(end)
 //!         }
 //!         Err(not_entered) => session.refused(not_entered),
 //!     }
@@ -102,8 +101,7 @@ fn around(
         {
             let (opening, frame) = #krate::__private::open(#context);
             let frame = ::core::pin::pin!(frame);
-            let home = #krate::__private::Home::new();
-            let mut session = opening.session(frame, &home);
+            let mut session = opening.session(frame);
             match session.setup().await {
                 ::core::result::Result::Ok(resource) => {
                     let body = ::core::pin::pin!(::core::option::Option::Some(async {
@@ -117,8 +115,8 @@ fn around(
                         };
                         (resource, returned)
                     }));
-                    let end = session.run(body, #krate::__private::local).await;
-                    session.#returned(end).await
+                    let end = session.run(body).await;
+                    session.#returned(end)
                 }
                 ::core::result::Result::Err(not_entered) => session.#refused(not_entered),
             }

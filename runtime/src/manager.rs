@@ -2,6 +2,7 @@
 
 use crate::{
     AsyncContext, Outcome,
+    background::{Entered, Style},
     frame::NotEntered,
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
@@ -76,32 +77,36 @@ where
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
 ///
-/// `$erase` says on which threads the yield point may poll the body; `$as_result` makes a `Result` of what it returns.
+/// `$erase` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns.
 macro_rules! run_inside {
     (
         $manager:expr, $at:expr, $body:expr,
         erase: $erase:expr,
+        keep: $keep:expr,
         as_result: $as_result:expr,
-        closed: |$session:ident, $end:ident| $close:expr,
+        ended: |$session:ident, $ended:ident| $close:expr,
         not_set_up: |$error:ident| $failed:expr $(,)?
     ) => {{
-        let home = Home::new();
+        let home = Home::new(Entered::now($manager.frame.definition(), $at, Style::Body));
         let storage = pin!(<P::Storage as Storage<C>>::store($manager.frame));
-        let mut $session = Session::<C, P>::new(storage, &home, $at);
-        match poll_fn(|cx| $session.poll_setup(cx)).await {
+        let mut $session = Session::<C, P>::new(storage, &home);
+        let place = pin!(None);
+        let body = $body;
+        let running = $session.whole(
+            place,
+            |mut lent| async move {
+                let returned = {
+                    let mut body = pin!(Some(body(&mut lent)));
+                    poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
+                };
+                (lent, returned.map($as_result))
+            },
+            $erase,
+            $keep,
+        );
+        match running.await {
+            Ok($ended) => $close,
             Err($error) => $failed,
-            Ok(mut lent) => {
-                let body = $body;
-                let running = pin!(Some(async move {
-                    let returned = {
-                        let mut body = pin!(Some(body(&mut lent)));
-                        poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
-                    };
-                    (lent, returned.map($as_result))
-                }));
-                let $end = $session.run(running, $erase).await;
-                $close
-            }
         }
     }};
 }
@@ -208,8 +213,9 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             run_inside!(
                 self, at, body,
                 erase: sendable,
+                keep: keep_error,
                 as_result: identity,
-                closed: |session, end| session.close(end, keep_error).await.into_result::<C::Kind>(session.entered()),
+                ended: |session, ended| ended.into_result::<C::Kind>(session.entered()),
                 not_set_up: |not_entered| session.refused(not_entered),
             )
         }
@@ -260,8 +266,9 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             run_inside!(
                 self, at, body,
                 erase: local,
+                keep: keep_text,
                 as_result: identity,
-                closed: |session, end| session.close(end, keep_text).await.into_result::<C::Kind>(session.entered()),
+                ended: |session, ended| ended.into_result::<C::Kind>(session.entered()),
                 not_set_up: |not_entered| session.refused(not_entered),
             )
         }
@@ -307,9 +314,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             run_inside!(
                 self, at, body,
                 erase: sendable,
+                keep: keep_error,
                 as_result: Ok::<R, Never>,
-                closed: |session, end| {
-                    let Ok(value) = session.close(end, keep_error).await.into_result::<C::Kind>(session.entered());
+                ended: |session, ended| {
+                    let Ok(value) = ended.into_result::<C::Kind>(session.entered());
                     value
                 },
                 not_set_up: |not_entered| {
@@ -365,8 +373,9 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             run_inside!(
                 self, at, body,
                 erase: sendable,
+                keep: keep_error,
                 as_result: identity,
-                closed: |session, end| session.close(end, keep_error).await.into_outcome::<C::Kind>(session.entered()),
+                ended: |session, ended| ended.into_outcome::<C::Kind>(session.entered()),
                 not_set_up: |not_entered| match not_entered {
                     NotEntered::Failed(error) => Outcome {
                         body: None,

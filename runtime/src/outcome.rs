@@ -33,6 +33,7 @@ pub(crate) struct Ended<R, B, E> {
 }
 
 impl<R, B: Debug + 'static, E> Ended<R, B, E> {
+    #[inline]
     pub(crate) fn new(
         kept: Kept<R, B>,
         (context, ending): (thread::Result<Result<(), E>>, Option<Ending>),

@@ -2,16 +2,17 @@
 
 pub use crate::{
     frame::{Body, Ending},
-    session::{Home, caught, local},
+    session::caught,
 };
 pub use contextlib_macros::async_with;
 
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
+    background::{Entered, Style},
     frame::{FrameOf, YieldFn, frame},
     kind::Kind,
     policy::{self, Policy, Storage},
-    session::Session,
+    session::{Home, Session},
 };
 use std::{convert::Infallible, marker::PhantomData, panic::Location, pin::Pin};
 
@@ -161,9 +162,9 @@ pub fn frame_must_satisfy_its_on_cancel_policy<P: Policy<C>, C: AsyncContext>(
 }
 
 /// A context in block style, whose frame lies in a local of the block.
-pub struct Opening<C, P> {
-    at: &'static Location<'static>,
-    _context: PhantomData<fn() -> (C, P)>,
+pub struct Opening<C: AsyncContext, P> {
+    home: Home<C::Resource>,
+    _policy: PhantomData<fn() -> P>,
 }
 
 /// Takes a context apart for block style.
@@ -175,21 +176,18 @@ where
     C: AsyncContext,
     P: Policy<C>,
 {
-    let opening = Opening {
-        at: Location::caller(),
-        _context: PhantomData,
-    };
     let frame = context.into_context_manager().into_frame();
+    let entered = Entered::now(frame.definition(), Location::caller(), Style::Body);
+    let opening = Opening {
+        home: Home::new(entered),
+        _policy: PhantomData,
+    };
     (opening, Storage::store(frame))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {
-    pub fn session<'a>(
-        self,
-        storage: Pin<&'a mut P::Storage>,
-        home: &'a Home<C::Resource>,
-    ) -> Session<'a, C, P> {
-        Session::new(storage, home, self.at)
+    pub fn session<'a>(&'a self, storage: Pin<&'a mut P::Storage>) -> Session<'a, C, P> {
+        Session::new(storage, &self.home)
     }
 }
 

@@ -25,6 +25,12 @@ mod on {
             }
         }
 
+        /// Whether anybody would see them.
+        #[inline]
+        pub(crate) fn wanted() -> bool {
+            dispatcher::has_been_set()
+        }
+
         /// The span of the setup.
         #[inline]
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
@@ -129,6 +135,10 @@ mod off {
     impl Spans {
         pub(crate) fn none() -> Self {
             Spans
+        }
+
+        pub(crate) fn wanted() -> bool {
+            false
         }
 
         pub(crate) fn setup(&mut self, _: Definition) -> Step {

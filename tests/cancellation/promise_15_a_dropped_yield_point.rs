@@ -8,7 +8,7 @@ use contextlib_tests::{
 };
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
-use tokio::{runtime::Builder, task::LocalSet};
+use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 
 /// Says when it is dropped.
 struct Said(
@@ -228,7 +228,15 @@ fn under_every_policy_at_every_point() {
     });
 }
 
-/// The two failures, of the body and of its context, that come up in one poll: one is returned, the other reported.
+/// Rolled back when it is told to be.
+#[async_context]
+async fn held(told: oneshot::Receiver<()>) {
+    let _ = yield_resource!();
+    let _ = told.await;
+}
+
+/// The two failures, of the body and of its context, that come up in one poll: one is returned, the other reported. By itself a body that is over has
+/// its context go on with its teardown in that poll; a rollback that is pending somewhere has the context look again before.
 #[test]
 fn a_body_that_fails_in_the_poll_in_which_its_context_ends_it() {
     let reports = Reports::keep();
@@ -236,6 +244,10 @@ fn a_body_that_fails_in_the_poll_in_which_its_context_ends_it() {
     quietly(|| {
         runtime.block_on(async {
             let mut both = 0;
+            let (tell, told) = oneshot::channel();
+            let task = tokio::spawn(async { drop(held(told).enter().await) });
+            task.await.unwrap();
+            assert_eq!(background::pending(), 1);
             for how in [How::Fails, How::Panics] {
                 for lasts in 0..7 {
                     let world = World {
@@ -273,6 +285,8 @@ fn a_body_that_fails_in_the_poll_in_which_its_context_ends_it() {
                 both, 2,
                 "once for each way to fail, the body's last poll is its context's last too"
             );
+            tell.send(()).unwrap();
+            background::drain().await;
         });
     });
 }

@@ -465,12 +465,17 @@ fn quiet_panics() {
     std::panic::set_hook(Box::new(|_| {}));
 }
 
+fn left(trace: &Trace) -> bool {
+    trace.lines.iter().any(|line| line.ends_with(" left"))
+}
+
 async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: usize) {
     let _one_at_a_time = ONE_AT_A_TIME.lock().await;
     quiet_panics();
     let mut recorder = Recorder::new();
     let mut counted = 0;
     let mut compared = 0;
+    let mut ties = 0;
     let mut at = vec![0; members.len()];
     loop {
         let plan: Vec<Plan> = at
@@ -489,6 +494,12 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
                     if leaves {
                         // A tuple inside of a tuple is one context, whose teardown goes on with the exit that it had.
                         if shape == 1 {
+                            continue;
+                        }
+                        // Where what is inside of a context was over in that very poll, a `with` has gone on to its teardown; a tuple asks the
+                        // context once more before it does.
+                        if left(&got) && !left(&expected) {
+                            ties += 1;
                             continue;
                         }
                         got.lines.sort();
@@ -519,6 +530,7 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
     contextlib::take_report_hook();
     drop(std::panic::take_hook());
     assert!(compared >= at_least, "{compared}");
+    assert!(ties * 5 < compared, "{ties} of {compared}");
 }
 
 #[tokio::test]

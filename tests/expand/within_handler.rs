@@ -5,8 +5,7 @@ pub(crate) async fn create(
     {
         let (opening, frame) = ::contextlib::__private::open(transaction(pool.clone()));
         let frame = ::core::pin::pin!(frame);
-        let home = ::contextlib::__private::Home::new();
-        let mut session = opening.session(frame, &home);
+        let mut session = opening.session(frame);
         match session.setup().await {
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
@@ -20,8 +19,8 @@ pub(crate) async fn create(
                     await })); ::contextlib::__private::caught(body). await }; (resource,
                     returned) })
                 );
-                let end = session.run(body, ::contextlib::__private::local).await;
-                session.returned_whole(end).await
+                let end = session.run(body).await;
+                session.returned_whole(end)
             }
             ::core::result::Result::Err(not_entered) => {
                 session.refused_whole(not_entered)

@@ -4,8 +4,7 @@ async fn inserts() {
     ::contextlib::__private::value({
         let (opening, frame) = ::contextlib::__private::open(database());
         let frame = ::core::pin::pin!(frame);
-        let home = ::contextlib::__private::Home::new();
-        let mut session = opening.session(frame, &home);
+        let mut session = opening.session(frame);
         match session.setup().await {
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
@@ -14,12 +13,10 @@ async fn inserts() {
                     ::core::pin::pin!(::core::option::Option::Some(async { let database =
                     & mut * resource; { let (opening, frame) =
                     ::contextlib::__private::open(logging()); let frame =
-                    ::core::pin::pin!(frame); let home =
-                    ::contextlib::__private::Home::new(); let mut session = opening
-                    .session(frame, & home); match session.setup(). await {
-                    ::core::result::Result::Ok(resource) => { let body =
-                    ::core::pin::pin!(::core::option::Option::Some(async { let mut
-                    resource = resource; let returned = { let body =
+                    ::core::pin::pin!(frame); let mut session = opening.session(frame);
+                    match session.setup(). await { ::core::result::Result::Ok(resource)
+                    => { let body = ::core::pin::pin!(::core::option::Option::Some(async
+                    { let mut resource = resource; let returned = { let body =
                     ::core::pin::pin!(::core::option::Option::Some(async { let database :
                     & mut Database = database; #[allow(unreachable_code)]
                     ::core::result::Result::Ok(async { if let
@@ -27,15 +24,14 @@ async fn inserts() {
                     ::core::option::Option::None:: < () > { return returned; } { database
                     .insert(1). await; } } . await) }));
                     ::contextlib::__private::caught(body). await }; (resource, returned)
-                    })); let end = session.run(body, ::contextlib::__private::local).
-                    await; session.returned_or_panic(end). await }
-                    ::core::result::Result::Err(not_entered) => session
-                    .refused_or_panic(not_entered), } } }));
+                    })); let end = session.run(body). await; session
+                    .returned_or_panic(end) } ::core::result::Result::Err(not_entered) =>
+                    session.refused_or_panic(not_entered), } } }));
                     ::contextlib::__private::caught(body). await }; (resource, returned)
                     })
                 );
-                let end = session.run(body, ::contextlib::__private::local).await;
-                session.returned_or_panic(end).await
+                let end = session.run(body).await;
+                session.returned_or_panic(end)
             }
             ::core::result::Result::Err(not_entered) => {
                 session.refused_or_panic(not_entered)

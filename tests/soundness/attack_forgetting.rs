@@ -93,6 +93,7 @@ fn the_yield_point_in_a_boxed_async_block() {
     }
     let census = Census::new();
     let with = forgetful(&census).with(async |resource: &mut Counted| -> Result<(), BodyError> {
+        yields(1).await;
         resource.touch();
         Ok(())
     });

@@ -1,21 +1,15 @@
 //! Holes 1 and 2: what is hidden is public all the same. The tokens that the attribute writes, and the functions that they call.
 
-use contextlib::{
-    __private as p, AsyncContext, ContextManager, YieldOnce, async_context, kind, policy,
-    policy::Storage, yield_resource,
-};
+use contextlib::{__private as p, YieldOnce, async_context, kind, yield_resource};
 use contextlib_tests::{
     BodyError, Census, ContextError, Counted, Log, message, poll_once, quiet, yields,
 };
 use futures::{FutureExt, executor::block_on};
 use std::{
     any::Any,
-    cell::RefCell,
-    convert::Infallible,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    task::{Context, Waker},
 };
 
 /// Sees the tokens of a yield point, and does with them as it likes.
@@ -166,8 +160,7 @@ fn the_session() {
         {
             let (opening, frame) = p::open(context(log.clone(), census.clone()));
             let frame = pin!(frame);
-            let home = p::Home::new();
-            let mut session = opening.session(frame, &home);
+            let mut session = opening.session(frame);
             let resource = block_on(session.setup()).unwrap();
             let body = pin!(Some(async {
                 let resource = resource;
@@ -177,20 +170,20 @@ fn the_session() {
                 (resource, returned)
             }));
             if forgets == "the run" {
-                let mut run = session.run(body, p::local);
-                assert!(poll_once(pin!(&mut run)).is_pending());
+                let mut run = Box::pin(session.run(body));
+                assert!(poll_once(run.as_mut()).is_pending());
                 mem::forget(run);
             } else if forgets != "the lent resource" {
-                let end = block_on(session.run(body, p::local));
+                let end = block_on(session.run(body));
                 if forgets == "the end" {
                     drop(end);
                 } else {
-                    assert_eq!(block_on(session.returned(end)), Ok(()));
+                    assert_eq!(session.returned(end), Ok(()));
                     // Once more, with nothing to be said.
                     let body = pin!(Some(std::future::pending()));
                     let again = catch_unwind(AssertUnwindSafe(|| {
-                        if let Some(end) = session.run(body, p::local).now_or_never() {
-                            let _ = session.returned::<(), BodyError>(end).now_or_never();
+                        if let Some(end) = session.run(body).now_or_never() {
+                            let _ = session.returned::<(), BodyError>(end);
                         }
                     }));
                     drop(again);
@@ -201,74 +194,5 @@ fn the_session() {
             }
         }
         census.assert_balanced(forgets);
-    }
-}
-
-thread_local! {
-    /// Polls a body inside of another frame.
-    static OTHER: RefCell<Option<Box<dyn FnMut(p::Body<'_, Counted>)>>> = const { RefCell::new(None) };
-}
-
-/// A body that is lent to two frames in turn, of which the other drops its yield point.
-#[test]
-fn the_body() {
-    fn other<C: AsyncContext<Resource = Counted> + 'static>(
-        manager: ContextManager<C, policy::Drop>,
-    ) {
-        let (_, frame) = p::open(manager);
-        let mut frame = Box::pin(frame);
-        OTHER.set(Some(Box::new(move |body| {
-            let cx = &mut Context::from_waker(Waker::noop());
-            let frame = Storage::frame(frame.as_mut());
-            drop(frame.poll_body(cx, body));
-        })));
-    }
-    #[async_context(on_cancel = drop)]
-    async fn drops_its_yield_point(census: Census, polls: usize) -> Result<Counted, ContextError> {
-        let resource = census.value("the other's");
-        {
-            let mut yields_it = pin!(async { yield_resource!(move resource).1.kind() });
-            for _ in 0..polls {
-                assert!(futures::poll!(yields_it.as_mut()).is_pending());
-                yields(1).await;
-            }
-        }
-        yields(5).await;
-        Err(ContextError("dropped it"))
-    }
-    for polls in 0..6 {
-        let (log, census) = (Log::new(), Census::new());
-        other(drops_its_yield_point(census.clone(), polls));
-        {
-            let (opening, frame) = p::open(context(log.clone(), census.clone()));
-            let frame = pin!(frame);
-            let home = p::Home::new();
-            let mut session = opening.session(frame, &home);
-            let resource = block_on(session.setup()).unwrap();
-            let body = pin!(Some(async {
-                let resource = resource;
-                let local = census.value("local of the body");
-                for _ in 0..3 {
-                    yields(1).await;
-                    resource.touch();
-                }
-                drop(local);
-                let returned: Result<Result<(), Infallible>, Box<dyn Any + Send>> = Ok(Ok(()));
-                (resource, returned)
-            }));
-            let mut run = session.run(body, |run| {
-                OTHER.with_borrow_mut(|other| other.as_mut().unwrap()(p::local(run)));
-                p::local(run)
-            });
-            for _ in 0..10 {
-                if catch_unwind(AssertUnwindSafe(|| poll_once(pin!(&mut run)).is_ready()))
-                    .unwrap_or(true)
-                {
-                    break;
-                }
-            }
-        }
-        drop(OTHER.take());
-        census.assert_balanced(polls);
     }
 }

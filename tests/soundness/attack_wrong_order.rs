@@ -66,16 +66,14 @@ fn ending(result: Result<(), String>) -> p::Ending {
     }
     let (opening, frame) = p::open(source());
     let mut frame = Box::pin(frame);
-    let home = p::Home::new();
     {
-        let mut session = opening.session(frame.as_mut(), &home);
+        let mut session = opening.session(frame.as_mut());
         let resource = block_on(session.setup()).unwrap();
         let body = pin!(Some(async {
             let returned: Result<_, Box<dyn Any + Send>> = Ok(result);
             (resource, returned)
         }));
-        let end = block_on(session.run(body, p::local));
-        assert!(session.returned::<(), String>(end).now_or_never().is_none());
+        assert!(session.run(body).now_or_never().is_none());
         mem::forget(session);
     }
     Storage::frame(frame.as_mut())
@@ -120,8 +118,7 @@ where
         }
         Step::BeginBody => frame.begin_body(),
         Step::Body => {
-            let home = p::Home::new();
-            let mut session = opening.session(frame, &home);
+            let mut session = opening.session(frame);
             let mut lent = None;
             if false {
                 lent = block_on(session.setup()).ok();
@@ -133,9 +130,9 @@ where
                     let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
                     (lent.take().expect("there is no resource"), returned)
                 }));
-                let mut run = session.run(body, p::local);
+                let mut run = pin!(session.run(body));
                 for _ in 0..3 {
-                    if poll_once(pin!(&mut run)).is_ready() {
+                    if poll_once(run.as_mut()).is_ready() {
                         break;
                     }
                 }
@@ -150,8 +147,7 @@ where
         Step::Teardown => drop(frame.poll_teardown(cx)),
         Step::Finish => drop(frame.finish()),
         Step::DropSession => {
-            let home = p::Home::new();
-            drop(opening.session(frame, &home));
+            drop(opening.session(frame));
         }
     }
 }

@@ -14,10 +14,10 @@ mod rollback;
 
 pub(crate) use entered::{Below, Entered, Settling, Style};
 pub use lane::lanes_in_use;
-pub(crate) use lane::{Lane, RuntimeId};
+pub(crate) use lane::{InLane, Lane, RuntimeId, any_pending};
 pub use rollback::{Abandonment, Interrupted, Rollback};
 
-use lane::{Drained, InLane};
+use lane::Drained;
 use std::{
     fmt,
     future::poll_fn,

@@ -1,11 +1,11 @@
 //! What drives a frame: setup, body, teardown.
 
-use super::{Body, Ending, Payload};
+use super::{Body, Ending, Payload, Progress, WholeBody};
 use crate::{kind::Kind, site::Definition, trace::Around};
 use std::{
     panic::resume_unwind,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 mod sealed {
@@ -33,6 +33,16 @@ pub trait AsyncContext: Sealed {
     #[doc(hidden)]
     fn around(&self) -> Around {
         Around::none()
+    }
+
+    /// Runs the setup and, inside the yield point, the body; goes on with the teardown at once where that is possible. The body tells how far it is.
+    #[doc(hidden)]
+    fn poll_whole(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: WholeBody<'_, Self::Resource>,
+    ) -> Poll<Ran<<Self::Kind as Kind>::Error>> {
+        step_by_step(self, cx, body)
     }
 
     /// Runs the setup, up to the yield point.
@@ -84,13 +94,42 @@ pub trait AsyncContext: Sealed {
     fn finish(self: Pin<&mut Self>) -> Option<Ending>;
 }
 
+/// What a context has come to whose body is polled inside it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Ran<E> {
+    /// There is no resource.
+    NotEntered(NotEntered<E>),
+    /// It has returned: from its setup, without waiting for the body, or from its teardown.
+    Returned(Result<(), E>),
+}
+
+/// The setup, then the body: each a poll of the context.
+pub(crate) fn step_by_step<C: AsyncContext + ?Sized>(
+    mut context: Pin<&mut C>,
+    cx: &mut Context<'_>,
+    mut body: WholeBody<'_, C::Resource>,
+) -> Poll<Ran<<C::Kind as Kind>::Error>> {
+    if body.progress() == Progress::Unopened {
+        match ready!(context.as_mut().poll_setup(cx)) {
+            Ok(resource) => {
+                body.open(resource);
+                context.as_mut().begin_body();
+            }
+            Err(not_entered) => return Poll::Ready(Ran::NotEntered(not_entered)),
+        }
+    }
+    context.poll_body(cx, body.body()).map(Ran::Returned)
+}
+
 /// Why a setup has come to no resource.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum NotEntered<E> {
     /// It failed.
     Failed(E),
-    /// Of contexts put together: an inner one's setup failed and an outer one swallowed that, or ended it.
+    /// Of contexts put together: an inner one's setup failed and an outer one swallowed that, or ended it. Or the context dropped its yield point as
+    /// soon as it had reached it.
     Skipped(Option<Swallowed<E>>),
 }
 
@@ -112,7 +151,7 @@ impl<E> NotEntered<E> {
             NotEntered::Failed(error) | NotEntered::Skipped(Some(Swallowed::Error(error))) => error,
             NotEntered::Skipped(Some(Swallowed::Panic(payload))) => resume_unwind(payload),
             NotEntered::Skipped(None) => panic!(
-                "{context}: one of its contexts ended the setup of another without an error, so there is nothing to enter: run it with `with`, which skips the body then"
+                "{context} ended before it had a resource to hand out, without an error, so there is nothing to enter: run it with `with`, which skips the body then"
             ),
         }
     }

@@ -22,9 +22,10 @@ mod ending;
 mod housed;
 
 pub use body::Body;
-pub(crate) use body::BodyPoll;
+pub(crate) use body::WholeBody;
+pub(crate) use body::{BodyPoll, Progress, WholePoll};
 pub use context::AsyncContext;
-pub(crate) use context::{NotEntered, Sealed, Swallowed};
+pub(crate) use context::{NotEntered, Ran, Sealed, Swallowed, step_by_step};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 pub(crate) use housed::{Held, Housed};
@@ -116,6 +117,23 @@ impl<T> Link<T> {
         f(unsafe { &mut *self.0.as_ref().slot.get() })
     }
 
+    /// Writes the ending, unless there is one.
+    ///
+    /// # Safety
+    /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
+    unsafe fn end<'y>(self, ending: Ending) -> &'y Ending {
+        // SAFETY: by this function's contract; `is_none` ends its borrow at once, and nothing has borrowed an ending that isn't there.
+        unsafe {
+            let cell = UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending);
+            if (*cell).is_none() {
+                ptr::write(cell, Some(ending));
+            } else {
+                drop(ending);
+            }
+            (*cell).as_ref().expect("it has just been written")
+        }
+    }
+
     /// The ending, once it has been written.
     ///
     /// # Safety
@@ -173,43 +191,81 @@ enum LendState {
 impl<T, S> Unpin for Lend<'_, T, S> {}
 
 impl<'y, T, S> Lend<'y, T, S> {
-    fn hand_over(&mut self) {
-        let resource = self.resource.take();
+    /// Makes a body from the resource and polls it, if the driver has brought one that is to be made here; else hands the resource over to the driver.
+    fn hand_over(&mut self, resource: T, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
         self.state = LendState::Lent;
+        let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point.
-        let old = unsafe {
-            self.yielder.link.slot(|slot| {
+        let body = unsafe {
+            link.slot(|slot| {
                 slot.stage = Stage::Open;
-                mem::replace(&mut slot.resource, resource)
+                slot.body.take_if(|body| body.makes_body())
             })
         };
-        drop(old);
+        let Some(body) = body else {
+            // SAFETY: as above.
+            let old = unsafe { link.slot(|slot| slot.resource.replace(resource)) };
+            drop(old);
+            return None;
+        };
+        let body = self.at_home(body);
+        // SAFETY: as in `poll_taken`: alive, taken out, and at home on this thread.
+        unsafe { body.open(resource) };
+        self.poll_taken(body, cx)
     }
 
-    /// Polls the body, if the driver has brought one.
-    fn poll_body(&self, cx: &mut Context<'_>) {
-        let link = self.yielder.link;
+    /// Polls the body, if the driver has brought one; with the resource, if the body has left it to the teardown.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
         // SAFETY: the block is being polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
-        let Some(body) = (unsafe { link.slot(|slot| slot.body.take()) }) else {
-            return;
-        };
-        if !body.is_at_home() {
-            // SAFETY: as above.
-            unsafe { link.slot(|slot| slot.body = Some(body)) };
-            panic!(
-                "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
-            );
+        let body = unsafe { self.yielder.link.slot(|slot| slot.body.take()) }?;
+        let body = self.at_home(body);
+        self.poll_taken(body, cx)
+    }
+
+    /// # Panics
+    /// If this isn't the body's thread.
+    fn at_home(&self, body: BodyPtr<T>) -> BodyPtr<T> {
+        if body.is_at_home() {
+            return body;
         }
-        // SAFETY: as above.
+        // SAFETY: as in `poll_body`. When this yield point is dropped, it may be on the body's thread.
+        unsafe { self.yielder.link.slot(|slot| slot.body = Some(body)) };
+        panic!(
+            "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
+        );
+    }
+
+    /// Polls a body that was in the slot.
+    fn poll_taken(&mut self, body: BodyPtr<T>, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
+        let link = self.yielder.link;
+        // SAFETY: the block is being polled: this is its yield point.
         unsafe { link.slot(|slot| slot.in_body = true) };
         let polled = Polled(link);
         // SAFETY: the pointer was in the slot, so the driver is in the poll that set it and the body is alive (point 3); it was taken out, so
         // nobody else polls it; and this thread may, as has just been looked up.
-        unsafe { body.poll(cx) };
+        let back = unsafe { body.poll(cx) };
         drop(polled);
-        // Also when the body is over: if this yield point is dropped before the driver hears of it, the resource goes with it.
-        // SAFETY: as above; the driver is still in that poll, which clears the pointer.
-        unsafe { link.slot(|slot| slot.body = Some(body)) };
+        match back {
+            Some((resource, ending)) => Some(self.come_back(resource, ending)),
+            None => {
+                // Also when the body is over: if this yield point is dropped before the driver hears of it, the resource goes with it.
+                // SAFETY: as above; the driver is still in that poll, which clears the pointer.
+                unsafe { link.slot(|slot| slot.body = Some(body)) };
+                None
+            }
+        }
+    }
+
+    /// Comes back from the body.
+    fn come_back(&mut self, resource: T, ending: Ending) -> (T, Exit<'y, S>) {
+        let link = self.yielder.link;
+        // SAFETY: the block is being polled: this is its yield point, which hasn't come back before, so that nothing borrows an ending.
+        let ending = unsafe {
+            link.slot(|slot| slot.stage = Stage::Past);
+            link.end(ending)
+        };
+        self.state = LendState::Done;
+        (resource, Exit::view(ending))
     }
 
     fn take_back(&mut self) -> Option<(T, Exit<'y, S>)> {
@@ -270,15 +326,13 @@ impl<'y, T, S> Future for Lend<'y, T, S> {
     type Output = (T, Exit<'y, S>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.state {
-            LendState::Fresh => self.hand_over(),
-            LendState::Lent => {
-                self.poll_body(cx);
-                if let Some(back) = self.take_back() {
-                    return Poll::Ready(back);
-                }
-            }
-            LendState::Done => panic!("a yield point was polled after it had come back"),
+        let back = match (self.state, self.resource.take()) {
+            (LendState::Fresh, Some(resource)) => self.hand_over(resource, cx),
+            (LendState::Lent, _) => self.poll_body(cx).or_else(|| self.take_back()),
+            _ => panic!("a yield point was polled after it had come back"),
+        };
+        if let Some(back) = back {
+            return Poll::Ready(back);
         }
         self.register(cx.waker());
         Poll::Pending
@@ -431,6 +485,13 @@ where
         polled.map(K::result)
     }
 
+    /// Whether the yield point has been reached and left again.
+    fn is_past(self: Pin<&mut Self>) -> bool {
+        let link = self.link();
+        // SAFETY: this is the driver, and the block isn't being polled.
+        unsafe { link.slot(|slot| slot.stage == Stage::Past) }
+    }
+
     /// Wakes the yield point, where the driver's own waker doesn't.
     #[inline]
     fn wake(self: Pin<&mut Self>) {
@@ -441,6 +502,13 @@ where
             waker.wake();
         }
     }
+}
+
+#[cold]
+pub(crate) fn never_yielded(context: Definition) -> ! {
+    panic!(
+        "{context} returned successfully without yielding: every path through a context function that succeeds has to reach its `yield_resource!`"
+    );
 }
 
 #[cold]
@@ -526,6 +594,19 @@ where
         self.spans.around()
     }
 
+    fn poll_whole(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut body: WholeBody<'_, T>,
+    ) -> Poll<Ran<K::Error>> {
+        if Spans::wanted() {
+            // Setup, body and teardown have spans of their own.
+            return step_by_step(self, cx, body);
+        }
+        self.as_mut().start();
+        self.poll_block(cx, Some(body.erase())).map(Ran::Returned)
+    }
+
     fn poll_setup(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -539,10 +620,11 @@ where
         };
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
-            Poll::Ready(Ok(())) => panic!(
-                "{} returned successfully without yielding: every path through a context function that succeeds has to reach its `yield_resource!`",
-                self.definition
-            ),
+            // It has dropped its yield point in the very poll in which that was reached.
+            Poll::Ready(Ok(())) if self.as_mut().is_past() => {
+                Poll::Ready(Err(NotEntered::Skipped(None)))
+            }
+            Poll::Ready(Ok(())) => never_yielded(self.definition),
             Poll::Pending => {
                 let link = self.as_mut().link();
                 // SAFETY: this is the driver, and the block isn't being polled.
@@ -578,16 +660,8 @@ where
 
     fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
         let link = self.as_mut().link();
-        // SAFETY: this is the driver, and the block isn't being polled; `is_none` ends its borrow at once, and nothing has borrowed an ending
-        // that isn't there.
-        unsafe {
-            if link.ending().is_none() {
-                let cell = UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending);
-                ptr::write(cell, Some(ending));
-            } else {
-                drop(ending);
-            }
-        }
+        // SAFETY: this is the driver, and the block isn't being polled.
+        unsafe { link.end(ending) };
         // SAFETY: as above.
         let late = unsafe {
             link.slot(|slot| match slot.stage {

@@ -1,0 +1,329 @@
+//! Closure and block style: a context around a body that it polls inside its yield point.
+
+mod caught;
+mod ends;
+mod lent;
+mod run;
+
+pub use caught::caught;
+pub(crate) use caught::poll_caught;
+pub(crate) use lent::Home;
+pub(crate) use lent::Lent;
+pub(crate) use run::{local, sendable};
+
+use crate::{
+    AsyncContext, ExitKind,
+    background::{Entered, Settling},
+    frame::{NotEntered, Progress, Ran, never_yielded},
+    kind::Kind,
+    outcome::Ended,
+    policy::{Abandoned, Policy, Storage},
+    teardown::{self, Keep, Torn, finish, keep_error},
+};
+use run::{Erase, Run};
+use std::{
+    fmt::Debug,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    thread,
+};
+
+type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
+
+/// A body's outcome, and the resource back from it.
+pub(crate) type Returned<'h, R, V, B> = (Lent<'h, R>, thread::Result<Result<V, B>>);
+
+/// A context with its body running inside it. Dropped before its end, it leaves the frame to the policy.
+pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
+    storage: Pin<&'a mut P::Storage>,
+    home: &'a Home<C::Resource>,
+    origin: Option<P::Origin>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Setup,
+    Open,
+    /// The teardown hasn't begun.
+    Waiting(ExitKind),
+    Teardown(ExitKind),
+    /// Over without having waited for what the body had entered.
+    Early,
+    Closed,
+}
+
+impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
+    /// Nothing runs before it is polled.
+    #[inline]
+    pub(crate) fn new(storage: Pin<&'a mut P::Storage>, home: &'a Home<C::Resource>) -> Self {
+        Session {
+            storage,
+            home,
+            origin: Some(P::origin()),
+            stage: Stage::Setup,
+        }
+    }
+
+    /// Where and when the context was entered.
+    #[inline]
+    pub(crate) fn entered(&self) -> &'a Entered {
+        &self.home.entered
+    }
+
+    fn frame(&mut self) -> Pin<&mut C> {
+        self.storage.as_mut().frame()
+    }
+
+    /// Runs the setup alone.
+    fn poll_setup(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>>> {
+        let _lane = self.entered().frame_lane().enter();
+        // If it unwinds, nothing is left to be set up or torn down.
+        self.stage = Stage::Closed;
+        match self.frame().poll_setup(cx) {
+            Poll::Pending => {
+                self.stage = Stage::Setup;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(resource)) => {
+                self.stage = Stage::Open;
+                Poll::Ready(Ok(Lent::new(resource, self.home)))
+            }
+            Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
+        }
+    }
+
+    /// [`poll_setup`](Session::poll_setup) as a future.
+    pub async fn setup(&mut self) -> Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>> {
+        poll_fn(|cx| self.poll_setup(cx)).await
+    }
+
+    /// Runs setup, body and teardown. `make` makes the body, whose place is `body`.
+    #[inline]
+    pub(crate) fn whole<'s, V, B, M, Fut>(
+        &'s mut self,
+        body: Pin<&'s mut Option<Fut>>,
+        make: M,
+        erase: Erase<C::Resource, Run<'s, 'a, C::Resource, M, Fut, V, B>>,
+        keep: Keep<B>,
+    ) -> Running<'s, 'a, C, P, M, Fut, V, B>
+    where
+        M: FnOnce(Lent<'a, C::Resource>) -> Fut,
+        Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+        B: Debug + 'static,
+    {
+        let run = Run::new(body, Some(make), self.home, keep);
+        Running {
+            session: self,
+            run,
+            erase,
+            settling: Settling::default(),
+            early: None,
+        }
+    }
+
+    /// Runs body and teardown, after the setup. On the body's thread only.
+    pub async fn run<'s, V, B, Fut>(
+        &'s mut self,
+        body: Pin<&'s mut Option<Fut>>,
+    ) -> BodyEnd<V, B, ErrorOf<C>>
+    where
+        Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+        B: Debug + Send + 'static,
+    {
+        type Makes<'a, R, Fut> = fn(Lent<'a, R>) -> Fut;
+        self.frame().begin_body();
+        let run = Run::new(body, None::<Makes<'a, _, _>>, self.home, keep_error);
+        let running = Running {
+            session: self,
+            run,
+            erase: local,
+            settling: Settling::default(),
+            early: None,
+        };
+        match running.await {
+            Ok(ended) => BodyEnd(ended),
+            Err(_) => unreachable!("the setup is over"),
+        }
+    }
+}
+
+/// What running a body comes to.
+pub struct BodyEnd<V, B, E>(Ended<V, B, E>);
+
+/// A context with its body, from its setup to the end of its teardown.
+pub(crate) struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, M, Fut, V, B> {
+    session: &'s mut Session<'a, C, P>,
+    run: Run<'s, 'a, C::Resource, M, Fut, V, B>,
+    erase: Erase<C::Resource, Run<'s, 'a, C::Resource, M, Fut, V, B>>,
+    settling: Settling,
+    /// Of a context that has ended by itself: a timeout, or a body that was over in the same poll.
+    early: Option<Box<Ended<V, B, ErrorOf<C>>>>,
+}
+
+// The body is pinned elsewhere.
+impl<C: AsyncContext, P: Policy<C>, M, Fut, V, B> Unpin for Running<'_, '_, C, P, M, Fut, V, B> {}
+
+impl<'a, C, P, M, Fut, V, B> Future for Running<'_, 'a, C, P, M, Fut, V, B>
+where
+    C: AsyncContext,
+    P: Policy<C>,
+    M: FnOnce(Lent<'a, C::Resource>) -> Fut,
+    Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+    B: Debug + 'static,
+{
+    type Output = Result<Ended<V, B, ErrorOf<C>>, NotEntered<ErrorOf<C>>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Stage::Setup | Stage::Open = this.session.stage {
+            if let Some(torn) = ready!(this.poll_whole(cx))? {
+                return Poll::Ready(Ok(Ended::new(this.run.take_kept(), torn)));
+            }
+        }
+        this.poll_close(cx).map(Ok)
+    }
+}
+
+impl<'a, C, P, M, Fut, V, B> Running<'_, 'a, C, P, M, Fut, V, B>
+where
+    C: AsyncContext,
+    P: Policy<C>,
+    M: FnOnce(Lent<'a, C::Resource>) -> Fut,
+    Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+    B: Debug + 'static,
+{
+    /// Setup and body, and the teardown if that may follow at once.
+    #[inline]
+    fn poll_whole(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<(Torn<C>, Option<crate::frame::Ending>)>, NotEntered<ErrorOf<C>>>> {
+        let Running {
+            session,
+            run,
+            erase,
+            ..
+        } = self;
+        let entered = session.entered();
+        let _lane = entered.frame_lane().enter();
+        // If the setup unwinds, nothing is left to be set up or torn down.
+        session.stage = Stage::Closed;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            session.frame().poll_whole(cx, erase(run))
+        }));
+        let context = match polled {
+            Ok(Poll::Pending) if run.progress() == Progress::Over => {
+                let (resource, ending) = run.resume();
+                session.stage = Stage::Waiting(ending.kind());
+                match resource {
+                    Some(resource) => session.frame().resume(resource, ending),
+                    None => drop(session.frame().resume_evicted(ending)),
+                }
+                return Poll::Ready(Ok(None));
+            }
+            Ok(Poll::Pending) => {
+                session.stage = match run.progress() {
+                    Progress::Unopened => Stage::Setup,
+                    Progress::Resumed(exit) => Stage::Teardown(exit),
+                    // A context that has dropped its yield point goes on without it.
+                    _ => Stage::Open,
+                };
+                return Poll::Pending;
+            }
+            Ok(Poll::Ready(Ran::NotEntered(not_entered))) => {
+                return Poll::Ready(Err(not_entered));
+            }
+            Ok(Poll::Ready(Ran::Returned(returned))) => Ok(returned),
+            Err(payload) => Err(payload),
+        };
+        match (run.progress(), context) {
+            (Progress::Resumed(_), context) => {
+                Poll::Ready(Ok(Some(finish(session.frame(), entered, context))))
+            }
+            (Progress::Unopened, Ok(Err(error))) => Poll::Ready(Err(NotEntered::Failed(error))),
+            (Progress::Unopened, Ok(Ok(()))) => never_yielded(entered.definition),
+            (Progress::Unopened, Err(payload)) => resume_unwind(payload),
+            (_, context) => {
+                self.ended_early(context);
+                Poll::Ready(Ok(None))
+            }
+        }
+    }
+
+    #[cold]
+    fn ended_early(&mut self, context: Torn<C>) {
+        if self.run.progress() != Progress::Cancelled {
+            crate::frame::BodyPoll::cancel(&mut self.run);
+        }
+        let body = self.run.take_outcome();
+        self.session.stage = Stage::Early;
+        let entered = self.session.entered();
+        let (context, _) = finish(self.session.frame(), entered, context);
+        self.early = Some(Box::new(Ended {
+            body,
+            suppressed: false,
+            context,
+        }));
+    }
+
+    /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Ended<V, B, ErrorOf<C>>> {
+        let Running {
+            session,
+            run,
+            settling,
+            early,
+            ..
+        } = self;
+        let entered = session.entered();
+        match session.stage {
+            Stage::Waiting(exit) => {
+                ready!(settling.poll(entered, cx));
+                session.stage = Stage::Teardown(exit);
+            }
+            Stage::Early => {
+                ready!(settling.poll(entered, cx));
+                session.stage = Stage::Closed;
+            }
+            _ => {}
+        }
+        if let Some(ended) = early.take() {
+            return Poll::Ready(*ended);
+        }
+        let Stage::Teardown(_) = session.stage else {
+            panic!("a context was polled after its end");
+        };
+        let torn = ready!(teardown::poll(session.frame(), entered, cx));
+        session.stage = Stage::Closed;
+        Poll::Ready(Ended::new(run.take_kept(), torn))
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
+    #[inline]
+    fn drop(&mut self) {
+        let at = match self.stage {
+            Stage::Setup => Abandoned::Setup,
+            Stage::Open => match self.home.take() {
+                Some(resource) => Abandoned::Open(resource),
+                None => Abandoned::Teardown(ExitKind::Cancelled),
+            },
+            Stage::Waiting(exit) => Abandoned::Waiting(exit),
+            Stage::Teardown(exit) => Abandoned::Teardown(exit),
+            Stage::Early => return self.entered().leave_all(),
+            Stage::Closed => return self.entered().leave_parts(),
+        };
+        if let Some(origin) = self.origin.take() {
+            self.storage
+                .as_mut()
+                .abandon::<P>(self.home.entered, origin, at);
+        }
+    }
+}

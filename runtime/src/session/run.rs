@@ -1,0 +1,280 @@
+//! A body's future while the yield point polls it.
+
+use super::{
+    Returned,
+    caught::first_of,
+    lent::{Home, Lent},
+};
+use crate::{
+    background::{Below, Entered, InLane, any_pending},
+    frame::{BodyPoll, Ending, Payload, Progress, WholeBody, WholePoll},
+    report,
+    teardown::{Keep, Kept},
+    trace::BodySpan,
+};
+use std::{
+    any::Any,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    thread,
+};
+
+/// A body, from before it is made to what it has come to. `M` makes its future, `Fut`, from the resource.
+pub(crate) struct Run<'s, 'a, R, M, Fut, V, B> {
+    body: Pin<&'s mut Option<Fut>>,
+    make: Option<M>,
+    home: &'a Home<R>,
+    span: BodySpan,
+    keep: Keep<B>,
+    progress: Progress,
+    /// What a body that is over has returned, until its context is told.
+    returned: Option<Returned<'a, R, V, B>>,
+    /// What the context isn't told.
+    kept: Kept<V, B>,
+    /// The panic of a body that its context has dropped.
+    panic: Option<Payload>,
+}
+
+impl<'s, 'a, R, M, Fut, V, B> Run<'s, 'a, R, M, Fut, V, B> {
+    /// A body that `make` makes, or, without it, one that is there.
+    #[inline]
+    pub(super) fn new(
+        body: Pin<&'s mut Option<Fut>>,
+        make: Option<M>,
+        home: &'a Home<R>,
+        keep: Keep<B>,
+    ) -> Self {
+        Run {
+            body,
+            progress: match make {
+                Some(_) => Progress::Unopened,
+                None => Progress::Open,
+            },
+            make,
+            home,
+            span: BodySpan::none(),
+            keep,
+            returned: None,
+            kept: Kept::Nothing,
+            panic: None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// What was kept of the outcome of a body whose context has been told of it.
+    #[inline]
+    pub(super) fn take_kept(&mut self) -> Kept<V, B> {
+        mem::replace(&mut self.kept, Kept::Nothing)
+    }
+
+    /// The outcome of a body whose context didn't wait for it.
+    #[cold]
+    pub(super) fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
+        match (self.returned.take(), self.panic.take()) {
+            (Some((_, returned)), _) => {
+                Some(returned.map_err(|payload| first_of(self.entered(), payload)))
+            }
+            (None, panic) => panic.map(Err),
+        }
+    }
+
+    fn entered(&self) -> &'a Entered {
+        &self.home.entered
+    }
+
+    /// Makes the body's lane the current one.
+    #[inline]
+    fn in_lane(&self) -> InLane {
+        self.home.entered.body_lane().enter()
+    }
+}
+
+impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B> {
+    /// Takes what a body has returned apart: into its resource, if that isn't gone, and how it ended, for the teardown; the rest is kept.
+    #[inline]
+    fn split(&mut self, (lent, returned): Returned<'a, R, V, B>) -> (Option<R>, Ending) {
+        let returned = match returned {
+            Ok(returned) => Ok(returned),
+            Err(payload) => Err(first_of(self.entered(), payload)),
+        };
+        let (ending, kept) = Kept::split(returned, self.keep);
+        self.kept = kept;
+        self.progress = Progress::Resumed(ending.kind());
+        (lent.into_inner(), ending)
+    }
+
+    /// What a body that is over leaves to the teardown: its resource, if that isn't gone, and how it ended.
+    pub(super) fn resume(&mut self) -> (Option<R>, Ending) {
+        match self.returned.take() {
+            Some(returned) => self.split(returned),
+            None => (None, Ending::panicked(Box::new("the body has not ended"))),
+        }
+    }
+}
+
+impl<'a, R, M, Fut, V, B> Run<'_, 'a, R, M, Fut, V, B>
+where
+    Fut: Future<Output = Returned<'a, R, V, B>>,
+{
+    /// Polls the body, if it isn't over.
+    #[inline]
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<'a, R, V, B>> {
+        let (Progress::Open, Some(body)) = (self.progress, self.body.as_mut().as_pin_mut()) else {
+            return Poll::Pending;
+        };
+        let _lane = self.home.entered.body_lane().enter();
+        let _span = self.span.enter(self.home.entered.definition);
+        body.poll(cx)
+    }
+}
+
+impl<'a, R, M, Fut, V, B> BodyPoll<R> for Run<'_, 'a, R, M, Fut, V, B>
+where
+    M: FnOnce(Lent<'a, R>) -> Fut,
+    Fut: Future<Output = Returned<'a, R, V, B>>,
+    B: Any,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Poll::Ready(returned) = self.poll_open(cx) {
+            self.returned = Some(returned);
+            self.progress = Progress::Over;
+        }
+        self.progress != Progress::Open
+    }
+
+    #[cold]
+    fn cancel(&mut self) {
+        self.progress = Progress::Cancelled;
+        let lane = self.in_lane();
+        let (body, resource) = self.take_apart();
+        let resource = catch_unwind(AssertUnwindSafe(|| drop(resource)));
+        drop(lane);
+        self.ended_with(body.err(), resource.err());
+    }
+
+    #[cold]
+    fn evict(&mut self) -> Option<R> {
+        // A body that is over tells how, as if it still had its resource.
+        if self.progress == Progress::Open {
+            self.progress = Progress::Cancelled;
+        }
+        let lane = self.in_lane();
+        let (body, resource) = self.take_apart();
+        drop(lane);
+        self.ended_with(body.err(), None);
+        resource
+    }
+
+    fn below(&self) -> Below {
+        self.entered().below(true)
+    }
+
+    fn lingers(&self) -> bool {
+        false
+    }
+}
+
+impl<'a, R, M, Fut, V, B> WholePoll<R> for Run<'_, 'a, R, M, Fut, V, B>
+where
+    M: FnOnce(Lent<'a, R>) -> Fut,
+    Fut: Future<Output = Returned<'a, R, V, B>>,
+    B: Any,
+{
+    fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    #[inline]
+    fn open(&mut self, resource: R) {
+        let lent = Lent::new(resource, self.home);
+        if let Some(make) = self.make.take() {
+            self.body.set(Some(make(lent)));
+            self.progress = Progress::Open;
+        }
+    }
+
+    #[inline]
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Option<(R, Ending)> {
+        let Poll::Ready(returned) = self.poll_open(cx) else {
+            return None;
+        };
+        // Something may have been started below, which the teardown has to wait for.
+        if any_pending() {
+            self.returned = Some(returned);
+            self.progress = Progress::Over;
+            return None;
+        }
+        let (resource, ending) = self.split(returned);
+        Some((resource?, ending))
+    }
+
+    fn as_body(&mut self) -> &mut dyn BodyPoll<R> {
+        self
+    }
+}
+
+impl<R, M, Fut, V, B> Run<'_, '_, R, M, Fut, V, B> {
+    /// Drops the body, and finds its resource: at home, or with what a body that was over in this very poll has returned.
+    fn take_apart(&mut self) -> (thread::Result<()>, Option<R>) {
+        let _span = self.span.enter(self.home.entered.definition);
+        let body = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
+        let resource = self.returned.as_mut().and_then(|(lent, _)| lent.take());
+        (body, resource.or_else(|| self.home.take()))
+    }
+
+    /// The body was dropped, with these panics.
+    fn ended_with(&mut self, body: Option<Payload>, resource: Option<Payload>) {
+        for panic in [body, resource].into_iter().flatten() {
+            if self.returned.is_none() && self.panic.is_none() {
+                self.panic = Some(panic);
+            } else {
+                report::second_panic(self.entered(), panic);
+            }
+        }
+        if self.progress == Progress::Cancelled {
+            self.entered().leave_body();
+        }
+    }
+
+    /// Drops a body that isn't over, which sends its resource home.
+    #[cold]
+    fn abandon(&mut self) {
+        let _lane = self.in_lane();
+        let _span = self.span.enter(self.home.entered.definition);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.body.set(None))) {
+            if thread::panicking() {
+                report::second_panic(&self.home.entered, payload);
+            } else {
+                resume_unwind(payload);
+            }
+        }
+    }
+}
+
+impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.progress == Progress::Open {
+            self.abandon();
+        }
+    }
+}
+
+/// Makes the body reachable for the yield point: on any thread, or on its own.
+pub(super) type Erase<R, W> = for<'x> fn(&'x mut W) -> WholeBody<'x, R>;
+
+/// Lets the yield point poll a `Send` body on any thread.
+pub(crate) fn sendable<'x, R, W: WholePoll<R> + Send>(run: &'x mut W) -> WholeBody<'x, R> {
+    WholeBody::sendable(run)
+}
+
+/// Lets the yield point poll a body on this thread only.
+pub(crate) fn local<'x, R, W: WholePoll<R>>(run: &'x mut W) -> WholeBody<'x, R> {
+    WholeBody::local(run)
+}
