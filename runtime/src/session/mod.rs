@@ -1,7 +1,6 @@
 //! Closure and block style: a context around a body that it polls inside its yield point.
 
 mod caught;
-mod ends;
 mod lent;
 mod run;
 
@@ -12,11 +11,11 @@ pub(crate) use lent::Lent;
 pub(crate) use run::{local, sendable};
 
 use crate::{
-    AsyncContext, ExitKind,
+    AsyncContext, ExitKind, Outcome,
     background::{Entered, Settling},
     frame::{NotEntered, Progress, Ran, never_yielded},
-    kind::Kind,
-    outcome::Ended,
+    kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
+    outcome::{Ended, missing},
     policy::{Abandoned, Policy, Storage},
     teardown::{self, Keep, Torn, finish, keep_error},
 };
@@ -31,6 +30,7 @@ use std::{
 };
 
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
+type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 
 /// A body's outcome, and the resource back from it.
 pub(crate) type Returned<'h, R, V, B> = (Lent<'h, R>, thread::Result<Result<V, B>>);
@@ -303,6 +303,90 @@ where
         let torn = ready!(teardown::poll(session.frame(), entered, cx));
         session.stage = Stage::Closed;
         Poll::Ready(Ended::new(run.take_kept(), torn))
+    }
+}
+
+/// What block style says at a context's end.
+impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
+    /// The end of a context whose body returns a `Result`.
+    pub fn returned<V, B>(&self, end: BodyEnd<V, B, ErrorOf<C>>) -> Result<Out<C::Kind, V>, B>
+    where
+        C::Kind: RaiseAs<B>,
+        B: Debug + Send + 'static,
+    {
+        end.0.into_result::<C::Kind>(self.entered())
+    }
+
+    /// The setup of a context whose body would return a `Result` has failed.
+    pub fn refused<V, B>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<Out<C::Kind, V>, B>
+    where
+        C::Kind: RaiseAs<B>,
+    {
+        match not_entered {
+            NotEntered::Failed(error) => Err(C::Kind::raise(error)),
+            NotEntered::Skipped(_) => Ok(missing::<C::Kind, V>(self.entered().definition)),
+        }
+    }
+
+    /// [`returned`](Session::returned), for a function that returns the value itself.
+    pub fn returned_whole<V, B>(&self, end: BodyEnd<V, B, ErrorOf<C>>) -> Result<V, B>
+    where
+        C::Kind: RaiseAs<B>,
+        SuppressionOf<C>: Whole<V>,
+        B: Debug + Send + 'static,
+    {
+        self.returned(end)
+            .map(<SuppressionOf<C> as Whole<V>>::whole)
+    }
+
+    /// [`refused`](Session::refused), for a function that returns the value itself.
+    pub fn refused_whole<V, B>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<V, B>
+    where
+        C::Kind: RaiseAs<B>,
+        SuppressionOf<C>: Whole<V>,
+    {
+        self.refused(not_entered)
+            .map(<SuppressionOf<C> as Whole<V>>::whole)
+    }
+
+    /// The end of a context whose body returns a plain value.
+    ///
+    /// # Panics
+    /// If the teardown fails.
+    pub fn returned_or_panic<V>(&self, end: BodyEnd<V, Never, ErrorOf<C>>) -> Result<V, Never>
+    where
+        SuppressionOf<C>: Whole<V>,
+    {
+        let definition = self.entered().definition;
+        let out = match end.0.into_outcome::<C::Kind>(self.entered()) {
+            Outcome {
+                context: Err(error),
+                ..
+            } => panic!("{definition} failed: {error:?}"),
+            Outcome { body, .. } => match body {
+                Some(Ok(value)) => SuppressionOf::<C>::value(value),
+                Some(Err(never)) => match never {},
+                None => missing::<C::Kind, V>(definition),
+            },
+        };
+        Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
+    }
+
+    /// The setup of a context whose body would return a plain value has failed.
+    ///
+    /// # Panics
+    /// If it has an error.
+    pub fn refused_or_panic<V>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<V, Never>
+    where
+        SuppressionOf<C>: Whole<V>,
+    {
+        match not_entered {
+            NotEntered::Failed(error) => panic!("{} failed: {error:?}", self.entered().definition),
+            NotEntered::Skipped(_) => {
+                let out = missing::<C::Kind, V>(self.entered().definition);
+                Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
+            }
+        }
     }
 }
 
