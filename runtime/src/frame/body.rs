@@ -222,8 +222,8 @@ impl<R> BodyPtr<R> {
     #[inline]
     pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) -> Option<(R, Ending)> {
         match self.body {
-            // SAFETY: the contract is the caller's.
             Erased::Body(body) => {
+                // SAFETY: the contract is the caller's.
                 unsafe { &mut *body.as_ptr() }.poll(cx);
                 None
             }
