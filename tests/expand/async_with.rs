@@ -2,8 +2,7 @@ fn block() {
     async move {
         let (opening, frame) = ::contextlib::__private::open(database(url));
         let frame = ::core::pin::pin!(frame);
-        let home = ::contextlib::__private::Home::new();
-        let mut session = opening.session(frame, &home);
+        let mut session = opening.session(frame);
         match session.setup().await {
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
@@ -12,24 +11,21 @@ fn block() {
                     ::core::pin::pin!(::core::option::Option::Some(async { let db = & mut
                     * resource; { let (opening, frame) =
                     ::contextlib::__private::open(transaction(db.pool())); let frame =
-                    ::core::pin::pin!(frame); let home =
-                    ::contextlib::__private::Home::new(); let mut session = opening
-                    .session(frame, & home); match session.setup(). await {
-                    ::core::result::Result::Ok(resource) => { let body =
-                    ::core::pin::pin!(::core::option::Option::Some(async { let mut
-                    resource = resource; let returned = { let body =
+                    ::core::pin::pin!(frame); let mut session = opening.session(frame);
+                    match session.setup(). await { ::core::result::Result::Ok(resource)
+                    => { let body = ::core::pin::pin!(::core::option::Option::Some(async
+                    { let mut resource = resource; let returned = { let body =
                     ::core::pin::pin!(::core::option::Option::Some(async {
                     ::contextlib::__private::returned(::contextlib::__private::called(async
                     move || -> Result < i64, AppError > { insert(db). await }). await)
                     })); ::contextlib::__private::caught(body). await }; (resource,
-                    returned) })); let end = session.run(body,
-                    ::contextlib::__private::local). await; session.returned(end). await
-                    } ::core::result::Result::Err(not_entered) => session
+                    returned) })); let end = session.run(body). await; session
+                    .returned(end) } ::core::result::Result::Err(not_entered) => session
                     .refused(not_entered), } } })); ::contextlib::__private::caught(body)
                     . await }; (resource, returned) })
                 );
-                let end = session.run(body, ::contextlib::__private::local).await;
-                session.returned(end).await
+                let end = session.run(body).await;
+                session.returned(end)
             }
             ::core::result::Result::Err(not_entered) => session.refused(not_entered),
         }
