@@ -24,10 +24,35 @@ pub(super) struct Told<B: AsyncContext> {
     what: What,
     /// How the body ended, where the outer context sees something else.
     body: Option<Ending>,
-    /// The inner context's error, where the outer one sees the body's failure.
-    second: Option<ErrorOf<B>>,
+    /// The inner context's error or panic, where the outer one sees how the body ended.
+    second: Option<Second<ErrorOf<B>>>,
     /// What an outer context inside of the inner one has swallowed in its setup.
     skipped: Option<Option<Swallowed<ErrorOf<B>>>>,
+}
+
+/// A failure that is told apart from the body's. Where both contexts are dropped before it can be, it is reported.
+struct Second<E: Debug> {
+    failure: Option<Result<E, Payload>>,
+    inner: Reporter,
+}
+
+impl<E: Debug> Second<E> {
+    fn new(inner: Reporter, failure: Result<E, Payload>) -> Self {
+        Second {
+            failure: Some(failure),
+            inner,
+        }
+    }
+}
+
+impl<E: Debug> Drop for Second<E> {
+    fn drop(&mut self) {
+        match self.failure.take() {
+            Some(Ok(error)) => self.inner.error(error),
+            Some(Err(payload)) => self.inner.panic(payload),
+            None => {}
+        }
+    }
 }
 
 /// What the outer context sees.
@@ -112,6 +137,11 @@ where
                 inner.panic(payload);
                 (Told::new(What::Body), ending)
             }
+            (Err(payload), Some(ending)) if ending.kind() == ExitKind::Cancelled => {
+                let mut told = Told::new(What::Body);
+                told.second = Some(Second::new(inner, Err(payload)));
+                (told, ending)
+            }
             (Err(payload), body) => {
                 let mut told = Told::new(What::Panic);
                 told.body = body;
@@ -121,7 +151,7 @@ where
                 if stands(&ending) || ending.kind() == ExitKind::Cancelled =>
             {
                 let mut told = Told::new(What::Body);
-                told.second = Some(error);
+                told.second = Some(Second::new(inner, Ok(error)));
                 (told, ending)
             }
             (Ok(Err(NotEntered::Failed(error))), body) => {
@@ -161,16 +191,21 @@ where
         let swallowed = ending.as_ref().is_some_and(Ending::is_suppressed);
         match what {
             What::Body => {
+                let second = second.and_then(|mut second| second.failure.take());
                 let came = match (second, came) {
                     (None, came) => from_outer::<A, B>(came),
-                    (Some(error), Ok(Ok(()))) if !swallowed => from_inner::<A, B>(error),
-                    (Some(error), Ok(Err(also))) if !swallowed => {
+                    (Some(Ok(error)), Ok(Ok(()))) if !swallowed => from_inner::<A, B>(error),
+                    (Some(Ok(error)), Ok(Err(also))) if !swallowed => {
                         outer.failure(Ok(Err(also)));
                         from_inner::<A, B>(error)
                     }
-                    (Some(error), came) => {
+                    (Some(Ok(error)), came) => {
                         inner.error(error);
                         from_outer::<A, B>(came)
+                    }
+                    (Some(Err(payload)), came) => {
+                        outer.failure(came);
+                        Err(payload)
                     }
                 };
                 (came, ending)
@@ -198,7 +233,8 @@ where
             What::Panic => match (ending.and_then(Ending::into_panic), came) {
                 (Some(payload), came) if swallowed => {
                     if let Some(body) = body.as_ref().filter(|body| stands(body)) {
-                        inner.error(ErrorIn(body));
+                        let exit = body.kind();
+                        Reporter { exit, ..inner }.error(ErrorIn(body));
                     }
                     match came {
                         Ok(Ok(())) => skip(body, Some(Swallowed::Panic(payload))),
