@@ -63,7 +63,7 @@ impl AsyncWith {
         let future = if is_closure {
             quote_spanned!(site=> #krate::__private::called(#tokens))
         } else {
-            tokens
+            quote_spanned!(site=> #krate::__private::body(#tokens))
         };
         let body = quote_spanned!(site=> #krate::__private::returned(#future.await));
         let nested = nest(&self.krate, &self.contexts, body, Around::Block);

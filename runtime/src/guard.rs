@@ -1,7 +1,7 @@
 //! Guard style: an entered context as a value.
 
 use crate::{
-    AsyncContext,
+    AsyncContext, BodyError,
     background::{Entered, Style},
     frame::{Ending, Housed},
     kind::{Kind, Out, RaiseAs},
@@ -143,7 +143,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     pub async fn exit_with<R, B>(mut self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
     where
         C::Kind: RaiseAs<B>,
-        B: fmt::Debug + Send + 'static,
+        B: BodyError,
     {
         let (ending, kept) = Kept::split(Ok(result), keep_error);
         let torn = self.close(ending).await;

@@ -125,6 +125,7 @@
 #[path = "private.rs"]
 pub mod __private;
 pub mod background;
+mod body_error;
 mod boxed;
 mod combine;
 pub mod contexts;
@@ -147,6 +148,7 @@ pub mod testkit;
 mod trace;
 
 pub use background::{Interrupted, Rollback};
+pub use body_error::BodyError;
 pub use boxed::{
     BoxContext, BoxContextManager, BoxGuard, BoxedManager, InfallibleBoxContextManager,
     InfallibleBoxGuard,

@@ -1,7 +1,7 @@
 //! A context function that has been called: what it takes to run it.
 
 use crate::{
-    AsyncContext, Outcome,
+    AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
     frame::NotEntered,
     guard::Enter,
@@ -203,7 +203,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P::Storage: Send,
         P::Origin: Send,
         R: Send,
-        B: fmt::Debug + Send + 'static,
+        B: BodyError,
         for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
@@ -363,7 +363,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P::Storage: Send,
         P::Origin: Send,
         R: Send,
-        B: fmt::Debug + Send + 'static,
+        B: BodyError,
         for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,

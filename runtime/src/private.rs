@@ -223,6 +223,11 @@ where
     body()
 }
 
+/// The body of a block that is a block itself. Its mistakes are shown where it begins, and not all over the block.
+pub fn body<Fut: Future>(body: Fut) -> Fut {
+    body
+}
+
 /// Says of a body that returns something else that it does, and says it once.
 pub fn returned<O, V, B>(outcome: O) -> Result<V, B>
 where

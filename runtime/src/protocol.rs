@@ -1,7 +1,7 @@
 //! The protocol, for structs, and what counts as a context.
 
 use crate::{
-    AsyncBody, AsyncContext, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
+    AsyncBody, AsyncContext, BodyError, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
     boxed::Contained,
     frame::frame,
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
@@ -158,7 +158,7 @@ pub trait IntoContextManager: Sized {
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,
         R: Send,
-        B: Debug + Send + 'static,
+        B: BodyError,
         for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
             + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>, Fut: Send>
             + Send,
@@ -226,7 +226,7 @@ pub trait IntoContextManager: Sized {
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,
         R: Send,
-        B: Debug + Send + 'static,
+        B: BodyError,
         for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
             + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>, Fut: Send>
             + Send,
