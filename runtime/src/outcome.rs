@@ -48,7 +48,23 @@ impl<R, B: Debug + 'static, E> Ended<R, B, E> {
 
 impl<R, B: Debug, E: Debug> Ended<R, B, E> {
     /// The one outcome that the caller gets; the other, if it is a failure too, is reported.
+    #[inline]
     pub(crate) fn into_result<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
+    where
+        K: Kind<Error = E> + RaiseAs<B>,
+    {
+        match self {
+            Ended {
+                body: Some(Ok(Ok(value))),
+                suppressed: false,
+                context: Ok(Ok(())),
+            } => Ok(K::Suppression::value(value)),
+            failed => failed.into_failure::<K>(entered),
+        }
+    }
+
+    #[cold]
+    fn into_failure<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
     where
         K: Kind<Error = E> + RaiseAs<B>,
     {

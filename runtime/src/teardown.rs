@@ -43,7 +43,7 @@ pub(crate) fn poll<C: AsyncContext>(
 }
 
 /// Drops what is left of a frame whose context has come to `torn`.
-#[cold]
+#[inline]
 pub(crate) fn finish<C: AsyncContext>(
     mut frame: Pin<&mut C>,
     entered: &Entered,

@@ -192,6 +192,7 @@ impl<T, S> Unpin for Lend<'_, T, S> {}
 
 impl<'y, T, S> Lend<'y, T, S> {
     /// Makes a body from the resource and polls it, if the driver has brought one that is to be made here; else hands the resource over to the driver.
+    #[inline]
     fn hand_over(&mut self, resource: T, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
         self.state = LendState::Lent;
         let link = self.yielder.link;
@@ -224,6 +225,7 @@ impl<'y, T, S> Lend<'y, T, S> {
 
     /// # Panics
     /// If this isn't the body's thread.
+    #[inline]
     fn at_home(&self, body: BodyPtr<T>) -> BodyPtr<T> {
         if body.is_at_home() {
             return body;
@@ -236,6 +238,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     }
 
     /// Polls a body that was in the slot.
+    #[inline]
     fn poll_taken(&mut self, body: BodyPtr<T>, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
         let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point.
@@ -257,6 +260,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     }
 
     /// Comes back from the body.
+    #[inline]
     fn come_back(&mut self, resource: T, ending: Ending) -> (T, Exit<'y, S>) {
         let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point, which hasn't come back before, so that nothing borrows an ending.
@@ -268,6 +272,7 @@ impl<'y, T, S> Lend<'y, T, S> {
         (resource, Exit::view(ending))
     }
 
+    #[inline]
     fn take_back(&mut self) -> Option<(T, Exit<'y, S>)> {
         let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point.
@@ -287,6 +292,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     }
 
     /// Keeps the yield point's waker, unless it is the driver's own, which polls the block anyway.
+    #[inline]
     fn register(&self, waker: &Waker) {
         let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point. `will_wake` compares pointers. The driver's waker is alive: `poll_block`
@@ -325,6 +331,7 @@ impl<T> Drop for Polled<T> {
 impl<'y, T, S> Future for Lend<'y, T, S> {
     type Output = (T, Exit<'y, S>);
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let back = match (self.state, self.resource.take()) {
             (LendState::Fresh, Some(resource)) => self.hand_over(resource, cx),
@@ -594,6 +601,7 @@ where
         self.spans.around()
     }
 
+    #[inline]
     fn poll_whole(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -607,6 +615,7 @@ where
         self.poll_block(cx, Some(body.erase())).map(Ran::Returned)
     }
 
+    #[inline]
     fn poll_setup(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -658,6 +667,7 @@ where
         self.poll_block(cx, Some(body))
     }
 
+    #[inline]
     fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
         let link = self.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled.
@@ -676,6 +686,7 @@ where
         self.wake();
     }
 
+    #[inline]
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let definition = self.definition;
         let span = self.as_mut().spans().teardown(definition);
@@ -685,6 +696,7 @@ where
         Poll::Ready(torn)
     }
 
+    #[inline]
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
         // SAFETY: structural pinning of `block`: dropped in place. `init` goes too, so that no block is made later.
         unsafe {

@@ -10,6 +10,7 @@ use std::{
 };
 
 /// Polls a body's future to its end and drops it, catching its panics.
+#[inline]
 pub(crate) fn poll_caught<Fut: Future>(
     mut body: Pin<&mut Option<Fut>>,
     cx: &mut Context<'_>,
