@@ -54,13 +54,13 @@ impl Entered {
     /// The lane of what the body enters.
     #[inline]
     pub(crate) fn body_lane(&self) -> Lane {
-        Lane::Body(self.number)
+        Lane::body(self.number)
     }
 
     /// The lane of what the context function enters: in closure style from its setup on, in guard style (where it uses its caller's) in a rollback.
     #[inline]
     pub(crate) fn frame_lane(&self) -> Lane {
-        Lane::Frame(self.number)
+        Lane::frame(self.number)
     }
 
     /// Makes the context function's lane the current one, outside of a rollback.
@@ -72,70 +72,15 @@ impl Entered {
         }
     }
 
-    /// This context's rollback, which begins now.
-    pub(crate) fn begin_rollback(&self) -> InRollback {
-        InRollback {
-            number: self.number,
-            began: lane::next_number(),
-        }
-    }
-
-    /// The rollbacks started below this context so far. A rollback that begins in another lane than its own waits for other visitors there only if it is
-    /// known that they belong together.
+    /// The rollbacks started below this context so far.
     #[cold]
-    pub(crate) fn below(&self, awaited: bool) -> Below {
-        let now = lane::next_number();
-        let after = self.number + 1;
-        Below(match self.style {
-            Style::Guard => {
-                let here = Lane::current();
-                // A rollback has a lane of its own: in another one, what has been entered since is around it. What was entered in a rollback is
-                // in order among itself, and with what was entered in the same lane before.
-                let rollback = InRollback::current()
-                    .filter(|rollback| here != self.lane && self.number < rollback.began);
-                let began = rollback.map_or(now, |rollback| rollback.began);
-                let together = awaited || InRollback::current().is_some() || Unit::is_dropped();
-                let there = match together {
-                    true => Settled::new,
-                    false => Settled::natives,
-                };
-                [
-                    Some(Settled::new(self.lane, after..began)),
-                    // A future that one task has begun and another one ends.
-                    (here != self.lane).then(|| there(here, after..now)),
-                    None,
-                ]
-            }
-            Style::Body => [
-                Some(Settled::new(self.body_lane(), after..Number::MAX)),
-                Some(self.parts()),
-                None,
-            ],
-        })
+    pub(crate) fn below(&self) -> Below {
+        Begun::now(self, true).below(self)
     }
 
     /// The rollbacks that this context's function has started in its own lane.
     pub(crate) fn parts(&self) -> Settled {
         Settled::new(self.frame_lane(), self.number + 1..Number::MAX)
-    }
-
-    /// Takes a place among the pending rollbacks; says what this one has to wait for.
-    pub(crate) fn take_places(&self, runtime: RuntimeId) -> (Places, Option<Box<Below>>) {
-        let below = self.below(false);
-        let pending = Pending {
-            number: self.number,
-            runtime,
-            stuck: Some(Stuck {
-                definition: self.definition,
-                entered: self.at,
-            }),
-        };
-        let blocked = lane::insert_behind(self.lane, pending, &below.0);
-        let here = Lane::current();
-        let visits = (here != self.lane).then(|| Box::new(Ticket::visitor(here, self.number)));
-        // A guard may yet be followed by those that were entered after it: a tuple of guards is dropped in order.
-        let waits = blocked || self.style == Style::Guard;
-        (Places { visits }, waits.then(|| Box::new(below)))
     }
 
     /// The context is over without having waited for what was started below it: whatever is around it does.
@@ -160,6 +105,59 @@ impl Entered {
     }
 }
 
+/// What a teardown remembers of the moment in which it began.
+pub(crate) struct Begun {
+    number: Number,
+    /// The lane that it began in, if it isn't its own.
+    here: Option<Lane>,
+    /// Whether it waits for other visitors there: it is known that they belong together.
+    together: bool,
+    /// Whether that lane is a rollback's, and when that one began, if it began later than the context.
+    rollback: Option<Number>,
+}
+
+impl Begun {
+    fn now(entered: &Entered, awaited: bool) -> Self {
+        let here = Some(Lane::current()).filter(|here| *here != entered.lane);
+        let rollback = here.and_then(|_| InRollback::current());
+        let together = awaited || rollback.is_some() || here.is_some() && Unit::is_dropped();
+        let began = rollback.map(|rollback| rollback.began);
+        Begun {
+            number: lane::next_number(),
+            here,
+            together,
+            rollback: began.filter(|began| entered.number < *began),
+        }
+    }
+
+    /// The rollbacks that had been started below the context when this began.
+    fn below(&self, entered: &Entered) -> Below {
+        let after = entered.number + 1;
+        Below(match entered.style {
+            Style::Guard => {
+                // A rollback has a lane of its own: in another one, what has been entered since is around it. What was entered in a rollback is
+                // in order among itself, and with what was entered in the same lane before.
+                let until = self.rollback.unwrap_or(self.number);
+                let there = match self.together {
+                    true => Settled::new,
+                    false => Settled::natives,
+                };
+                [
+                    Some(Settled::new(entered.lane, after..until)),
+                    // A future that one task has begun and another one ends.
+                    self.here.map(|here| there(here, after..self.number)),
+                    None,
+                ]
+            }
+            Style::Body => [
+                Some(Settled::new(entered.body_lane(), after..Number::MAX)),
+                Some(entered.parts()),
+                None,
+            ],
+        })
+    }
+}
+
 /// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
 #[derive(Default)]
 pub(crate) struct Settling(Option<Box<Below>>);
@@ -176,7 +174,7 @@ impl Settling {
 
     #[cold]
     fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let below = self.0.get_or_insert_with(|| Box::new(entered.below(true)));
+        let below = self.0.get_or_insert_with(|| Box::new(entered.below()));
         let floor = InRollback::current().map_or(0, |rollback| rollback.number);
         below.poll_above(cx, floor)
     }
@@ -190,6 +188,10 @@ impl Below {
     /// None.
     pub(crate) fn none() -> Self {
         Below([None, None, None])
+    }
+
+    fn is_any_pending(&self) -> bool {
+        lane::are_blocked(&self.0)
     }
 
     /// Those.
@@ -219,10 +221,50 @@ impl Below {
 ///
 /// Small, since it moves with the rollback: its owner gives the places up, with one of the two methods, before it is dropped itself.
 pub(crate) struct Places {
+    begun: Begun,
     visits: Option<Box<Ticket>>,
 }
 
 impl Places {
+    /// Takes them; says whether anything is pending that the rollback has to wait for.
+    pub(crate) fn take(entered: &Entered, runtime: RuntimeId) -> (Places, bool) {
+        let begun = Begun::now(entered, false);
+        let pending = Pending {
+            runtime,
+            stuck: Some(Stuck {
+                definition: entered.definition,
+                entered: entered.at,
+            }),
+        };
+        let below = || begun.below(entered).0;
+        let blocked = lane::insert_behind(entered.lane, entered.number, pending, below);
+        let visits = begun
+            .here
+            .map(|here| Box::new(Ticket::visitor(here, entered.number)));
+        // A guard may yet be followed by those that were entered after it: a tuple of guards is dropped in order.
+        let waits = blocked || entered.style == Style::Guard;
+        (Places { begun, visits }, waits)
+    }
+
+    /// The rollbacks that had been started below the context when the places were taken.
+    pub(crate) fn below(&self, entered: &Entered) -> Below {
+        self.begun.below(entered)
+    }
+
+    /// The same, if any of them is pending.
+    pub(crate) fn pending_below(&self, entered: &Entered) -> Option<Below> {
+        let below = lane::any_other_pending().then(|| self.below(entered))?;
+        below.is_any_pending().then_some(below)
+    }
+
+    /// This rollback, to those that begin in it.
+    pub(crate) fn rollback(&self, entered: &Entered) -> InRollback {
+        InRollback {
+            number: entered.number,
+            began: self.begun.number,
+        }
+    }
+
     /// Gives the places up, unless something is pending that the context's function has started. `true` if they are given up.
     pub(crate) fn give_up(&mut self, entered: &Entered) -> bool {
         let over = lane::remove_unless(entered.lane, entered.number, &entered.parts());

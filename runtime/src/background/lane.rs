@@ -15,31 +15,104 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasherDefault, Hasher},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    hash::{BuildHasherDefault, Hash, Hasher},
     mem,
+    num::NonZero,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
 };
 
-/// Where a context was entered.
+/// Where a context was entered. One word: what kind of lane it is, and its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Lane {
-    /// The body of the `with` of that number.
-    Body(Number),
-    /// The context function of that number: in closure style all of it, in guard style its rollback.
-    Frame(Number),
-    /// A branch separated by `background::lane`.
-    Branch(Number),
+pub(crate) struct Lane(NonZero<u64>);
+
+/// The kinds of lanes, as their numbers' last bits.
+#[derive(Clone, Copy)]
+enum Of {
+    Body = 1,
+    Frame,
+    Branch,
     #[cfg(feature = "tokio")]
-    Task(tokio::task::Id),
+    Task,
+    Thread,
+}
+
+impl Lane {
+    #[inline]
+    const fn new(of: Of, number: u64) -> Self {
+        match NonZero::new(number << 3 | of as u64) {
+            Some(lane) => Lane(lane),
+            None => unreachable!(),
+        }
+    }
+
+    /// The body of the `with` of that number.
+    #[inline]
+    pub(crate) const fn body(with: Number) -> Self {
+        Lane::new(Of::Body, with)
+    }
+
+    /// The context function of that number: in closure style all of it, in guard style its rollback.
+    #[inline]
+    pub(crate) const fn frame(context: Number) -> Self {
+        Lane::new(Of::Frame, context)
+    }
+
+    /// A branch separated by `background::lane`.
+    #[inline]
+    pub(crate) const fn branch(branch: Number) -> Self {
+        Lane::new(Of::Branch, branch)
+    }
+
     /// A thread, off a runtime or while it drives the root future of that one.
-    Thread(Number, RuntimeId),
+    fn thread(runtime: RuntimeId) -> Self {
+        static THREADS: AtomicU64 = AtomicU64::new(1);
+        let thread = THREAD.try_with(|thread| {
+            if thread.get() == 0 {
+                thread.set(THREADS.fetch_add(1, Ordering::Relaxed));
+            }
+            thread.get()
+        });
+        // An error: the thread is ending, and its variables are gone. Both are counted from one on, so that there is room for either.
+        Lane::new(
+            Of::Thread,
+            thread.unwrap_or(0) << 24 ^ runtime.map_or(0, number_of),
+        )
+    }
+}
+
+/// The number inside of an id of tokio's, which doesn't show it otherwise.
+#[inline]
+fn number_of(id: impl Hash) -> u64 {
+    struct Number(u64);
+
+    impl Hasher for Number {
+        #[inline]
+        fn finish(&self) -> u64 {
+            self.0
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0 << 8 | u64::from(*byte);
+            }
+        }
+
+        #[inline]
+        fn write_u64(&mut self, number: u64) {
+            self.0 = number;
+        }
+    }
+
+    let mut number = Number(0);
+    id.hash(&mut number);
+    number.finish()
 }
 
 /// Mixes the numbers that lanes are told apart by. Nobody from outside can choose them.
@@ -47,6 +120,7 @@ pub(crate) enum Lane {
 struct LaneHasher(u64);
 
 impl Hasher for LaneHasher {
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }
@@ -62,11 +136,6 @@ impl Hasher for LaneHasher {
         // The high bits, which are the well-mixed ones of a product, go where the table looks.
         let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = mixed ^ (mixed >> 32);
-    }
-
-    #[inline]
-    fn write_isize(&mut self, number: isize) {
-        self.write_u64(number as u64);
     }
 }
 
@@ -89,7 +158,7 @@ thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
     static ROLLBACK: Cell<Option<InRollback>> = const { Cell::new(None) };
     static UNIT: Cell<bool> = const { Cell::new(false) };
-    static THREAD: Cell<Number> = const { Cell::new(0) };
+    static THREAD: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Lane {
@@ -101,16 +170,9 @@ impl Lane {
         }
         #[cfg(feature = "tokio")]
         if let Some(task) = tokio::task::try_id() {
-            return Lane::Task(task);
+            return Lane::new(Of::Task, number_of(task));
         }
-        let thread = THREAD.try_with(|thread| {
-            if thread.get() == 0 {
-                thread.set(next_number());
-            }
-            thread.get()
-        });
-        // An error: the thread is ending, and its variables are gone.
-        Lane::Thread(thread.unwrap_or(0), super::current_runtime())
+        Lane::thread(super::current_runtime())
     }
 
     /// Makes this the current lane until the returned value is dropped.
@@ -202,7 +264,6 @@ impl Drop for Unit {
 /// What a rollback is known by while it is pending.
 #[derive(Clone)]
 pub(crate) struct Pending {
-    pub(crate) number: Number,
     pub(crate) runtime: RuntimeId,
     /// `None` for what is counted elsewhere: a rollback's second lane, an heir.
     pub(crate) stuck: Option<super::Stuck>,
@@ -210,24 +271,26 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// An entry that stands for rollbacks in another lane.
-    fn elsewhere(number: Number) -> Self {
-        Pending {
-            number,
-            runtime: None,
-            stuck: None,
-        }
-    }
+    const ELSEWHERE: Self = Pending {
+        runtime: None,
+        stuck: None,
+    };
 }
 
 /// A place in a lane: the number of a context, and what tells it from others of that number.
-type Place = (Number, Number);
+type Place = (Number, u64);
 
-/// A lane in use. Ordered, so that a stack of a hundred thousand entries is rolled back in steps that cost the same each.
+/// A lane in use.
+enum InTable {
+    /// One rollback, and one teardown that waits for it at the most: what most lanes have, and needs no allocation.
+    One(Place, Pending, Option<(Place, Waiting)>),
+    Many(Box<Many>),
+}
+
+/// Ordered, so that a stack of a hundred thousand entries is rolled back in steps that cost the same each.
 #[derive(Default)]
-struct InTable {
-    /// The only one pending, while `more` is empty: most lanes never have two, and this one needs no allocation.
-    one: Option<(Place, Pending)>,
-    more: BTreeMap<Place, Pending>,
+struct Many {
+    pending: BTreeMap<Place, Pending>,
     /// By the first number that they wait for.
     waiting: BTreeMap<Place, Waiting>,
 }
@@ -240,52 +303,75 @@ struct Waiting {
 
 impl InTable {
     fn insert(&mut self, place: Place, pending: Pending) {
-        if self.one.is_none() && self.more.is_empty() {
-            self.one = Some((place, pending));
-        } else {
-            self.more.extend(self.one.take());
-            self.more.insert(place, pending);
+        self.many().pending.insert(place, pending);
+    }
+
+    fn wait(&mut self, place: Place, waiting: Waiting) {
+        match self {
+            InTable::One(_, _, waits @ None) => *waits = Some((place, waiting)),
+            _ => {
+                self.many().waiting.insert(place, waiting);
+            }
         }
     }
 
-    fn remove(&mut self, place: &Place) -> Option<Pending> {
-        match self.one.take_if(|(one, _)| one == place) {
-            Some((_, pending)) => Some(pending),
-            None => self.more.remove(place),
+    fn many(&mut self) -> &mut Many {
+        if let InTable::One(..) = self {
+            let one = mem::replace(self, InTable::Many(Box::default()));
+            if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, &mut *self)
+            {
+                many.pending.insert(place, pending);
+                many.waiting.extend(waiting);
+            }
+        }
+        match self {
+            InTable::Many(many) => many,
+            InTable::One(..) => unreachable!("it has just become many"),
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.one.is_none() && self.more.is_empty()
+    fn forget(&mut self, waiter: &Place) -> Option<Waiting> {
+        match self {
+            InTable::One(_, _, waiting) => {
+                let (_, waiting) = waiting.take_if(|(place, _)| place == waiter)?;
+                Some(waiting)
+            }
+            InTable::Many(many) => many.waiting.remove(waiter),
+        }
     }
 
-    fn pending(&self) -> impl Iterator<Item = &Pending> {
-        let one = self.one.iter().map(|(_, pending)| pending);
-        one.chain(self.more.values())
+    fn pending(&self) -> impl Iterator<Item = (Number, &Pending)> {
+        let (one, many) = match self {
+            InTable::One(place, pending, _) => (Some((place, pending)), None),
+            InTable::Many(many) => (None, Some(&many.pending)),
+        };
+        let all = one.into_iter().chain(many.into_iter().flatten());
+        all.map(|((number, _), pending)| (*number, pending))
     }
 
     /// The least of these numbers of which a rollback is pending.
     #[inline]
     fn first_in(&self, entered: Range<Number>) -> Option<Number> {
-        match &self.one {
-            Some(((number, _), _)) => Some(*number).filter(|number| entered.contains(number)),
-            None if entered.is_empty() => None,
-            None => {
-                let mut more = self.more.range((entered.start, 0)..(entered.end, 0));
-                more.next().map(|((number, _), _)| *number)
-            }
+        match self {
+            InTable::One((number, _), ..) => Some(*number).filter(|one| entered.contains(one)),
+            InTable::Many(many) => many.first_in(entered),
         }
+    }
+}
+
+impl Many {
+    fn first_in(&self, entered: Range<Number>) -> Option<Number> {
+        if entered.is_empty() {
+            return None;
+        }
+        let mut pending = self.pending.range((entered.start, 0)..(entered.end, 0));
+        pending.next().map(|((number, _), _)| *number)
     }
 
     /// The greatest of the numbers below this one.
     fn last_before(&self, number: Number) -> Option<Number> {
-        match &self.one {
-            Some(((one, _), _)) => Some(*one).filter(|one| *one < number),
-            None => {
-                let mut more = self.more.range(..(number, 0));
-                more.next_back().map(|((before, _), _)| *before)
-            }
-        }
+        let mut pending = self.pending.range(..(number, 0));
+        pending.next_back().map(|((before, _), _)| *before)
     }
 
     /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
@@ -310,7 +396,8 @@ impl InTable {
 
 type Lanes = HashMap<Lane, InTable, BuildHasherDefault<LaneHasher>>;
 
-#[derive(Default)]
+const NONE: Lanes = HashMap::with_hasher(BuildHasherDefault::new());
+
 struct Table {
     lanes: Lanes,
     /// What was dropped in a lane but entered in another one.
@@ -318,6 +405,8 @@ struct Table {
     /// How many counted rollbacks are pending on each runtime; none of them is zero.
     counts: Vec<(RuntimeId, usize)>,
     draining: Vec<Draining>,
+    /// Tells apart what has the same number.
+    last: u64,
 }
 
 struct Draining {
@@ -335,6 +424,11 @@ impl Table {
         }
     }
 
+    fn is_any_blocked(&self, lanes: &[Option<Settled>]) -> bool {
+        let mut lanes = lanes.iter().flatten();
+        lanes.any(|lane| lane.is_blocked(self, 0))
+    }
+
     /// The least of these numbers of which a rollback is pending in this lane.
     #[inline]
     fn first_in(&self, lane: Lane, visitors: bool, entered: Range<Number>) -> Option<Number> {
@@ -348,35 +442,58 @@ impl Table {
         first.into_iter().chain(other).min()
     }
 
+    fn next_distinction(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
     fn insert(&mut self, lane: Lane, visits: bool, place: Place, pending: Pending) {
         if pending.stuck.is_some() {
             self.count_up(pending.runtime);
         }
-        let in_lane = self.lanes(visits).entry(lane).or_default();
-        in_lane.insert(place, pending);
-        PENDING.fetch_add(1, Ordering::SeqCst);
+        match self.lanes(visits).entry(lane) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(InTable::One(place, pending, None));
+            }
+            Entry::Occupied(mut occupied) => occupied.get_mut().insert(place, pending),
+        }
+        change_pending(|pending| pending + 1);
     }
 
     /// The rollback is over; takes out who has waited for that.
-    fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Vec<Waker>) {
+    fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Wakers) {
         let lanes = self.lanes(visits);
-        let Some(in_lane) = lanes.get_mut(&lane) else {
+        let Entry::Occupied(mut occupied) = lanes.entry(lane) else {
             return;
         };
-        let over = in_lane.remove(&place);
-        in_lane.unblocked_by(place.0, wakers);
-        if in_lane.is_empty() {
-            lanes.remove(&lane);
-            if lanes.is_empty() && lanes.capacity() > ROOM {
-                // After many at once: not kept for good.
-                *lanes = Lanes::default();
+        let over = match occupied.get_mut() {
+            InTable::One(one, ..) if *one == place => {
+                let InTable::One(_, over, waiting) = occupied.remove() else {
+                    unreachable!("it is one");
+                };
+                // Whatever it waits for, nothing of that is pending now.
+                wakers.one = waiting.map(|(_, waiting)| waiting.waker);
+                over
             }
+            InTable::One(..) => return,
+            InTable::Many(many) => {
+                let Some(over) = many.pending.remove(&place) else {
+                    return;
+                };
+                many.unblocked_by(place.0, &mut wakers.more);
+                if many.pending.is_empty() {
+                    occupied.remove();
+                }
+                over
+            }
+        };
+        if lanes.is_empty() && lanes.capacity() > ROOM {
+            // After many at once: not kept for good.
+            *lanes = NONE;
         }
-        if let Some(over) = over {
-            PENDING.fetch_sub(1, Ordering::SeqCst);
-            if over.stuck.is_some() {
-                self.count_down(over.runtime, wakers);
-            }
+        change_pending(|pending| pending - 1);
+        if over.stuck.is_some() {
+            self.count_down(over.runtime, &mut wakers.more);
         }
     }
 
@@ -415,10 +532,24 @@ impl Table {
     }
 }
 
-/// How many rollbacks are pending in all: what is looked at first, so that nothing is locked where there is none.
+/// How many places are taken in all: what is looked at first, so that nothing is locked where there is none. It changes under the table's lock only.
+///
+/// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since: no stronger order is needed.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
-static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 
+fn change_pending(change: fn(usize) -> usize) {
+    PENDING.store(change(PENDING.load(Ordering::Relaxed)), Ordering::Relaxed);
+}
+
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    lanes: NONE,
+    visitors: NONE,
+    counts: Vec::new(),
+    draining: Vec::new(),
+    last: 0,
+});
+
+#[inline]
 fn table() -> MutexGuard<'static, Table> {
     // Nothing in this module panics with the table half-changed.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -436,8 +567,9 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     fn take(lane: Lane, visits: bool, number: Number) -> Self {
-        let place = (number, next_number());
-        table().insert(lane, visits, place, Pending::elsewhere(number));
+        let mut table = table();
+        let place = (number, table.next_distinction());
+        table.insert(lane, visits, place, Pending::ELSEWHERE);
         Ticket {
             lane,
             visits,
@@ -456,57 +588,80 @@ impl Ticket {
     }
 }
 
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut wakers = Wakers::default();
+        table().remove(self.lane, self.visits, self.place, &mut wakers);
+        wakers.wake();
+    }
+}
+
 /// Takes the one counted place of a context in its lane; says whether any of `lanes` has to be waited for.
-pub(crate) fn insert_behind(lane: Lane, pending: Pending, lanes: &[Option<Settled>]) -> bool {
-    let place = (pending.number, 0);
+#[inline]
+pub(crate) fn insert_behind(
+    lane: Lane,
+    number: Number,
+    pending: Pending,
+    lanes: impl FnOnce() -> [Option<Settled>; 3],
+) -> bool {
     let mut table = table();
-    let mut lanes = lanes.iter().flatten();
-    let blocked = lanes.any(|lane| lane.is_blocked(&table, 0));
-    table.insert(lane, false, place, pending);
+    let blocked = any_pending() && table.is_any_blocked(&lanes());
+    table.insert(lane, false, (number, 0), pending);
     blocked
+}
+
+/// Whether any of `lanes` has to be waited for.
+pub(crate) fn are_blocked(lanes: &[Option<Settled>]) -> bool {
+    table().is_any_blocked(lanes)
+}
+
+/// Whether another rollback is pending than the one that asks.
+#[inline]
+pub(crate) fn any_other_pending() -> bool {
+    PENDING.load(Ordering::Relaxed) > 1
 }
 
 /// Gives that place up.
 pub(crate) fn remove(lane: Lane, number: Number) {
-    let mut wakers = Vec::new();
+    let mut wakers = Wakers::default();
     table().remove(lane, false, (number, 0), &mut wakers);
-    wake_all(wakers);
+    wakers.wake();
 }
 
 /// Gives that place up, unless something is pending there. `true` if it is given up.
 pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
-    let mut wakers = Vec::new();
+    let mut wakers = Wakers::default();
     let mut table = table();
-    if there.is_blocked(&table, 0) {
+    if any_other_pending() && there.is_blocked(&table, 0) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);
     drop(table);
-    wake_all(wakers);
+    wakers.wake();
     true
 }
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut wakers = Vec::new();
-        table().remove(self.lane, self.visits, self.place, &mut wakers);
-        wake_all(wakers);
-    }
+/// Those whom the end of a rollback wakes.
+#[derive(Default)]
+struct Wakers {
+    one: Option<Waker>,
+    more: Vec<Waker>,
 }
 
-/// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
-fn wake_all(wakers: Vec<Waker>) {
-    for waker in wakers {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            crate::report::discard(payload);
+impl Wakers {
+    /// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
+    fn wake(self) {
+        for waker in self.one.into_iter().chain(self.more) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                crate::report::discard(payload);
+            }
         }
     }
 }
-
 /// Whether any rollback is pending anywhere.
 #[inline]
 pub(crate) fn any_pending() -> bool {
-    PENDING.load(Ordering::SeqCst) != 0
+    PENDING.load(Ordering::Relaxed) != 0
 }
 
 /// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
@@ -602,14 +757,14 @@ impl Settled {
         let waker = cx.waker().clone();
         let range = self.range(floor);
         let mut table = table();
+        let place = (range.start, table.next_distinction());
         for visitors in [false, self.visitors] {
             let Some(in_lane) = table.lanes(visitors).get_mut(&self.lane) else {
                 continue;
             };
             if in_lane.first_in(range.clone()).is_some() {
-                let place = (range.start, next_number());
                 let end = range.end;
-                in_lane.waiting.insert(place, Waiting { end, waker });
+                in_lane.wait(place, Waiting { end, waker });
                 self.place = Some((visitors, place));
                 return Poll::Pending;
             }
@@ -624,7 +779,7 @@ impl Settled {
         if let Some((visitors, place)) = self.place.take() {
             let mut table = table();
             let in_lane = table.lanes(visitors).get_mut(&self.lane);
-            let waiting = in_lane.and_then(|in_lane| in_lane.waiting.remove(&place));
+            let waiting = in_lane.and_then(|in_lane| in_lane.forget(&place));
             drop(table);
             drop(waiting);
         }
@@ -646,8 +801,8 @@ pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<super::Stuck> {
     let lanes = table.lanes.values();
     let mut pending: Vec<_> = lanes
         .flat_map(InTable::pending)
-        .filter(|pending| belongs(pending.runtime, runtime))
-        .filter_map(|pending| Some((pending.number, pending.stuck.clone()?)))
+        .filter(|(_, pending)| belongs(pending.runtime, runtime))
+        .filter_map(|(number, pending)| Some((number, pending.stuck.clone()?)))
         .collect();
     drop(table);
     pending.sort_by_key(|(number, _)| *number);

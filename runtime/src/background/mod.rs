@@ -106,14 +106,14 @@ struct OwnLane {
 
 impl OwnLane {
     fn enter(&self) -> InLane {
-        Lane::Branch(self.number).enter()
+        Lane::branch(self.number).enter()
     }
 }
 
 impl Drop for OwnLane {
     fn drop(&mut self) {
         lane::leave(
-            Lane::Branch(self.number),
+            Lane::branch(self.number),
             self.number,
             self.around,
             Some(self.number),

@@ -3,7 +3,7 @@
 use super::{
     Entered, RuntimeId,
     entered::{Below, Places},
-    lane::{InRollback, Settled},
+    lane::Settled,
 };
 use crate::{
     AsyncContext, ExitKind,
@@ -12,7 +12,6 @@ use crate::{
     trace::Around,
 };
 use std::{
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -28,18 +27,18 @@ pub struct Rollback<C: AsyncContext> {
     frame: Held<C>,
     entered: Entered,
     exit: ExitKind,
-    rollback: InRollback,
     around: Around,
     // Given up last, which lets outer rollbacks go on.
     places: Places,
     stage: Stage,
-    lost_because: &'static str,
 }
 
 enum Stage {
     /// The setup isn't over; its resource goes straight to the teardown.
-    Setup(Option<Box<Below>>),
-    /// The teardown hasn't begun.
+    Setup,
+    /// The teardown hasn't begun: there may be something to wait for.
+    Looking,
+    /// There is.
     Waiting(Box<Below>),
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
@@ -55,9 +54,9 @@ impl<C: AsyncContext> Rollback<C> {
         exit: ExitKind,
         runtime: RuntimeId,
     ) -> Self {
-        Rollback::at(frame, entered, exit, runtime, |below| match below {
-            Some(below) => Stage::Waiting(below),
-            None => Stage::Teardown,
+        Rollback::at(frame, entered, exit, runtime, |waits| match waits {
+            true => Stage::Looking,
+            false => Stage::Teardown,
         })
     }
 
@@ -77,24 +76,22 @@ impl<C: AsyncContext> Rollback<C> {
         entered: Entered,
         exit: ExitKind,
         runtime: RuntimeId,
-        stage: impl FnOnce(Option<Box<Below>>) -> Stage,
+        stage: impl FnOnce(bool) -> Stage,
     ) -> Self {
-        let (places, below) = entered.take_places(runtime);
+        let (places, waits) = Places::take(&entered, runtime);
         Rollback {
-            rollback: entered.begin_rollback(),
             around: frame.as_mut().around(),
             frame,
             places,
             entered,
             exit,
-            stage: stage(below),
-            lost_because: "its rollback was dropped: the runtime was shut down",
+            stage: stage(waits),
         }
     }
 
     /// Drops the frame without running its teardown, and reports why.
     pub fn lose(mut self, because: &'static str) {
-        self.lost_because = because;
+        self.be_lost(because);
     }
 
     /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported.
@@ -107,19 +104,20 @@ impl<C: AsyncContext> Rollback<C> {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<C>>> {
         loop {
             match &mut self.stage {
-                Stage::Setup(_) => {
+                Stage::Setup => {
                     let resource = match ready!(self.frame.as_mut().poll_setup(cx)) {
                         Ok(resource) => resource,
                         Err(NotEntered::Failed(error)) => return Poll::Ready(Err(error)),
                         Err(NotEntered::Skipped(_)) => return Poll::Ready(Ok(())),
                     };
                     self.frame.as_mut().resume(resource, Ending::cancelled());
-                    self.stage = match mem::replace(&mut self.stage, Stage::Teardown) {
-                        Stage::Setup(below) => {
-                            let below = below.unwrap_or_else(|| Box::new(Below::none()));
-                            Stage::Waiting(Box::new(below.and_parts(&self.entered)))
-                        }
-                        other => other,
+                    let below = self.places.below(&self.entered);
+                    self.stage = Stage::Waiting(Box::new(below.and_parts(&self.entered)));
+                }
+                Stage::Looking => {
+                    self.stage = match self.places.pending_below(&self.entered) {
+                        Some(below) => Stage::Waiting(Box::new(below)),
+                        None => Stage::Teardown,
                     };
                 }
                 Stage::Waiting(below) => {
@@ -130,6 +128,22 @@ impl<C: AsyncContext> Rollback<C> {
                 Stage::Parts(_) | Stage::Over => return Poll::Ready(Ok(())),
             }
         }
+    }
+
+    /// Ends before its end.
+    fn be_lost(&mut self, because: &'static str) {
+        match self.stage {
+            Stage::Over => return,
+            Stage::Parts(_) => {}
+            Stage::Setup | Stage::Looking | Stage::Waiting(_) | Stage::Teardown => {
+                let _lane = self.entered.frame_lane().enter();
+                let around = self.around.clone();
+                let _span = around.enter();
+                report::failure(&self.entered, self.exit, Failure::Lost(because));
+                self.drop_frame();
+            }
+        }
+        self.leave();
     }
 
     /// Drops what is left of the frame.
@@ -163,7 +177,7 @@ impl<C: AsyncContext> Future for Rollback<C> {
         let this = &mut *self;
         let entered = this.entered;
         let _lane = entered.frame_lane().enter();
-        let _rollback = this.rollback.enter();
+        let _rollback = this.places.rollback(&entered).enter();
         let around = this.around.clone();
         let _span = around.enter();
         if !matches!(this.stage, Stage::Parts(_) | Stage::Over) {
@@ -199,19 +213,7 @@ impl<C: AsyncContext> Future for Rollback<C> {
 
 impl<C: AsyncContext> Drop for Rollback<C> {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Over => return,
-            Stage::Parts(_) => {}
-            Stage::Setup(_) | Stage::Waiting(_) | Stage::Teardown => {
-                let _lane = self.entered.frame_lane().enter();
-                let around = self.around.clone();
-                let _span = around.enter();
-                let lost = Failure::Lost(self.lost_because);
-                report::failure(&self.entered, self.exit, lost);
-                self.drop_frame();
-            }
-        }
-        self.leave();
+        self.be_lost("its rollback was dropped: the runtime was shut down");
     }
 }
 
@@ -263,7 +265,7 @@ impl<C: AsyncContext> Interrupted<C> {
             self.entered,
             ExitKind::Cancelled,
             runtime,
-            Stage::Setup,
+            |_| Stage::Setup,
         )
     }
 }

@@ -172,7 +172,7 @@ where
     }
 
     fn below(&self) -> Below {
-        self.entered().below(true)
+        self.entered().below()
     }
 
     fn lingers(&self) -> bool {
