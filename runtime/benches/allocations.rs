@@ -2,20 +2,25 @@
 
 #![forbid(unsafe_code)]
 
-use contextlib_benches::harness::{On, Row, Runtimes};
+use contextlib_benches::{
+    harness::{On, Row, Runtimes},
+    scaling, sizes,
+};
 
 const TIMES: u32 = 64;
 
 fn main() {
     let runtimes = Runtimes::new();
-    for row in contextlib_benches::rows() {
-        counted(&runtimes, &row, TIMES);
+    let rows = [contextlib_benches::rows(), scaling::rows(), sizes::rows()];
+    for row in rows.concat() {
+        let times = row.times(TIMES);
+        counted(&runtimes, &row, times);
         let (once, twice) = (
-            counted(&runtimes, &row, TIMES),
-            counted(&runtimes, &row, 2 * TIMES),
+            counted(&runtimes, &row, times),
+            counted(&runtimes, &row, 2 * times),
         );
         // What is allocated once, such as the task, falls out.
-        let runs = f64::from(TIMES) * f64::from(row.parts);
+        let runs = f64::from(times) * f64::from(row.parts);
         let for_one = |once: u64, twice: u64| (twice as f64 - once as f64) / runs;
         println!(
             "{}\t{}\t{}",

@@ -3,7 +3,8 @@
 use crate::{
     Options,
     baseline::Counts,
-    instructions,
+    instructions::{self, Set},
+    plot::{Bar, Bars, Kind},
     python::{self, Cost},
     table::{NONE, Table, figure, figure_or_none, ratio},
 };
@@ -31,7 +32,7 @@ pub(crate) type Measured = HashMap<&'static str, Figures>;
 /// The baseline's part of it, of the rows that it has.
 pub(crate) fn counted() -> Result<BTreeMap<String, Counts>, String> {
     let rows = contextlib_benches::contexts::rows();
-    let instructions = instructions::count(&contextlib_benches::rows())?;
+    let instructions = instructions::count(Set::Costs)?;
     let allocations = allocations()?;
     let counted = rows.iter().map(|row| {
         let (allocations, bytes) = allocations.get(row.name).copied().unwrap_or_default();
@@ -46,7 +47,7 @@ pub(crate) fn counted() -> Result<BTreeMap<String, Counts>, String> {
 }
 
 /// Allocations and bytes for one of each row's parts, by the program whose allocator counts.
-fn allocations() -> Result<HashMap<String, (f64, f64)>, String> {
+pub(crate) fn allocations() -> Result<HashMap<String, (f64, f64)>, String> {
     let run = Command::new(env!("CARGO_BIN_EXE_allocations")).output();
     let run = run.map_err(|error| format!("the program that counts allocations: {error}"))?;
     if !run.status.success() {
@@ -66,7 +67,12 @@ fn allocations() -> Result<HashMap<String, (f64, f64)>, String> {
 pub(crate) fn run(options: &Options) -> Result<String, String> {
     let rows = contextlib_benches::rows();
     let own = contexts::rows();
-    let measured = measured(&rows, options)?;
+    let effort = if options.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
+    let measured = measured(Set::Costs, &rows, effort)?;
     let mut text = format!("### This library\n\n{}\n", table(&own, &measured));
     if rows.len() > own.len() {
         // The same work, everywhere.
@@ -87,6 +93,15 @@ pub(crate) fn run(options: &Options) -> Result<String, String> {
             table(&suspending, &measured)
         );
     }
+    if options.write && rows.len() > own.len() {
+        for (ready, title) in [(true, "ready"), (false, "suspending")] {
+            bars(&rows, &measured, ready).write(&format!("peers-{title}"))?;
+            let _ = writeln!(
+                text,
+                "![Beside its peers: {title}](plots/peers-{title}.svg)\n"
+            );
+        }
+    }
     let python = python::costs(options.quick).unwrap_or_else(|error| {
         let _ = writeln!(text, "Without Python: {error}.\n");
         Vec::new()
@@ -100,6 +115,39 @@ pub(crate) fn run(options: &Options) -> Result<String, String> {
     }
     let _ = writeln!(text, "### Targets\n\n{}", targets(&measured));
     Ok(text)
+}
+
+/// The ways to do the same work, as a plot.
+fn bars(rows: &[Row], measured: &Measured, ready: bool) -> Bars {
+    let own = contexts::styles();
+    let by_hand = contexts::by_hand();
+    let peers = &rows[contexts::rows().len()..];
+    let kinds = [
+        (&by_hand[..], Kind::ByHand),
+        (&own[..], Kind::Own),
+        (peers, Kind::Peer),
+    ];
+    let mut bars: Vec<Bar> = kinds
+        .into_iter()
+        .flat_map(|(rows, kind)| rows.iter().map(move |row| (row, kind)))
+        .filter(|(row, _)| row.name.ends_with(", suspending") != ready)
+        .map(|(row, kind)| Bar {
+            name: row.name.trim_end_matches(", suspending").replace('`', ""),
+            value: measured[row.name].nanoseconds,
+            kind,
+        })
+        .collect();
+    bars.sort_by(|one, other| one.value.total_cmp(&other.value));
+    let title = if ready {
+        "Setup, body and awaited teardown, none of which suspends"
+    } else {
+        "Setup, body and awaited teardown, each of which suspends once"
+    };
+    Bars {
+        title: title.to_owned(),
+        horizontal: "ns (logarithmic); grey: by hand, blue: contextlib, orange: others".to_owned(),
+        bars,
+    }
 }
 
 fn beside_python(python: &[Cost], measured: &Measured) -> Table {
@@ -126,14 +174,9 @@ fn beside_python(python: &[Cost], measured: &Measured) -> Table {
     table
 }
 
-pub(crate) fn measured(rows: &[Row], options: &Options) -> Result<Measured, String> {
-    let effort = if options.quick {
-        Effort::QUICK
-    } else {
-        Effort::FULL
-    };
+pub(crate) fn measured(set: Set, rows: &[Row], effort: Effort) -> Result<Measured, String> {
     let allocations = allocations()?;
-    let instructions = instructions::count(rows).unwrap_or_else(|error| {
+    let instructions = instructions::count(set).unwrap_or_else(|error| {
         println!("Without instruction counts. {error}\n");
         HashMap::new()
     });

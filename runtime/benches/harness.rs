@@ -43,6 +43,11 @@ impl Row {
         }
     }
 
+    /// How often it is run to be counted, so that its parts are about this many.
+    pub fn times(&self, parts: u32) -> u32 {
+        (parts / self.parts).max(1)
+    }
+
     /// One run does what is counted so many times.
     #[must_use]
     pub const fn parts(self, parts: u32) -> Self {

@@ -29,13 +29,41 @@ fn contextlib_benches_counted(runtimes: &Runtimes, row: &Row, times: u32) {
     black_box(times);
 }
 
+/// What is counted together.
+#[derive(Clone, Copy)]
+pub(crate) enum Set {
+    Costs,
+    Scaling,
+}
+
+impl Set {
+    const ALL: [Set; 2] = [Set::Costs, Set::Scaling];
+
+    fn name(self) -> &'static str {
+        match self {
+            Set::Costs => "costs",
+            Set::Scaling => "scaling",
+        }
+    }
+
+    fn rows(self) -> Vec<Row> {
+        match self {
+            Set::Costs => contextlib_benches::rows(),
+            Set::Scaling => contextlib_benches::scaling::rows(),
+        }
+    }
+}
+
 /// What runs under valgrind: two counts for each row.
-pub(crate) fn run_counted(rows: &[Row]) {
+pub(crate) fn run_counted(set: &str) {
     let runtimes = Runtimes::new();
-    for row in countable(rows) {
-        runtimes.run(row, 4);
-        contextlib_benches_counted(&runtimes, row, TIMES);
-        contextlib_benches_counted(&runtimes, row, 2 * TIMES);
+    let set = Set::ALL.into_iter().find(|known| known.name() == set);
+    let rows = set.map(Set::rows).unwrap_or_default();
+    for row in countable(&rows) {
+        let times = row.times(TIMES);
+        runtimes.run(row, times);
+        contextlib_benches_counted(&runtimes, row, times);
+        contextlib_benches_counted(&runtimes, row, 2 * times);
     }
 }
 
@@ -45,18 +73,19 @@ fn countable(rows: &[Row]) -> impl Iterator<Item = &Row> {
 }
 
 /// Instructions for one of each row's parts, by name; or why there are none.
-pub(crate) fn count(rows: &[Row]) -> Result<HashMap<&'static str, f64>, String> {
+pub(crate) fn count(set: Set) -> Result<HashMap<&'static str, f64>, String> {
     let folder = env::temp_dir().join(format!(
         "contextlib-benches-callgrind-{}",
         std::process::id()
     ));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let counts = count_in(&folder, rows);
+    let counts = count_in(&folder, set);
     let _ = fs::remove_dir_all(&folder);
     counts
 }
 
-fn count_in(folder: &Path, rows: &[Row]) -> Result<HashMap<&'static str, f64>, String> {
+fn count_in(folder: &Path, set: Set) -> Result<HashMap<&'static str, f64>, String> {
+    let rows = &set.rows();
     let out = folder.join("out");
     let own = env::current_exe().map_err(|error| format!("no path of this program: {error}"))?;
     let run = Command::new("valgrind")
@@ -65,7 +94,7 @@ fn count_in(folder: &Path, rows: &[Row]) -> Result<HashMap<&'static str, f64>, S
         .arg(format!("--dump-after={FUNCTION}"))
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(own)
-        .arg(COUNTED)
+        .args([COUNTED, set.name()])
         .stdout(Stdio::null())
         .output();
     match run {
@@ -90,7 +119,7 @@ fn count_in(folder: &Path, rows: &[Row]) -> Result<HashMap<&'static str, f64>, S
     let mut counts = HashMap::new();
     for (at, row) in countable(rows).enumerate() {
         let (once, twice) = (dump(2 * at + 1)?, dump(2 * at + 2)?);
-        let runs = f64::from(TIMES) * f64::from(row.parts);
+        let runs = f64::from(row.times(TIMES)) * f64::from(row.parts);
         // What is done once, such as starting the task, falls out.
         counts.insert(row.name, (twice - once) / runs);
     }

@@ -10,6 +10,8 @@ pub mod harness;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod probe;
+pub mod scaling;
+pub mod sizes;
 pub mod work;
 
 use harness::Row;

@@ -4,10 +4,14 @@
 
 mod baseline;
 mod behaviour;
+mod compile;
 mod costs;
 mod instructions;
 mod machine;
+mod plot;
 mod python;
+mod scaling_table;
+mod sizes_table;
 mod table;
 
 use std::{
@@ -20,7 +24,7 @@ use std::{
 type Section = fn(&Options) -> Result<String, String>;
 
 /// What can be asked for.
-const SECTIONS: [(&str, &str, Section); 2] = [
+const SECTIONS: [(&str, &str, Section); 5] = [
     (
         "costs",
         "this library and its peers, beside the same by hand",
@@ -31,6 +35,13 @@ const SECTIONS: [(&str, &str, Section); 2] = [
         "what each way of cleaning up does",
         behaviour::run,
     ),
+    ("scaling", "from one to very many", scaling_table::run),
+    (
+        "sizes",
+        "of futures, guards and their boxes",
+        sizes_table::run,
+    ),
+    ("compile", "what a context costs the compiler", compile::run),
 ];
 
 /// How to go about it.
@@ -76,8 +87,8 @@ fn main() -> ExitCode {
         write: !asked("--quick") && (words.is_empty() || asked("--write")),
     };
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [instructions::COUNTED] => {
-            instructions::run_counted(&contextlib_benches::rows());
+        [instructions::COUNTED, set] => {
+            instructions::run_counted(set);
             ExitCode::SUCCESS
         }
         ["check"] => said(costs::counted().and_then(|rows| baseline::check(&rows))),
