@@ -91,7 +91,7 @@ impl Runtimes {
     pub fn new() -> Self {
         let build = |mut builder: Builder| {
             builder
-                .enable_time()
+                .enable_all()
                 .build()
                 .expect("a runtime needs threads")
         };

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Enough that a list that grows by doubling has settled, few enough for valgrind.
-const TIMES: u32 = 64;
+const TIMES: u32 = 256;
 
 /// The argument with which this program runs itself under valgrind.
 pub(crate) const COUNTED: &str = "counted";

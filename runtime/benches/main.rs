@@ -6,9 +6,13 @@ mod baseline;
 mod behaviour;
 mod compile;
 mod costs;
+#[cfg(feature = "database")]
+mod database;
 mod instructions;
 mod machine;
 mod plot;
+#[cfg(feature = "database")]
+mod postgres;
 mod python;
 mod scaling_table;
 mod sizes_table;
@@ -24,7 +28,7 @@ use std::{
 type Section = fn(&Options) -> Result<String, String>;
 
 /// What can be asked for.
-const SECTIONS: [(&str, &str, Section); 5] = [
+const SECTIONS: &[(&str, &str, Section)] = &[
     (
         "costs",
         "this library and its peers, beside the same by hand",
@@ -34,6 +38,12 @@ const SECTIONS: [(&str, &str, Section); 5] = [
         "behaviour",
         "what each way of cleaning up does",
         behaviour::run,
+    ),
+    #[cfg(feature = "database")]
+    (
+        "database",
+        "a transaction on SQLite and PostgreSQL",
+        database::run,
     ),
     ("scaling", "from one to very many", scaling_table::run),
     (
@@ -110,7 +120,7 @@ fn sections(wanted: &[&str], options: &Options) -> Result<(), String> {
     }
     println!("{}", machine::description());
     let mut failed = Vec::new();
-    for (name, what, run) in SECTIONS {
+    for &(name, what, run) in SECTIONS {
         if wanted.is_empty() || wanted.contains(&name) {
             println!("\n## {name}: {what}\n");
             let written = run(options).and_then(|text| {
@@ -159,8 +169,10 @@ fn write(section: &str, text: &str) -> Result<(), String> {
 }
 
 fn help() -> String {
-    let sections = SECTIONS.map(|(name, what, _)| format!("  {name:<12} {what}\n"));
-    format!("{HELP}\n{}", sections.concat())
+    let sections = SECTIONS
+        .iter()
+        .map(|(name, what, _)| format!("  {name:<12} {what}\n"));
+    format!("{HELP}\n{}", sections.collect::<String>())
 }
 
 fn said(end: Result<(), String>) -> ExitCode {
