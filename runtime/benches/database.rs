@@ -90,7 +90,7 @@ macro_rules! rows_of {
             pub(super) fn rows() -> Vec<Row> {
                 vec![
                     row!("`begin` and `commit` inline", beside "`begin` and `commit` inline", inline()),
-                    row!("sqlx's `transaction(|tx| …)`", beside "`begin` and `commit` inline", closure()),
+                    row!("sqlx's `transaction` with a closure", beside "`begin` and `commit` inline", closure()),
                     row!("`transaction(pool).with(…)`", beside "`begin` and `commit` inline", with()),
                     row!("`transaction(pool).enter()` and `exit_with`", beside "`begin` and `commit` inline", guard()),
                 ]
