@@ -327,7 +327,7 @@ impl Machine {
         Err(Stop::Gone)
     }
 
-    /// In a tuple and on a stack, only contexts around wait for what the setup of the innermost one has left.
+    /// On a stack, only contexts around wait for what the setup of the innermost one has left.
     fn leave_parts(&mut self) {
         let frame = self.top();
         frame.parts = std::mem::take(&mut frame.below);
@@ -649,7 +649,8 @@ impl Machine {
                 flow = Err(stop);
                 break;
             }
-            self.leave_parts();
+            let left = std::mem::take(&mut self.top().below);
+            self.frames[whole].below.extend(left);
             entered.push(part);
         }
         let (mut bodys_own, mut covered) = (None, None);
@@ -670,6 +671,19 @@ impl Machine {
             self.take_over(whole, self.target);
         }
         self.frames[whole].stage = Stage::Teardown;
+        // The tuple waits for what its setups have left, though that is not promised, unless one of them has failed.
+        if bodys_own.is_some() || matches!(flow, Err(Stop::Gone)) {
+            let left = self.frames[whole].below.iter();
+            let last = left.map(|strand| self.strands[*strand].ends_at).max();
+            if let Err(stop) = self.wait_until(last.unwrap_or(0)) {
+                for part in entered.iter().rev() {
+                    self.event(Event::FrameIsGone(part.id));
+                    self.pop();
+                }
+                self.pop();
+                return Err(stop);
+            }
+        }
         while let Some(part) = entered.pop() {
             let told = told(flow);
             let torn = self.tear_down(part, told);
