@@ -260,6 +260,8 @@ fn what_never_ends_is_found() {
     });
     let found = found.unwrap_err();
     assert_eq!(found.cut().to_string(), "drop@1");
+    // What a pasted line's `unwrap` shows.
+    assert_eq!(format!("{found:?}"), found.to_string());
     let [Problem::Stuck(contexts), Problem::NotReleased("a")] = found.problems() else {
         panic!("{found}");
     };

@@ -19,7 +19,7 @@ pub struct Explored {
 }
 
 /// A cut that shows a problem: the shortest one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     cut: Cut,
     problems: Vec<Problem>,
@@ -58,6 +58,13 @@ impl fmt::Display for Found {
             "    contextlib::testkit::replay(\"{}\", scenario).unwrap();",
             self.cut
         )
+    }
+}
+
+/// As it is displayed: an `unwrap` shows it in a failing test.
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
