@@ -4,6 +4,7 @@
 
 mod async_with;
 mod asynccontextmanager;
+mod table;
 mod timeout;
 
 use std::{

@@ -469,7 +469,7 @@ async fn nested_timeout_in_finally() {
     assert_eq!(state.get().len(), 2);
 }
 
-// A timeout is used up by `with`: a second time is a compile error (`ui/protocol/timeout_twice.rs`). Also `timeout_double_enter`.
+// A timeout is used up by `with`: a second time is a compile error (`ui/timeout/used_twice.rs`). Also `timeout_double_enter`.
 #[tokio::test(start_paused = true)]
 async fn timeout_already_entered() {
     let context = timeout(SECOND);
