@@ -85,6 +85,16 @@ pub fn defined(name: &'static str) -> Definition {
     Definition::here(name)
 }
 
+/// That the feature `tokio` is on: of each frame, since what is true of nothing couldn't be asked.
+#[diagnostic::on_unimplemented(
+    message = "the `on_cancel` policies `spawn`, which is the default, `spawn_local` and `block` need the feature `tokio` of `contextlib`",
+    label = "without the feature `tokio` nothing can run this context's teardown once its caller is gone",
+    note = "take the feature `tokio`; or write `#[async_context(on_cancel = drop)]`, or `on_cancel = YourPolicy` for another executor"
+)]
+pub trait Tokio {}
+#[cfg(feature = "tokio")]
+impl<F> Tokio for F {}
+
 /// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
 ///
 /// That the frame is `Send` altogether is for the return type of the context function to say. Here are the bounds with an error that names the
@@ -93,6 +103,17 @@ pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
     definition: Definition,
     block: F,
 ) -> Made<F, T, K, policy::Spawn>
+where
+    K: Kind + 'static,
+    T: 'static,
+    F: Tokio,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
+{
+    ContextManager::new(frame::<T, K, F>(definition, block))
+}
+
+/// The same, for what is here with or without a runtime.
+pub(crate) fn spawned<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Spawn>
 where
     K: Kind + 'static,
     T: 'static,
@@ -109,6 +130,7 @@ pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
 where
     K: Kind + 'static,
     T: 'static,
+    F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
     ContextManager::new(frame::<T, K, F>(definition, block))
@@ -122,6 +144,7 @@ pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
 where
     K: Kind + 'static,
     T: 'static,
+    F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned> + 'static,
 {
     ContextManager::new(frame::<T, K, F>(definition, block))
@@ -131,6 +154,7 @@ where
 pub fn on_cancel_block<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Block>
 where
     K: Kind,
+    F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
     ContextManager::new(frame::<T, K, F>(definition, block))

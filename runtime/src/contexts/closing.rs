@@ -1,7 +1,7 @@
 //! Contexts that close what they are given.
 
 use crate::{
-    __private::on_cancel_spawn_needs_a_frame_that_is_send_and_static,
+    __private::spawned,
     AsyncContext, ContextManager, Definition, YieldOnce,
     kind::{Fallible, Kind},
     policy,
@@ -73,7 +73,7 @@ pub fn closing<T>(
 where
     T: AsyncClose<Kind: 'static> + Send + 'static,
 {
-    on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, T::Kind, _>(
+    spawned::<T, T::Kind, _>(
         Definition::here("closing"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
@@ -116,7 +116,7 @@ where
     F: FnOnce(T) -> Fut + Send + 'static,
     Fut: Future<Output = Result<(), E>> + Send + 'static,
 {
-    on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, Fallible<E>, _>(
+    spawned::<T, Fallible<E>, _>(
         Definition::here("closing_with"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;

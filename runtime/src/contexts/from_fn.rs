@@ -1,8 +1,8 @@
 //! A context made of two closures.
 
 use crate::{
-    __private::on_cancel_spawn_needs_a_frame_that_is_send_and_static, AsyncContext, ContextManager,
-    Definition, Exit, YieldOnce, kind::Fallible, policy,
+    __private::spawned, AsyncContext, ContextManager, Definition, Exit, YieldOnce, kind::Fallible,
+    policy,
 };
 use std::fmt::Debug;
 
@@ -73,7 +73,7 @@ where
     for<'y> D:
         AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
 {
-    on_cancel_spawn_needs_a_frame_that_is_send_and_static::<T, Fallible<E>, _>(
+    spawned::<T, Fallible<E>, _>(
         Definition::here("from_fn"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let resource = setup().await?;
