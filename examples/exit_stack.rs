@@ -64,7 +64,7 @@ async fn open(path: PathBuf) -> Result<Source, ReadError> {
 
     let Source { name, count, .. } = source;
     println!(
-        "  close  {name:<16} {:>5} lines read, told {exit:?}",
+        "  close  {name:<18} {:>5} lines read, told {exit:?}",
         count.lines
     );
 }

@@ -156,7 +156,9 @@ impl<'f> Expansion<'f> {
         } else {
             &Policy::Drop
         };
-        if stub.body || self.function.body.is_none() {
+        // In a box that is to borrow nothing, a body that does is a second error.
+        let body = stub.body && (stub.policy || self.args.boxed.is_none());
+        if body || self.function.body.is_none() {
             return self.function_with(policy);
         }
         let ContextFn { attrs, vis, .. } = self.function;

@@ -51,6 +51,8 @@ pub type BoxContextManager<'a, T, E> = BoxedManager<'a, T, Fallible<E>>;
 pub type InfallibleBoxContextManager<'a, T> = BoxedManager<'a, T, Infallible>;
 
 /// The guard of a [`BoxContextManager`].
+///
+/// It is `Send`, and not `Sync`, since the context inside needn't be: what several tasks share is the resource, `&*guard`.
 pub type BoxGuard<'a, T, E> = Guard<BoxContext<'a, T, Fallible<E>>, Inherited>;
 
 /// The guard of an [`InfallibleBoxContextManager`].
@@ -59,7 +61,7 @@ pub type InfallibleBoxGuard<'a, T> = Guard<BoxContext<'a, T, Infallible>, Inheri
 impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// Hides which context this is: the result's type says its resource, its [`Kind`] and how long what it borrows lives.
     ///
-    /// Its policy goes along inside. Two allocations.
+    /// Its policy goes along inside. Two allocations, one of which is that of the frame; `enter` makes another. The context has to be `Send`.
     ///
     /// ```
     /// use contextlib::{InfallibleBoxContextManager, async_context, null_context, yield_resource};

@@ -22,7 +22,8 @@ type OriginOf<M> =
 ///
 /// Mirrors a Python class with `__aenter__` and `__aexit__`, `AbstractAsyncContextManager`. Both methods have to be written: there is no
 /// default for either. They are what a context calls; to *use* the struct, call the methods of [`IntoContextManager`], which take it by value:
-/// `database.with(…)`, `database.enter()`. Have both traits in scope where you do.
+/// `database.with(…)`, `database.enter()`. **Have both traits in scope where you do:** with this one alone, `database.enter()` is the bare setup
+/// of a `mut database`, whose resource nobody tears down. Where both are, the method that takes the struct by value is the one that is meant.
 ///
 /// [`Kind`](AsyncContextManager::Kind) says what the context can do: [`Fallible<E>`](crate::kind::Fallible), or
 /// [`Infallible`](crate::kind::Infallible), whose methods return [`Never`](crate::kind::Never) as the error. With
