@@ -109,6 +109,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
+    #[doc(alias = "__aexit__")]
     pub async fn exit(mut self) -> Result<(), ErrorOf<C>> {
         let (context, _) = self.close(Ending::completed()).await;
         context.unwrap_or_else(|payload| resume_unwind(payload))
@@ -140,6 +141,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit); `result` is lost then, as the future's output is.
+    #[doc(alias = "__aexit__")]
     pub async fn exit_with<R, B>(mut self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
     where
         C::Kind: RaiseAs<B>,

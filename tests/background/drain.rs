@@ -6,8 +6,9 @@ use contextlib::{
     background::{drain, drain_timeout, pending},
     yield_resource,
 };
-use std::{future::pending as forever, panic::Location, pin::Pin, time::Duration};
+use std::{future::pending as forever, panic::Location, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
+    sync::Semaphore,
     task::yield_now,
     time::{Instant, timeout},
 };
@@ -173,5 +174,104 @@ async fn a_stuck_rollback_does_not_keep_the_others_from_being_over() {
     assert_eq!(pending(), 1);
     assert_eq!(log.said(), "+stuck, ~stuck, +other, -other");
     gate.add_permits(1);
+    drain().await;
+}
+
+/// A teardown that makes sure that nothing is left behind.
+#[async_context]
+async fn drains(log: Log, name: &'static str) -> Result<(), Broken> {
+    log.say(format_args!("+{name}"));
+    let _ = yield_resource!();
+    drop(slow(log.clone(), "part").enter().await?);
+    drain().await;
+    log.say(format_args!("-{name}"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_in_a_rollback_does_not_wait_for_itself() {
+    let log = Log::default();
+    let gate = closed();
+    // What waits for it, what it waits for, and what comes later but not below it.
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let draining = drains(log.clone(), "draining").enter().await.unwrap();
+    let elsewhere = tokio::spawn({
+        let elsewhere = gated(log.clone(), "elsewhere", gate.clone());
+        async move { drop(elsewhere.enter().await.unwrap()) }
+    });
+    elsewhere.await.unwrap();
+    drop((draining, outer));
+    settle().await;
+    assert_eq!(
+        log.said(),
+        "+outer, +draining, +elsewhere, ~elsewhere, +part, -part",
+        "it waits for what came later"
+    );
+    gate.add_permits(1);
+    let drained = timeout(Duration::from_secs(9), drain()).await;
+    drained.expect("a dead-lock");
+    assert_eq!(
+        log.said(),
+        "+outer, +draining, +elsewhere, ~elsewhere, +part, -part, -elsewhere, -draining, -outer Cancelled"
+    );
+}
+
+/// Two that drain: each waits for what was entered later, so that one of the two is the first.
+#[tokio::test(start_paused = true)]
+async fn rollbacks_that_drain_do_not_wait_for_each_other() {
+    let log = Log::default();
+    for name in ["a", "b", "c"] {
+        let entered = tokio::spawn(drains(log.clone(), name).enter());
+        drop(entered.await.unwrap().unwrap());
+    }
+    let drained = timeout(Duration::from_secs(9), drain()).await;
+    drained.expect("a dead-lock");
+    let ends: Vec<_> = log.lines().split_off(6);
+    assert_eq!(ends, ["-part", "-part", "-part", "-c", "-b", "-a"]);
+}
+
+/// An awaited teardown is no rollback: it waits for all of them.
+#[tokio::test(start_paused = true)]
+async fn a_drain_in_an_awaited_teardown() {
+    let log = Log::default();
+    let gate = closed();
+    let earlier = tokio::spawn(gated(log.clone(), "earlier", gate.clone()).enter());
+    drop(earlier.await.unwrap().unwrap());
+    settle().await;
+    let draining = drains(log.clone(), "draining").enter().await.unwrap();
+    let mut exit = std::pin::pin!(draining.exit());
+    assert!(futures::poll!(exit.as_mut()).is_pending());
+    settle().await;
+    assert!(futures::poll!(exit.as_mut()).is_pending());
+    gate.add_permits(1);
+    exit.await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+earlier, ~earlier, +draining, +part, -part, -earlier, -draining"
+    );
+}
+
+/// Two that wait for each other, which no order helps: it isn't for ever that `main` waits.
+#[tokio::test(start_paused = true)]
+async fn teardowns_that_wait_for_each_other_are_named() {
+    #[async_context]
+    async fn waits_for(other: Arc<Semaphore>, over: Arc<Semaphore>) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        let _never = other.acquire().await;
+        over.add_permits(1);
+    }
+    let (a, b) = (closed(), closed());
+    let line = line!() + 2;
+    for (mine, others) in [(a.clone(), b.clone()), (b, a.clone())] {
+        drop(waits_for(others, mine).enter().await.unwrap());
+    }
+    let stuck = drain_timeout(Duration::from_secs(1)).await.unwrap_err();
+    let entered: Vec<_> = stuck
+        .stuck()
+        .iter()
+        .map(|stuck| stuck.entered().line())
+        .collect();
+    assert_eq!(entered, [line, line]);
+    assert_eq!(stuck.stuck()[0].definition().name(), "waits_for");
+    a.add_permits(2);
     drain().await;
 }

@@ -2,7 +2,7 @@
 
 use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
-    ExitStack, async_context,
+    ExitStack, IntoContextManager, async_context,
     background::{drain, lane, pending},
     yield_resource,
 };
@@ -667,4 +667,120 @@ async fn a_body_that_is_over_in_the_poll_in_which_its_context_drops_it() {
     assert!(poll_once(outer).await.is_none());
     drain().await;
     assert_eq!(log.said(), "+outer, +inner, -inner, -outer Cancelled");
+}
+
+/// A teardown that ends in one way or the other, after some time.
+#[async_context]
+async fn ends_badly(log: Log, panics: bool) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    log.say("inner");
+    assert!(!panics, "inner");
+    Err(Broken)
+}
+
+/// However an inner rollback ends, the outer teardown runs, and not before that.
+#[tokio::test]
+async fn an_inner_rollback_that_fails_or_panics_keeps_no_outer_one_from_running() {
+    for panics in [false, true] {
+        // Both in the background.
+        let log = Log::default();
+        let with = quick(log.clone(), "outer").with(async |_| {
+            let _inner = ends_badly(log.clone(), panics).enter().await?;
+            forever::<Result<(), Broken>>().await
+        });
+        assert!(poll_once(with).await.is_none());
+        drain().await;
+        assert_eq!(log.said(), "+outer, inner, -outer Cancelled");
+        // The outer one is awaited.
+        let log = Log::default();
+        let outer = quick(log.clone(), "outer").enter().await.unwrap();
+        drop(ends_badly(log.clone(), panics).enter().await.unwrap());
+        outer.exit().await.unwrap();
+        assert_eq!(log.said(), "+outer, inner, -outer Completed");
+    }
+}
+
+/// Whatever the outer ones are: they are awaited while an inner rollback, started by a timeout, is under way.
+#[tokio::test(start_paused = true)]
+async fn outer_teardowns_of_every_kind_wait_for_an_inner_one_that_timed_out() {
+    async fn times_out(log: &Log) {
+        let inner = slow(log.clone(), "inner").with(async |_| {
+            let _innermost = slow(log.clone(), "innermost").enter().await?;
+            forever::<Result<(), Broken>>().await
+        });
+        assert!(timeout(Duration::from_millis(1), inner).await.is_err());
+        log.say("timed out");
+    }
+    let inside = "+outer, +inner, +innermost, timed out, -innermost, -inner, -outer";
+
+    let log = Log::default();
+    let guard = quick(log.clone(), "outer").enter().await.unwrap();
+    times_out(&log).await;
+    guard.exit_with(Err::<(), _>(Broken)).await.unwrap_err();
+    assert_eq!(log.said(), format!("{inside} Failed(Broken)"));
+
+    let log = Log::default();
+    let guard = quick(log.clone(), "outer").enter().await.unwrap();
+    times_out(&log).await;
+    guard.cancel().await.unwrap();
+    assert_eq!(log.said(), format!("{inside} Cancelled"));
+
+    let log = Log::default();
+    let stack = ExitStack::<Broken>::new();
+    let _: &mut () = stack.enter(quick(log.clone(), "outer")).await.unwrap();
+    times_out(&log).await;
+    stack.exit().await.unwrap();
+    assert_eq!(log.said(), format!("{inside} Completed"));
+
+    let log = Log::default();
+    let scope = ExitStack::<Broken>::scope(async |stack| {
+        let _: &mut () = stack.enter(quick(log.clone(), "outer")).await?;
+        times_out(&log).await;
+        Err::<(), _>(Broken)
+    });
+    scope.await.unwrap_err();
+    assert_eq!(log.said(), format!("{inside} Failed(Broken)"));
+
+    let log = Log::default();
+    let tuple = (quick(log.clone(), "outermost"), quick(log.clone(), "outer"));
+    let tuple = tuple.into_context_manager();
+    let body = async |_: &mut ((), ())| -> Result<(), Broken> {
+        times_out(&log).await;
+        Ok(())
+    };
+    tuple.with(body).await.unwrap();
+    let all = format!("+outermost, {inside} Completed, -outermost Completed");
+    assert_eq!(log.said(), all);
+
+    let log = Log::default();
+    let boxed = quick(log.clone(), "outer").boxed();
+    let body = async |_: &mut ()| -> Result<(), Broken> {
+        times_out(&log).await;
+        Ok(())
+    };
+    boxed.with(body).await.unwrap();
+    assert_eq!(log.said(), format!("{inside} Completed"));
+}
+
+/// A limit that the documentation of `background` names.
+#[tokio::test]
+async fn tasks_of_a_local_set_in_a_body_share_its_lane() {
+    let log = Log::default();
+    let local = tokio::task::LocalSet::new();
+    let outer = quick(log.clone(), "outer").with_local(async |_| -> Result<(), Broken> {
+        let task = async {
+            let log = log.clone();
+            let task = tokio::task::spawn_local(async move {
+                drop(slow(log, "task").enter().await.unwrap());
+            });
+            task.await.unwrap();
+        };
+        local.run_until(task).await;
+        Ok(())
+    });
+    outer.await.unwrap();
+    assert_eq!(log.said(), "+outer, +task, -task, -outer Completed");
 }

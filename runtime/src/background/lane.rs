@@ -25,7 +25,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Wake, Waker, ready},
 };
 
 /// Where a context was entered. One word: what kind of lane it is, and its number.
@@ -504,6 +504,17 @@ impl Table {
         belonging.map(|(_, count)| count).sum()
     }
 
+    /// A counted rollback of a context with a higher number, and its lane.
+    fn any_later(&self, number: Number, runtime: RuntimeId) -> Option<(Lane, Number)> {
+        self.lanes.iter().find_map(|(lane, in_lane)| {
+            let mut pending = in_lane.pending();
+            let later = pending.find(|(other, pending)| {
+                *other > number && pending.stuck.is_some() && belongs(pending.runtime, runtime)
+            });
+            Some((*lane, later?.0))
+        })
+    }
+
     fn count_up(&mut self, runtime: RuntimeId) {
         match self.counts.iter_mut().find(|(known, _)| *known == runtime) {
             Some((_, count)) => *count += 1,
@@ -821,10 +832,13 @@ pub(crate) fn count_on(runtime: RuntimeId) -> usize {
     }
 }
 
-/// Waits until no rollback that runs on `runtime` is pending.
+/// Waits until no rollback that runs on `runtime` is pending; in a rollback, until none is of a context that was entered after its own.
 pub(crate) struct Drained {
     runtime: RuntimeId,
     waiter: Number,
+    inside: Option<Number>,
+    /// One of those, in a rollback.
+    later: Option<Settled>,
 }
 
 impl Drained {
@@ -833,6 +847,8 @@ impl Drained {
         Drained {
             runtime,
             waiter: next_number(),
+            inside: InRollback::current().map(|rollback| rollback.number),
+            later: None,
         }
     }
 
@@ -840,6 +856,9 @@ impl Drained {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !any_pending() {
             return Poll::Ready(());
+        }
+        if let Some(number) = self.inside {
+            return self.poll_later(number, cx);
         }
         let waker = cx.waker().clone();
         let mut table = table();
@@ -858,6 +877,21 @@ impl Drained {
             Poll::Pending
         } else {
             Poll::Ready(())
+        }
+    }
+
+    /// As everything in a rollback, this waits for higher numbers only: what is around may be waiting for this one.
+    #[cold]
+    fn poll_later(&mut self, number: Number, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(later) = &mut self.later {
+                ready!(later.poll(cx, 0));
+                self.later = None;
+            }
+            let Some((lane, later)) = table().any_later(number, self.runtime) else {
+                return Poll::Ready(());
+            };
+            self.later = Some(Settled::new(lane, later..later + 1));
         }
     }
 

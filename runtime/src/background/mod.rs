@@ -2,6 +2,21 @@
 //!
 //! A guard or a `with` future that is dropped hands its frame to its context's [policy](crate::policy), which runs it as a background task. This
 //! module keeps them in order (inner before outer) and lets a program wait for them before it exits: [`drain`].
+//!
+//! # What is inside of what
+//!
+//! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered. For a
+//! guard that is whatever was entered after it in the same *lane*: the body of the `with` around it, else the task, else (in the root future of `block_on`)
+//! the thread. What runs in different tasks never waits for each other. The limits of that:
+//!
+//! - Branches of one task (`join!`, `FuturesUnordered`) share its lane, so that guards in them wait for each other's rollbacks: [`lane`] separates them.
+//! - So do the tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example: they are in the body's lane.
+//! - A context that drops its yield point (as `timeout` does when the time is up) goes on with its next statement at once, while what its body has entered is
+//!   still being rolled back. Only what is outside of the context waits for that.
+//! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with its old task's. Two guards that a third
+//!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
+//!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
+//! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground. [`drain_timeout`] names it.
 
 #![cfg_attr(
     not(feature = "tokio"),
@@ -30,8 +45,9 @@ use crate::Definition;
 
 /// Waits until every rollback on this runtime is over, also those that other rollbacks start meanwhile.
 ///
-/// Off a runtime it waits for all rollbacks of the process. Cancelling it cancels nothing else. One line before `main` returns makes
-/// sure that none is lost at shutdown:
+/// Off a runtime it waits for all rollbacks of the process. Inside of a rollback it waits only for those of contexts that were entered later than the one that
+/// is being rolled back: earlier ones may be waiting for this very rollback, which would never end. Cancelling it cancels nothing else. One line before `main`
+/// returns makes sure that none is lost at shutdown:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

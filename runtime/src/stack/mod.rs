@@ -495,6 +495,7 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     ///
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown under way, and the entries not yet exited, to their [policies](crate::policy).
+    #[doc(alias = "__aexit__")]
     pub async fn exit(mut self) -> Result<(), E> {
         let (entries, _) = self.unwind(Ending::completed()).await;
         entries.unwrap_or_else(|payload| resume_unwind(payload))
@@ -524,6 +525,7 @@ impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
     /// assert!(stack.exit_with(result).await.is_err());
     /// # }
     /// ```
+    #[doc(alias = "__aexit__")]
     pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
         let (ending, kept) = Kept::split(Ok(result), keep_error);
         let unwound = self.unwind(ending).await;
