@@ -1,0 +1,127 @@
+//! Ten thousand tasks aborted at once. One test in a process of its own, since it looks at what the library keeps for the whole process.
+#![forbid(unsafe_code)]
+
+use contextlib::{
+    async_context,
+    background::{drain, lanes_in_use, pending},
+    yield_resource,
+};
+use std::{
+    future::pending as forever,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::{JoinSet, yield_now},
+};
+
+const TASKS: usize = 10_000;
+
+/// What one task has come to.
+#[derive(Default)]
+struct Task {
+    open: AtomicUsize,
+    closed: AtomicUsize,
+    disorder: AtomicUsize,
+}
+
+/// One that is torn down when all inner ones are, else that is noted. The inner ones take longer.
+#[async_context]
+async fn layer(task: Arc<Task>) {
+    let depth = task.open.fetch_add(1, SeqCst);
+    let _ = yield_resource!();
+    if task.open.load(SeqCst) != depth + 1 {
+        task.disorder.fetch_add(1, SeqCst);
+    }
+    for _ in 0..=depth {
+        yield_now().await;
+    }
+    task.open.fetch_sub(1, SeqCst);
+    task.closed.fetch_add(1, SeqCst);
+}
+
+/// How a task is inside of two contexts.
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    With,
+    Guards,
+    /// A guard around a `with`.
+    Mixed,
+}
+
+async fn inside_of_two(style: Style, task: Arc<Task>) {
+    let (outer, inner) = (layer(task.clone()), layer(task));
+    match style {
+        Style::With => {
+            outer
+                .run(async |_| inner.run(async |_| forever::<()>().await).await)
+                .await;
+        }
+        Style::Guards => {
+            let Ok(_outer) = outer.enter().await;
+            let Ok(_inner) = inner.enter().await;
+            forever::<()>().await;
+        }
+        Style::Mixed => {
+            let Ok(_outer) = outer.enter().await;
+            inner.run(async |_| forever::<()>().await).await;
+        }
+    }
+}
+
+/// Aborts all of them at once; nothing may be lost, nor in disorder.
+async fn abort_all(style: Style, shut_down: bool) {
+    let tasks: Vec<Arc<Task>> = (0..TASKS).map(|_| Arc::default()).collect();
+    let mut running = JoinSet::new();
+    for task in &tasks {
+        running.spawn(inside_of_two(style, task.clone()));
+    }
+    while tasks.iter().any(|task| task.open.load(SeqCst) < 2) {
+        yield_now().await;
+    }
+    if shut_down {
+        running.shutdown().await;
+    } else {
+        // Their teardowns begin while others are still being aborted.
+        running.abort_all();
+        while running.join_next().await.is_some() {}
+    }
+    drain().await;
+    for task in tasks {
+        assert_eq!(task.closed.load(SeqCst), 2, "{style:?}");
+        assert_eq!(task.disorder.load(SeqCst), 0, "{style:?}");
+        assert_eq!(task.open.load(SeqCst), 0, "{style:?}");
+    }
+    assert_eq!((pending(), lanes_in_use()), (0, 0), "{style:?}");
+}
+
+const STYLES: [Style; 3] = [Style::With, Style::Guards, Style::Mixed];
+
+fn run(runtime: &Runtime, style: Style, shut_down: bool) {
+    // As the tasks' own, not as the root future, which has a lane of another kind.
+    let all = async move { tokio::spawn(abort_all(style, shut_down)).await.unwrap() };
+    runtime.block_on(all);
+}
+
+#[test]
+fn ten_thousand_tasks_aborted_at_once() {
+    let here = Builder::new_current_thread().build().unwrap();
+    for style in STYLES {
+        // Once to make room in the runtime's own queues, which keep it.
+        run(&here, style, true);
+        let memory = allocation_counter::measure(|| run(&here, style, false));
+        assert_eq!(memory.bytes_current, 0, "{style:?}: memory left");
+        assert_eq!(memory.count_current, 0, "{style:?}: allocations left");
+    }
+    let everywhere = Builder::new_multi_thread()
+        .worker_threads(4)
+        .build()
+        .unwrap();
+    for style in STYLES {
+        run(&everywhere, style, false);
+        run(&everywhere, style, true);
+    }
+}
