@@ -12,7 +12,6 @@ use crate::{
 };
 use std::{
     fmt,
-    future::poll_fn,
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
@@ -153,9 +152,24 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     }
 
     /// Puts the resource back, says how the body ended, and runs the teardown.
-    fn close(&mut self, ending: Ending) -> impl Future<Output = (Torn<C>, Option<Ending>)> {
+    #[inline(always)]
+    fn close(&mut self, ending: Ending) -> Closing<'_, C, P> {
         self.context().resume(ending);
-        poll_fn(|cx| self.context().poll_teardown(cx))
+        Closing(self)
+    }
+}
+
+/// Runs the teardown of a guard's context.
+//
+// With a name, so that it is inlined where it is awaited: what it comes to would be copied on the way out.
+struct Closing<'g, C: AsyncContext, P: Policy<C>>(&'g mut Guard<C, P>);
+
+impl<C: AsyncContext, P: Policy<C>> Future for Closing<'_, C, P> {
+    type Output = (Torn<C>, Option<Ending>);
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.context().poll_teardown(cx)
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::NotEntered,
+    frame::{NotEntered, Threads},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     policy::{Policy, Spawn, Storage},
-    session::{Home, Session, local, poll_caught, sendable},
+    session::{Home, Session, poll_caught},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -77,11 +77,11 @@ where
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
 ///
-/// `$erase` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns.
+/// `$threads` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns.
 macro_rules! run_inside {
     (
         $manager:expr, $at:expr, $body:expr,
-        erase: $erase:expr,
+        threads: $threads:expr,
         keep: $keep:expr,
         as_result: $as_result:expr,
         ended: |$session:ident, $ended:ident| $close:expr,
@@ -101,7 +101,7 @@ macro_rules! run_inside {
                 };
                 (lent, returned.map($as_result))
             },
-            $erase,
+            $threads,
             $keep,
         );
         match running.await {
@@ -212,7 +212,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         async move {
             run_inside!(
                 self, at, body,
-                erase: sendable,
+                threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
                 ended: |session, ended| ended.into_result::<C::Kind>(session.entered()),
@@ -265,7 +265,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         async move {
             run_inside!(
                 self, at, body,
-                erase: local,
+                threads: Threads::this,
                 keep: keep_text,
                 as_result: identity,
                 ended: |session, ended| ended.into_result::<C::Kind>(session.entered()),
@@ -313,7 +313,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         async move {
             run_inside!(
                 self, at, body,
-                erase: sendable,
+                threads: Threads::any,
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
                 ended: |session, ended| {
@@ -372,7 +372,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         async move {
             run_inside!(
                 self, at, body,
-                erase: sendable,
+                threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
                 ended: |session, ended| ended.into_outcome::<C::Kind>(session.entered()),

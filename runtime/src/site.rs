@@ -22,6 +22,15 @@ impl Definition {
         Definition { name, location }
     }
 
+    /// Itself, read word by word: where it has just been written so, a copy as a whole waits for the words.
+    #[inline(always)]
+    pub(crate) fn by_parts(&self) -> Self {
+        Definition {
+            name: self.name,
+            location: self.location,
+        }
+    }
+
     /// The context function's name.
     pub fn name(&self) -> &'static str {
         self.name

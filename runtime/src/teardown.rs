@@ -43,7 +43,7 @@ pub(crate) fn poll<C: AsyncContext>(
 }
 
 /// Drops what is left of a frame whose context has come to `torn`.
-#[inline]
+#[inline(always)]
 pub(crate) fn finish<C: AsyncContext>(
     mut frame: Pin<&mut C>,
     entered: &Entered,
@@ -114,6 +114,7 @@ pub(crate) enum Kept<V, B> {
 
 impl<V, B: Any> Kept<V, B> {
     /// Takes a body's outcome apart, into what the teardown is told and the rest.
+    #[inline]
     pub(crate) fn split(body: thread::Result<Result<V, B>>, keep: Keep<B>) -> (Ending, Self) {
         match body {
             Ok(Ok(value)) => (Ending::completed(), Kept::Value(value)),
@@ -126,6 +127,7 @@ impl<V, B: Any> Kept<V, B> {
     }
 
     /// Puts it together again.
+    #[inline(always)]
     pub(crate) fn join(self, ending: Option<Ending>) -> Option<thread::Result<Result<V, B>>> {
         match self {
             Kept::Value(value) => Some(Ok(Ok(value))),

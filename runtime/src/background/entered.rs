@@ -30,7 +30,7 @@ pub(crate) enum Style {
 }
 
 impl Entered {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn now(
         definition: Definition,
         at: &'static Location<'static>,

@@ -124,21 +124,41 @@ pub struct WholeBody<'a, R> {
     _not_send: PhantomData<*mut ()>,
 }
 
-impl<'a, R> WholeBody<'a, R> {
-    #[inline]
-    pub(crate) fn sendable(body: &'a mut (dyn WholePoll<R> + Send)) -> Self {
-        WholeBody {
-            body,
+/// On which threads a `W` may be polled.
+//
+// Apart from the body, whose type alone says it, so that a `WholeBody` is put together where it is used and not copied there.
+pub(crate) struct Threads<W> {
+    home: Option<Thread>,
+    _of: PhantomData<fn(W)>,
+}
+
+impl<W> Threads<W> {
+    /// On any, since it may be sent there.
+    pub(crate) fn any() -> Self
+    where
+        W: Send,
+    {
+        Threads {
             home: None,
-            _not_send: PhantomData,
+            _of: PhantomData,
         }
     }
 
+    /// On this one, where it is.
+    pub(crate) fn this() -> Self {
+        Threads {
+            home: Some(Thread::current()),
+            _of: PhantomData,
+        }
+    }
+}
+
+impl<'a, R> WholeBody<'a, R> {
     #[inline]
-    pub(crate) fn local(body: &'a mut dyn WholePoll<R>) -> Self {
+    pub(crate) fn new<W: WholePoll<R>>(body: &'a mut W, threads: Threads<W>) -> Self {
         WholeBody {
             body,
-            home: Some(Thread::current()),
+            home: threads.home,
             _not_send: PhantomData,
         }
     }

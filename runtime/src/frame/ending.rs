@@ -13,22 +13,44 @@ use std::{
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// How a body ended. Three words; what a failure needs beside is in the failure's box.
-pub struct Ending(How);
+/// How a body ended; nothing for one that has completed.
+//
+// Two words, which go through registers. A larger one would be written in parts and copied as a whole, which has to wait for the parts.
+pub struct Ending(Option<Box<dyn Bad>>);
 
-enum How {
-    Completed,
-    Failed(Box<dyn Failure>),
-    Panicked(Box<Panicked>),
-    Cancelled,
+/// How a body ended that hasn't completed.
+trait Bad: Send {
+    fn kind(&self) -> ExitKind;
+    /// Whether it is suppressed, of what may be.
+    fn suppressed(&self) -> Option<&AtomicBool> {
+        None
+    }
+    fn error(&self) -> Option<&dyn Any> {
+        None
+    }
+    fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no error")
+    }
+    fn panic(&self) -> Option<&Payload> {
+        None
+    }
+    fn into_panic(self: Box<Self>) -> Option<Payload> {
+        None
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-/// A body's error, erased.
-trait Failure: Send {
-    fn suppressed(&self) -> &AtomicBool;
-    fn error(&self) -> &dyn Any;
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+/// Its box is no allocation.
+struct Cancelled;
+
+impl Bad for Cancelled {
+    fn kind(&self) -> ExitKind {
+        ExitKind::Cancelled
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
 }
 
 struct Failed<B> {
@@ -37,16 +59,20 @@ struct Failed<B> {
     error: B,
 }
 
-impl<B: Any + Debug + Send> Failure for Failed<B> {
-    fn suppressed(&self) -> &AtomicBool {
-        &self.suppressed
+impl<B: Any + Debug + Send> Bad for Failed<B> {
+    fn kind(&self) -> ExitKind {
+        ExitKind::Failed
     }
 
-    fn error(&self) -> &dyn Any {
-        &self.error
+    fn suppressed(&self) -> Option<&AtomicBool> {
+        Some(&self.suppressed)
     }
 
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn error(&self) -> Option<&dyn Any> {
+        Some(&self.error)
+    }
+
+    fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let _one_at_a_time = self
             .formatting
             .lock()
@@ -73,6 +99,28 @@ struct Panicked {
     payload: Payload,
 }
 
+impl Bad for Panicked {
+    fn kind(&self) -> ExitKind {
+        ExitKind::Panicked
+    }
+
+    fn suppressed(&self) -> Option<&AtomicBool> {
+        Some(&self.suppressed)
+    }
+
+    fn panic(&self) -> Option<&Payload> {
+        Some(&self.payload)
+    }
+
+    fn into_panic(self: Box<Self>) -> Option<Payload> {
+        Some(self.payload)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 // SAFETY: the error and the payload are only `Send`. What a shared `Ending` gives of them: `error_ref` and `panic_ref`, a reference to a type
 // that is `Sync`, found by comparing type ids, which touches no data; `fmt_error`, which runs the error's `Debug` under the lock, on one
 // thread at a time, so that it is as if the error were sent there and back. A reference to a `Sync` type that another thread holds
@@ -82,16 +130,16 @@ unsafe impl Sync for Ending {}
 impl Ending {
     #[inline]
     pub(crate) fn completed() -> Self {
-        Ending(How::Completed)
+        Ending(None)
     }
 
     #[inline]
     pub(crate) fn cancelled() -> Self {
-        Ending(How::Cancelled)
+        Ending(Some(Box::new(Cancelled)))
     }
 
     pub(crate) fn failed<B: Any + Debug + Send>(error: B) -> Self {
-        Ending(How::Failed(Box::new(Failed {
+        Ending(Some(Box::new(Failed {
             suppressed: AtomicBool::new(false),
             formatting: Mutex::new(()),
             error,
@@ -105,7 +153,7 @@ impl Ending {
 
     #[cold]
     pub(crate) fn panicked(payload: Payload) -> Self {
-        Ending(How::Panicked(Box::new(Panicked {
+        Ending(Some(Box::new(Panicked {
             suppressed: AtomicBool::new(false),
             payload,
         })))
@@ -113,21 +161,16 @@ impl Ending {
 
     #[inline]
     pub(crate) fn kind(&self) -> ExitKind {
-        match self.0 {
-            How::Completed => ExitKind::Completed,
-            How::Failed(_) => ExitKind::Failed,
-            How::Panicked(_) => ExitKind::Panicked,
-            How::Cancelled => ExitKind::Cancelled,
+        match &self.0 {
+            None => ExitKind::Completed,
+            Some(bad) => bad.kind(),
         }
     }
 
     /// Whether there is a failure in it, and it may be suppressed.
+    #[inline]
     fn suppressed(&self) -> Option<&AtomicBool> {
-        match &self.0 {
-            How::Failed(failure) => Some(failure.suppressed()),
-            How::Panicked(panicked) => Some(&panicked.suppressed),
-            How::Completed | How::Cancelled => None,
-        }
+        self.0.as_ref()?.suppressed()
     }
 
     pub(crate) fn suppress(&self) {
@@ -145,8 +188,8 @@ impl Ending {
     /// The body's error, if it is a `B`.
     pub(crate) fn into_error<B: Any>(self) -> Result<B, Ending> {
         match self.0 {
-            How::Failed(failure) if failure.error().is::<B>() => {
-                let failed = failure.into_any().downcast::<Failed<B>>();
+            Some(bad) if bad.error().is_some_and(|error| error.is::<B>()) => {
+                let failed = bad.into_any().downcast::<Failed<B>>();
                 failed
                     .map(|failed| failed.error)
                     .map_err(|_| Ending::cancelled())
@@ -157,30 +200,21 @@ impl Ending {
 
     /// The body's panic.
     pub(crate) fn into_panic(self) -> Option<Payload> {
-        match self.0 {
-            How::Panicked(panicked) => Some(panicked.payload),
-            _ => None,
-        }
+        self.0?.into_panic()
     }
 
     pub(crate) fn error_ref<T: Any + Sync>(&self) -> Option<&T> {
-        match &self.0 {
-            How::Failed(failure) => failure.error().downcast_ref(),
-            _ => None,
-        }
+        self.0.as_ref()?.error()?.downcast_ref()
     }
 
     pub(crate) fn panic_ref<T: Any + Sync>(&self) -> Option<&T> {
-        match &self.0 {
-            How::Panicked(panicked) => panicked.payload.downcast_ref(),
-            _ => None,
-        }
+        self.0.as_ref()?.panic()?.downcast_ref()
     }
 
     pub(crate) fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            How::Failed(failure) => failure.fmt(f),
-            _ => f.write_str("no error"),
+            Some(bad) => bad.fmt_error(f),
+            None => f.write_str("no error"),
         }
     }
 }

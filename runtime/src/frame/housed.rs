@@ -165,7 +165,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     }
 
     /// Puts the resource back and says how the body ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn resume(self: Pin<&mut Self>, ending: Ending) {
         let Parts {
             frame,

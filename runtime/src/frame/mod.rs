@@ -2,15 +2,16 @@
 //!
 //! A frame is the user's `async` block and a [`Shared`] part that its one yield point and its driver both reach. The driver polls the block until
 //! it yields and takes the resource; later it puts the resource back, says how the body ended, and polls the block to its end. In closure style
-//! the driver gives the block a pointer to the body *while* it polls it, and the yield point polls the body through that.
+//! the driver gives the block a pointer to the body *while* it polls it, and the yield point polls the body through that; a [`WholeBody`] it makes from
+//! the resource there, and takes the resource back from it, so that one poll of the block can be all.
 //!
 //! This is one of the two modules with unsafe code. What its safety rests on:
 //!
 //! 1. The block is made from a [`YieldOnce`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`] can leave the block; a
 //!    `YieldOnce` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
 //! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
-//! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set by
-//!    [`Polling`] alone, the driver's poll of the block, which clears them on every way out.
+//! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set for one poll of
+//!    the block by the driver, right before it: [`Polling`] clears them on every way out.
 //! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //!
@@ -22,8 +23,7 @@ mod ending;
 mod housed;
 
 pub use body::Body;
-pub(crate) use body::WholeBody;
-pub(crate) use body::{BodyPoll, Progress, WholePoll};
+pub(crate) use body::{BodyPoll, Progress, Threads, WholeBody, WholePoll};
 pub use context::AsyncContext;
 pub(crate) use context::{NotEntered, Ran, Sealed, Swallowed, step_by_step};
 pub use ending::Ending;
@@ -51,7 +51,7 @@ use std::{
 /// What the yield point and the driver share.
 struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
-    /// Written once, before the block can see it, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
+    /// Written once, by the driver or by the yield point that comes back, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
     ending: UnsafeCell<Option<Ending>>,
 }
 
@@ -121,6 +121,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
+    #[inline]
     unsafe fn end<'y>(self, ending: Ending) -> &'y Ending {
         // SAFETY: by this function's contract; `is_none` ends its borrow at once, and nothing has borrowed an ending that isn't there.
         unsafe {
@@ -470,17 +471,26 @@ where
         unsafe { &mut self.get_unchecked_mut().spans }
     }
 
-    /// Polls the block, with a body or without. A block that is over, or that has unwound, is dropped and never polled again.
+    /// Puts a body where the yield point finds it. [`poll_block`](Frame::poll_block) comes next, and takes it away again.
+    //
+    // Not an argument of that, which would be written and read again in another width, and wait for that.
     #[inline]
-    fn poll_block(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        body: Option<BodyPtr<T>>,
-    ) -> Poll<Result<(), K::Error>> {
+    fn bring(self: Pin<&mut Self>, body: BodyPtr<T>) {
         if self.block.is_none() {
             polled_after_end(self.definition);
         }
-        let mut polling = Polling::begin(self, cx.waker(), body);
+        let link = self.link();
+        // SAFETY: this is the driver, and the block isn't being polled.
+        unsafe { link.slot(|slot| slot.body = Some(body)) };
+    }
+
+    /// Polls the block, with a body that was [brought](Frame::bring) or without. A block that is over, or that has unwound, is dropped and never polled again.
+    #[inline]
+    fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        if self.block.is_none() {
+            polled_after_end(self.definition);
+        }
+        let mut polling = Polling::begin(self, cx.waker());
         let polled = match polling.frame.as_mut().block().as_pin_mut() {
             Some(block) => block.poll(cx),
             None => Poll::Pending,
@@ -531,19 +541,10 @@ struct Polling<'p, F, Fut, T, K> {
 
 impl<'p, F, Fut, T, K> Polling<'p, F, Fut, T, K> {
     #[inline]
-    fn begin(
-        mut frame: Pin<&'p mut Frame<F, Fut, T, K>>,
-        driver: &Waker,
-        body: Option<BodyPtr<T>>,
-    ) -> Self {
+    fn begin(mut frame: Pin<&'p mut Frame<F, Fut, T, K>>, driver: &Waker) -> Self {
         let link = frame.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled yet.
-        unsafe {
-            link.slot(|slot| {
-                slot.driver = Some(NonNull::from(driver));
-                slot.body = body;
-            });
-        }
+        unsafe { link.slot(|slot| slot.driver = Some(NonNull::from(driver))) };
         Polling {
             frame,
             unwinding: true,
@@ -593,8 +594,9 @@ where
     type Resource = T;
     type Kind = K;
 
+    #[inline(always)]
     fn definition(&self) -> Definition {
-        self.definition
+        self.definition.by_parts()
     }
 
     fn around(&self) -> Around {
@@ -612,7 +614,8 @@ where
             return step_by_step(self, cx, body);
         }
         self.as_mut().start();
-        self.poll_block(cx, Some(body.erase())).map(Ran::Returned)
+        self.as_mut().bring(body.erase());
+        self.poll_block(cx).map(Ran::Returned)
     }
 
     #[inline]
@@ -625,7 +628,7 @@ where
         let span = self.as_mut().spans().setup(definition);
         let polled = {
             let _inside = span.enter();
-            self.as_mut().poll_block(cx, None)
+            self.as_mut().poll_block(cx)
         };
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
@@ -659,15 +662,15 @@ where
     }
 
     fn poll_body(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
-        let body = body.erase();
-        self.poll_block(cx, Some(body))
+        self.as_mut().bring(body.erase());
+        self.poll_block(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
         let link = self.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled.
@@ -691,7 +694,7 @@ where
         let definition = self.definition;
         let span = self.as_mut().spans().teardown(definition);
         let _inside = span.enter();
-        let torn = ready!(self.as_mut().poll_block(cx, None));
+        let torn = ready!(self.as_mut().poll_block(cx));
         self.spans().end();
         Poll::Ready(torn)
     }

@@ -8,18 +8,17 @@ pub use caught::caught;
 pub(crate) use caught::poll_caught;
 pub(crate) use lent::Home;
 pub(crate) use lent::Lent;
-pub(crate) use run::{local, sendable};
 
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Settling},
-    frame::{NotEntered, Progress, Ran, never_yielded},
+    frame::{NotEntered, Progress, Ran, Threads, WholeBody, never_yielded},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{Ended, missing},
     policy::{Abandoned, Policy, Storage},
     teardown::{self, Keep, Torn, finish, keep_error},
 };
-use run::{Erase, Run};
+use run::Run;
 use std::{
     fmt::Debug,
     future::poll_fn,
@@ -109,7 +108,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         &'s mut self,
         body: Pin<&'s mut Option<Fut>>,
         make: M,
-        erase: Erase<C::Resource, Run<'s, 'a, C::Resource, M, Fut, V, B>>,
+        threads: Polled<Run<'s, 'a, C::Resource, M, Fut, V, B>>,
         keep: Keep<B>,
     ) -> Running<'s, 'a, C, P, M, Fut, V, B>
     where
@@ -121,7 +120,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         Running {
             session: self,
             run,
-            erase,
+            threads,
             settling: Settling::default(),
             early: None,
         }
@@ -142,7 +141,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         let running = Running {
             session: self,
             run,
-            erase: local,
+            threads: Threads::this,
             settling: Settling::default(),
             early: None,
         };
@@ -156,11 +155,14 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
 /// What running a body comes to.
 pub struct BodyEnd<V, B, E>(Ended<V, B, E>);
 
+/// Says where the yield point may poll a body: [`Threads::any`] or [`Threads::this`].
+type Polled<W> = fn() -> Threads<W>;
+
 /// A context with its body, from its setup to the end of its teardown.
 pub(crate) struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, M, Fut, V, B> {
     session: &'s mut Session<'a, C, P>,
     run: Run<'s, 'a, C::Resource, M, Fut, V, B>,
-    erase: Erase<C::Resource, Run<'s, 'a, C::Resource, M, Fut, V, B>>,
+    threads: Polled<Run<'s, 'a, C::Resource, M, Fut, V, B>>,
     settling: Settling,
     /// Of a context that has ended by itself: a timeout, or a body that was over in the same poll.
     early: Option<Box<Ended<V, B, ErrorOf<C>>>>,
@@ -208,7 +210,7 @@ where
         let Running {
             session,
             run,
-            erase,
+            threads,
             ..
         } = self;
         let entered = session.entered();
@@ -216,7 +218,8 @@ where
         // If the setup unwinds, nothing is left to be set up or torn down.
         session.stage = Stage::Closed;
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            session.frame().poll_whole(cx, erase(run))
+            let threads = threads();
+            session.frame().poll_whole(cx, WholeBody::new(run, threads))
         }));
         let context = match polled {
             Ok(Poll::Pending) if run.progress() == Progress::Over => {

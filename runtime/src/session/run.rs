@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     background::{Below, Entered, InLane, any_pending},
-    frame::{BodyPoll, Ending, Payload, Progress, WholeBody, WholePoll},
+    frame::{BodyPoll, Ending, Payload, Progress, WholePoll},
     report,
     teardown::{Keep, Kept},
     trace::BodySpan,
@@ -264,17 +264,4 @@ impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
             self.abandon();
         }
     }
-}
-
-/// Makes the body reachable for the yield point: on any thread, or on its own.
-pub(super) type Erase<R, W> = for<'x> fn(&'x mut W) -> WholeBody<'x, R>;
-
-/// Lets the yield point poll a `Send` body on any thread.
-pub(crate) fn sendable<'x, R, W: WholePoll<R> + Send>(run: &'x mut W) -> WholeBody<'x, R> {
-    WholeBody::sendable(run)
-}
-
-/// Lets the yield point poll a body on this thread only.
-pub(crate) fn local<'x, R, W: WholePoll<R>>(run: &'x mut W) -> WholeBody<'x, R> {
-    WholeBody::local(run)
 }
