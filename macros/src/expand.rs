@@ -366,7 +366,8 @@ impl Expansion<'_> {
     fn definition(&self) -> TokenStream {
         let ident = &self.function.sig.ident;
         let name = Literal::string(ident.to_string().trim_start_matches("r#"));
-        let mut name = Group::new(Delimiter::Parenthesis, name.into_token_stream());
+        let name = quote_spanned!(ident.span()=> || #name);
+        let mut name = Group::new(Delimiter::Parenthesis, name);
         name.set_span(ident.span());
         let krate = shown_at(self.args.krate(ident.span()), ident.span());
         quote_spanned!(ident.span()=> #krate::__private::defined #name)

@@ -81,7 +81,7 @@ type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
 /// A context function of this name, defined where this is called.
 #[track_caller]
-pub fn defined(name: &'static str) -> Definition {
+pub fn defined(name: fn() -> &'static str) -> Definition {
     Definition::here(name)
 }
 

@@ -330,7 +330,7 @@ pub fn protocol<M: AsyncContextManager>(
 fn frame_of<M: AsyncContextManager>(
     manager: M,
 ) -> impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send {
-    let definition = Definition::here(short_name::<M>());
+    let definition = Definition::here(short_name::<M>);
     frame::<M::Resource, M::Kind, _>(definition, async move |yielder: YieldOnce<'_, _, _>| {
         let mut manager = manager;
         let resource = match AsyncContextManager::enter(&mut manager).await {

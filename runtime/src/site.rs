@@ -3,37 +3,29 @@
 use std::{fmt, panic::Location};
 
 /// A context function's name and where it stands in the source.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Definition {
-    name: &'static str,
+    // Two words with the location, which go through registers.
+    name: fn() -> &'static str,
     location: &'static Location<'static>,
 }
 
 impl Definition {
     #[track_caller]
-    pub(crate) fn here(name: &'static str) -> Self {
+    pub(crate) fn here(name: fn() -> &'static str) -> Self {
         Definition {
             name,
             location: Location::caller(),
         }
     }
 
-    pub(crate) fn at(name: &'static str, location: &'static Location<'static>) -> Self {
+    pub(crate) fn at(name: fn() -> &'static str, location: &'static Location<'static>) -> Self {
         Definition { name, location }
-    }
-
-    /// Itself, read word by word: where it has just been written so, a copy as a whole waits for the words.
-    #[inline(always)]
-    pub(crate) fn by_parts(&self) -> Self {
-        Definition {
-            name: self.name,
-            location: self.location,
-        }
     }
 
     /// The context function's name.
     pub fn name(&self) -> &'static str {
-        self.name
+        (self.name)()
     }
 
     /// Where it is defined.
@@ -42,8 +34,17 @@ impl Definition {
     }
 }
 
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Definition")
+            .field("name", &self.name())
+            .field("location", &self.location)
+            .finish()
+    }
+}
+
 impl fmt::Display for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the context `{}` ({})", self.name, self.location)
+        write!(f, "the context `{}` ({})", self.name(), self.location)
     }
 }

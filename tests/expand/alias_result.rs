@@ -16,7 +16,7 @@ fn lock_file(
         >,
         _,
     >(
-        ::contextlib::__private::defined("lock_file"),
+        ::contextlib::__private::defined(|| "lock_file"),
         async move |
             yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::contextlib::__private::Ends<io::Result<File>> {

@@ -13,7 +13,7 @@ fn transaction<'c>(
         ::contextlib::kind::Fallible<Error>,
         _,
     >(
-        ::contextlib::__private::defined("transaction"),
+        ::contextlib::__private::defined(|| "transaction"),
         async move |
             yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Error> {

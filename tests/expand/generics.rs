@@ -21,7 +21,7 @@ where
             ::contextlib::kind::Fallible<T::Error>,
             _,
         >(
-            ::contextlib::__private::defined("all"),
+            ::contextlib::__private::defined(|| "all"),
             async move |
                 yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), T::Error> {

@@ -12,7 +12,7 @@ fn lines(
         ::contextlib::kind::Fallible<Error>,
         _,
     >(
-        ::contextlib::__private::defined("lines"),
+        ::contextlib::__private::defined(|| "lines"),
         async move |
             yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Error> {

@@ -12,7 +12,7 @@ fn counted(
         ::contextlib::kind::Infallible,
         _,
     >(
-        ::contextlib::__private::defined("counted"),
+        ::contextlib::__private::defined(|| "counted"),
         async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> () {
             let yield_resource: ::contextlib::YieldOnce<'_, usize> = yield_resource;
             let counter = counter;

@@ -13,7 +13,7 @@ impl Store {
             ::contextlib::kind::Fallible<Error>,
             _,
         >(
-            ::contextlib::__private::defined("lease"),
+            ::contextlib::__private::defined(|| "lease"),
             async move |
                 yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), Error> {

@@ -17,7 +17,7 @@ fn transaction(
         ::contextlib::kind::Fallible<Error>,
         _,
     >(
-        ::contextlib::__private::defined("transaction"),
+        ::contextlib::__private::defined(|| "transaction"),
         async move |
             _: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Error> { ::core::unreachable!() },

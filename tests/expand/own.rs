@@ -17,7 +17,7 @@ impl Store {
             ::contextlib::kind::Fallible<Error>,
             _,
         >(
-            ::contextlib::__private::defined("transaction"),
+            ::contextlib::__private::defined(|| "transaction"),
             async move |
                 yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), Error> {

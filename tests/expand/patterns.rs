@@ -21,7 +21,7 @@ impl Store {
             ::contextlib::kind::Fallible<Error>,
             _,
         >(
-            ::contextlib::__private::defined("patterns"),
+            ::contextlib::__private::defined(|| "patterns"),
             async move |
                 yield_resource: ::contextlib::YieldOnce<'_, _, _>,
             | -> ::core::result::Result<(), Error> {

@@ -13,7 +13,7 @@ pub fn transaction(
         ::contextlib::kind::Fallible<sqlx::Error>,
         _,
     >(
-        ::contextlib::__private::defined("transaction"),
+        ::contextlib::__private::defined(|| "transaction"),
         async move |
             yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), sqlx::Error> {

@@ -8,7 +8,7 @@ fn not_found_is_fine() -> facade::contextlib::BoxedManager<
         facade::contextlib::kind::Infallible<facade::contextlib::kind::Suppressing>,
         _,
     >(
-            facade::contextlib::__private::defined("not_found_is_fine"),
+            facade::contextlib::__private::defined(|| "not_found_is_fine"),
             async move |yield_resource: facade::contextlib::YieldOnce<'_, _, _>| -> () {
                 let yield_resource: facade::contextlib::YieldOnce<
                     '_,

@@ -10,7 +10,7 @@ fn announced() -> ::contextlib::ContextManager<
         ::contextlib::kind::Infallible,
         _,
     >(
-        ::contextlib::__private::defined("announced"),
+        ::contextlib::__private::defined(|| "announced"),
         async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> () {
             let yield_resource: ::contextlib::YieldOnce<'_, ()> = yield_resource;
             let (): () = {

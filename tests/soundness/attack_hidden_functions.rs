@@ -89,7 +89,7 @@ fn the_builders_called_by_hand() {
     }
     let census = Census::new();
     let manager = p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>(
-        p::defined("by hand"),
+        p::defined(|| "by hand"),
         {
             let census = census.clone();
             async move |yielder: YieldOnce<'_, _>| {
@@ -114,10 +114,10 @@ fn the_builders_called_by_hand() {
 fn one_block_inside_of_the_other() {
     let census = Census::new();
     let manager = p::on_cancel_drop::<Counted, kind::Infallible, _>(
-        p::defined("outer"),
+        p::defined(|| "outer"),
         async |outer: YieldOnce<'_, Counted>| {
             let inner = p::on_cancel_drop::<Counted, kind::Infallible, _>(
-                p::defined("inner"),
+                p::defined(|| "inner"),
                 async |inner: YieldOnce<'_, Counted>| {
                     let (mut a, _) = outer.lend(census.value("outer")).await;
                     let (mut b, _) = inner.lend(census.value("inner")).await;

@@ -254,7 +254,7 @@ macro_rules! tuple {
                 let nested = $a.into_context_manager().into_frame();
                 $(
                     let inner = $m.into_context_manager().into_frame();
-                    let nested = Nest::new(Definition::here("tuple"), nested, inner);
+                    let nested = Nest::new(Definition::here(|| "tuple"), nested, inner);
                 )*
                 Flat::new(nested)
             }

@@ -74,7 +74,7 @@ where
         AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
 {
     spawned::<T, Fallible<E>, _>(
-        Definition::here("from_fn"),
+        Definition::here(|| "from_fn"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let resource = setup().await?;
             let (resource, exit) = yielder.lend(resource).await;

@@ -24,7 +24,7 @@ pub fn null_context<T>(
     value: T,
 ) -> ContextManager<impl AsyncContext<Resource = T, Kind = Infallible>, policy::Drop> {
     on_cancel_drop::<T, Infallible, _>(
-        Definition::here("null_context"),
+        Definition::here(|| "null_context"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let _ = yielder.lend(value).await;
         },

@@ -32,7 +32,7 @@ pub fn suppress<E: Any + Sync>() -> ContextManager<
     impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
     policy::Drop,
 > {
-    suppressing("suppress", |_: &E| true)
+    suppressing(|| "suppress", |_: &E| true)
 }
 
 /// A context that swallows its body's error if that is an `E` for which `swallow` says so.
@@ -60,12 +60,12 @@ pub fn suppress_if<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
     impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
     policy::Drop,
 > {
-    suppressing("suppress_if", swallow)
+    suppressing(|| "suppress_if", swallow)
 }
 
 #[track_caller]
 fn suppressing<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
-    name: &'static str,
+    name: fn() -> &'static str,
     swallow: F,
 ) -> ContextManager<
     impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,

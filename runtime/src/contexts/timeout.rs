@@ -44,7 +44,7 @@ use tokio::{
 #[doc(alias("asyncio.timeout", "fail_after", "deadline"))]
 #[track_caller]
 pub fn timeout(delay: impl Delay) -> TimeoutManager {
-    manager("timeout", after(delay.delay()))
+    manager(|| "timeout", after(delay.delay()))
 }
 
 /// A context that ends its body with [`Elapsed`] at `deadline`; `None` never does.
@@ -69,7 +69,7 @@ pub fn timeout(delay: impl Delay) -> TimeoutManager {
 #[doc(alias("asyncio.timeout_at", "fail_at"))]
 #[track_caller]
 pub fn timeout_at(deadline: impl Deadline) -> TimeoutManager {
-    manager("timeout_at", deadline.deadline())
+    manager(|| "timeout_at", deadline.deadline())
 }
 
 /// A context that ends its body without an error when `delay` has passed since this call: what comes out is an `Option`.
@@ -94,7 +94,7 @@ pub fn timeout_at(deadline: impl Deadline) -> TimeoutManager {
 #[doc(alias = "CancelScope")]
 #[track_caller]
 pub fn move_on_after(delay: impl Delay) -> TimeoutManager<Infallible<Suppressing, Wrapping>> {
-    manager("move_on_after", after(delay.delay()))
+    manager(|| "move_on_after", after(delay.delay()))
 }
 
 /// A context that ends its body without an error at `deadline`.
@@ -118,7 +118,7 @@ pub fn move_on_after(delay: impl Delay) -> TimeoutManager<Infallible<Suppressing
 /// ```
 #[track_caller]
 pub fn move_on_at(deadline: impl Deadline) -> TimeoutManager<Infallible<Suppressing, Wrapping>> {
-    manager("move_on_at", deadline.deadline())
+    manager(|| "move_on_at", deadline.deadline())
 }
 
 /// How long a [`timeout`] waits: a `Duration`, or `None` for ever.
@@ -177,7 +177,7 @@ fn after(delay: Option<Duration>) -> Option<Instant> {
 }
 
 #[track_caller]
-fn manager<K: Expires>(name: &'static str, deadline: Option<Instant>) -> TimeoutManager<K> {
+fn manager<K: Expires>(name: fn() -> &'static str, deadline: Option<Instant>) -> TimeoutManager<K> {
     ContextManager::new(Timed {
         definition: Definition::here(name),
         timeout: Owner(Timeout(Arc::new(Mutex::new(Shared {

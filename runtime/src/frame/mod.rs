@@ -596,7 +596,7 @@ where
 
     #[inline(always)]
     fn definition(&self) -> Definition {
-        self.definition.by_parts()
+        self.definition
     }
 
     fn around(&self) -> Around {

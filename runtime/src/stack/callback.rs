@@ -74,7 +74,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             let ((), _) = yielder.lend(()).await;
             callback().end()
         };
-        self.add(Definition::here("callback"), None::<()>, block);
+        self.add(Definition::here(|| "callback"), None::<()>, block);
     }
 
     /// [`callback`](ExitStack::callback) with an `async` closure.
@@ -105,7 +105,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             let ((), _) = yielder.lend(()).await;
             callback().await.end()
         };
-        self.add(Definition::here("async_callback"), None::<()>, block);
+        self.add(Definition::here(|| "async_callback"), None::<()>, block);
     }
 
     /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside of it left it.
@@ -139,7 +139,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             let ((), how) = yielder.lend(()).await;
             exit(how).await.end()
         };
-        self.add(Definition::here("push"), None::<()>, block);
+        self.add(Definition::here(|| "push"), None::<()>, block);
     }
 
     /// [`callback`](ExitStack::callback) with a closure that may add entries: they run next, before those that are on the stack already.
@@ -172,7 +172,7 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             let ((), _) = yielder.lend(()).await;
             callback(&stack).end()
         };
-        self.add(Definition::here("callback_with"), Some(added), block);
+        self.add(Definition::here(|| "callback_with"), Some(added), block);
     }
 
     /// [`callback_with`](ExitStack::callback_with) with an `async` closure, which may also enter contexts.
@@ -205,7 +205,11 @@ impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
             let ((), _) = yielder.lend(()).await;
             calling(callback, &*stack).await.end()
         };
-        self.add(Definition::here("async_callback_with"), Some(added), block);
+        self.add(
+            Definition::here(|| "async_callback_with"),
+            Some(added),
+            block,
+        );
     }
 
     fn add<X, F>(&self, definition: Definition, added: Option<X>, block: F)

@@ -25,7 +25,7 @@ impl<E, S> StackContext<'_, E, S> {
     #[track_caller]
     pub(super) fn new() -> Self {
         StackContext {
-            definition: Definition::here("ExitStack"),
+            definition: Definition::here(|| "ExitStack"),
             unwinding: None,
             ending: None,
             _stack: PhantomData,
