@@ -340,11 +340,10 @@ impl Expansion<'_> {
         };
         let kind = self.kind(site, error);
         let name = self.definition();
-        let boxed = self
-            .args
-            .boxed
-            .as_ref()
-            .map(|_| quote_spanned!(site=> .boxed()));
+        // With a lifetime that isn't known the signature has no box either.
+        let boxed =
+            self.args.boxed.is_some() && borrows::of_box(self.args, &self.function.sig).is_ok();
+        let boxed = boxed.then(|| quote_spanned!(site=> .boxed()));
         let arguments = quote_spanned! {site=>
             #name,
             async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block,

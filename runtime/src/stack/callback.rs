@@ -6,12 +6,11 @@ use super::{
 };
 use crate::{
     __private::Tail,
-    AsyncBody, Definition, Exit, YieldOnce,
+    AsyncBody, BodyError, Definition, Exit, YieldOnce,
     frame::{YieldFn, frame},
     kind::{Fallible, Suppression},
 };
 use std::{
-    fmt::Debug,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -47,7 +46,7 @@ mod without_tokio {
 ///
 /// They run in their turn when the stack is exited, whatever the outcome. A stack that is dropped un-exited runs them in the background, in order
 /// with the other rollbacks, so they have to be `'static`. They may return `()` or a `Result<(), E>`, whose error is treated as that of any entry.
-impl<E: Debug + Send + 'static, S: Suppression> ExitStack<'_, E, S> {
+impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// Calls `callback` when the stack is exited.
     ///
     /// It isn't told the outcome and can't swallow it. One allocation. Mirrors `ExitStack.callback`; arguments are captured.

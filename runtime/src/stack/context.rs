@@ -2,12 +2,11 @@
 
 use super::{ExitStack, unwind::Unwinding};
 use crate::{
-    AsyncContext, Definition,
+    AsyncContext, BodyError, Definition,
     frame::{Body, Ending, NotEntered, Sealed},
     kind::{Fallible, Suppression},
 };
 use std::{
-    fmt::Debug,
     marker::PhantomData,
     panic::resume_unwind,
     pin::Pin,
@@ -35,7 +34,7 @@ impl<E, S> StackContext<'_, E, S> {
 
 impl<E, S> Sealed for StackContext<'_, E, S> {}
 
-impl<'e, E: Debug + Send + 'static, S: Suppression> AsyncContext for StackContext<'e, E, S> {
+impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
     type Resource = ExitStack<'e, E, S>;
     type Kind = Fallible<E, S>;
 

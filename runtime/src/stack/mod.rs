@@ -9,7 +9,7 @@ mod unwind;
 pub use key::Key;
 
 use crate::{
-    AsyncBody, AsyncContext, ContextManager, Definition, IntoContextManager,
+    AsyncBody, AsyncContext, BodyError, ContextManager, Definition, IntoContextManager,
     background::{Entered, Style},
     frame::Ending,
     kind::{CanEnter, Fallible, Kind, RaiseAs, Strict, Suppressing, Suppression},
@@ -131,7 +131,10 @@ impl<'e, E> ExitStack<'e, E> {
     /// ```
     #[track_caller]
     #[expect(clippy::new_without_default, reason = "it remembers where it was made")]
-    pub fn new() -> Self {
+    pub fn new() -> Self
+    where
+        E: BodyError,
+    {
         ExitStack::here()
     }
 
@@ -152,7 +155,7 @@ impl<'e, E> ExitStack<'e, E> {
     #[track_caller]
     pub fn scope<R, F>(body: F) -> impl Future<Output = Result<R, E>> + Send
     where
-        E: Debug + Send + 'static,
+        E: BodyError,
         R: Send,
         for<'r> F: AsyncFnOnce(&'r mut ExitStack<'e, E>) -> Result<R, E>
             + AsyncBody<&'r mut ExitStack<'e, E>, Result<R, E>, Fut: Send>
@@ -179,7 +182,7 @@ impl<'e, E> ExitStack<'e, E> {
         policy::Drop,
     >
     where
-        E: Debug + Send + 'static,
+        E: BodyError,
     {
         ContextManager::new(StackContext::new())
     }
@@ -197,7 +200,10 @@ impl<'e, E> ExitStack<'e, E> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn suppressing() -> ExitStack<'e, E, Suppressing> {
+    pub fn suppressing() -> ExitStack<'e, E, Suppressing>
+    where
+        E: BodyError,
+    {
         ExitStack::here()
     }
 
@@ -227,7 +233,7 @@ impl<'e, E> ExitStack<'e, E> {
     #[track_caller]
     pub fn suppressing_scope<R, F>(body: F) -> impl Future<Output = Result<Option<R>, E>> + Send
     where
-        E: Debug + Send + 'static,
+        E: BodyError,
         R: Send,
         for<'r> F: AsyncFnOnce(&'r mut ExitStack<'e, E, Suppressing>) -> Result<R, E>
             + AsyncBody<&'r mut ExitStack<'e, E, Suppressing>, Result<R, E>, Fut: Send>
@@ -254,7 +260,7 @@ impl<'e, E> ExitStack<'e, E> {
         policy::Drop,
     >
     where
-        E: Debug + Send + 'static,
+        E: BodyError,
     {
         ContextManager::new(StackContext::new())
     }
@@ -484,7 +490,7 @@ impl<C: AsyncContext, P: Policy<C>, E, T> Debug for Enter<'_, '_, C, P, E, T> {
     }
 }
 
-impl<'e, E: Debug + Send + 'static, S: Suppression> ExitStack<'e, E, S> {
+impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// Exits every entry, the last one first; the innermost is told [`Completed`](crate::Exit::Completed). Waits for their end.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::node::{Closed, Entry, List, Panicked};
 use crate::{
-    ExitKind,
+    BodyError, ExitKind,
     background::Entered,
     frame::Ending,
     report::{self, Failure},
@@ -33,7 +33,7 @@ enum Body {
     Reported,
 }
 
-impl<'e, E: Debug + Send + 'static> Unwinding<'e, E> {
+impl<'e, E: BodyError> Unwinding<'e, E> {
     pub(super) fn new(entries: List<'e, E>, body: Ending) -> Self {
         Unwinding {
             current: None,
