@@ -236,13 +236,18 @@ impl Places {
                 entered: entered.at,
             }),
         };
-        let below = || begun.below(entered).0;
-        let blocked = lane::insert_behind(entered.lane, entered.number, pending, below);
+        let (lane, number) = (entered.lane, entered.number);
+        let waits = match entered.style {
+            // It looks when it is polled: it may yet be followed by those that were entered after it, as a tuple of guards is dropped in order.
+            Style::Guard => {
+                lane::insert(lane, number, pending);
+                true
+            }
+            Style::Body => lane::insert_behind(lane, number, pending, || begun.below(entered).0),
+        };
         let visits = begun
             .here
-            .map(|here| Box::new(Ticket::visitor(here, entered.number)));
-        // A guard may yet be followed by those that were entered after it: a tuple of guards is dropped in order.
-        let waits = blocked || entered.style == Style::Guard;
+            .map(|here| Box::new(Ticket::visitor(here, number)));
         (Places { begun, visits }, waits)
     }
 
@@ -253,7 +258,11 @@ impl Places {
 
     /// The same, if any of them is pending.
     pub(crate) fn pending_below(&self, entered: &Entered) -> Option<Below> {
-        let below = lane::any_other_pending().then(|| self.below(entered))?;
+        let one_lane = entered.style == Style::Guard && self.begun.here.is_none();
+        if !lane::any_other_pending() || one_lane && lane::is_alone(entered.lane, entered.number) {
+            return None;
+        }
+        let below = self.below(entered);
         below.is_any_pending().then_some(below)
     }
 

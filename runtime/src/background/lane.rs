@@ -607,7 +607,13 @@ impl Drop for Ticket {
     }
 }
 
-/// Takes the one counted place of a context in its lane; says whether any of `lanes` has to be waited for.
+/// Takes the one counted place of a context in its lane.
+#[inline]
+pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
+    table().insert(lane, false, (number, 0), pending);
+}
+
+/// The same; says whether any of `lanes` has to be waited for.
 #[inline]
 pub(crate) fn insert_behind(
     lane: Lane,
@@ -619,6 +625,15 @@ pub(crate) fn insert_behind(
     let blocked = any_pending() && table.is_any_blocked(&lanes());
     table.insert(lane, false, (number, 0), pending);
     blocked
+}
+
+/// Whether nothing but this place is taken in the lane. Where something is, it may be anything.
+#[inline]
+pub(crate) fn is_alone(lane: Lane, number: Number) -> bool {
+    let table = table();
+    let natives = table.lanes.get(&lane);
+    table.visitors.is_empty()
+        && matches!(natives, Some(InTable::One(place, ..)) if *place == (number, 0))
 }
 
 /// Whether any of `lanes` has to be waited for.
