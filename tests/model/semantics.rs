@@ -13,6 +13,7 @@ use crate::{
         UNIT, Via,
     },
 };
+use std::sync::Arc;
 
 /// Says what happens in `root` if it is dropped at the suspension point with the number `cut`.
 pub(crate) fn foretell(root: &Node, cut: Option<usize>) -> Foretold {
@@ -535,11 +536,7 @@ impl Machine {
     }
 
     /// One `with` inside of another.
-    fn nested(
-        &mut self,
-        parts: &[std::sync::Arc<Part>],
-        body: &mut dyn FnMut(&mut Self) -> Flow,
-    ) -> Flow {
+    fn nested(&mut self, parts: &[Arc<Part>], body: &mut dyn FnMut(&mut Self) -> Flow) -> Flow {
         match parts {
             [] => body(self),
             [outermost, others @ ..] => self.with(outermost, |m| m.nested(others, body)),
@@ -628,13 +625,7 @@ impl Machine {
     }
 
     /// As nested ones, but that they are one when their caller is gone.
-    fn tuple(
-        &mut self,
-        parts: &[std::sync::Arc<Part>],
-        id: Id,
-        body: &Body,
-        dropped: bool,
-    ) -> Flow {
+    fn tuple(&mut self, parts: &[Arc<Part>], id: Id, body: &Body, dropped: bool) -> Flow {
         let goes_on = if dropped {
             GoesOn::Nothing
         } else {
@@ -661,11 +652,7 @@ impl Machine {
         }
         if let Err(Stop::Gone) = flow {
             if dropped || entered.is_empty() {
-                while let Some(part) = entered.pop() {
-                    self.event(Event::FrameIsGone(part.id));
-                    self.pop();
-                }
-                self.pop();
+                self.drop_tuple(entered);
                 return flow;
             }
             self.take_over(whole, self.target);
@@ -676,11 +663,7 @@ impl Machine {
             let left = self.frames[whole].below.iter();
             let last = left.map(|strand| self.strands[*strand].ends_at).max();
             if let Err(stop) = self.wait_until(last.unwrap_or(0)) {
-                for part in entered.iter().rev() {
-                    self.event(Event::FrameIsGone(part.id));
-                    self.pop();
-                }
-                self.pop();
+                self.drop_tuple(entered);
                 return Err(stop);
             }
         }
@@ -689,11 +672,7 @@ impl Machine {
             let torn = self.tear_down(part, told);
             self.pop();
             if let (Err(Stop::Gone), true) = (torn, dropped) {
-                while let Some(part) = entered.pop() {
-                    self.event(Event::FrameIsGone(part.id));
-                    self.pop();
-                }
-                self.pop();
+                self.drop_tuple(entered);
                 return Err(Stop::Gone);
             }
             let failed =
@@ -731,9 +710,16 @@ impl Machine {
         flow
     }
 
+    fn drop_tuple(&mut self, mut entered: Vec<&Arc<Part>>) {
+        while let Some(part) = entered.pop() {
+            self.event(Event::FrameIsGone(part.id));
+            self.pop();
+        }
+        self.pop();
+    }
+
     fn stack(&mut self, entries: &[Entry], id: Id, body: &Body, leave: StackLeave) -> Flow {
-        let scope = leave == StackLeave::Scope;
-        if !scope {
+        if leave != StackLeave::Scope {
             return self.entries(entries, id, body, leave);
         }
         self.frames.push(Frame::new(Stage::Body, GoesOn::Nothing));
