@@ -1,6 +1,6 @@
 //! What can be said of a mistake before rustc sees the expansion, in the user's words.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Punct, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     Attribute, FnArg, Pat, ReturnType, Safety, Type,
@@ -286,7 +286,60 @@ fn check_body(
             right = false;
         }
     }
+    right &= check_exit(body.stream(), errors);
     right && flow::check(body, returns, yields, errors)
+}
+
+/// An `Exit` that is taken for a result: what rustc says of that doesn't tell what it is.
+fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
+    let tokens = Vec::from_iter(body.clone());
+    let last = match tokens.as_slice() {
+        [
+            ..,
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+        ] => Some(name).filter(|name| is_yield(name, bang)),
+        _ => None,
+    };
+    if let Some(name) = last {
+        errors.at(
+            name,
+            "a yield evaluates to an `Exit`, which says how the body ended, and a context function ends in `()`: write `let _ = yield_resource!(…);` if its teardown doesn't care",
+        );
+        return false;
+    }
+    if let Some(question_mark) = question_mark_on_a_yield(body) {
+        errors.at(
+            question_mark,
+            "a yield evaluates to an `Exit`, which says how the body ended; the body's error reaches its caller by itself, without a `?` here",
+        );
+        return false;
+    }
+    true
+}
+
+fn is_yield(name: &Ident, bang: &Punct) -> bool {
+    name == "yield_resource" && bang.as_char() == '!'
+}
+
+fn question_mark_on_a_yield(body: TokenStream) -> Option<Punct> {
+    let tokens = Vec::from_iter(body);
+    let here = tokens.windows(4).find_map(|tokens| match tokens {
+        [
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+            TokenTree::Punct(mark),
+        ] if is_yield(name, bang) && mark.as_char() == '?' => Some(mark.clone()),
+        _ => None,
+    });
+    here.or_else(|| {
+        tokens.iter().find_map(|token| match token {
+            TokenTree::Group(group) => question_mark_on_a_yield(group.stream()),
+            _ => None,
+        })
+    })
 }
 
 fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Errors) -> bool {
