@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     AsyncContext, ExitKind,
-    frame::{Ending, Held, NotEntered},
+    frame::{AnyFrame, FrameMut, Held, Payload},
     report::{self, Failure},
     trace::Around,
 };
 use std::{
+    fmt::Debug,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -24,13 +25,117 @@ use std::{
 /// nothing and never panics. Dropped before its end, it drops the frame and reports that the teardown was lost.
 #[must_use = "a rollback does nothing unless it is run"]
 pub struct Rollback<C: AsyncContext> {
-    frame: Held<C>,
+    raw: RawRollback<C>,
+}
+
+impl<C: AsyncContext> Rollback<C> {
+    fn new(
+        mut frame: Held<C>,
+        entered: Entered,
+        exit: ExitKind,
+        runtime: RuntimeId,
+        start: Start,
+    ) -> Self {
+        let state = State::new(entered, exit, runtime, start, frame.as_mut().around());
+        Rollback {
+            raw: RawRollback(Some((frame, state))),
+        }
+    }
+
+    /// Drops the frame without running its teardown, and reports why.
+    pub fn lose(self, because: &'static str) {
+        self.raw.lose(because);
+    }
+
+    /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported.
+    pub fn discard(mut self) {
+        if let Some((frame, state)) = &mut self.raw.0 {
+            state.discard(frame.any_mut());
+        }
+    }
+
+    /// Forgets which context it is of.
+    pub(crate) fn into_any<'a>(mut self) -> RawRollback<dyn AnyFrame + 'a>
+    where
+        C: 'a,
+    {
+        let raw = self.raw.0.take();
+        RawRollback(raw.map(|(frame, state)| (frame.into_any(), state)))
+    }
+
+    /// Forgets which context it is of, but not that it is `Send`.
+    pub(crate) fn into_sendable<'a>(mut self) -> RawRollback<dyn AnyFrame + Send + 'a>
+    where
+        C: Send + 'a,
+    {
+        let raw = self.raw.0.take();
+        RawRollback(raw.map(|(frame, state)| (frame.into_sendable(), state)))
+    }
+}
+
+// The frame is boxed; nothing else is pinned.
+impl<C: AsyncContext> Unpin for Rollback<C> {}
+
+impl<C: AsyncContext> Future for Rollback<C> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.raw).poll(cx)
+    }
+}
+
+/// A [`Rollback`] that may have forgotten its context's type, so that what runs it is compiled once. `None` if it was taken over.
+pub(crate) struct RawRollback<M: ?Sized>(Option<(Held<M>, State)>);
+
+impl<M: ?Sized> RawRollback<M> {
+    /// Drops the frame without running its teardown, and reports why.
+    pub(crate) fn lose(mut self, because: &'static str) {
+        self.be_lost(because);
+    }
+
+    fn be_lost(&mut self, because: &'static str) {
+        if let Some((frame, state)) = &mut self.0 {
+            state.be_lost(frame.any_mut(), because);
+        }
+    }
+}
+
+impl<M: ?Sized> Future for RawRollback<M> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some((frame, state)) => state.poll(frame.any_mut(), cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl<M: ?Sized> Drop for RawRollback<M> {
+    fn drop(&mut self) {
+        self.be_lost("its rollback was dropped: the runtime was shut down");
+    }
+}
+
+/// How far a rollback is, and where. Whatever it does with the frame, it does without its type.
+struct State {
     entered: Entered,
     exit: ExitKind,
     around: Around,
     // Given up last, which lets outer rollbacks go on.
     places: Places,
     stage: Stage,
+}
+
+/// What a rollback begins with.
+#[derive(Clone, Copy)]
+enum Start {
+    /// The rest of the setup.
+    Setup,
+    /// A teardown that hasn't begun.
+    Beginning,
+    /// The rest of a teardown: it doesn't wait for what it has started itself.
+    Middle,
 }
 
 enum Stage {
@@ -46,71 +151,65 @@ enum Stage {
     Over,
 }
 
-impl<C: AsyncContext> Rollback<C> {
-    /// A rollback of a context whose teardown hasn't begun.
-    pub(crate) fn new(
-        frame: Held<C>,
+impl State {
+    fn new(
         entered: Entered,
         exit: ExitKind,
         runtime: RuntimeId,
-    ) -> Self {
-        Rollback::at(frame, entered, exit, runtime, |waits| match waits {
-            true => Stage::Looking,
-            false => Stage::Teardown,
-        })
-    }
-
-    /// The rest of a teardown.
-    pub(crate) fn rest(
-        frame: Held<C>,
-        entered: Entered,
-        exit: ExitKind,
-        runtime: RuntimeId,
-    ) -> Self {
-        // It doesn't wait for what it has started itself.
-        Rollback::at(frame, entered, exit, runtime, |_| Stage::Teardown)
-    }
-
-    fn at(
-        mut frame: Held<C>,
-        entered: Entered,
-        exit: ExitKind,
-        runtime: RuntimeId,
-        stage: impl FnOnce(bool) -> Stage,
+        start: Start,
+        around: Around,
     ) -> Self {
         let (places, waits) = Places::take(&entered, runtime);
-        Rollback {
-            around: frame.as_mut().around(),
-            frame,
-            places,
+        State {
             entered,
             exit,
-            stage: stage(waits),
+            around,
+            places,
+            stage: match start {
+                Start::Setup => Stage::Setup,
+                Start::Beginning if waits => Stage::Looking,
+                Start::Beginning | Start::Middle => Stage::Teardown,
+            },
         }
     }
 
-    /// Drops the frame without running its teardown, and reports why.
-    pub fn lose(mut self, because: &'static str) {
-        self.be_lost(because);
+    fn poll(&mut self, mut frame: FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
+        let entered = self.entered;
+        let _lane = entered.frame_lane().enter();
+        let _rollback = self.places.rollback(&entered).enter();
+        let around = self.around.clone();
+        let _span = around.enter();
+        if !matches!(self.stage, Stage::Parts(_) | Stage::Over) {
+            match catch_unwind(AssertUnwindSafe(|| self.step(&mut frame, cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(())) => {}
+                Err(payload) => self.panicked(payload),
+            }
+            self.drop_frame(frame);
+        }
+        // What it has dropped comes before what is around it.
+        if let Stage::Parts(parts) = &mut self.stage {
+            while !self.places.give_up(&entered) {
+                let parts = parts.get_or_insert_with(|| Box::new(entered.parts()));
+                ready!(parts.poll(cx, 0));
+            }
+            self.stage = Stage::Over;
+        }
+        Poll::Ready(())
     }
 
-    /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported.
-    pub fn discard(mut self) {
-        self.drop_frame();
-        self.leave();
-    }
-
-    /// One step; `Ok` once the teardown is over.
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<C>>> {
+    /// One step; ready once the teardown is over.
+    fn step(&mut self, frame: &mut FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
+        let (entered, exit) = (self.entered, self.exit);
+        let failed = &mut |error: &dyn Debug| {
+            report::failure(&entered, exit, Failure::Error(error));
+        };
         loop {
             match &mut self.stage {
                 Stage::Setup => {
-                    let resource = match ready!(self.frame.as_mut().poll_setup(cx)) {
-                        Ok(resource) => resource,
-                        Err(NotEntered::Failed(error)) => return Poll::Ready(Err(error)),
-                        Err(NotEntered::Skipped(_)) => return Poll::Ready(Ok(())),
-                    };
-                    self.frame.as_mut().resume(resource, Ending::cancelled());
+                    if !ready!(frame.poll_setup(cx, failed)) {
+                        return Poll::Ready(());
+                    }
                     let below = self.places.below(&self.entered);
                     self.stage = Stage::Waiting(Box::new(below.and_parts(&self.entered)));
                 }
@@ -124,14 +223,14 @@ impl<C: AsyncContext> Rollback<C> {
                     ready!(below.poll(cx));
                     self.stage = Stage::Teardown;
                 }
-                Stage::Teardown => return self.frame.as_mut().poll_teardown(cx),
-                Stage::Parts(_) | Stage::Over => return Poll::Ready(Ok(())),
+                Stage::Teardown => return frame.poll_teardown(cx, failed),
+                Stage::Parts(_) | Stage::Over => return Poll::Ready(()),
             }
         }
     }
 
     /// Ends before its end.
-    fn be_lost(&mut self, because: &'static str) {
+    fn be_lost(&mut self, frame: FrameMut<'_>, because: &'static str) {
         match self.stage {
             Stage::Over => return,
             Stage::Parts(_) => {}
@@ -140,21 +239,32 @@ impl<C: AsyncContext> Rollback<C> {
                 let around = self.around.clone();
                 let _span = around.enter();
                 report::failure(&self.entered, self.exit, Failure::Lost(because));
-                self.drop_frame();
+                self.drop_frame(frame);
             }
         }
         self.leave();
     }
 
+    /// Ends without a word.
+    fn discard(&mut self, frame: FrameMut<'_>) {
+        self.drop_frame(frame);
+        self.leave();
+    }
+
     /// Drops what is left of the frame.
-    fn drop_frame(&mut self) {
+    fn drop_frame(&mut self, mut frame: FrameMut<'_>) {
         self.stage = Stage::Parts(None);
-        let frame = &mut self.frame;
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.as_mut().finish())));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.finish())));
         if let Err(payload) = dropped {
-            report::failure(&self.entered, self.exit, Failure::Panic(&*payload));
-            report::discard(payload);
+            self.panicked(payload);
         }
+    }
+
+    /// The frame has panicked, with nobody to tell.
+    #[cold]
+    fn panicked(&self, payload: Payload) {
+        report::failure(&self.entered, self.exit, Failure::Panic(&*payload));
+        report::discard(payload);
     }
 
     /// Ends without waiting for anything more.
@@ -162,58 +272,6 @@ impl<C: AsyncContext> Rollback<C> {
         self.stage = Stage::Over;
         self.entered.leave_all();
         self.places.leave(&self.entered);
-    }
-}
-
-type ErrorOf<C> = <<C as AsyncContext>::Kind as crate::kind::Kind>::Error;
-
-// The frame is boxed; nothing else is pinned.
-impl<C: AsyncContext> Unpin for Rollback<C> {}
-
-impl<C: AsyncContext> Future for Rollback<C> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let entered = this.entered;
-        let _lane = entered.frame_lane().enter();
-        let _rollback = this.places.rollback(&entered).enter();
-        let around = this.around.clone();
-        let _span = around.enter();
-        if !matches!(this.stage, Stage::Parts(_) | Stage::Over) {
-            match catch_unwind(AssertUnwindSafe(|| this.step(cx))) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(Ok(()))) => {}
-                Ok(Poll::Ready(Err(error))) => {
-                    report::failure(&entered, this.exit, Failure::Error(&error));
-                    let dropped = catch_unwind(AssertUnwindSafe(|| drop(error)));
-                    if let Err(payload) = dropped {
-                        report::failure(&entered, this.exit, Failure::Panic(&*payload));
-                        report::discard(payload);
-                    }
-                }
-                Err(payload) => {
-                    report::failure(&entered, this.exit, Failure::Panic(&*payload));
-                    report::discard(payload);
-                }
-            }
-            this.drop_frame();
-        }
-        // What it has dropped comes before what is around it.
-        if let Stage::Parts(parts) = &mut this.stage {
-            while !this.places.give_up(&entered) {
-                let parts = parts.get_or_insert_with(|| Box::new(entered.parts()));
-                ready!(parts.poll(cx, 0));
-            }
-            this.stage = Stage::Over;
-        }
-        Poll::Ready(())
-    }
-}
-
-impl<C: AsyncContext> Drop for Rollback<C> {
-    fn drop(&mut self) {
-        self.be_lost("its rollback was dropped: the runtime was shut down");
     }
 }
 
@@ -229,10 +287,11 @@ pub struct Abandonment<C> {
 
 impl<C: AsyncContext> Abandonment<C> {
     pub(crate) fn into_rollback(self, runtime: RuntimeId) -> Rollback<C> {
-        match self.begun {
-            true => Rollback::rest(self.frame, self.entered, self.exit, runtime),
-            false => Rollback::new(self.frame, self.entered, self.exit, runtime),
-        }
+        let start = match self.begun {
+            true => Start::Middle,
+            false => Start::Beginning,
+        };
+        Rollback::new(self.frame, self.entered, self.exit, runtime, start)
     }
 }
 
@@ -255,17 +314,21 @@ impl<C: AsyncContext> Interrupted<C> {
     /// Drops what hasn't been set up. What has been is to be rolled back.
     pub(crate) fn cancel(mut self, runtime: RuntimeId) -> Option<Rollback<C>> {
         let entered = self.frame.as_mut().interrupt();
-        entered.then(|| Rollback::new(self.frame, self.entered, ExitKind::Cancelled, runtime))
+        entered.then(|| self.into_rollback(runtime, Start::Beginning))
     }
 
     /// A rollback that runs the setup to its yield point first.
     pub(crate) fn finish_then_roll_back(self, runtime: RuntimeId) -> Rollback<C> {
-        Rollback::at(
+        self.into_rollback(runtime, Start::Setup)
+    }
+
+    fn into_rollback(self, runtime: RuntimeId, start: Start) -> Rollback<C> {
+        Rollback::new(
             self.frame,
             self.entered,
             ExitKind::Cancelled,
             runtime,
-            |_| Stage::Setup,
+            start,
         )
     }
 }

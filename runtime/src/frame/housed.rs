@@ -1,6 +1,6 @@
 //! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
 
-use super::{AsyncContext, Ending};
+use super::{AsyncContext, Ending, Held};
 use crate::{
     ExitKind,
     background::{Entered, Settling},
@@ -9,56 +9,11 @@ use crate::{
     teardown::{self, Torn},
 };
 use std::{
-    marker::PhantomData,
     mem,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, ready},
 };
-
-/// Owns a frame that is pinned in a box, alone or [`Housed`].
-pub(crate) struct Held<C> {
-    frame: NonNull<C>,
-    free: unsafe fn(NonNull<C>),
-    _owns: PhantomData<C>,
-}
-
-// SAFETY: beside the frame, all that is left of a `Housed` is plain data, see `into_held`.
-unsafe impl<C: Send> Send for Held<C> {}
-// SAFETY: as above.
-unsafe impl<C: Sync> Sync for Held<C> {}
-
-impl<C> Unpin for Held<C> {}
-
-impl<C> Held<C> {
-    pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
-        // SAFETY: the frame is alive and pinned, and this is its owner.
-        unsafe { Pin::new_unchecked(self.frame.as_mut()) }
-    }
-}
-
-impl<C> From<Pin<Box<C>>> for Held<C> {
-    fn from(frame: Pin<Box<C>>) -> Self {
-        unsafe fn free<C>(frame: NonNull<C>) {
-            // SAFETY: the pointer is that of the box below.
-            drop(unsafe { Box::from_raw(frame.as_ptr()) });
-        }
-        // SAFETY: nothing moves the frame: it is dropped where it is.
-        let frame = Box::leak(unsafe { Pin::into_inner_unchecked(frame) });
-        Held {
-            frame: NonNull::from(frame),
-            free: free::<C>,
-            _owns: PhantomData,
-        }
-    }
-}
-
-impl<C> Drop for Held<C> {
-    fn drop(&mut self) {
-        // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
-        unsafe { (self.free)(self.frame) };
-    }
-}
 
 /// An entered context: its frame, its resource while it is open, and what is known of it. `X` is what its owner keeps beside them.
 //
@@ -226,20 +181,13 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     /// Keeps its frame only. The resource, the origin and what was kept beside them are gone already, so that what is beside the frame may go
     /// wherever the frame may, and lives as long.
     fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
-        unsafe fn free<C: AsyncContext, P: Policy<C>, X>(frame: NonNull<C>) {
-            // SAFETY: the pointer is that of the box below, whose content's first field is the frame.
-            drop(unsafe { Box::from_raw(frame.cast::<Housed<C, P, X>>().as_ptr()) });
-        }
         let Parts { resource, rest, .. } = self.as_mut().parts();
         let left = (resource.take(), rest.origin.take(), rest.extra.take());
         rest.stage = Stage::Closed;
         drop(left);
         // SAFETY: nothing moves it: it is dropped where it is.
         let housed = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
-        Held {
-            frame: NonNull::from(housed).cast(),
-            free: free::<C, P, X>,
-            _owns: PhantomData,
-        }
+        // SAFETY: what was beside the frame is gone.
+        unsafe { Held::housed(NonNull::from(housed)) }
     }
 }

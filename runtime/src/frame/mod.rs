@@ -16,10 +16,12 @@
 //!    `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //!
 //! [`Housed`] puts a frame in a box with what is known of its context. Its unsafe code is one pin projection, and a pointer to the box that is one to its first field.
+//! [`Held`] owns a box with a frame, and may forget the frame's type, but not its lifetime, nor whether it is `Send`: its steps are those of that type.
 
 mod body;
 mod context;
 mod ending;
+mod held;
 mod housed;
 
 pub use body::Body;
@@ -28,7 +30,8 @@ pub use context::AsyncContext;
 pub(crate) use context::{NotEntered, Ran, Sealed, Swallowed, step_by_step};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
-pub(crate) use housed::{Held, Housed};
+pub(crate) use held::{AnyFrame, FrameMut, Held};
+pub(crate) use housed::Housed;
 
 use crate::{
     Exit,

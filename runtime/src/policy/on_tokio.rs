@@ -3,12 +3,10 @@
 use super::{Boxed, Policy};
 use crate::{
     AsyncContext, Interrupted, Rollback,
-    background::{RuntimeId, current_runtime},
+    background::{RawRollback, RuntimeId, current_runtime},
+    frame::AnyFrame,
 };
-use std::{
-    marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{marker::PhantomData, panic::catch_unwind};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task,
@@ -28,25 +26,15 @@ where
     type Origin = Option<Handle>;
 
     fn origin() -> Option<Handle> {
-        Handle::try_current().ok()
+        current()
     }
 
     fn runs_on(origin: &Option<Handle>) -> RuntimeId {
-        match origin {
-            Some(runtime) => Some(runtime.id()),
-            None => current_runtime(),
-        }
+        runtime_of(origin)
     }
 
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
-        match origin.or_else(<Self as Policy<C>>::origin) {
-            Some(runtime) => {
-                runtime.spawn(rollback);
-            }
-            None => rollback.lose(
-                "it was entered and dropped outside of a tokio runtime, so there is nothing to run it on",
-            ),
-        }
+        spawn(rollback.into_sendable(), origin);
     }
 }
 
@@ -98,18 +86,7 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
     }
 
     fn rollback(rollback: Rollback<C>, (): ()) {
-        let mut rollback = Some(rollback);
-        // There is no way to ask for a `LocalSet`; without one `spawn_local` panics.
-        let spawned = catch_unwind(AssertUnwindSafe(|| {
-            task::spawn_local(async {});
-        }));
-        match (spawned, rollback.take()) {
-            (Ok(()), Some(rollback)) => {
-                task::spawn_local(rollback);
-            }
-            (Err(_), Some(rollback)) => rollback.lose("it was dropped outside of a `LocalSet`"),
-            (_, None) => {}
-        }
+        spawn_local(rollback.into_any());
     }
 }
 
@@ -124,7 +101,7 @@ impl<C: AsyncContext> Policy<C> for Block {
     type Origin = Option<Handle>;
 
     fn origin() -> Option<Handle> {
-        Handle::try_current().ok()
+        current()
     }
 
     fn runs_on(origin: &Option<Handle>) -> RuntimeId {
@@ -132,24 +109,70 @@ impl<C: AsyncContext> Policy<C> for Block {
     }
 
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
-        let current = Handle::try_current().ok();
-        match (current, origin) {
-            (Some(runtime), _) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                block_in_place(rollback, &runtime);
-            }
-            (Some(_), _) => {
-                rollback.lose("its policy is `block`, which can't work on a current-thread runtime")
-            }
-            (None, Some(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                runtime.block_on(rollback);
-            }
-            (None, _) => rollback
-                .lose("its policy is `block`, which can't work outside of a multi-thread runtime"),
-        }
+        block(rollback.into_any(), origin);
     }
 }
 
-fn block_in_place<C: AsyncContext>(rollback: Rollback<C>, runtime: &Handle) {
+// What the policies do, for contexts of whatever type: compiled once, here, and not for each of them.
+
+#[inline(never)]
+fn current() -> Option<Handle> {
+    Handle::try_current().ok()
+}
+
+#[inline(never)]
+fn runtime_of(origin: &Option<Handle>) -> RuntimeId {
+    match origin {
+        Some(runtime) => Some(runtime.id()),
+        None => current_runtime(),
+    }
+}
+
+#[inline(never)]
+fn spawn(rollback: RawRollback<dyn AnyFrame + Send>, origin: Option<Handle>) {
+    match origin.or_else(current) {
+        Some(runtime) => {
+            runtime.spawn(rollback);
+        }
+        None => rollback.lose(
+            "it was entered and dropped outside of a tokio runtime, so there is nothing to run it on",
+        ),
+    }
+}
+
+#[inline(never)]
+fn spawn_local(rollback: RawRollback<dyn AnyFrame>) {
+    // There is no way to ask for a `LocalSet`; without one `spawn_local` panics.
+    let spawned = catch_unwind(|| {
+        task::spawn_local(async {});
+    });
+    match spawned {
+        Ok(()) => {
+            task::spawn_local(rollback);
+        }
+        Err(_) => rollback.lose("it was dropped outside of a `LocalSet`"),
+    }
+}
+
+#[inline(never)]
+fn block(rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
+    let current = Handle::try_current().ok();
+    match (current, origin) {
+        (Some(runtime), _) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            block_in_place(rollback, &runtime);
+        }
+        (Some(_), _) => {
+            rollback.lose("its policy is `block`, which can't work on a current-thread runtime");
+        }
+        (None, Some(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            runtime.block_on(rollback);
+        }
+        (None, _) => rollback
+            .lose("its policy is `block`, which can't work outside of a multi-thread runtime"),
+    }
+}
+
+fn block_in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
     // There is no way to ask for a `LocalSet`, inside which `block_in_place` panics before it calls the closure.
     if catch_unwind(|| task::block_in_place(|| {})).is_err() {
         return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");

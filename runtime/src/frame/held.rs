@@ -1,0 +1,212 @@
+//! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
+
+use super::{AsyncContext, Ending, Housed, NotEntered};
+use crate::policy::Policy;
+use std::{
+    fmt::Debug,
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll, ready},
+};
+
+/// Owns a frame that is pinned in a box, alone or [`Housed`].
+///
+/// `M` is the frame's type, or a `dyn AnyFrame`, which says of it only whether it is `Send`, and how long what it borrows lives.
+//
+// Where `M` is sized, the frame is an `M`: it is made with that type, and forgets it only for a `dyn AnyFrame`. The steps are those of the frame's type,
+// and `free` in them fits the box that it is in.
+pub(crate) struct Held<M: ?Sized> {
+    frame: NonNull<()>,
+    steps: &'static Steps,
+    _owns: PhantomData<M>,
+}
+
+/// A frame of whatever type.
+pub(crate) trait AnyFrame {}
+
+// SAFETY: beside the frame, all that is left of a `Housed` is plain data, see `Housed::into_held`; and a frame is an `M`, or of a type that was
+// `Send` when it was forgotten for an `M` that is.
+unsafe impl<M: ?Sized + Send> Send for Held<M> {}
+// SAFETY: as above; without its type, nothing can be done with a shared frame.
+unsafe impl<M: ?Sized + Sync> Sync for Held<M> {}
+
+impl<M: ?Sized> Unpin for Held<M> {}
+
+impl<M: ?Sized> Held<M> {
+    /// The frame, for code that doesn't know its type.
+    #[inline]
+    pub(crate) fn any_mut(&mut self) -> FrameMut<'_> {
+        FrameMut {
+            frame: self.frame,
+            steps: self.steps,
+            _borrows: PhantomData,
+        }
+    }
+}
+
+impl<C> Held<C> {
+    pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
+        // SAFETY: the frame is a `C`, alive and pinned, and this is its owner.
+        unsafe { Pin::new_unchecked(self.frame.cast().as_mut()) }
+    }
+
+    /// Forgets the frame's type, but not how long it may live.
+    pub(crate) fn into_any<'a>(self) -> Held<dyn AnyFrame + 'a>
+    where
+        C: 'a,
+    {
+        let held = ManuallyDrop::new(self);
+        Held {
+            frame: held.frame,
+            steps: held.steps,
+            _owns: PhantomData,
+        }
+    }
+
+    /// As [`into_any`](Held::into_any), of a frame that may go to any thread.
+    pub(crate) fn into_sendable<'a>(self) -> Held<dyn AnyFrame + Send + 'a>
+    where
+        C: Send + 'a,
+    {
+        let held = ManuallyDrop::new(self);
+        Held {
+            frame: held.frame,
+            steps: held.steps,
+            _owns: PhantomData,
+        }
+    }
+}
+
+impl<C: AsyncContext> Held<C> {
+    /// Owns the frame in such a box, which is the first field of what is in it.
+    ///
+    /// # Safety
+    /// The caller gives up the box, beside whose frame there is nothing left but plain data.
+    pub(super) unsafe fn housed<P: Policy<C>, X>(frame: NonNull<Housed<C, P, X>>) -> Self {
+        Held {
+            frame: frame.cast(),
+            steps: const { &Steps::of::<C>(free::<Housed<C, P, X>>) },
+            _owns: PhantomData,
+        }
+    }
+}
+
+impl<C: AsyncContext> From<Pin<Box<C>>> for Held<C> {
+    fn from(frame: Pin<Box<C>>) -> Self {
+        // SAFETY: nothing moves the frame: it is dropped where it is.
+        let frame = Box::leak(unsafe { Pin::into_inner_unchecked(frame) });
+        Held {
+            frame: NonNull::from(frame).cast(),
+            steps: const { &Steps::of::<C>(free::<C>) },
+            _owns: PhantomData,
+        }
+    }
+}
+
+impl<M: ?Sized> Drop for Held<M> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
+        unsafe { (self.steps.free)(self.frame) };
+    }
+}
+
+/// A frame of whatever type, borrowed from its owner.
+pub(crate) struct FrameMut<'h> {
+    frame: NonNull<()>,
+    steps: &'static Steps,
+    _borrows: PhantomData<&'h mut ()>,
+}
+
+/// Is told of an error that the frame has returned.
+pub(crate) type Failed<'f> = &'f mut dyn FnMut(&dyn Debug);
+
+impl FrameMut<'_> {
+    /// Runs the setup to its yield point, and says that the body was cancelled. `false` if there is nothing to be torn down.
+    pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>, failed: Failed<'_>) -> Poll<bool> {
+        // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
+        unsafe { (self.steps.setup)(self.frame, cx, failed) }
+    }
+
+    /// Runs the teardown.
+    pub(crate) fn poll_teardown(&mut self, cx: &mut Context<'_>, failed: Failed<'_>) -> Poll<()> {
+        // SAFETY: as above.
+        unsafe { (self.steps.teardown)(self.frame, cx, failed) }
+    }
+
+    /// Drops what is left of the frame.
+    pub(crate) fn finish(&mut self) -> Option<Ending> {
+        // SAFETY: as above.
+        unsafe { (self.steps.finish)(self.frame) }
+    }
+}
+
+/// What a rollback does with a frame.
+struct Steps {
+    setup: unsafe fn(NonNull<()>, &mut Context<'_>, Failed<'_>) -> Poll<bool>,
+    teardown: unsafe fn(NonNull<()>, &mut Context<'_>, Failed<'_>) -> Poll<()>,
+    finish: unsafe fn(NonNull<()>) -> Option<Ending>,
+    free: unsafe fn(NonNull<()>),
+}
+
+impl Steps {
+    /// For a frame that is a `C`, alive, pinned, and used by nobody else meanwhile.
+    const fn of<C: AsyncContext>(free: unsafe fn(NonNull<()>)) -> Self {
+        Steps {
+            setup: setup::<C>,
+            teardown: teardown::<C>,
+            finish: finish::<C>,
+            free,
+        }
+    }
+}
+
+/// # Safety
+/// As [`Steps::of`] has it, for as long as `'f`.
+unsafe fn pinned<'f, C>(frame: NonNull<()>) -> Pin<&'f mut C> {
+    // SAFETY: by this function's contract.
+    unsafe { Pin::new_unchecked(frame.cast().as_mut()) }
+}
+
+unsafe fn setup<C: AsyncContext>(
+    frame: NonNull<()>,
+    cx: &mut Context<'_>,
+    failed: Failed<'_>,
+) -> Poll<bool> {
+    // SAFETY: the pointer is that of a `Held`, which is borrowed.
+    let mut frame = unsafe { pinned::<C>(frame) };
+    match ready!(frame.as_mut().poll_setup(cx)) {
+        Ok(resource) => {
+            frame.resume(resource, Ending::cancelled());
+            return Poll::Ready(true);
+        }
+        Err(NotEntered::Failed(error)) => failed(&error),
+        Err(NotEntered::Skipped(_)) => {}
+    }
+    Poll::Ready(false)
+}
+
+unsafe fn teardown<C: AsyncContext>(
+    frame: NonNull<()>,
+    cx: &mut Context<'_>,
+    failed: Failed<'_>,
+) -> Poll<()> {
+    // SAFETY: as above.
+    if let Err(error) = ready!(unsafe { pinned::<C>(frame) }.poll_teardown(cx)) {
+        failed(&error);
+    }
+    Poll::Ready(())
+}
+
+unsafe fn finish<C: AsyncContext>(frame: NonNull<()>) -> Option<Ending> {
+    // SAFETY: as above.
+    unsafe { pinned::<C>(frame) }.finish()
+}
+
+/// Frees the box of a `B`.
+unsafe fn free<B>(frame: NonNull<()>) {
+    // SAFETY: the pointer is that of a box of a `B`, which was leaked for a `Held`, and is dropped with it.
+    drop(unsafe { Box::from_raw(frame.cast::<B>().as_ptr()) });
+}
