@@ -127,6 +127,7 @@ pub mod __private;
 pub mod background;
 mod body_error;
 mod boxed;
+mod cold;
 mod combine;
 pub mod contexts;
 mod exit;

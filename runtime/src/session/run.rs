@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     background::{Below, Entered, InLane, any_pending},
+    cold::catch,
     frame::{BodyPoll, Ending, Payload, Progress, WholePoll},
     report,
     teardown::{Keep, Kept},
@@ -15,7 +16,7 @@ use crate::{
 use std::{
     any::Any,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
     thread,
@@ -25,6 +26,11 @@ use std::{
 pub(crate) struct Run<'s, 'a, R, M, Fut, V, B> {
     body: Pin<&'s mut Option<Fut>>,
     make: Option<M>,
+    course: Course<'a, R, V, B>,
+}
+
+/// What a body comes to: apart from its future, so that whatever is done with it is compiled once for all bodies that come to the same.
+struct Course<'a, R, V, B> {
     home: &'a Home<R>,
     span: BodySpan,
     keep: Keep<B>,
@@ -48,73 +54,44 @@ impl<'s, 'a, R, M, Fut, V, B> Run<'s, 'a, R, M, Fut, V, B> {
     ) -> Self {
         Run {
             body,
-            progress: match make {
-                Some(_) => Progress::Unopened,
-                None => Progress::Open,
+            course: Course {
+                home,
+                span: BodySpan::none(),
+                keep,
+                progress: match make {
+                    Some(_) => Progress::Unopened,
+                    None => Progress::Open,
+                },
+                returned: None,
+                kept: Kept::Nothing,
+                panic: None,
             },
             make,
-            home,
-            span: BodySpan::none(),
-            keep,
-            returned: None,
-            kept: Kept::Nothing,
-            panic: None,
         }
     }
 
     #[inline]
     pub(super) fn progress(&self) -> Progress {
-        self.progress
+        self.course.progress
     }
 
     /// What was kept of the outcome of a body whose context has been told of it.
     #[inline]
     pub(super) fn take_kept(&mut self) -> Kept<V, B> {
-        mem::replace(&mut self.kept, Kept::Nothing)
+        mem::replace(&mut self.course.kept, Kept::Nothing)
     }
 
     /// The outcome of a body whose context didn't wait for it.
     #[cold]
     pub(super) fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
-        match (self.returned.take(), self.panic.take()) {
-            (Some((_, returned)), _) => {
-                Some(returned.map_err(|payload| first_of(self.entered(), payload)))
-            }
-            (None, panic) => panic.map(Err),
-        }
-    }
-
-    fn entered(&self) -> &'a Entered {
-        &self.home.entered
-    }
-
-    /// Makes the body's lane the current one.
-    #[inline]
-    fn in_lane(&self) -> InLane {
-        self.home.entered.body_lane().enter()
+        self.course.take_outcome()
     }
 }
 
 impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B> {
-    /// Takes what a body has returned apart: into its resource, if that isn't gone, and how it ended, for the teardown; the rest is kept.
-    #[inline]
-    fn split(&mut self, (lent, returned): Returned<'a, R, V, B>) -> (Option<R>, Ending) {
-        let returned = match returned {
-            Ok(returned) => Ok(returned),
-            Err(payload) => Err(first_of(self.entered(), payload)),
-        };
-        let (ending, kept) = Kept::split(returned, self.keep);
-        self.kept = kept;
-        self.progress = Progress::Resumed(ending.kind());
-        (lent.into_inner(), ending)
-    }
-
     /// What a body that is over leaves to the teardown: its resource, if that isn't gone, and how it ended.
     pub(super) fn resume(&mut self) -> (Option<R>, Ending) {
-        match self.returned.take() {
-            Some(returned) => self.split(returned),
-            None => (None, Ending::panicked(Box::new("the body has not ended"))),
-        }
+        self.course.resume()
     }
 }
 
@@ -125,11 +102,13 @@ where
     /// Polls the body, if it isn't over.
     #[inline]
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<'a, R, V, B>> {
-        let (Progress::Open, Some(body)) = (self.progress, self.body.as_mut().as_pin_mut()) else {
+        let course = &mut self.course;
+        let (Progress::Open, Some(body)) = (course.progress, self.body.as_mut().as_pin_mut())
+        else {
             return Poll::Pending;
         };
-        let _lane = self.home.entered.body_lane().enter();
-        let _span = self.span.enter(self.home.entered.definition);
+        let _lane = course.in_lane();
+        let _span = course.span.enter(course.home.entered.definition);
         body.poll(cx)
     }
 }
@@ -142,37 +121,23 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         if let Poll::Ready(returned) = self.poll_open(cx) {
-            self.returned = Some(returned);
-            self.progress = Progress::Over;
+            self.course.is_over(returned);
         }
-        self.progress != Progress::Open
+        self.course.progress != Progress::Open
     }
 
     #[cold]
     fn cancel(&mut self) {
-        self.progress = Progress::Cancelled;
-        let lane = self.in_lane();
-        let (body, resource) = self.take_apart();
-        let resource = catch_unwind(AssertUnwindSafe(|| drop(resource)));
-        drop(lane);
-        self.ended_with(body.err(), resource.err());
+        self.course.cancel(&mut || self.body.set(None));
     }
 
     #[cold]
     fn evict(&mut self) -> Option<R> {
-        // A body that is over tells how, as if it still had its resource.
-        if self.progress == Progress::Open {
-            self.progress = Progress::Cancelled;
-        }
-        let lane = self.in_lane();
-        let (body, resource) = self.take_apart();
-        drop(lane);
-        self.ended_with(body.err(), None);
-        resource
+        self.course.evict(&mut || self.body.set(None))
     }
 
     fn below(&self) -> Below {
-        self.entered().below()
+        self.course.home.entered.below()
     }
 
     fn lingers(&self) -> bool {
@@ -187,31 +152,24 @@ where
     B: Any,
 {
     fn progress(&self) -> Progress {
-        self.progress
+        self.course.progress
     }
 
     #[inline]
     fn open(&mut self, resource: R) {
-        let lent = Lent::new(resource, self.home);
+        let lent = Lent::new(resource, self.course.home);
         if let Some(make) = self.make.take() {
             self.body.set(Some(make(lent)));
-            self.progress = Progress::Open;
+            self.course.progress = Progress::Open;
         }
     }
 
     #[inline]
     fn poll_through(&mut self, cx: &mut Context<'_>) -> Option<(R, Ending)> {
-        let Poll::Ready(returned) = self.poll_open(cx) else {
-            return None;
-        };
-        // Something may have been started below, which the teardown has to wait for.
-        if any_pending() {
-            self.returned = Some(returned);
-            self.progress = Progress::Over;
-            return None;
+        match self.poll_open(cx) {
+            Poll::Ready(returned) => self.course.through(returned),
+            Poll::Pending => None,
         }
-        let (resource, ending) = self.split(returned);
-        Some((resource?, ending))
     }
 
     fn as_body(&mut self) -> &mut dyn BodyPoll<R> {
@@ -219,13 +177,73 @@ where
     }
 }
 
-impl<R, M, Fut, V, B> Run<'_, '_, R, M, Fut, V, B> {
+impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.course.progress == Progress::Open {
+            self.course.abandon(&mut || self.body.set(None));
+        }
+    }
+}
+
+impl<'a, R, V, B> Course<'a, R, V, B> {
+    fn entered(&self) -> &'a Entered {
+        &self.home.entered
+    }
+
+    /// Makes the body's lane the current one.
+    #[inline]
+    fn in_lane(&self) -> InLane {
+        self.home.entered.body_lane().enter()
+    }
+
+    /// The body is over.
+    #[inline]
+    fn is_over(&mut self, returned: Returned<'a, R, V, B>) {
+        self.returned = Some(returned);
+        self.progress = Progress::Over;
+    }
+
+    fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
+        match (self.returned.take(), self.panic.take()) {
+            (Some((_, returned)), _) => {
+                Some(returned.map_err(|payload| first_of(self.entered(), payload)))
+            }
+            (None, panic) => panic.map(Err),
+        }
+    }
+
     /// Drops the body, and finds its resource: at home, or with what a body that was over in this very poll has returned.
-    fn take_apart(&mut self) -> (thread::Result<()>, Option<R>) {
+    fn take_apart(&mut self, drop_body: &mut dyn FnMut()) -> (thread::Result<()>, Option<R>) {
         let _span = self.span.enter(self.home.entered.definition);
-        let body = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
+        let body = catch(drop_body);
         let resource = self.returned.as_mut().and_then(|(lent, _)| lent.take());
         (body, resource.or_else(|| self.home.take()))
+    }
+
+    /// Drops the body, and the resource that it had.
+    #[cold]
+    fn cancel(&mut self, drop_body: &mut dyn FnMut()) {
+        self.progress = Progress::Cancelled;
+        let lane = self.in_lane();
+        let (body, mut resource) = self.take_apart(drop_body);
+        let resource = catch(&mut || drop(resource.take()));
+        drop(lane);
+        self.ended_with(body.err(), resource.err());
+    }
+
+    /// Drops the body, and gives back the resource that it had.
+    #[cold]
+    fn evict(&mut self, drop_body: &mut dyn FnMut()) -> Option<R> {
+        // A body that is over tells how, as if it still had its resource.
+        if self.progress == Progress::Open {
+            self.progress = Progress::Cancelled;
+        }
+        let lane = self.in_lane();
+        let (body, resource) = self.take_apart(drop_body);
+        drop(lane);
+        self.ended_with(body.err(), None);
+        resource
     }
 
     /// The body was dropped, with these panics.
@@ -244,10 +262,10 @@ impl<R, M, Fut, V, B> Run<'_, '_, R, M, Fut, V, B> {
 
     /// Drops a body that isn't over, which sends its resource home.
     #[cold]
-    fn abandon(&mut self) {
+    fn abandon(&mut self, drop_body: &mut dyn FnMut()) {
         let _lane = self.in_lane();
         let _span = self.span.enter(self.home.entered.definition);
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.body.set(None))) {
+        if let Err(payload) = catch(drop_body) {
             if thread::panicking() {
                 report::second_panic(&self.home.entered, payload);
             } else {
@@ -257,11 +275,36 @@ impl<R, M, Fut, V, B> Run<'_, '_, R, M, Fut, V, B> {
     }
 }
 
-impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
+impl<'a, R, V, B: Any> Course<'a, R, V, B> {
+    /// What a body that has just returned leaves to the teardown, if that may begin at once.
     #[inline]
-    fn drop(&mut self) {
-        if self.progress == Progress::Open {
-            self.abandon();
+    fn through(&mut self, returned: Returned<'a, R, V, B>) -> Option<(R, Ending)> {
+        // Something may have been started below, which the teardown has to wait for.
+        if any_pending() {
+            self.is_over(returned);
+            return None;
+        }
+        let (resource, ending) = self.split(returned);
+        Some((resource?, ending))
+    }
+
+    /// Takes what a body has returned apart: into its resource, if that isn't gone, and how it ended, for the teardown; the rest is kept.
+    #[inline]
+    fn split(&mut self, (lent, returned): Returned<'a, R, V, B>) -> (Option<R>, Ending) {
+        let returned = match returned {
+            Ok(returned) => Ok(returned),
+            Err(payload) => Err(first_of(self.entered(), payload)),
+        };
+        let (ending, kept) = Kept::split(returned, self.keep);
+        self.kept = kept;
+        self.progress = Progress::Resumed(ending.kind());
+        (lent.into_inner(), ending)
+    }
+
+    fn resume(&mut self) -> (Option<R>, Ending) {
+        match self.returned.take() {
+            Some(returned) => self.split(returned),
+            None => (None, Ending::panicked(Box::new("the body has not ended"))),
         }
     }
 }
