@@ -3,7 +3,7 @@
 //! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook. The default hook writes a line
 //! to standard error, or with the `tracing` feature emits an event.
 
-use crate::{Definition, ExitKind, background::Entered};
+use crate::{Definition, ExitKind, background::Entered, cold::catch};
 use std::{
     any::Any,
     fmt::{self, Debug},
@@ -213,7 +213,8 @@ pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
 /// Drops `value` where its destructor's panic would take the place of another failure: that panic is reported.
 #[cold]
 pub(crate) fn drop_quietly<T>(entered: &Entered, exit: ExitKind, value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+    let mut value = Some(value);
+    if let Err(payload) = catch(&mut || drop(value.take())) {
         failure(entered, exit, Failure::Panic(&*payload));
         discard(payload);
     }

@@ -1,7 +1,7 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
 use super::{AsyncContext, Ending, Housed, NotEntered};
-use crate::policy::Policy;
+use crate::{kind::Kind, policy::Policy};
 use std::{
     fmt::Debug,
     marker::PhantomData,
@@ -170,22 +170,30 @@ unsafe fn pinned<'f, C>(frame: NonNull<()>) -> Pin<&'f mut C> {
     unsafe { Pin::new_unchecked(frame.cast().as_mut()) }
 }
 
+// The inner functions know only what the frame yields and returns: they are compiled once for all such contexts.
+
 unsafe fn setup<C: AsyncContext>(
     frame: NonNull<()>,
     cx: &mut Context<'_>,
     failed: Failed<'_>,
 ) -> Poll<bool> {
-    // SAFETY: the pointer is that of a `Held`, which is borrowed.
-    let mut frame = unsafe { pinned::<C>(frame) };
-    match ready!(frame.as_mut().poll_setup(cx)) {
-        Ok(resource) => {
-            frame.resume(resource, Ending::cancelled());
-            return Poll::Ready(true);
+    fn setup<T, K: Kind>(
+        mut frame: Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)>,
+        cx: &mut Context<'_>,
+        failed: Failed<'_>,
+    ) -> Poll<bool> {
+        match ready!(frame.as_mut().poll_setup(cx)) {
+            Ok(resource) => {
+                frame.resume(resource, Ending::cancelled());
+                return Poll::Ready(true);
+            }
+            Err(NotEntered::Failed(error)) => failed(&error),
+            Err(NotEntered::Skipped(_)) => {}
         }
-        Err(NotEntered::Failed(error)) => failed(&error),
-        Err(NotEntered::Skipped(_)) => {}
+        Poll::Ready(false)
     }
-    Poll::Ready(false)
+    // SAFETY: the pointer is that of a `Held`, which is borrowed.
+    setup::<C::Resource, C::Kind>(unsafe { pinned::<C>(frame) }, cx, failed)
 }
 
 unsafe fn teardown<C: AsyncContext>(
@@ -193,11 +201,18 @@ unsafe fn teardown<C: AsyncContext>(
     cx: &mut Context<'_>,
     failed: Failed<'_>,
 ) -> Poll<()> {
-    // SAFETY: as above.
-    if let Err(error) = ready!(unsafe { pinned::<C>(frame) }.poll_teardown(cx)) {
-        failed(&error);
+    fn teardown<T, K: Kind>(
+        frame: Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)>,
+        cx: &mut Context<'_>,
+        failed: Failed<'_>,
+    ) -> Poll<()> {
+        if let Err(error) = ready!(frame.poll_teardown(cx)) {
+            failed(&error);
+        }
+        Poll::Ready(())
     }
-    Poll::Ready(())
+    // SAFETY: as above.
+    teardown::<C::Resource, C::Kind>(unsafe { pinned::<C>(frame) }, cx, failed)
 }
 
 unsafe fn finish<C: AsyncContext>(frame: NonNull<()>) -> Option<Ending> {

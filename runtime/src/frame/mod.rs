@@ -35,6 +35,7 @@ pub(crate) use housed::Housed;
 
 use crate::{
     Exit,
+    cold::catch,
     kind::{Kind, Strict},
     site::Definition,
     trace::{Around, Spans},
@@ -44,7 +45,6 @@ use std::{
     cell::UnsafeCell,
     marker::{PhantomData, PhantomPinned},
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
     ptr::{self, NonNull},
@@ -99,6 +99,54 @@ impl<T> Shared<T> {
     }
 }
 
+// Here and in `Link`, not in `Frame`: so it is compiled once for all contexts that yield a `T`.
+impl<T> Slot<T> {
+    #[inline]
+    fn is_past(&mut self) -> bool {
+        self.stage == Stage::Past
+    }
+
+    #[inline]
+    fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+
+    /// The driver's poll of the block is over. `true` if the body's isn't.
+    #[inline]
+    fn end_poll(&mut self) -> bool {
+        self.driver = None;
+        self.body = None;
+        self.in_body
+    }
+
+    /// The resource, if the yield point has been reached.
+    #[inline]
+    fn take_open(&mut self) -> Option<T> {
+        match self.stage {
+            Stage::Open => self.resource.take(),
+            _ => None,
+        }
+    }
+
+    /// Puts the resource back; comes back with what there is no use for.
+    #[inline]
+    fn put_back(&mut self, resource: T) -> Option<T> {
+        match self.stage {
+            Stage::Open => {
+                self.stage = Stage::Resumed;
+                self.resource.replace(resource)
+            }
+            _ => Some(resource),
+        }
+    }
+
+    /// What is left by a yield point that the block has forgotten.
+    #[inline]
+    fn take_left(&mut self) -> (Option<T>, Option<Waker>) {
+        (self.resource.take(), self.waker.take())
+    }
+}
+
 /// A pointer to what is shared.
 struct Link<T>(NonNull<Shared<T>>);
 
@@ -136,6 +184,66 @@ impl<T> Link<T> {
             }
             (*cell).as_ref().expect("it has just been written")
         }
+    }
+
+    /// Puts a body where the yield point finds it.
+    ///
+    /// # Safety
+    /// The caller is the driver, and the block isn't being polled.
+    #[inline]
+    unsafe fn bring(self, body: BodyPtr<T>) {
+        // SAFETY: by this function's contract.
+        unsafe { self.slot(|slot| slot.body = Some(body)) };
+    }
+
+    /// The driver's poll of the block begins.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[inline]
+    unsafe fn begin_poll(self, driver: &Waker) {
+        // SAFETY: by this function's contract.
+        unsafe { self.slot(|slot| slot.driver = Some(NonNull::from(driver))) };
+    }
+
+    /// Wakes the yield point, where the driver's own waker doesn't.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[inline]
+    unsafe fn wake(self) {
+        // SAFETY: by this function's contract.
+        if let Some(waker) = unsafe { self.slot(Slot::take_waker) } {
+            waker.wake();
+        }
+    }
+
+    /// Puts the resource back, says how the body ended, and wakes the yield point.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[inline]
+    unsafe fn resume(self, resource: T, ending: Ending) {
+        // SAFETY: by this function's contract.
+        let late = unsafe {
+            self.end(ending);
+            self.slot(|slot| slot.put_back(resource))
+        };
+        drop(late);
+        // SAFETY: as above.
+        unsafe { self.wake() };
+    }
+
+    /// Drops what a yield point has left that the block has forgotten, and takes the ending.
+    ///
+    /// # Safety
+    /// The block is dropped: only the driver is left.
+    #[inline]
+    unsafe fn finish(self) -> Option<Ending> {
+        // SAFETY: by this function's contract.
+        drop(unsafe { self.slot(Slot::take_left) });
+        // SAFETY: every `Exit` was dropped with the block (point 1): nothing borrows the ending.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).take() }
     }
 
     /// The ending, once it has been written.
@@ -484,7 +592,7 @@ where
         }
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.slot(|slot| slot.body = Some(body)) };
+        unsafe { link.bring(body) };
     }
 
     /// Polls the block, with a body that was [brought](Frame::bring) or without. A block that is over, or that has unwound, is dropped and never polled again.
@@ -509,7 +617,7 @@ where
     fn is_past(self: Pin<&mut Self>) -> bool {
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.slot(|slot| slot.stage == Stage::Past) }
+        unsafe { link.slot(Slot::is_past) }
     }
 
     /// Wakes the yield point, where the driver's own waker doesn't.
@@ -517,10 +625,7 @@ where
     fn wake(self: Pin<&mut Self>) {
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
-        let waker = unsafe { link.slot(|slot| slot.waker.take()) };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        unsafe { link.wake() };
     }
 }
 
@@ -547,7 +652,7 @@ impl<'p, F, Fut, T, K> Polling<'p, F, Fut, T, K> {
     fn begin(mut frame: Pin<&'p mut Frame<F, Fut, T, K>>, driver: &Waker) -> Self {
         let link = frame.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled yet.
-        unsafe { link.slot(|slot| slot.driver = Some(NonNull::from(driver))) };
+        unsafe { link.begin_poll(driver) };
         Polling {
             frame,
             unwinding: true,
@@ -560,13 +665,7 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
     fn drop(&mut self) {
         let link = self.frame.as_mut().link();
         // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
-        let in_body = unsafe {
-            link.slot(|slot| {
-                slot.driver = None;
-                slot.body = None;
-                slot.in_body
-            })
-        };
+        let in_body = unsafe { link.slot(Slot::end_poll) };
         if in_body {
             // Only switching stacks in the middle of a poll leads here; the body's frames would be freed under its feet.
             process::abort();
@@ -581,7 +680,7 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
 /// Drops a block that has unwound. A second panic would abort the process here, and there is nobody to return it to.
 #[cold]
 fn unwound<Fut>(mut block: Pin<&mut Option<Fut>>, context: Definition) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| block.set(None))) {
+    if let Err(second) = catch(&mut || block.set(None)) {
         crate::report::panic_in_drop(context, second);
     }
 }
@@ -643,12 +742,7 @@ where
             Poll::Pending => {
                 let link = self.as_mut().link();
                 // SAFETY: this is the driver, and the block isn't being polled.
-                let resource = unsafe {
-                    link.slot(|slot| match slot.stage {
-                        Stage::Open => slot.resource.take(),
-                        _ => None,
-                    })
-                };
+                let resource = unsafe { link.slot(Slot::take_open) };
                 match resource {
                     Some(resource) => {
                         self.spans().end();
@@ -674,22 +768,10 @@ where
     }
 
     #[inline(always)]
-    fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
-        let link = self.as_mut().link();
+    fn resume(self: Pin<&mut Self>, resource: T, ending: Ending) {
+        let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.end(ending) };
-        // SAFETY: as above.
-        let late = unsafe {
-            link.slot(|slot| match slot.stage {
-                Stage::Open => {
-                    slot.stage = Stage::Resumed;
-                    slot.resource.replace(resource)
-                }
-                _ => Some(resource),
-            })
-        };
-        drop(late);
-        self.wake();
+        unsafe { link.resume(resource, ending) };
     }
 
     #[inline]
@@ -711,11 +793,7 @@ where
             Pin::new_unchecked(&mut this.block).set(None);
         }
         let link = self.link();
-        // SAFETY: the block is dropped, so that only the driver is left.
-        let left = unsafe { link.slot(|slot| (slot.resource.take(), slot.waker.take())) };
-        // Of a yield point that the block has forgotten.
-        drop(left);
-        // SAFETY: the block is dropped, and every `Exit` with it (point 1): nothing borrows the ending.
-        unsafe { (*UnsafeCell::raw_get(&raw const (*link.0.as_ptr()).ending)).take() }
+        // SAFETY: the block has just been dropped.
+        unsafe { link.finish() }
     }
 }

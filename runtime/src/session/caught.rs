@@ -1,6 +1,6 @@
 //! Polling a body, whose panics are its outcome.
 
-use crate::{background::Entered, frame::Payload, report};
+use crate::{background::Entered, cold::catch, frame::Payload, report};
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,7 +35,7 @@ pub(crate) fn poll_caught<Fut: Future>(
 /// Drops a body that has unwound.
 #[cold]
 fn unwound<Fut: Future>(mut body: Pin<&mut Option<Fut>>, payload: Payload) -> Payload {
-    match catch_unwind(AssertUnwindSafe(|| body.set(None))) {
+    match catch(&mut || body.set(None)) {
         Ok(()) => payload,
         Err(second) => Box::new(Twice {
             first: payload,
