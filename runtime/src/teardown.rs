@@ -3,7 +3,8 @@
 use crate::{
     AsyncContext, ExitKind,
     background::Entered,
-    frame::{Ending, Payload},
+    cold::catch,
+    frame::{AnyContext, Ending, Payload},
     kind::Kind,
     report::{self, Failure},
 };
@@ -17,7 +18,10 @@ use std::{
 };
 
 /// What a context's teardown came to: what it returned, or its panic.
-pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
+pub(crate) type Torn<C> = TornOf<<C as AsyncContext>::Kind>;
+
+/// The same, of a context of the kind `K`.
+pub(crate) type TornOf<K> = thread::Result<Result<(), <K as Kind>::Error>>;
 
 /// Runs a teardown, and drops what is left of the frame after it.
 #[inline]
@@ -35,10 +39,15 @@ pub(crate) fn poll<C: AsyncContext>(
     match (finished, torn) {
         (Ok(Poll::Ready(ending)), Some(torn)) => Poll::Ready((Ok(torn), ending)),
         (Ok(_), _) => Poll::Pending,
-        (Err(payload), None) => Poll::Ready(finish(frame, entered, Err(payload))),
-        (Err(payload), Some(torn)) => {
-            Poll::Ready(finished_anyway(frame, entered, Ok(torn), payload))
+        (Err(payload), None) => {
+            Poll::Ready(finish_late::<_, C::Kind>(frame, entered, Err(payload)))
         }
+        (Err(payload), Some(torn)) => Poll::Ready(finished_anyway::<_, C::Kind>(
+            frame,
+            entered,
+            Ok(torn),
+            payload,
+        )),
     }
 }
 
@@ -52,20 +61,36 @@ pub(crate) fn finish<C: AsyncContext>(
     let _lane = entered.in_frame();
     match catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish())) {
         Ok(ending) => (torn, ending),
+        Err(payload) => finished_anyway::<_, C::Kind>(frame, entered, torn, payload),
+    }
+}
+
+/// [`finish`] where that isn't how it mostly goes.
+#[cold]
+pub(crate) fn finish_late<T, K: Kind>(
+    mut frame: Pin<&mut AnyContext<'_, T, K>>,
+    entered: &Entered,
+    torn: TornOf<K>,
+) -> (TornOf<K>, Option<Ending>) {
+    let _lane = entered.in_frame();
+    let mut ending = None;
+    match catch(&mut || ending = frame.as_mut().finish()) {
+        Ok(()) => (torn, ending),
         Err(payload) => finished_anyway(frame, entered, torn, payload),
     }
 }
 
 /// A destructor in the frame has panicked. The block is gone nevertheless; what it left behind can be had.
 #[cold]
-fn finished_anyway<C: AsyncContext>(
-    frame: Pin<&mut C>,
+fn finished_anyway<T, K: Kind>(
+    mut frame: Pin<&mut AnyContext<'_, T, K>>,
     entered: &Entered,
-    torn: Torn<C>,
+    torn: TornOf<K>,
     payload: Payload,
-) -> (Torn<C>, Option<Ending>) {
-    let ending = catch_unwind(AssertUnwindSafe(|| frame.finish()));
-    let ending = ending.ok().flatten();
+) -> (TornOf<K>, Option<Ending>) {
+    let mut ending = None;
+    // As it was: a third panic has nobody left to go to.
+    let _ = catch(&mut || ending = frame.as_mut().finish());
     let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
     (first_panic(entered, exit, torn, payload), ending)
 }

@@ -94,6 +94,9 @@ pub trait AsyncContext: Sealed {
     fn finish(self: Pin<&mut Self>) -> Option<Ending>;
 }
 
+/// A context of which only what it yields and returns is known. What isn't in a hurry takes this, and is compiled once for all of these.
+pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> + 'f;
+
 /// What a context has come to whose body is polled inside it.
 #[doc(hidden)]
 #[derive(Debug)]

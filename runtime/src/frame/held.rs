@@ -1,6 +1,6 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
-use super::{AsyncContext, Ending, Housed, NotEntered};
+use super::{AnyContext, AsyncContext, Ending, Housed, NotEntered};
 use crate::{kind::Kind, policy::Policy};
 use std::{
     fmt::Debug,
@@ -178,7 +178,7 @@ unsafe fn setup<C: AsyncContext>(
     failed: Failed<'_>,
 ) -> Poll<bool> {
     fn setup<T, K: Kind>(
-        mut frame: Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)>,
+        mut frame: Pin<&mut AnyContext<'_, T, K>>,
         cx: &mut Context<'_>,
         failed: Failed<'_>,
     ) -> Poll<bool> {
@@ -202,7 +202,7 @@ unsafe fn teardown<C: AsyncContext>(
     failed: Failed<'_>,
 ) -> Poll<()> {
     fn teardown<T, K: Kind>(
-        frame: Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)>,
+        frame: Pin<&mut AnyContext<'_, T, K>>,
         cx: &mut Context<'_>,
         failed: Failed<'_>,
     ) -> Poll<()> {

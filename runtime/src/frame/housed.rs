@@ -161,33 +161,34 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     fn abandon_unclosed(mut self: Pin<Box<Self>>) {
         let Parts { resource, rest, .. } = self.as_mut().parts();
         let entered = rest.entered;
-        let at = match (
-            mem::replace(&mut rest.stage, Stage::Closed),
-            resource.take(),
-        ) {
-            (Stage::Setup, None) => Abandoned::Setup,
-            (Stage::Setup | Stage::Open, Some(resource)) => Abandoned::Open(resource),
-            (Stage::Waiting(exit), _) => Abandoned::Waiting(exit),
-            (Stage::Teardown(exit), _) => Abandoned::Teardown(exit),
-            (Stage::Open, None) | (Stage::Closed, _) => return,
-        };
-        rest.settling = Settling::default();
-        drop(rest.extra.take());
-        if let Some(origin) = rest.origin.take() {
-            abandon::<C, P>(self.into_held(), entered, origin, at);
-        }
+        let mut at = mem::replace(&mut rest.stage, Stage::Closed).abandoned(resource);
+        let mut origin = rest.origin.take();
+        abandon::<C, P>(self.into_held(), &entered, &mut origin, &mut at);
     }
 
-    /// Keeps its frame only. The resource, the origin and what was kept beside them are gone already, so that what is beside the frame may go
-    /// wherever the frame may, and lives as long.
+    /// Keeps its frame only, so that what is beside the frame may go wherever the frame may, and lives as long.
     fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
         let Parts { resource, rest, .. } = self.as_mut().parts();
-        let left = (resource.take(), rest.origin.take(), rest.extra.take());
-        rest.stage = Stage::Closed;
-        drop(left);
+        rest.settling = Settling::default();
+        *resource = None;
+        rest.origin = None;
+        rest.extra = None;
         // SAFETY: nothing moves it: it is dropped where it is.
         let housed = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
         // SAFETY: what was beside the frame is gone.
         unsafe { Held::housed(NonNull::from(housed)) }
+    }
+}
+
+impl Stage {
+    /// How far a context had come whose owner is gone, with its resource; `None` if it is over.
+    fn abandoned<R>(self, resource: &mut Option<R>) -> Option<Abandoned<R>> {
+        match (self, resource.take()) {
+            (Stage::Setup, None) => Some(Abandoned::Setup),
+            (Stage::Setup | Stage::Open, resource) => resource.map(Abandoned::Open),
+            (Stage::Waiting(exit), _) => Some(Abandoned::Waiting(exit)),
+            (Stage::Teardown(exit), _) => Some(Abandoned::Teardown(exit)),
+            (Stage::Closed, _) => None,
+        }
     }
 }

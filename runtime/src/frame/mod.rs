@@ -27,7 +27,7 @@ mod housed;
 pub use body::Body;
 pub(crate) use body::{BodyPoll, Progress, Threads, WholeBody, WholePoll};
 pub use context::AsyncContext;
-pub(crate) use context::{NotEntered, Ran, Sealed, Swallowed, step_by_step};
+pub(crate) use context::{AnyContext, NotEntered, Ran, Sealed, Swallowed, step_by_step};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
@@ -713,7 +713,7 @@ where
     ) -> Poll<Ran<K::Error>> {
         if Spans::wanted() {
             // Setup, body and teardown have spans of their own.
-            return step_by_step(self, cx, body);
+            return step_by_step::<AnyContext<'_, T, K>>(self, cx, body);
         }
         self.as_mut().start();
         self.as_mut().bring(body.erase());

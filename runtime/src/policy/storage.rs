@@ -4,14 +4,12 @@ use super::Policy;
 use crate::{
     AsyncContext, ExitKind, Interrupted,
     background::{Abandonment, Entered},
-    frame::{Ending, Held},
+    cold::catch,
+    frame::{AnyContext, Ending, Held},
+    kind::Kind,
     report::{self, Failure},
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    thread,
-};
+use std::{pin::Pin, thread};
 
 mod sealed {
     pub trait Sealed<C> {}
@@ -27,9 +25,9 @@ pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
     #[doc(hidden)]
     fn abandon<P: Policy<C>>(
         self: Pin<&mut Self>,
-        entered: Entered,
-        origin: P::Origin,
-        at: Abandoned<C::Resource>,
+        entered: &Entered,
+        origin: &mut Option<P::Origin>,
+        at: &mut Option<Abandoned<C::Resource>>,
     );
 }
 
@@ -65,14 +63,13 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
 
     fn abandon<P: Policy<C>>(
         mut self: Pin<&mut Self>,
-        entered: Entered,
-        origin: P::Origin,
-        at: Abandoned<C::Resource>,
+        entered: &Entered,
+        origin: &mut Option<P::Origin>,
+        at: &mut Option<Abandoned<C::Resource>>,
     ) {
-        let Some(frame) = self.0.take() else {
-            return;
-        };
-        abandon::<C, P>(frame.into(), entered, origin, at);
+        if let Some(frame) = self.0.take() {
+            abandon::<C, P>(frame.into(), entered, origin, at);
+        }
     }
 }
 
@@ -87,61 +84,83 @@ impl<C: AsyncContext> Storage<C> for C {
     }
 
     fn abandon<P: Policy<C>>(
-        self: Pin<&mut Self>,
-        entered: Entered,
-        _origin: P::Origin,
-        at: Abandoned<C::Resource>,
+        mut self: Pin<&mut Self>,
+        entered: &Entered,
+        _origin: &mut Option<P::Origin>,
+        at: &mut Option<Abandoned<C::Resource>>,
     ) {
-        quietly(&entered, move |entered| {
+        quietly(entered, &mut || {
             {
                 // A resource such as a stack drops what the body has entered.
                 let _lane = entered.body_lane().enter();
-                drop(at);
+                drop(at.take());
             }
             let _lane = entered.in_frame();
-            drop(self.finish());
+            drop(self.as_mut().finish());
         });
         entered.leave_all();
     }
 }
 
 /// The caller is gone: leaves a frame that isn't stored in it to its policy.
+//
+// By reference, what is moved only at the end: each further move of it would have to be able to unwind.
 pub(crate) fn abandon<C: AsyncContext, P: Policy<C>>(
-    mut frame: Held<C>,
-    entered: Entered,
-    origin: P::Origin,
-    at: Abandoned<C::Resource>,
+    frame: Held<C>,
+    entered: &Entered,
+    origin: &mut Option<P::Origin>,
+    at: &mut Option<Abandoned<C::Resource>>,
 ) {
-    quietly(&entered, move |entered| {
-        let (exit, begun) = match at {
-            Abandoned::Setup => {
+    let mut frame = Some(frame);
+    quietly(entered, &mut || {
+        let Some(mut frame) = frame.take() else {
+            return;
+        };
+        let left = left::<_, C::Kind>(frame.as_mut(), at);
+        let Some(origin) = origin.take() else {
+            return;
+        };
+        let entered = *entered;
+        match left {
+            Some((exit, begun)) => {
+                let frame = Abandonment {
+                    frame,
+                    entered,
+                    exit,
+                    begun,
+                };
+                P::take_over(frame, origin);
+            }
+            None => {
                 P::interrupted(Interrupted::new(frame, entered), origin);
-                return entered.leave_parts();
+                entered.leave_parts();
             }
-            Abandoned::Open(resource) => {
-                frame.as_mut().resume(resource, Ending::cancelled());
-                (ExitKind::Cancelled, false)
-            }
-            Abandoned::Waiting(exit) => (exit, false),
-            Abandoned::Teardown(exit) => (exit, true),
-        };
-        let frame = Abandonment {
-            frame,
-            entered,
-            exit,
-            begun,
-        };
-        P::take_over(frame, origin);
+        }
     });
 }
 
-/// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
-fn quietly(entered: &Entered, abandon: impl FnOnce(Entered)) {
-    let owned = *entered;
-    if !thread::panicking() {
-        return abandon(owned);
+/// What the context of an abandoned frame is told of its body, and whether its teardown has begun; `None` in its setup.
+fn left<T, K: Kind>(
+    frame: Pin<&mut AnyContext<'_, T, K>>,
+    at: &mut Option<Abandoned<T>>,
+) -> Option<(ExitKind, bool)> {
+    match at.take()? {
+        Abandoned::Setup => None,
+        Abandoned::Open(resource) => {
+            frame.resume(resource, Ending::cancelled());
+            Some((ExitKind::Cancelled, false))
+        }
+        Abandoned::Waiting(exit) => Some((exit, false)),
+        Abandoned::Teardown(exit) => Some((exit, true)),
     }
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| abandon(owned))) {
+}
+
+/// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
+fn quietly(entered: &Entered, abandon: &mut dyn FnMut()) {
+    if !thread::panicking() {
+        return abandon();
+    }
+    if let Err(payload) = catch(abandon) {
         report::failure(entered, ExitKind::Cancelled, Failure::Panic(&*payload));
         report::discard(payload);
     }

@@ -12,11 +12,11 @@ pub(crate) use lent::Lent;
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Settling},
-    frame::{NotEntered, Progress, Ran, Threads, WholeBody, never_yielded},
+    frame::{AnyContext, NotEntered, Progress, Ran, Threads, WholeBody, never_yielded},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{Ended, missing},
     policy::{Abandoned, Policy, Storage},
-    teardown::{self, Keep, Torn, finish, keep_error},
+    teardown::{self, Keep, Torn, TornOf, finish, finish_late, keep_error},
 };
 use run::Run;
 use std::{
@@ -268,12 +268,10 @@ where
         let body = self.run.take_outcome();
         self.session.stage = Stage::Early;
         let entered = self.session.entered();
-        let (context, _) = finish(self.session.frame(), entered, context);
-        self.early = Some(Box::new(Ended {
-            body,
-            suppressed: false,
-            context,
-        }));
+        let frame = self.session.frame();
+        self.early = Some(ended_early::<_, C::Kind, _, _>(
+            frame, entered, context, body,
+        ));
     }
 
     /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
@@ -307,6 +305,21 @@ where
         session.stage = Stage::Closed;
         Poll::Ready(Ended::new(run.take_kept(), torn))
     }
+}
+
+/// The end of a context that has come to `context` without waiting for its body, which had come to `body`.
+fn ended_early<T, K: Kind, V, B>(
+    frame: Pin<&mut AnyContext<'_, T, K>>,
+    entered: &Entered,
+    context: TornOf<K>,
+    body: Option<thread::Result<Result<V, B>>>,
+) -> Box<Ended<V, B, K::Error>> {
+    let (context, _) = finish_late(frame, entered, context);
+    Box::new(Ended {
+        body,
+        suppressed: false,
+        context,
+    })
 }
 
 /// What block style says at a context's end.
@@ -396,21 +409,40 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
 impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
     #[inline]
     fn drop(&mut self) {
-        let at = match self.stage {
-            Stage::Setup => Abandoned::Setup,
-            Stage::Open => match self.home.take() {
+        if let Stage::Closed = self.stage {
+            return self.entered().leave_parts();
+        }
+        self.abandon();
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
+    #[cold]
+    fn abandon(&mut self) {
+        let mut at = self.stage.abandoned(self.home);
+        match at {
+            Some(_) => {
+                self.storage
+                    .as_mut()
+                    .abandon::<P>(&self.home.entered, &mut self.origin, &mut at)
+            }
+            None => self.entered().leave_all(),
+        }
+    }
+}
+
+impl Stage {
+    /// How far a context had come whose caller is gone, with its resource; `None` if it was over early.
+    fn abandoned<R>(self, home: &Home<R>) -> Option<Abandoned<R>> {
+        match self {
+            Stage::Setup => Some(Abandoned::Setup),
+            Stage::Open => Some(match home.take() {
                 Some(resource) => Abandoned::Open(resource),
                 None => Abandoned::Teardown(ExitKind::Cancelled),
-            },
-            Stage::Waiting(exit) => Abandoned::Waiting(exit),
-            Stage::Teardown(exit) => Abandoned::Teardown(exit),
-            Stage::Early => return self.entered().leave_all(),
-            Stage::Closed => return self.entered().leave_parts(),
-        };
-        if let Some(origin) = self.origin.take() {
-            self.storage
-                .as_mut()
-                .abandon::<P>(self.home.entered, origin, at);
+            }),
+            Stage::Waiting(exit) => Some(Abandoned::Waiting(exit)),
+            Stage::Teardown(exit) => Some(Abandoned::Teardown(exit)),
+            Stage::Early | Stage::Closed => None,
         }
     }
 }
