@@ -2,6 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     thread,
 };
 
@@ -10,4 +11,20 @@ use std::{
 #[inline(never)]
 pub(crate) fn catch(run: &mut dyn FnMut()) -> thread::Result<()> {
     catch_unwind(AssertUnwindSafe(run))
+}
+
+/// A place whose content can be dropped.
+pub(crate) trait Clear {
+    fn clear(&mut self);
+}
+
+impl<T> Clear for Pin<&mut Option<T>> {
+    fn clear(&mut self) {
+        self.set(None);
+    }
+}
+
+/// Drops what is there, and catches its panic.
+pub(crate) fn clear(place: &mut dyn Clear) -> thread::Result<()> {
+    catch(&mut || place.clear())
 }

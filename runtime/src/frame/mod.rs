@@ -35,7 +35,7 @@ pub(crate) use housed::Housed;
 
 use crate::{
     Exit,
-    cold::catch,
+    cold::{Clear, clear},
     kind::{Kind, Strict},
     site::Definition,
     trace::{Around, Spans},
@@ -672,15 +672,15 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
         }
         if self.unwinding {
             let context = self.frame.definition;
-            unwound(self.frame.as_mut().block(), context);
+            unwound(&mut self.frame.as_mut().block(), context);
         }
     }
 }
 
 /// Drops a block that has unwound. A second panic would abort the process here, and there is nobody to return it to.
 #[cold]
-fn unwound<Fut>(mut block: Pin<&mut Option<Fut>>, context: Definition) {
-    if let Err(second) = catch(&mut || block.set(None)) {
+fn unwound(block: &mut dyn Clear, context: Definition) {
+    if let Err(second) = clear(block) {
         crate::report::panic_in_drop(context, second);
     }
 }

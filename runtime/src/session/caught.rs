@@ -1,6 +1,11 @@
 //! Polling a body, whose panics are its outcome.
 
-use crate::{background::Entered, cold::catch, frame::Payload, report};
+use crate::{
+    background::Entered,
+    cold::{Clear, clear},
+    frame::Payload,
+    report,
+};
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,14 +33,14 @@ pub(crate) fn poll_caught<Fut: Future>(
     }));
     match polled {
         Ok(polled) => polled.map(Ok),
-        Err(payload) => Poll::Ready(Err(unwound(body, payload))),
+        Err(payload) => Poll::Ready(Err(unwound(&mut body, payload))),
     }
 }
 
 /// Drops a body that has unwound.
 #[cold]
-fn unwound<Fut: Future>(mut body: Pin<&mut Option<Fut>>, payload: Payload) -> Payload {
-    match catch(&mut || body.set(None)) {
+fn unwound(body: &mut dyn Clear, payload: Payload) -> Payload {
+    match clear(body) {
         Ok(()) => payload,
         Err(second) => Box::new(Twice {
             first: payload,

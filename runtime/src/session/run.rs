@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     background::{Below, Entered, InLane, any_pending},
-    cold::catch,
+    cold::{Clear, catch, clear},
     frame::{BodyPoll, Ending, Payload, Progress, WholePoll},
     report,
     teardown::{Keep, Kept},
@@ -128,12 +128,12 @@ where
 
     #[cold]
     fn cancel(&mut self) {
-        self.course.cancel(&mut || self.body.set(None));
+        self.course.cancel(&mut self.body);
     }
 
     #[cold]
     fn evict(&mut self) -> Option<R> {
-        self.course.evict(&mut || self.body.set(None))
+        self.course.evict(&mut self.body)
     }
 
     fn below(&self) -> Below {
@@ -181,7 +181,7 @@ impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
     #[inline]
     fn drop(&mut self) {
         if self.course.progress == Progress::Open {
-            self.course.abandon(&mut || self.body.set(None));
+            self.course.abandon(&mut self.body);
         }
     }
 }
@@ -214,19 +214,19 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     }
 
     /// Drops the body, and finds its resource: at home, or with what a body that was over in this very poll has returned.
-    fn take_apart(&mut self, drop_body: &mut dyn FnMut()) -> (thread::Result<()>, Option<R>) {
+    fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
         let _span = self.span.enter(self.home.entered.definition);
-        let body = catch(drop_body);
+        let body = clear(body);
         let resource = self.returned.as_mut().and_then(|(lent, _)| lent.take());
         (body, resource.or_else(|| self.home.take()))
     }
 
     /// Drops the body, and the resource that it had.
     #[cold]
-    fn cancel(&mut self, drop_body: &mut dyn FnMut()) {
+    fn cancel(&mut self, body: &mut dyn Clear) {
         self.progress = Progress::Cancelled;
         let lane = self.in_lane();
-        let (body, mut resource) = self.take_apart(drop_body);
+        let (body, mut resource) = self.take_apart(body);
         let resource = catch(&mut || drop(resource.take()));
         drop(lane);
         self.ended_with(body.err(), resource.err());
@@ -234,13 +234,13 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 
     /// Drops the body, and gives back the resource that it had.
     #[cold]
-    fn evict(&mut self, drop_body: &mut dyn FnMut()) -> Option<R> {
+    fn evict(&mut self, body: &mut dyn Clear) -> Option<R> {
         // A body that is over tells how, as if it still had its resource.
         if self.progress == Progress::Open {
             self.progress = Progress::Cancelled;
         }
         let lane = self.in_lane();
-        let (body, resource) = self.take_apart(drop_body);
+        let (body, resource) = self.take_apart(body);
         drop(lane);
         self.ended_with(body.err(), None);
         resource
@@ -262,10 +262,10 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 
     /// Drops a body that isn't over, which sends its resource home.
     #[cold]
-    fn abandon(&mut self, drop_body: &mut dyn FnMut()) {
+    fn abandon(&mut self, body: &mut dyn Clear) {
         let _lane = self.in_lane();
         let _span = self.span.enter(self.home.entered.definition);
-        if let Err(payload) = catch(drop_body) {
+        if let Err(payload) = clear(body) {
             if thread::panicking() {
                 report::second_panic(&self.home.entered, payload);
             } else {
