@@ -152,7 +152,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     }
 
     /// Puts the resource back, says how the body ended, and runs the teardown.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn close(&mut self, ending: Ending) -> Closing<'_, C, P> {
         self.context().resume(ending);
         Closing(self)
@@ -167,7 +167,7 @@ struct Closing<'g, C: AsyncContext, P: Policy<C>>(&'g mut Guard<C, P>);
 impl<C: AsyncContext, P: Policy<C>> Future for Closing<'_, C, P> {
     type Output = (Torn<C>, Option<Ending>);
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.context().poll_teardown(cx)
     }

@@ -33,7 +33,7 @@ pub(crate) struct Ended<R, B, E> {
 }
 
 impl<R, B: Debug + 'static, E> Ended<R, B, E> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn new(
         kept: Kept<R, B>,
         (context, ending): (thread::Result<Result<(), E>>, Option<Ending>),
@@ -48,7 +48,7 @@ impl<R, B: Debug + 'static, E> Ended<R, B, E> {
 
 impl<R, B: Debug, E: Debug> Ended<R, B, E> {
     /// The one outcome that the caller gets; the other, if it is a failure too, is reported.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn into_result<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
     where
         K: Kind<Error = E> + RaiseAs<B>,

@@ -52,7 +52,7 @@ pub(crate) fn poll<C: AsyncContext>(
 }
 
 /// Drops what is left of a frame whose context has come to `torn`.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn finish<C: AsyncContext>(
     mut frame: Pin<&mut C>,
     entered: &Entered,
@@ -89,8 +89,9 @@ fn finished_anyway<T, K: Kind>(
     payload: Payload,
 ) -> (TornOf<K>, Option<Ending>) {
     let mut ending = None;
-    // As it was: a third panic has nobody left to go to.
-    let _ = catch(&mut || ending = frame.as_mut().finish());
+    if let Err(another) = catch(&mut || ending = frame.as_mut().finish()) {
+        report::discard(another);
+    }
     let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
     (first_panic(entered, exit, torn, payload), ending)
 }
@@ -152,7 +153,7 @@ impl<V, B: Any> Kept<V, B> {
     }
 
     /// Puts it together again.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn join(self, ending: Option<Ending>) -> Option<thread::Result<Result<V, B>>> {
         match self {
             Kept::Value(value) => Some(Ok(Ok(value))),

@@ -120,7 +120,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     }
 
     /// Puts the resource back and says how the body ended.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn resume(self: Pin<&mut Self>, ending: Ending) {
         let Parts {
             frame,

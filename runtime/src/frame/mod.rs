@@ -767,7 +767,7 @@ where
         self.poll_block(cx)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn resume(self: Pin<&mut Self>, resource: T, ending: Ending) {
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.

@@ -113,6 +113,9 @@ pub(crate) fn abandon<C: AsyncContext, P: Policy<C>>(
 ) {
     let mut frame = Some(frame);
     quietly(entered, &mut || {
+        if at.is_none() {
+            return;
+        }
         let Some(mut frame) = frame.take() else {
             return;
         };

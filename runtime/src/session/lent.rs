@@ -14,7 +14,7 @@ pub(crate) struct Home<R> {
 
 impl<R> Home<R> {
     /// Nobody is home yet.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn new(entered: Entered) -> Self {
         Home {
             resource: Mutex::new(None),
