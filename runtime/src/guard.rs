@@ -67,8 +67,13 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(frame) = this.frame.take() {
-            let entered = Entered::now(frame.definition(), this.at, Style::Guard);
+        if let Some(definition) = this.frame.as_ref().map(C::definition) {
+            let entered = Entered::now(definition, this.at, Style::Guard);
+            let frame = || {
+                this.frame
+                    .take()
+                    .expect("it is there, as has just been seen")
+            };
             this.guard.context = Some(Housed::new(frame, entered, None));
         }
         let Some(context) = &mut this.guard.context else {

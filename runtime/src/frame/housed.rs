@@ -53,7 +53,11 @@ pub(crate) struct Parts<'n, C: AsyncContext, O, X> {
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Housed::poll_setup).
     #[inline]
-    pub(crate) fn new(frame: C, entered: Entered, extra: Option<X>) -> Pin<Box<Self>> {
+    pub(crate) fn new(
+        frame: impl FnOnce() -> C,
+        entered: Entered,
+        extra: Option<X>,
+    ) -> Pin<Box<Self>> {
         let rest = Rest {
             entered,
             origin: Some(P::origin()),
@@ -63,9 +67,10 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
         };
         let mut housed = Box::<Self>::new_uninit();
         let place = housed.as_mut_ptr();
-        // SAFETY: the place is the box's own; all three fields are written, one by one, so that the frame is moved only once.
+        // SAFETY: the place is the box's own; all three fields are written, one by one, so that the frame is moved only once, from where the closure has
+        // it. If that unwinds, nothing has been written yet, and the box is freed as it was allocated, without a content.
         unsafe {
-            (&raw mut (*place).frame).write(frame);
+            (&raw mut (*place).frame).write(frame());
             (&raw mut (*place).resource).write(None);
             (&raw mut (*place).rest).write(rest);
             Box::into_pin(housed.assume_init())

@@ -172,7 +172,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
         if let Some(frame) = self.frame.take() {
             let entered = Entered::now(frame.definition(), self.at, Style::Guard);
-            self.node = Some(Housed::new(frame, entered, self.added.take()));
+            self.node = Some(Housed::new(|| frame, entered, self.added.take()));
         }
         match &mut self.node {
             Some(node) => node.as_mut().poll_setup(cx),
