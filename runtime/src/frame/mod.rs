@@ -190,7 +190,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     /// The caller is the driver, and the block isn't being polled.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn bring(self, body: BodyPtr<T>) {
         // SAFETY: by this function's contract.
         unsafe { self.slot(|slot| slot.body = Some(body)) };
@@ -200,7 +200,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn begin_poll(self, driver: &Waker) {
         // SAFETY: by this function's contract.
         unsafe { self.slot(|slot| slot.driver = Some(NonNull::from(driver))) };
@@ -210,7 +210,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn wake(self) {
         // SAFETY: by this function's contract.
         if let Some(waker) = unsafe { self.slot(Slot::take_waker) } {
@@ -222,7 +222,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn resume(self, resource: T, ending: Ending) {
         // SAFETY: by this function's contract.
         let late = unsafe {
@@ -238,7 +238,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     /// The block is dropped: only the driver is left.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn finish(self) -> Option<Ending> {
         // SAFETY: by this function's contract.
         drop(unsafe { self.slot(Slot::take_left) });

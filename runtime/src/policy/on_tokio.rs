@@ -25,8 +25,10 @@ where
     type Storage = Boxed<C>;
     type Origin = Option<Handle>;
 
+    // Here, and not in `current`: this is on everybody's way.
+    #[inline]
     fn origin() -> Option<Handle> {
-        current()
+        Handle::try_current().ok()
     }
 
     fn runs_on(origin: &Option<Handle>) -> RuntimeId {
@@ -100,8 +102,10 @@ impl<C: AsyncContext> Policy<C> for Block {
     type Storage = Boxed<C>;
     type Origin = Option<Handle>;
 
+    // Here, and not in `current`: this is on everybody's way.
+    #[inline]
     fn origin() -> Option<Handle> {
-        current()
+        Handle::try_current().ok()
     }
 
     fn runs_on(origin: &Option<Handle>) -> RuntimeId {

@@ -198,7 +198,7 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     }
 
     /// The body is over.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_over(&mut self, returned: Returned<'a, R, V, B>) {
         self.returned = Some(returned);
         self.progress = Progress::Over;
@@ -277,7 +277,7 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 
 impl<'a, R, V, B: Any> Course<'a, R, V, B> {
     /// What a body that has just returned leaves to the teardown, if that may begin at once.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn through(&mut self, returned: Returned<'a, R, V, B>) -> Option<(R, Ending)> {
         // Something may have been started below, which the teardown has to wait for.
         if any_pending() {
@@ -289,7 +289,7 @@ impl<'a, R, V, B: Any> Course<'a, R, V, B> {
     }
 
     /// Takes what a body has returned apart: into its resource, if that isn't gone, and how it ended, for the teardown; the rest is kept.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn split(&mut self, (lent, returned): Returned<'a, R, V, B>) -> (Option<R>, Ending) {
         let returned = match returned {
             Ok(returned) => Ok(returned),
