@@ -37,6 +37,8 @@ pub(crate) fn poll<C: AsyncContext>(
         Poll::Ready(frame.as_mut().finish())
     }));
     match (finished, torn) {
+        // Said anew, and not copied from where it was returned.
+        (Ok(Poll::Ready(ending)), Some(Ok(()))) => Poll::Ready((Ok(Ok(())), ending)),
         (Ok(Poll::Ready(ending)), Some(torn)) => Poll::Ready((Ok(torn), ending)),
         (Ok(_), _) => Poll::Pending,
         (Err(payload), None) => {

@@ -247,6 +247,10 @@ where
             Err(payload) => Err(payload),
         };
         match (run.progress(), context) {
+            // Said anew, and not copied from where it was returned.
+            (Progress::Resumed(_), Ok(Ok(()))) => {
+                Poll::Ready(Ok(Some(finish(session.frame(), entered, Ok(Ok(()))))))
+            }
             (Progress::Resumed(_), context) => {
                 Poll::Ready(Ok(Some(finish(session.frame(), entered, context))))
             }
