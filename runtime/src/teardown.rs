@@ -130,7 +130,12 @@ pub(crate) fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option
 
 /// Keeps an error that has to stay on its thread.
 pub(crate) fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
-    (Ending::failed_as(format!("{error:?}")), Some(error))
+    // Inside the yield point: what unwinds from here would take the context's teardown with it.
+    let text = catch_unwind(AssertUnwindSafe(|| format!("{error:?}"))).unwrap_or_else(|payload| {
+        report::discard(payload);
+        String::from("an error whose Debug panics")
+    });
+    (Ending::failed_as(text), Some(error))
 }
 
 /// What of a body's outcome isn't in its [`Ending`].

@@ -118,3 +118,25 @@ fn nothing_is_allocated_unless_the_body_failed() {
         block_on(async { quiet().enter().await.unwrap().exit().await.unwrap() })
     });
 }
+
+/// Where the context sees the text of the error only, that is made before the teardown, which runs nevertheless.
+#[test]
+fn an_error_that_panics_when_it_is_printed() {
+    struct Unprintable;
+    impl std::fmt::Debug for Unprintable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("not to be printed")
+        }
+    }
+    #[contextlib::async_context(on_cancel = drop)]
+    async fn context(told: std::sync::Arc<std::sync::Mutex<String>>) {
+        let exit = contextlib::yield_resource!();
+        *told.lock().unwrap() = format!("{exit:?}");
+    }
+    let told = std::sync::Arc::default();
+    let _quiet = contextlib_tests::quiet();
+    let run = context(std::sync::Arc::clone(&told))
+        .with_local(async |()| -> Result<(), Unprintable> { Err(Unprintable) });
+    assert!(matches!(futures::executor::block_on(run), Err(Unprintable)));
+    assert!(told.lock().unwrap().starts_with("Failed("));
+}
