@@ -117,13 +117,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         B: Debug + 'static,
     {
         let run = Run::new(body, Some(make), self.home, keep);
-        Running {
-            session: self,
-            run,
-            threads,
-            settling: Settling::default(),
-            early: None,
-        }
+        Running::new(self, run, threads)
     }
 
     /// Runs body and teardown, after the setup. On the body's thread only.
@@ -138,14 +132,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         type Makes<'a, R, Fut> = fn(Lent<'a, R>) -> Fut;
         self.frame().begin_body();
         let run = Run::new(body, None::<Makes<'a, _, _>>, self.home, keep_error);
-        let running = Running {
-            session: self,
-            run,
-            threads: Threads::this,
-            settling: Settling::default(),
-            early: None,
-        };
-        match running.await {
+        match Running::new(self, run, Threads::this).await {
             Ok(ended) => BodyEnd(ended),
             Err(_) => unreachable!("the setup is over"),
         }
@@ -166,6 +153,23 @@ pub(crate) struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, M, Fut, V, B> {
     settling: Settling,
     /// Of a context that has ended by itself: a timeout, or a body that was over in the same poll.
     early: Option<Box<Ended<V, B, ErrorOf<C>>>>,
+}
+
+impl<'s, 'a, C: AsyncContext, P: Policy<C>, M, Fut, V, B> Running<'s, 'a, C, P, M, Fut, V, B> {
+    #[inline]
+    fn new(
+        session: &'s mut Session<'a, C, P>,
+        run: Run<'s, 'a, C::Resource, M, Fut, V, B>,
+        threads: Polled<Run<'s, 'a, C::Resource, M, Fut, V, B>>,
+    ) -> Self {
+        Running {
+            session,
+            run,
+            threads,
+            settling: Settling::default(),
+            early: None,
+        }
+    }
 }
 
 // The body is pinned elsewhere.
