@@ -4,6 +4,8 @@ use crate::ExitKind;
 use std::{
     any::Any,
     fmt::{self, Debug},
+    mem::ManuallyDrop,
+    ptr::NonNull,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,18 +15,78 @@ use std::{
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// How a body ended; nothing for one that has completed.
+/// How a body ended.
 //
-// Two words, which go through registers. A larger one would be written in parts and copied as a whole, which has to wait for the parts.
-pub struct Ending(Option<Box<dyn Bad>>);
+// One word, as is an `Option` of it: both go through registers. A larger one would be written in parts and copied as a whole, which has to wait for the
+// parts.
+pub struct Ending(NonNull<Head>);
 
-/// How a body ended that hasn't completed.
-trait Bad: Send {
-    fn kind(&self) -> ExitKind;
-    /// Whether it is suppressed, of what may be.
-    fn suppressed(&self) -> Option<&AtomicBool> {
-        None
+/// What an [`Ending`] points to: one of the two statics below, or the first field of a boxed [`Told`].
+struct Head {
+    kind: ExitKind,
+    /// Whether the failure is suppressed.
+    suppressed: AtomicBool,
+    /// `None` in the statics.
+    steps: Option<&'static Steps>,
+}
+
+impl Head {
+    const fn new(kind: ExitKind, steps: Option<&'static Steps>) -> Self {
+        Head {
+            kind,
+            suppressed: AtomicBool::new(false),
+            steps,
+        }
     }
+}
+
+static COMPLETED: Head = Head::new(ExitKind::Completed, None);
+static CANCELLED: Head = Head::new(ExitKind::Cancelled, None);
+
+/// A failure, behind what every ending has.
+//
+// In this order, so that a pointer to it is one to its head.
+#[repr(C)]
+struct Told<B> {
+    head: Head,
+    failure: B,
+}
+
+/// What is done with a [`Told`] of which only the head is known.
+struct Steps {
+    view: unsafe fn(NonNull<Head>) -> NonNull<dyn Failure>,
+    take: unsafe fn(NonNull<Head>) -> Box<dyn Any>,
+}
+
+impl<B: Failure> Told<B> {
+    const STEPS: &'static Steps = &Steps {
+        view: Self::view,
+        take: Self::take,
+    };
+
+    fn boxed(kind: ExitKind, failure: B) -> Ending {
+        let head = Head::new(kind, Some(Self::STEPS));
+        let told = Box::new(Told { head, failure });
+        Ending(NonNull::from(Box::leak(told)).cast())
+    }
+
+    /// # Safety
+    /// The head is that of such a `Told`, which is alive.
+    unsafe fn view(head: NonNull<Head>) -> NonNull<dyn Failure> {
+        // SAFETY: by this function's contract; `&raw` makes no reference, and a field's address isn't null.
+        unsafe { NonNull::new_unchecked(&raw mut (*head.cast::<Self>().as_ptr()).failure) }
+    }
+
+    /// # Safety
+    /// The head is that of such a `Told`, made by [`boxed`](Told::boxed), and this is its last use.
+    unsafe fn take(head: NonNull<Head>) -> Box<dyn Any> {
+        // SAFETY: by this function's contract.
+        unsafe { Box::from_raw(head.cast::<Self>().as_ptr()) }
+    }
+}
+
+/// How a body ended that failed or panicked.
+trait Failure: Any + Send {
     fn error(&self) -> Option<&dyn Any> {
         None
     }
@@ -34,40 +96,14 @@ trait Bad: Send {
     fn panic(&self) -> Option<&Payload> {
         None
     }
-    fn into_panic(self: Box<Self>) -> Option<Payload> {
-        None
-    }
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
-}
-
-/// Its box is no allocation.
-struct Cancelled;
-
-impl Bad for Cancelled {
-    fn kind(&self) -> ExitKind {
-        ExitKind::Cancelled
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
-    }
 }
 
 struct Failed<B> {
-    suppressed: AtomicBool,
     formatting: Mutex<()>,
     error: B,
 }
 
-impl<B: Any + Debug + Send> Bad for Failed<B> {
-    fn kind(&self) -> ExitKind {
-        ExitKind::Failed
-    }
-
-    fn suppressed(&self) -> Option<&AtomicBool> {
-        Some(&self.suppressed)
-    }
-
+impl<B: Any + Debug + Send> Failure for Failed<B> {
     fn error(&self) -> Option<&dyn Any> {
         Some(&self.error)
     }
@@ -78,10 +114,6 @@ impl<B: Any + Debug + Send> Bad for Failed<B> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.error.fmt(f)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
     }
 }
 
@@ -94,33 +126,16 @@ impl Debug for Text {
     }
 }
 
-struct Panicked {
-    suppressed: AtomicBool,
-    payload: Payload,
-}
+struct Panicked(Payload);
 
-impl Bad for Panicked {
-    fn kind(&self) -> ExitKind {
-        ExitKind::Panicked
-    }
-
-    fn suppressed(&self) -> Option<&AtomicBool> {
-        Some(&self.suppressed)
-    }
-
+impl Failure for Panicked {
     fn panic(&self) -> Option<&Payload> {
-        Some(&self.payload)
-    }
-
-    fn into_panic(self: Box<Self>) -> Option<Payload> {
-        Some(self.payload)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
+        Some(&self.0)
     }
 }
 
+// SAFETY: an ending points to a static, which is `Sync`, or owns a failure that is `Send`.
+unsafe impl Send for Ending {}
 // SAFETY: the error and the payload are only `Send`. What a shared `Ending` gives of them: `error_ref` and `panic_ref`, a reference to a type
 // that is `Sync`, found by comparing type ids, which touches no data; `fmt_error`, which runs the error's `Debug` under the lock, on one
 // thread at a time, so that it is as if the error were sent there and back. A reference to a `Sync` type that another thread holds
@@ -130,20 +145,17 @@ unsafe impl Sync for Ending {}
 impl Ending {
     #[inline]
     pub(crate) fn completed() -> Self {
-        Ending(None)
+        Ending(NonNull::from(&COMPLETED))
     }
 
     #[inline]
     pub(crate) fn cancelled() -> Self {
-        Ending(Some(Box::new(Cancelled)))
+        Ending(NonNull::from(&CANCELLED))
     }
 
     pub(crate) fn failed<B: Any + Debug + Send>(error: B) -> Self {
-        Ending(Some(Box::new(Failed {
-            suppressed: AtomicBool::new(false),
-            formatting: Mutex::new(()),
-            error,
-        })))
+        let formatting = Mutex::new(());
+        Told::boxed(ExitKind::Failed, Failed { formatting, error })
     }
 
     /// A failure of which only the text is told.
@@ -153,68 +165,87 @@ impl Ending {
 
     #[cold]
     pub(crate) fn panicked(payload: Payload) -> Self {
-        Ending(Some(Box::new(Panicked {
-            suppressed: AtomicBool::new(false),
-            payload,
-        })))
+        Told::boxed(ExitKind::Panicked, Panicked(payload))
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: a static, or the first field of a box that lives as long as this; all that is written to it is atomic.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn failure(&self) -> Option<&dyn Failure> {
+        let steps = self.head().steps?;
+        // SAFETY: the steps are those of this `Told`, which is shared for as long as `self` is.
+        Some(unsafe { (steps.view)(self.0).as_ref() })
     }
 
     #[inline]
     pub(crate) fn kind(&self) -> ExitKind {
-        match &self.0 {
-            None => ExitKind::Completed,
-            Some(bad) => bad.kind(),
-        }
+        self.head().kind
     }
 
-    /// Whether there is a failure in it, and it may be suppressed.
-    #[inline]
-    fn suppressed(&self) -> Option<&AtomicBool> {
-        self.0.as_ref()?.suppressed()
-    }
-
+    /// Suppresses the failure, if there is one.
     pub(crate) fn suppress(&self) {
-        if let Some(suppressed) = self.suppressed() {
-            suppressed.store(true, Ordering::Relaxed);
+        let head = self.head();
+        if head.steps.is_some() {
+            head.suppressed.store(true, Ordering::Relaxed);
         }
     }
 
     #[inline]
     pub(crate) fn is_suppressed(&self) -> bool {
-        self.suppressed()
-            .is_some_and(|suppressed| suppressed.load(Ordering::Relaxed))
+        self.head().suppressed.load(Ordering::Relaxed)
+    }
+
+    /// Takes a boxed failure out.
+    fn into_told<B: Any>(self) -> Option<B> {
+        let steps = self.head().steps?;
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the steps are those of this `Told`, which was boxed for this ending; that is given up.
+        let told = unsafe { (steps.take)(this.0) };
+        Some(told.downcast::<Told<B>>().ok()?.failure)
     }
 
     /// The body's error, if it is a `B`.
     pub(crate) fn into_error<B: Any>(self) -> Result<B, Ending> {
-        match self.0 {
-            Some(bad) if bad.error().is_some_and(|error| error.is::<B>()) => {
-                let failed = bad.into_any().downcast::<Failed<B>>();
-                failed
-                    .map(|failed| failed.error)
-                    .map_err(|_| Ending::cancelled())
-            }
-            how => Err(Ending(how)),
+        match self.failure().and_then(Failure::error) {
+            Some(error) if error.is::<B>() => {}
+            _ => return Err(self),
+        }
+        match self.into_told::<Failed<B>>() {
+            Some(failed) => Ok(failed.error),
+            None => Err(Ending::cancelled()),
         }
     }
 
     /// The body's panic.
     pub(crate) fn into_panic(self) -> Option<Payload> {
-        self.0?.into_panic()
+        self.into_told::<Panicked>().map(|panicked| panicked.0)
     }
 
     pub(crate) fn error_ref<T: Any + Sync>(&self) -> Option<&T> {
-        self.0.as_ref()?.error()?.downcast_ref()
+        self.failure()?.error()?.downcast_ref()
     }
 
     pub(crate) fn panic_ref<T: Any + Sync>(&self) -> Option<&T> {
-        self.0.as_ref()?.panic()?.downcast_ref()
+        self.failure()?.panic()?.downcast_ref()
     }
 
     pub(crate) fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(bad) => bad.fmt_error(f),
+        match self.failure() {
+            Some(failure) => failure.fmt_error(f),
             None => f.write_str("no error"),
+        }
+    }
+}
+
+impl Drop for Ending {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(steps) = self.head().steps {
+            // SAFETY: the steps are those of this `Told`, which was boxed for this ending; that is dropped.
+            drop(unsafe { (steps.take)(self.0) });
         }
     }
 }
