@@ -17,7 +17,7 @@
 //!                     }));
 //!                     ::contextlib::__private::caught(body).await
 //!                 };
-//!                 (resource, returned)
+//!                 (resource.back(), returned)
 //!             }));
 //!             let end = session.run(body).await;
 //!             session.returned(end)
@@ -113,7 +113,7 @@ fn around(
                             }));
                             #krate::__private::caught(body).await
                         };
-                        (resource, returned)
+                        (resource.back(), returned)
                     }));
                     let end = session.run(body).await;
                     session.#returned(end)

@@ -11,11 +11,11 @@ use crate::{
     teardown::{Kept, Torn, keep_error},
 };
 use std::{
-    fmt,
+    fmt, mem,
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     thread,
 };
 
@@ -40,11 +40,13 @@ const OPEN: &str =
 /// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, so that a context that can't be entered is one
 /// compile error: an `impl Future` would repeat it wherever the future is mentioned.
 #[must_use = "the setup of a context doesn't run before `enter()` is awaited"]
-pub struct Enter<C: AsyncContext, P: Policy<C> = Spawn> {
-    /// `None` once it is in the guard's box.
-    frame: Option<C>,
-    at: &'static Location<'static>,
-    guard: Guard<C, P>,
+pub struct Enter<C: AsyncContext, P: Policy<C> = Spawn>(Entering<C, P>);
+
+enum Entering<C: AsyncContext, P: Policy<C>> {
+    Fresh(C, &'static Location<'static>),
+    /// The guard may not be used yet: its context has no resource.
+    Setup(Guard<C, P>),
+    Over,
 }
 
 // The frame is pinned in the guard's box only.
@@ -53,11 +55,7 @@ impl<C: AsyncContext, P: Policy<C>> Unpin for Enter<C, P> {}
 impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
     #[inline]
     pub(crate) fn new(frame: C, at: &'static Location<'static>) -> Self {
-        Enter {
-            frame: Some(frame),
-            at,
-            guard: Guard { context: None },
-        }
+        Enter(Entering::Fresh(frame, at))
     }
 }
 
@@ -66,23 +64,24 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some(definition) = this.frame.as_ref().map(C::definition) {
-            let entered = Entered::now(definition, this.at, Style::Guard);
-            let frame = || {
-                this.frame
-                    .take()
-                    .expect("it is there, as has just been seen")
-            };
-            this.guard.context = Some(Housed::new(frame, entered, None));
-        }
-        let Some(context) = &mut this.guard.context else {
-            panic!("the future of `enter` was polled after its end");
+        let mut guard = match mem::replace(&mut self.0, Entering::Over) {
+            Entering::Fresh(frame, at) => {
+                let entered = Entered::now(frame.definition(), at, Style::Guard);
+                Guard {
+                    context: Some(Housed::new(|| frame, entered, None)),
+                }
+            }
+            Entering::Setup(guard) => guard,
+            Entering::Over => panic!("the future of `enter` was polled after its end"),
         };
-        ready!(context.as_mut().poll_setup(cx))?;
-        Poll::Ready(Ok(Guard {
-            context: this.guard.context.take(),
-        }))
+        match guard.context().poll_setup(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(guard)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.0 = Entering::Setup(guard);
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -116,6 +115,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     #[doc(alias = "__aexit__")]
     pub async fn exit(mut self) -> Result<(), ErrorOf<C>> {
         let (context, _) = self.close(Ending::completed()).await;
+        self.context = None;
         context.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
@@ -131,6 +131,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// As for [`exit`](Guard::exit).
     pub async fn cancel(mut self) -> Result<(), ErrorOf<C>> {
         let (context, _) = self.close(Ending::cancelled()).await;
+        self.context = None;
         context.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
@@ -153,7 +154,9 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     {
         let (ending, kept) = Kept::split(Ok(result), keep_error);
         let torn = self.close(ending).await;
-        Ended::new(kept, torn).into_result::<C::Kind>(&self.housed().rest.entered)
+        let result = Ended::new(kept, torn).into_result::<C::Kind>(&self.housed().rest.entered);
+        self.context = None;
+        result
     }
 
     /// Puts the resource back, says how the body ended, and runs the teardown.
@@ -201,13 +204,20 @@ impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C
     }
 }
 
+/// A guard is dropped un-exited.
+#[cold]
+fn abandon<C: AsyncContext, P: Policy<C>>(context: Pin<Box<Housed<C, P>>>) {
+    if context.is_open() && !thread::panicking() {
+        report::unexited(&context.rest.entered);
+    }
+    context.abandon();
+}
+
 impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
-            if context.is_open() && !thread::panicking() {
-                report::unexited(&context.rest.entered);
-            }
-            context.abandon();
+            abandon(context);
         }
     }
 }

@@ -7,12 +7,10 @@ use crate::{
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     policy::{Policy, Spawn, Storage},
-    session::{Home, Session, poll_caught},
+    session::{Home, Session, caught},
     teardown::{keep_error, keep_text},
 };
-use std::{
-    convert::identity, fmt, future::poll_fn, marker::PhantomData, panic::Location, pin::pin,
-};
+use std::{convert::identity, fmt, marker::PhantomData, panic::Location, pin::pin};
 
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
@@ -96,10 +94,10 @@ macro_rules! run_inside {
             place,
             |mut lent| async move {
                 let returned = {
-                    let mut body = pin!(Some(body(&mut lent)));
-                    poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
+                    let body = pin!(Some(body(&mut lent)));
+                    caught(body).await
                 };
-                (lent, returned.map($as_result))
+                (lent.back(), returned.map($as_result))
             },
             $threads,
             $keep,

@@ -18,11 +18,11 @@ fn block() {
                     ::core::pin::pin!(::core::option::Option::Some(async {
                     ::contextlib::__private::returned(::contextlib::__private::called(async
                     move || -> Result < i64, AppError > { insert(db). await }). await)
-                    })); ::contextlib::__private::caught(body). await }; (resource,
-                    returned) })); let end = session.run(body). await; session
+                    })); ::contextlib::__private::caught(body). await }; (resource
+                    .back(), returned) })); let end = session.run(body). await; session
                     .returned(end) } ::core::result::Result::Err(not_entered) => session
                     .refused(not_entered), } } })); ::contextlib::__private::caught(body)
-                    . await }; (resource, returned) })
+                    . await }; (resource.back(), returned) })
                 );
                 let end = session.run(body).await;
                 session.returned(end)

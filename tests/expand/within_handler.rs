@@ -16,8 +16,8 @@ pub(crate) async fn create(
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
                     return returned; } { Ok(Json(insert(& mut tx, new). await ?)) } } .
-                    await })); ::contextlib::__private::caught(body). await }; (resource,
-                    returned) })
+                    await })); ::contextlib::__private::caught(body). await }; (resource
+                    .back(), returned) })
                 );
                 let end = session.run(body).await;
                 session.returned_whole(end)

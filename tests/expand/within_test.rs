@@ -23,12 +23,12 @@ async fn inserts() {
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < () > { return returned; } { database
                     .insert(1). await; } } . await) }));
-                    ::contextlib::__private::caught(body). await }; (resource, returned)
-                    })); let end = session.run(body). await; session
+                    ::contextlib::__private::caught(body). await }; (resource.back(),
+                    returned) })); let end = session.run(body). await; session
                     .returned_or_panic(end) } ::core::result::Result::Err(not_entered) =>
                     session.refused_or_panic(not_entered), } } }));
-                    ::contextlib::__private::caught(body). await }; (resource, returned)
-                    })
+                    ::contextlib::__private::caught(body). await }; (resource.back(),
+                    returned) })
                 );
                 let end = session.run(body).await;
                 session.returned_or_panic(end)

@@ -167,7 +167,7 @@ fn the_session() {
                 yields(1).await;
                 resource.touch();
                 let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
-                (resource, returned)
+                (resource.back(), returned)
             }));
             if forgets == "the run" {
                 let mut run = Box::pin(session.run(body));

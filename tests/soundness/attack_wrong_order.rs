@@ -71,7 +71,7 @@ fn ending(result: Result<(), String>) -> p::Ending {
         let resource = block_on(session.setup()).unwrap();
         let body = pin!(Some(async {
             let returned: Result<_, Box<dyn Any + Send>> = Ok(result);
-            (resource, returned)
+            (resource.back(), returned)
         }));
         assert!(session.run(body).now_or_never().is_none());
         mem::forget(session);
@@ -128,7 +128,7 @@ where
                     let _local = census.value("local of the body");
                     yields(1).await;
                     let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
-                    (lent.take().expect("there is no resource"), returned)
+                    (lent.take().expect("there is no resource").back(), returned)
                 }));
                 let mut run = pin!(session.run(body));
                 for _ in 0..3 {

@@ -7,7 +7,6 @@ use crate::{
     report,
 };
 use std::{
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -15,25 +14,34 @@ use std::{
 };
 
 /// Polls a body's future to its end and drops it, catching its panics.
-#[inline]
-pub(crate) fn poll_caught<Fut: Future>(
-    mut body: Pin<&mut Option<Fut>>,
-    cx: &mut Context<'_>,
-) -> Poll<thread::Result<Fut::Output>> {
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        let Some(future) = body.as_mut().as_pin_mut() else {
-            return Poll::Pending;
-        };
-        let polled = future.poll(cx);
-        if polled.is_ready() {
-            // Before the resource moves: a future that is over may still use it in its destructor.
-            body.set(None);
+pub fn caught<Fut: Future>(body: Pin<&mut Option<Fut>>) -> Caught<'_, Fut> {
+    Caught(body)
+}
+
+/// The future of [`caught`].
+pub struct Caught<'p, Fut>(Pin<&'p mut Option<Fut>>);
+
+impl<Fut: Future> Future for Caught<'_, Fut> {
+    type Output = thread::Result<Fut::Output>;
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let body = &mut self.0;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let Some(future) = body.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            let polled = future.poll(cx);
+            if polled.is_ready() {
+                // Before the resource moves: a future that is over may still use it in its destructor.
+                body.set(None);
+            }
+            polled
+        }));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => Poll::Ready(Err(unwound(body, payload))),
         }
-        polled
-    }));
-    match polled {
-        Ok(polled) => polled.map(Ok),
-        Err(payload) => Poll::Ready(Err(unwound(&mut body, payload))),
     }
 }
 
@@ -65,9 +73,4 @@ pub(super) fn first_of(entered: &Entered, payload: Payload) -> Payload {
         }
         Err(payload) => payload,
     }
-}
-
-/// `poll_caught` as a future.
-pub async fn caught<Fut: Future>(mut body: Pin<&mut Option<Fut>>) -> thread::Result<Fut::Output> {
-    poll_fn(|cx| poll_caught(body.as_mut(), cx)).await
 }

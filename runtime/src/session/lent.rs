@@ -2,6 +2,7 @@
 
 use crate::background::Entered;
 use std::{
+    mem,
     ops::{Deref, DerefMut},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -26,9 +27,12 @@ impl<R> Home<R> {
         self.resource.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, resource: R) {
-        let old = self.resource().replace(resource);
-        drop(old);
+    /// Puts a resource there, if that isn't gone.
+    pub(super) fn put(&self, resource: Option<R>) {
+        if resource.is_some() {
+            let old = mem::replace(&mut *self.resource(), resource);
+            drop(old);
+        }
     }
 
     pub(super) fn take(&self) -> Option<R> {
@@ -50,11 +54,11 @@ impl<'h, R> Lent<'h, R> {
         }
     }
 
-    pub(super) fn take(&mut self) -> Option<R> {
-        self.resource.take()
-    }
-
-    pub(super) fn into_inner(mut self) -> Option<R> {
+    /// Gives the resource back, at the body's end.
+    //
+    // Alone: together with where it was, it would be copied in another width than it was written in, and wait for that.
+    #[inline]
+    pub fn back(mut self) -> Option<R> {
         self.resource.take()
     }
 }
@@ -74,8 +78,8 @@ impl<R> DerefMut for Lent<'_, R> {
 
 impl<R> Drop for Lent<'_, R> {
     fn drop(&mut self) {
-        if let Some(resource) = self.resource.take() {
-            self.home.put(resource);
+        if self.resource.is_some() {
+            self.home.put(self.resource.take());
         }
     }
 }

@@ -5,7 +5,6 @@ mod lent;
 mod run;
 
 pub use caught::caught;
-pub(crate) use caught::poll_caught;
 pub(crate) use lent::Home;
 pub(crate) use lent::Lent;
 
@@ -31,8 +30,8 @@ use std::{
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 
-/// A body's outcome, and the resource back from it.
-pub(crate) type Returned<'h, R, V, B> = (Lent<'h, R>, thread::Result<Result<V, B>>);
+/// A body's outcome, and the resource [back](Lent::back) from it.
+pub(crate) type Returned<R, V, B> = (Option<R>, thread::Result<Result<V, B>>);
 
 /// A context with its body running inside it. Dropped before its end, it leaves the frame to the policy.
 pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
@@ -113,7 +112,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     ) -> Running<'s, 'a, C, P, M, Fut, V, B>
     where
         M: FnOnce(Lent<'a, C::Resource>) -> Fut,
-        Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+        Fut: Future<Output = Returned<C::Resource, V, B>>,
         B: Debug + 'static,
     {
         let run = Run::new(body, Some(make), self.home, keep);
@@ -126,7 +125,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         body: Pin<&'s mut Option<Fut>>,
     ) -> BodyEnd<V, B, ErrorOf<C>>
     where
-        Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+        Fut: Future<Output = Returned<C::Resource, V, B>>,
         B: Debug + Send + 'static,
     {
         type Makes<'a, R, Fut> = fn(Lent<'a, R>) -> Fut;
@@ -180,7 +179,7 @@ where
     C: AsyncContext,
     P: Policy<C>,
     M: FnOnce(Lent<'a, C::Resource>) -> Fut,
-    Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+    Fut: Future<Output = Returned<C::Resource, V, B>>,
     B: Debug + 'static,
 {
     type Output = Result<Ended<V, B, ErrorOf<C>>, NotEntered<ErrorOf<C>>>;
@@ -202,7 +201,7 @@ where
     C: AsyncContext,
     P: Policy<C>,
     M: FnOnce(Lent<'a, C::Resource>) -> Fut,
-    Fut: Future<Output = Returned<'a, C::Resource, V, B>>,
+    Fut: Future<Output = Returned<C::Resource, V, B>>,
     B: Debug + 'static,
 {
     /// Setup and body, and the teardown if that may follow at once.

@@ -36,7 +36,7 @@ struct Course<'a, R, V, B> {
     keep: Keep<B>,
     progress: Progress,
     /// What a body that is over has returned, until its context is told.
-    returned: Option<Returned<'a, R, V, B>>,
+    returned: Option<Returned<R, V, B>>,
     /// What the context isn't told.
     kept: Kept<V, B>,
     /// The panic of a body that its context has dropped.
@@ -97,11 +97,11 @@ impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B> {
 
 impl<'a, R, M, Fut, V, B> Run<'_, 'a, R, M, Fut, V, B>
 where
-    Fut: Future<Output = Returned<'a, R, V, B>>,
+    Fut: Future<Output = Returned<R, V, B>>,
 {
     /// Polls the body, if it isn't over.
     #[inline]
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<'a, R, V, B>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
         let course = &mut self.course;
         let (Progress::Open, Some(body)) = (course.progress, self.body.as_mut().as_pin_mut())
         else {
@@ -116,7 +116,7 @@ where
 impl<'a, R, M, Fut, V, B> BodyPoll<R> for Run<'_, 'a, R, M, Fut, V, B>
 where
     M: FnOnce(Lent<'a, R>) -> Fut,
-    Fut: Future<Output = Returned<'a, R, V, B>>,
+    Fut: Future<Output = Returned<R, V, B>>,
     B: Any,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
@@ -148,7 +148,7 @@ where
 impl<'a, R, M, Fut, V, B> WholePoll<R> for Run<'_, 'a, R, M, Fut, V, B>
 where
     M: FnOnce(Lent<'a, R>) -> Fut,
-    Fut: Future<Output = Returned<'a, R, V, B>>,
+    Fut: Future<Output = Returned<R, V, B>>,
     B: Any,
 {
     fn progress(&self) -> Progress {
@@ -180,8 +180,10 @@ where
 impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
     #[inline]
     fn drop(&mut self) {
-        if self.course.progress == Progress::Open {
-            self.course.abandon(&mut self.body);
+        match self.course.progress {
+            Progress::Open => self.course.abandon(&mut self.body),
+            Progress::Over => self.course.send_home(),
+            _ => {}
         }
     }
 }
@@ -199,14 +201,15 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 
     /// The body is over.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn is_over(&mut self, returned: Returned<'a, R, V, B>) {
+    fn is_over(&mut self, returned: Returned<R, V, B>) {
         self.returned = Some(returned);
         self.progress = Progress::Over;
     }
 
     fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
         match (self.returned.take(), self.panic.take()) {
-            (Some((_, returned)), _) => {
+            (Some((resource, returned)), _) => {
+                self.home.put(resource);
                 Some(returned.map_err(|payload| first_of(self.entered(), payload)))
             }
             (None, panic) => panic.map(Err),
@@ -217,7 +220,7 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
         let _span = self.span.enter(self.home.entered.definition);
         let body = clear(body);
-        let resource = self.returned.as_mut().and_then(|(lent, _)| lent.take());
+        let resource = self.returned.as_mut().and_then(|(back, _)| back.take());
         (body, resource.or_else(|| self.home.take()))
     }
 
@@ -260,6 +263,14 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
         }
     }
 
+    /// Sends the resource home of a body that is over and whose context hasn't been told.
+    #[cold]
+    fn send_home(&mut self) {
+        if let Some((resource, _)) = &mut self.returned {
+            self.home.put(resource.take());
+        }
+    }
+
     /// Drops a body that isn't over, which sends its resource home.
     #[cold]
     fn abandon(&mut self, body: &mut dyn Clear) {
@@ -278,7 +289,7 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 impl<'a, R, V, B: Any> Course<'a, R, V, B> {
     /// What a body that has just returned leaves to the teardown, if that may begin at once.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn through(&mut self, returned: Returned<'a, R, V, B>) -> Option<(R, Ending)> {
+    fn through(&mut self, returned: Returned<R, V, B>) -> Option<(R, Ending)> {
         // Something may have been started below, which the teardown has to wait for.
         if any_pending() {
             self.is_over(returned);
@@ -290,7 +301,7 @@ impl<'a, R, V, B: Any> Course<'a, R, V, B> {
 
     /// Takes what a body has returned apart: into its resource, if that isn't gone, and how it ended, for the teardown; the rest is kept.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn split(&mut self, (lent, returned): Returned<'a, R, V, B>) -> (Option<R>, Ending) {
+    fn split(&mut self, (resource, returned): Returned<R, V, B>) -> (Option<R>, Ending) {
         let returned = match returned {
             Ok(returned) => Ok(returned),
             Err(payload) => Err(first_of(self.entered(), payload)),
@@ -298,7 +309,7 @@ impl<'a, R, V, B: Any> Course<'a, R, V, B> {
         let (ending, kept) = Kept::split(returned, self.keep);
         self.kept = kept;
         self.progress = Progress::Resumed(ending.kind());
-        (lent.into_inner(), ending)
+        (resource, ending)
     }
 
     fn resume(&mut self) -> (Option<R>, Ending) {
