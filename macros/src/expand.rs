@@ -69,6 +69,11 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
         .map(|body| Yields::find(body.stream(), function.has_fixed_self()))
         .unwrap_or_default();
     let stub = validate::check(&args, &function, &returns, &yields, &mut errors);
+    let returns = if stub.returns {
+        returns
+    } else {
+        Returns::unit()
+    };
     let expansion = Expansion::new(&args, &function, &returns, &yields);
     if errors.is_empty() {
         return expansion.function();
@@ -85,6 +90,8 @@ pub(crate) struct Stub {
     pub(crate) body: bool,
     /// False where the frame isn't what the policy asks for.
     pub(crate) policy: bool,
+    /// False where the return type is a manager's, which is no resource's.
+    pub(crate) returns: bool,
 }
 
 struct Expansion<'f> {

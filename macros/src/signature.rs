@@ -113,13 +113,14 @@ pub(crate) enum Returns {
 }
 
 impl Returns {
+    /// `-> ()`, or nothing.
+    pub(crate) fn unit() -> Returns {
+        Returns::Plain(Box::new(syn::parse_quote_spanned!(Span::mixed_site()=> ())))
+    }
+
     pub(crate) fn new(output: &ReturnType, args: &Args) -> Returns {
         let ty = match output {
-            ReturnType::Default => {
-                return Returns::Plain(Box::new(
-                    syn::parse_quote_spanned!(Span::mixed_site()=> ()),
-                ));
-            }
+            ReturnType::Default => return Returns::unit(),
             ReturnType::Type(_, ty) => respan_impl(ty),
         };
         if args.infallible.is_some() {

@@ -29,9 +29,10 @@ pub(crate) fn check(
     let mut stub = Stub {
         body: errors.is_empty(),
         policy: errors.is_empty(),
+        returns: !returns_a_manager(function, errors),
     };
     check_signature(function, errors);
-    stub.body &= check_return_type(args, function, errors);
+    stub.body &= stub.returns && check_return_type(args, function, errors);
     stub.policy &= check_borrows(args, function, errors);
     // What was never a context function need not be told that it doesn't yield.
     if function.sig.asyncness.is_some() {
@@ -67,6 +68,18 @@ fn check_signature(function: &ContextFn, errors: &mut Errors) {
     }
 }
 
+/// True of a return type as one would write it without the attribute.
+fn returns_a_manager(function: &ContextFn, errors: &mut Errors) -> bool {
+    let ReturnType::Type(_, ty) = &function.sig.output else {
+        return false;
+    };
+    let manager = last_segment(ty).filter(|segment| segment.ident == "ContextManager");
+    if let Some(segment) = manager {
+        errors.at(&segment.ident, "write the type of the resource here, or `Result<Resource, Error>`: the attribute makes a `ContextManager` of it");
+    }
+    manager.is_some()
+}
+
 /// False if the resource or the error isn't known.
 fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
     let ReturnType::Type(_, ty) = &function.sig.output else {
@@ -87,18 +100,13 @@ fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> 
         errors.at(never, "a context function returns the type of what it yields: leave the return type out if that is `()`");
         return false;
     }
-    let segment = last_segment(ty);
-    if let Some(segment) = segment.filter(|segment| segment.ident == "ContextManager") {
-        errors.at(&segment.ident, "write the type of the resource here, or `Result<Resource, Error>`: the attribute makes a `ContextManager` of it");
-        return false;
-    }
     let unit = matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
     if let (Some(fallible), true) = (&args.fallible, unit) {
         errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
         return false;
     }
     let alias = args.fallible.is_some()
-        || segment.is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
+        || last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
     if alias
         && args.infallible.is_none()
         && contains_impl(ty)

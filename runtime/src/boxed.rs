@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ContextManager, ExitKind, Guard, Interrupted,
     background::{Abandonment, Entered},
-    frame::{Body, Ending, NotEntered, Sealed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
@@ -91,14 +91,14 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P: 'a,
         P::Origin: Send + 'a,
     {
-        let frame = self.into_frame();
-        ContextManager::new(BoxContext {
-            definition: frame.definition(),
+        let seed = self.into_seed();
+        ContextManager::new(Seed::new(BoxContext {
+            definition: seed.definition(),
             erased: Some(Box::new(Erased::<C, P> {
-                frame: Box::pin(frame),
+                frame: Box::pin(seed.grow()),
                 origin: None,
             })),
-        })
+        }))
     }
 }
 
@@ -200,6 +200,8 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     type Resource = T;
     type Kind = K;
 
+    is_its_own_seed!();
+
     fn definition(&self) -> Definition {
         self.definition
     }
@@ -269,6 +271,15 @@ impl<T, K> Sealed for Contained<T, K> {}
 impl<T, K: Kind> AsyncContext for Contained<T, K> {
     type Resource = T;
     type Kind = K;
+    type Seed = Self;
+
+    fn grow(seed: Self) -> Self {
+        seed
+    }
+
+    fn defined(seed: &Self) -> Definition {
+        seed.definition()
+    }
 
     fn definition(&self) -> Definition {
         self.0.definition()

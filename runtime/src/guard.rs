@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, BodyError,
     background::{Entered, Style},
-    frame::{Ending, Housed},
+    frame::{Ending, Housed, Seed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
     policy::{Policy, Spawn},
@@ -11,11 +11,11 @@ use crate::{
     teardown::{Kept, Torn, keep_error},
 };
 use std::{
-    fmt, mem,
+    fmt,
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -40,13 +40,12 @@ const OPEN: &str =
 /// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, so that a context that can't be entered is one
 /// compile error: an `impl Future` would repeat it wherever the future is mentioned.
 #[must_use = "the setup of a context doesn't run before `enter()` is awaited"]
-pub struct Enter<C: AsyncContext, P: Policy<C> = Spawn>(Entering<C, P>);
-
-enum Entering<C: AsyncContext, P: Policy<C>> {
-    Fresh(C, &'static Location<'static>),
-    /// The guard may not be used yet: its context has no resource.
-    Setup(Guard<C, P>),
-    Over,
+pub struct Enter<C: AsyncContext, P: Policy<C> = Spawn> {
+    /// `None` once its frame is in the guard's box.
+    seed: Option<Seed<C>>,
+    at: &'static Location<'static>,
+    /// Not to be used before its context has a resource.
+    guard: Guard<C, P>,
 }
 
 // The frame is pinned in the guard's box only.
@@ -54,8 +53,12 @@ impl<C: AsyncContext, P: Policy<C>> Unpin for Enter<C, P> {}
 
 impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
     #[inline]
-    pub(crate) fn new(frame: C, at: &'static Location<'static>) -> Self {
-        Enter(Entering::Fresh(frame, at))
+    pub(crate) fn new(seed: Seed<C>, at: &'static Location<'static>) -> Self {
+        Enter {
+            seed: Some(seed),
+            at,
+            guard: Guard { context: None },
+        }
     }
 }
 
@@ -64,24 +67,18 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut guard = match mem::replace(&mut self.0, Entering::Over) {
-            Entering::Fresh(frame, at) => {
-                let entered = Entered::now(frame.definition(), at, Style::Guard);
-                Guard {
-                    context: Some(Housed::new(|| frame, entered, None)),
-                }
-            }
-            Entering::Setup(guard) => guard,
-            Entering::Over => panic!("the future of `enter` was polled after its end"),
-        };
-        match guard.context().poll_setup(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(guard)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => {
-                self.0 = Entering::Setup(guard);
-                Poll::Pending
-            }
+        let this = &mut *self;
+        if let Some(seed) = this.seed.take() {
+            let entered = Entered::now(seed.definition(), this.at, Style::Guard);
+            this.guard.context = Some(Housed::new(seed, entered, None));
         }
+        let Some(context) = &mut this.guard.context else {
+            panic!("the future of `enter` was polled after its end");
+        };
+        ready!(context.as_mut().poll_setup(cx))?;
+        Poll::Ready(Ok(Guard {
+            context: this.guard.context.take(),
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::{NotEntered, Threads},
+    frame::{NotEntered, Seed, Threads},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     policy::{Policy, Spawn, Storage},
@@ -19,33 +19,35 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 /// Nothing has run so far. `C` is the suspended function, `P` its [policy](crate::policy) for cancellation. Dropping it drops the arguments.
 /// Mirrors the object that calling a function decorated with Python's `@asynccontextmanager` returns.
 #[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
-pub struct ContextManager<C, P = Spawn> {
-    frame: C,
+pub struct ContextManager<C: AsyncContext, P = Spawn> {
+    seed: Seed<C>,
     _policy: PhantomData<fn() -> P>,
 }
 
-impl<C, P> ContextManager<C, P> {
-    pub(crate) fn new(frame: C) -> Self {
+impl<C: AsyncContext, P> ContextManager<C, P> {
+    #[inline]
+    pub(crate) fn new(seed: Seed<C>) -> Self {
         ContextManager {
-            frame,
+            seed,
             _policy: PhantomData,
         }
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn frame(&self) -> &C {
-        &self.frame
+    pub(crate) fn seed(&self) -> &C::Seed {
+        self.seed.get()
     }
 
-    pub(crate) fn into_frame(self) -> C {
-        self.frame
+    #[inline]
+    pub(crate) fn into_seed(self) -> Seed<C> {
+        self.seed
     }
 }
 
 impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ContextManager")
-            .field(&self.frame.definition())
+            .field(&self.seed.definition())
             .finish()
     }
 }
@@ -85,8 +87,8 @@ macro_rules! run_inside {
         ended: |$session:ident, $ended:ident| $close:expr,
         not_set_up: |$error:ident| $failed:expr $(,)?
     ) => {{
-        let home = Home::new(Entered::now($manager.frame.definition(), $at, Style::Body));
-        let storage = pin!(<P::Storage as Storage<C>>::store($manager.frame));
+        let home = Home::new(Entered::now($manager.seed.definition(), $at, Style::Body));
+        let storage = pin!(<P::Storage as Storage<C>>::store($manager.seed));
         let mut $session = Session::<C, P>::new(storage, &home);
         let place = pin!(None);
         let body = $body;
@@ -146,7 +148,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     where
         C::Kind: CanEnter,
     {
-        Enter::new(self.frame, Location::caller())
+        Enter::new(self.seed, Location::caller())
     }
 
     /// Runs `body` inside the context: setup, body, teardown.

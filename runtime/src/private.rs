@@ -9,7 +9,7 @@ pub use contextlib_macros::async_with;
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
     background::{Entered, Style},
-    frame::{FrameOf, YieldFn, frame},
+    frame::{FrameOf, YieldFn, before},
     kind::Kind,
     policy::{self, Policy, Storage},
     session::{Home, Session},
@@ -109,7 +109,7 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// The same, for what is here with or without a runtime.
@@ -119,7 +119,7 @@ where
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// As above, with `setup = finish`.
@@ -133,7 +133,7 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is `spawn_local`.
@@ -147,7 +147,7 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned> + 'static,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is `block`.
@@ -157,7 +157,7 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is `drop`.
@@ -166,7 +166,7 @@ where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// Makes the manager of a context whose policy is a type of the user's.
@@ -175,7 +175,7 @@ where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(frame::<T, K, F>(definition, block))
+    ContextManager::new(before::<T, K, F>(definition, block))
 }
 
 /// A context whose policy takes it. Not a bound of the function above: to rustc, a frame named there isn't one for every brand.
@@ -200,13 +200,13 @@ where
     C: AsyncContext,
     P: Policy<C>,
 {
-    let frame = context.into_context_manager().into_frame();
-    let entered = Entered::now(frame.definition(), Location::caller(), Style::Body);
+    let seed = context.into_context_manager().into_seed();
+    let entered = Entered::now(seed.definition(), Location::caller(), Style::Body);
     let opening = Opening {
         home: Home::new(entered),
         _policy: PhantomData,
     };
-    (opening, Storage::store(frame))
+    (opening, Storage::store(seed))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {

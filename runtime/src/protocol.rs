@@ -3,7 +3,7 @@
 use crate::{
     AsyncBody, AsyncContext, BodyError, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
     boxed::Contained,
-    frame::frame,
+    frame::{Seed, before},
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
     site::Definition,
@@ -283,7 +283,7 @@ where
     type Policy = Spawn;
 
     fn manager(self) -> ContextManager<Self::Context, Spawn> {
-        ContextManager::new(Contained::new(frame_of(self)))
+        ContextManager::new(Seed::new(Contained::new(seed_of(self).grow())))
     }
 }
 
@@ -323,15 +323,15 @@ where
 pub fn protocol<M: AsyncContextManager>(
     manager: M,
 ) -> Undecided<impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send> {
-    Undecided::new(frame_of(manager))
+    Undecided::new(seed_of(manager))
 }
 
 #[track_caller]
-fn frame_of<M: AsyncContextManager>(
+fn seed_of<M: AsyncContextManager>(
     manager: M,
-) -> impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send {
+) -> Seed<impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send> {
     let definition = Definition::here(short_name::<M>);
-    frame::<M::Resource, M::Kind, _>(definition, async move |yielder: YieldOnce<'_, _, _>| {
+    before::<M::Resource, M::Kind, _>(definition, async move |yielder: YieldOnce<'_, _, _>| {
         let mut manager = manager;
         let resource = match AsyncContextManager::enter(&mut manager).await {
             Ok(resource) => resource,

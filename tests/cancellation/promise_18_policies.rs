@@ -27,7 +27,9 @@ async fn spawn_is_the_default_and_a_background_task() {
         yields(1).await;
         log.say(format!("{exit:?} {number}"));
     }
-    fn is_the_default<C>(manager: ContextManager<C, policy::Spawn>) -> ContextManager<C> {
+    fn is_the_default<C: contextlib::AsyncContext>(
+        manager: ContextManager<C, policy::Spawn>,
+    ) -> ContextManager<C> {
         manager
     }
     let log = Log::new();

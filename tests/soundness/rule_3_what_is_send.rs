@@ -2,7 +2,7 @@
 
 use contextlib::{
     AsyncContext, BoxContextManager, BoxGuard, ContextManager, Exit, Guard, InfallibleBoxGuard,
-    Lend, YieldOnce, async_context, kind::Infallible, policy, yield_resource,
+    Lend, YieldOnce, async_context, combine, kind::Infallible, policy, yield_resource,
 };
 use std::{cell::Cell, rc::Rc};
 
@@ -56,7 +56,7 @@ async fn of<T>(mut value: T) -> T {
 
 fn is_send<T: Send>(_: &T) {}
 fn is_sync<T: Sync>(_: &T) {}
-fn is_not_unpin<C>(_: &ContextManager<C, policy::Drop>) {
+fn is_not_unpin<C: AsyncContext>(_: &ContextManager<C, policy::Drop>) {
     // A frame is pinned before it runs, and must not be moved after that.
     trait AmbiguousIfUnpin<A> {
         fn is_not() {}
@@ -67,8 +67,23 @@ fn is_not_unpin<C>(_: &ContextManager<C, policy::Drop>) {
     <C as AmbiguousIfUnpin<_>>::is_not();
 }
 
+fn is_not_send<T>(_: &T) {
+    // A manager holds what the frame will be made from, which is as `Send` as that.
+    trait AmbiguousIfSend<A> {
+        fn is_not() {}
+    }
+    impl<T: ?Sized> AmbiguousIfSend<()> for T {}
+    struct Is;
+    impl<T: ?Sized + Send> AmbiguousIfSend<Is> for T {}
+    <T as AmbiguousIfSend<_>>::is_not();
+}
+
 #[test]
 fn managers_and_guards_are_what_they_hold() {
+    is_not_send(&of(Rc::new(1)));
+    is_not_send(&of(Rc::new(1)).enter());
+    is_not_send(&combine((of(1), of(Rc::new(1)))).on_cancel::<policy::Drop>());
+    is_send(&combine((of(1), of(Cell::new(1)))).on_cancel::<policy::Drop>());
     let manager = of(Cell::new(1));
     is_send(&manager);
     is_not_unpin(&manager);

@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ContextManager, Definition, Interrupted,
     background::Abandonment,
-    frame::{Body, Ending, NotEntered, Sealed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed},
     kind::{Fallible, Kind, RaiseAs},
     policy::{Policy, RollsItselfBack, Spawn},
     trace::Around,
@@ -64,10 +64,7 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
         E: std::fmt::Debug,
         P: Policy<ErrInto<C, E>>,
     {
-        ContextManager::new(ErrInto {
-            context: self.into_frame(),
-            _error: PhantomData,
-        })
+        ContextManager::new(Seed::new(self.into_seed().into_inner()))
     }
 }
 
@@ -95,6 +92,18 @@ where
 {
     type Resource = C::Resource;
     type Kind = Fallible<E, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
+    type Seed = C::Seed;
+
+    fn grow(seed: C::Seed) -> Self {
+        ErrInto {
+            context: C::grow(seed),
+            _error: PhantomData,
+        }
+    }
+
+    fn defined(seed: &C::Seed) -> Definition {
+        C::defined(seed)
+    }
 
     fn definition(&self) -> Definition {
         self.context.definition()

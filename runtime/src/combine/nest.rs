@@ -9,7 +9,7 @@ use crate::{
         Below,
         lane::{self, Lane, Number, Settled},
     },
-    frame::{Body, BodyPoll, Ending, NotEntered, Sealed},
+    frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
     trace::Around,
 };
@@ -44,7 +44,18 @@ where
     A: AsyncContext,
     B: AsyncContext,
 {
-    pub(super) fn new(definition: Definition, outer: A, inner: B) -> Self {
+    pub(super) fn seed(definition: Definition, outer: Seed<A>, inner: Seed<B>) -> Seed<Self>
+    where
+        ErrorOf<B>: Send + 'static,
+    {
+        Seed::new(Before {
+            definition,
+            inner: inner.into_inner(),
+            outer: outer.into_inner(),
+        })
+    }
+
+    fn new(definition: Definition, outer: A, inner: B) -> Self {
         let state = State {
             definition,
             stage: Stage::Setup,
@@ -70,6 +81,13 @@ where
             state,
         }
     }
+}
+
+/// What a [`Nest`] is made from.
+pub struct Before<A: AsyncContext, B: AsyncContext> {
+    definition: Definition,
+    inner: B::Seed,
+    outer: A::Seed,
 }
 
 struct State<A: AsyncContext, B: AsyncContext> {
@@ -627,6 +645,15 @@ where
 {
     type Resource = (A::Resource, B::Resource);
     type Kind = Joined<A::Kind, B::Kind>;
+    type Seed = Before<A, B>;
+
+    fn grow(seed: Before<A, B>) -> Self {
+        Nest::new(seed.definition, A::grow(seed.outer), B::grow(seed.inner))
+    }
+
+    fn defined(seed: &Before<A, B>) -> Definition {
+        seed.definition
+    }
 
     fn definition(&self) -> Definition {
         self.state.definition

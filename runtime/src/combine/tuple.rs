@@ -4,7 +4,7 @@ use super::{Nest, told::ErrorOf};
 use crate::{
     AsyncContext, ContextManager, Definition, Interrupted, IntoContextManager,
     background::Abandonment,
-    frame::{Body, Ending, NotEntered, Sealed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed},
     policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
     protocol::AsyncContextManagerOrTuple,
     trace::Around,
@@ -26,11 +26,12 @@ pin_project! {
 }
 
 impl<N, R> Flat<N, R> {
-    fn new(nested: N) -> Self {
-        Flat {
-            nested,
-            _resources: PhantomData,
-        }
+    fn seed(nested: Seed<N>) -> Seed<Self>
+    where
+        N: AsyncContext<Resource = R::Nested>,
+        R: Flatten,
+    {
+        Seed::new(nested.into_inner())
     }
 }
 
@@ -74,6 +75,18 @@ where
 {
     type Resource = R;
     type Kind = N::Kind;
+    type Seed = N::Seed;
+
+    fn grow(seed: N::Seed) -> Self {
+        Flat {
+            nested: N::grow(seed),
+            _resources: PhantomData,
+        }
+    }
+
+    fn defined(seed: &N::Seed) -> Definition {
+        N::defined(seed)
+    }
 
     fn definition(&self) -> Definition {
         self.nested.definition()
@@ -168,15 +181,15 @@ where
 /// ```
 #[track_caller]
 pub fn combine<T: ContextTuple>(contexts: T) -> Undecided<T::Context> {
-    Undecided(contexts.into_context())
+    Undecided(contexts.into_seed())
 }
 
 /// A context whose policy is still to be chosen, with [`on_cancel`](Undecided::on_cancel).
 #[must_use = "choose its policy with `.on_cancel::<P>()`"]
-pub struct Undecided<C>(C);
+pub struct Undecided<C: AsyncContext>(Seed<C>);
 
 impl<C: AsyncContext> Undecided<C> {
-    pub(crate) fn new(context: C) -> Self {
+    pub(crate) fn new(context: Seed<C>) -> Self {
         Undecided(context)
     }
 
@@ -197,7 +210,7 @@ pub trait ContextTuple {
     type Context: AsyncContext;
     #[doc(hidden)]
     #[track_caller]
-    fn into_context(self) -> Self::Context;
+    fn into_seed(self) -> Seed<Self::Context>;
 }
 
 /// `A, B, C` as pairs in pairs, `((A, B), C)`: a type, a pattern or an expression.
@@ -249,14 +262,14 @@ macro_rules! tuple {
         {
             type Context = Flat<nested!($A $(, $M)*), (ResourceOf<$A>, $(ResourceOf<$M>,)*)>;
 
-            fn into_context(self) -> Self::Context {
+            fn into_seed(self) -> Seed<Self::Context> {
                 let ($a, $($m,)*) = self;
-                let nested = $a.into_context_manager().into_frame();
+                let nested = $a.into_context_manager().into_seed();
                 $(
-                    let inner = $m.into_context_manager().into_frame();
-                    let nested = Nest::new(Definition::here(|| "tuple"), nested, inner);
+                    let inner = $m.into_context_manager().into_seed();
+                    let nested = Nest::seed(Definition::here(|| "tuple"), nested, inner);
                 )*
-                Flat::new(nested)
+                Flat::seed(nested)
             }
         }
 
@@ -281,7 +294,7 @@ macro_rules! tuple {
             type Policy = policy!($A $(, $M)*);
 
             fn manager(self) -> ContextManager<Self::Context, Self::Policy> {
-                ContextManager::new(self.into_context())
+                ContextManager::new(self.into_seed())
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use crate::{
     AsyncContext, ContextManager, Definition,
-    frame::{Body, Ending, NotEntered, Sealed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind, Strict, Suppressing, Wrapping},
     policy,
 };
@@ -178,7 +178,7 @@ fn after(delay: Option<Duration>) -> Option<Instant> {
 
 #[track_caller]
 fn manager<K: Expires>(name: fn() -> &'static str, deadline: Option<Instant>) -> TimeoutManager<K> {
-    ContextManager::new(Timed {
+    ContextManager::new(Seed::new(Timed {
         definition: Definition::here(name),
         timeout: Owner(Timeout(Arc::new(Mutex::new(Shared {
             deadline,
@@ -189,7 +189,7 @@ fn manager<K: Expires>(name: fn() -> &'static str, deadline: Option<Instant>) ->
         suspended: false,
         ending: None,
         _kind: std::marker::PhantomData,
-    })
+    }))
 }
 
 impl<K: Expires> TimeoutManager<K> {
@@ -208,7 +208,7 @@ impl<K: Expires> TimeoutManager<K> {
     /// # }
     /// ```
     pub fn timeout(&self) -> Timeout {
-        self.frame().timeout.0.clone()
+        self.seed().timeout.0.clone()
     }
 }
 
@@ -421,6 +421,8 @@ impl<K: Expires> Sealed for Timed<K> {}
 impl<K: Expires> AsyncContext for Timed<K> {
     type Resource = Timeout;
     type Kind = K;
+
+    is_its_own_seed!();
 
     fn definition(&self) -> Definition {
         self.definition

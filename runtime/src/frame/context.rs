@@ -25,6 +25,22 @@ pub trait AsyncContext: Sealed {
     /// [`Infallible`](crate::kind::Infallible).
     type Kind: Kind;
 
+    /// What it is made from, where it is to stay: some of what it owns, and nothing else.
+    #[doc(hidden)]
+    type Seed
+    where
+        Self: Sized;
+
+    #[doc(hidden)]
+    fn grow(seed: Self::Seed) -> Self
+    where
+        Self: Sized;
+
+    #[doc(hidden)]
+    fn defined(seed: &Self::Seed) -> Definition
+    where
+        Self: Sized;
+
     /// Its name and where it is defined.
     #[doc(hidden)]
     fn definition(&self) -> Definition;

@@ -1,6 +1,6 @@
 //! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
 
-use super::{AsyncContext, Ending, Held};
+use super::{AsyncContext, Ending, Held, Seed};
 use crate::{
     ExitKind,
     background::{Entered, Settling},
@@ -53,26 +53,20 @@ pub(crate) struct Parts<'n, C: AsyncContext, O, X> {
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Housed::poll_setup).
     #[inline]
-    pub(crate) fn new(
-        frame: impl FnOnce() -> C,
-        entered: Entered,
-        extra: Option<X>,
-    ) -> Pin<Box<Self>> {
-        let rest = Rest {
-            entered,
-            origin: Some(P::origin()),
-            extra,
-            stage: Stage::Setup,
-            settling: Settling::default(),
-        };
+    pub(crate) fn new(seed: Seed<C>, entered: Entered, extra: Option<X>) -> Pin<Box<Self>> {
+        let origin = P::origin();
         let mut housed = Box::<Self>::new_uninit();
         let place = housed.as_mut_ptr();
-        // SAFETY: the place is the box's own; all three fields are written, one by one, so that the frame is moved only once, from where the closure has
-        // it. If that unwinds, nothing has been written yet, and the box is freed as it was allocated, without a content.
+        // SAFETY: the place is the box's own; all its fields and theirs are written, one by one, so that nothing is moved twice. If making
+        // the frame unwinds, nothing has been written yet, and the box is freed as it was allocated, without a content; nothing else can.
         unsafe {
-            (&raw mut (*place).frame).write(frame());
+            (&raw mut (*place).frame).write(seed.grow());
             (&raw mut (*place).resource).write(None);
-            (&raw mut (*place).rest).write(rest);
+            (&raw mut (*place).rest.entered).write(entered);
+            (&raw mut (*place).rest.origin).write(Some(origin));
+            (&raw mut (*place).rest.extra).write(extra);
+            (&raw mut (*place).rest.stage).write(Stage::Setup);
+            (&raw mut (*place).rest.settling).write(Settling::default());
             Box::into_pin(housed.assume_init())
         }
     }

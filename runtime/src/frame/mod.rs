@@ -23,6 +23,7 @@ mod context;
 mod ending;
 mod held;
 mod housed;
+mod seed;
 
 pub use body::Body;
 pub(crate) use body::{BodyPoll, Progress, Threads, WholeBody, WholePoll};
@@ -32,6 +33,7 @@ pub use ending::Ending;
 pub(crate) use ending::Payload;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use housed::Housed;
+pub(crate) use seed::{Seed, is_its_own_seed};
 
 use crate::{
     Exit,
@@ -273,10 +275,13 @@ unsafe impl<T, S> Sync for YieldOnce<'_, T, S> {}
 
 impl<'y, T, S> YieldOnce<'y, T, S> {
     /// Yields: the future hands `resource` to the caller, and comes back with it and with how the body ended.
+    #[inline]
     pub fn lend(self, resource: T) -> Lend<'y, T, S> {
+        // SAFETY: a yielder can't leave its block (point 1), so that is being polled or dropped, and this becomes its yield point.
+        let old = unsafe { self.link.slot(|slot| slot.resource.replace(resource)) };
+        drop(old);
         Lend {
             yielder: self,
-            resource: Some(resource),
             state: LendState::Fresh,
         }
     }
@@ -288,12 +293,12 @@ impl<'y, T, S> YieldOnce<'y, T, S> {
 #[must_use = "a yield point does nothing unless it is awaited"]
 pub struct Lend<'y, T, S = Strict> {
     yielder: YieldOnce<'y, T, S>,
-    resource: Option<T>,
     state: LendState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LendState {
+    /// Nobody has asked for the resource yet.
     Fresh,
     Lent,
     Done,
@@ -305,7 +310,7 @@ impl<T, S> Unpin for Lend<'_, T, S> {}
 impl<'y, T, S> Lend<'y, T, S> {
     /// Makes a body from the resource and polls it, if the driver has brought one that is to be made here; else hands the resource over to the driver.
     #[inline]
-    fn hand_over(&mut self, resource: T, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
+    fn hand_over(&mut self, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
         self.state = LendState::Lent;
         let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point.
@@ -315,13 +320,9 @@ impl<'y, T, S> Lend<'y, T, S> {
                 slot.body.take_if(|body| body.makes_body())
             })
         };
-        let Some(body) = body else {
-            // SAFETY: as above.
-            let old = unsafe { link.slot(|slot| slot.resource.replace(resource)) };
-            drop(old);
-            return None;
-        };
-        let body = self.at_home(body);
+        let body = self.at_home(body?);
+        // SAFETY: as above.
+        let resource = unsafe { link.slot(|slot| slot.resource.take()) }?;
         // SAFETY: as in `poll_taken`: alive, taken out, and at home on this thread.
         unsafe { body.open(resource) };
         self.poll_taken(body, cx)
@@ -445,10 +446,10 @@ impl<'y, T, S> Future for Lend<'y, T, S> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let back = match (self.state, self.resource.take()) {
-            (LendState::Fresh, Some(resource)) => self.hand_over(resource, cx),
-            (LendState::Lent, _) => self.poll_body(cx).or_else(|| self.take_back()),
-            _ => panic!("a yield point was polled after it had come back"),
+        let back = match self.state {
+            LendState::Fresh => self.hand_over(cx),
+            LendState::Lent => self.poll_body(cx).or_else(|| self.take_back()),
+            LendState::Done => panic!("a yield point was polled after it had come back"),
         };
         if let Some(back) = back {
             return Poll::Ready(back);
@@ -459,12 +460,30 @@ impl<'y, T, S> Future for Lend<'y, T, S> {
 }
 
 impl<T, S> Drop for Lend<'_, T, S> {
+    #[inline]
     fn drop(&mut self) {
-        if self.state != LendState::Lent {
-            return;
+        match self.state {
+            LendState::Fresh => self.keep_back(),
+            LendState::Lent => self.close(),
+            LendState::Done => {}
         }
-        let link = self.yielder.link;
+    }
+}
+
+impl<T, S> Lend<'_, T, S> {
+    /// Dropped without having been polled.
+    #[cold]
+    fn keep_back(&mut self) {
         // SAFETY: the block is being polled or dropped: a `Lend` can't leave it.
+        let resource = unsafe { self.yielder.link.slot(|slot| slot.resource.take()) };
+        drop(resource);
+    }
+
+    /// Dropped while the body runs.
+    #[cold]
+    fn close(&mut self) {
+        let link = self.yielder.link;
+        // SAFETY: as in `keep_back`.
         let body = unsafe { link.slot(|slot| slot.body.take_if(|body| body.is_at_home())) };
         if let Some(body) = body {
             // SAFETY: as in `poll_body`: alive, taken out, and at home on this thread.
@@ -524,21 +543,19 @@ unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
 pub(crate) type FrameOf<F, T, K> =
     Frame<F, <F as YieldFn<'static, T, <K as Kind>::Suppression>>::Fut, T, K>;
 
-/// A frame that runs `block`, which yields a `T`.
-pub(crate) fn frame<T, K, F>(definition: Definition, block: F) -> FrameOf<F, T, K>
+/// What a [`Frame`] is made from.
+pub struct Before<F> {
+    block: F,
+    definition: Definition,
+}
+
+/// A context that runs `block`, which yields a `T`.
+pub(crate) fn before<T, K, F>(definition: Definition, block: F) -> Seed<FrameOf<F, T, K>>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    Frame {
-        block: None,
-        init: Some(block),
-        shared: Shared::new(),
-        definition,
-        spans: Spans::none(),
-        _kind: PhantomData,
-        _pinned: PhantomPinned,
-    }
+    Seed::new(Before { block, definition })
 }
 
 impl<F, Fut, T, K> Frame<F, Fut, T, K> {
@@ -695,6 +712,25 @@ where
 {
     type Resource = T;
     type Kind = K;
+    type Seed = Before<F>;
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn grow(Before { block, definition }: Before<F>) -> Self {
+        Frame {
+            block: None,
+            init: Some(block),
+            shared: Shared::new(),
+            definition,
+            spans: Spans::none(),
+            _kind: PhantomData,
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline(always)]
+    fn defined(seed: &Before<F>) -> Definition {
+        seed.definition
+    }
 
     #[inline(always)]
     fn definition(&self) -> Definition {

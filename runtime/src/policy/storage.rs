@@ -5,7 +5,7 @@ use crate::{
     AsyncContext, ExitKind, Interrupted,
     background::{Abandonment, Entered},
     cold::catch,
-    frame::{AnyContext, Ending, Held},
+    frame::{AnyContext, Ending, Held, Seed},
     kind::Kind,
     report::{self, Failure},
 };
@@ -18,7 +18,7 @@ mod sealed {
 /// Where a frame lives while `with` runs: in a box ([`Boxed<C>`]), or in the `with` future itself (`C`).
 pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
     #[doc(hidden)]
-    fn store(frame: C) -> Self;
+    fn store(seed: Seed<C>) -> Self;
     #[doc(hidden)]
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C>;
     /// The caller is gone: leaves the frame to its policy.
@@ -49,8 +49,8 @@ impl<C> Unpin for Boxed<C> {}
 
 impl<C: AsyncContext> sealed::Sealed<C> for Boxed<C> {}
 impl<C: AsyncContext> Storage<C> for Boxed<C> {
-    fn store(frame: C) -> Self {
-        Boxed(Some(Box::pin(frame)))
+    fn store(seed: Seed<C>) -> Self {
+        Boxed(Some(Box::pin(seed.grow())))
     }
 
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
@@ -75,8 +75,9 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
 
 impl<C: AsyncContext> sealed::Sealed<C> for C {}
 impl<C: AsyncContext> Storage<C> for C {
-    fn store(frame: C) -> Self {
-        frame
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn store(seed: Seed<C>) -> Self {
+        seed.grow()
     }
 
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {

@@ -35,8 +35,8 @@ struct Course<'a, R, V, B> {
     span: BodySpan,
     keep: Keep<B>,
     progress: Progress,
-    /// What a body that is over has returned, until its context is told.
-    returned: Option<Returned<R, V, B>>,
+    /// What a body that is over has returned, until its context is told. Its resource is at home meanwhile.
+    returned: Option<thread::Result<Result<V, B>>>,
     /// What the context isn't told.
     kept: Kept<V, B>,
     /// The panic of a body that its context has dropped.
@@ -180,10 +180,8 @@ where
 impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
     #[inline]
     fn drop(&mut self) {
-        match self.course.progress {
-            Progress::Open => self.course.abandon(&mut self.body),
-            Progress::Over => self.course.send_home(),
-            _ => {}
+        if self.course.progress == Progress::Open {
+            self.course.abandon(&mut self.body);
         }
     }
 }
@@ -200,28 +198,27 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     }
 
     /// The body is over.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn is_over(&mut self, returned: Returned<R, V, B>) {
+    #[inline(never)]
+    fn is_over(&mut self, (resource, returned): Returned<R, V, B>) {
+        self.home.put(resource);
         self.returned = Some(returned);
         self.progress = Progress::Over;
     }
 
     fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
         match (self.returned.take(), self.panic.take()) {
-            (Some((resource, returned)), _) => {
-                self.home.put(resource);
+            (Some(returned), _) => {
                 Some(returned.map_err(|payload| first_of(self.entered(), payload)))
             }
             (None, panic) => panic.map(Err),
         }
     }
 
-    /// Drops the body, and finds its resource: at home, or with what a body that was over in this very poll has returned.
+    /// Drops the body, which sends its resource home, and takes that.
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
         let _span = self.span.enter(self.home.entered.definition);
         let body = clear(body);
-        let resource = self.returned.as_mut().and_then(|(back, _)| back.take());
-        (body, resource.or_else(|| self.home.take()))
+        (body, self.home.take())
     }
 
     /// Drops the body, and the resource that it had.
@@ -263,14 +260,6 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
         }
     }
 
-    /// Sends the resource home of a body that is over and whose context hasn't been told.
-    #[cold]
-    fn send_home(&mut self) {
-        if let Some((resource, _)) = &mut self.returned {
-            self.home.put(resource.take());
-        }
-    }
-
     /// Drops a body that isn't over, which sends its resource home.
     #[cold]
     fn abandon(&mut self, body: &mut dyn Clear) {
@@ -295,13 +284,14 @@ impl<'a, R, V, B: Any> Course<'a, R, V, B> {
             self.is_over(returned);
             return None;
         }
-        let (resource, ending) = self.split(returned);
+        let (resource, returned) = returned;
+        let ending = self.keep(returned);
         Some((resource?, ending))
     }
 
-    /// Takes what a body has returned apart: into its resource, if that isn't gone, and how it ended, for the teardown; the rest is kept.
+    /// Takes what a body has come to apart: into how it ended, for the teardown, and the rest, which is kept.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn split(&mut self, (resource, returned): Returned<R, V, B>) -> (Option<R>, Ending) {
+    fn keep(&mut self, returned: thread::Result<Result<V, B>>) -> Ending {
         let returned = match returned {
             Ok(returned) => Ok(returned),
             Err(payload) => Err(first_of(self.entered(), payload)),
@@ -309,12 +299,15 @@ impl<'a, R, V, B: Any> Course<'a, R, V, B> {
         let (ending, kept) = Kept::split(returned, self.keep);
         self.kept = kept;
         self.progress = Progress::Resumed(ending.kind());
-        (resource, ending)
+        ending
     }
 
     fn resume(&mut self) -> (Option<R>, Ending) {
         match self.returned.take() {
-            Some(returned) => self.split(returned),
+            Some(returned) => {
+                let ending = self.keep(returned);
+                (self.home.take(), ending)
+            }
             None => (None, Ending::panicked(Box::new("the body has not ended"))),
         }
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     __private::Tail,
     AsyncBody, BodyError, Definition, Exit, YieldOnce,
-    frame::{YieldFn, frame},
+    frame::{YieldFn, before},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -216,8 +216,8 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         X: Adds<E> + Send + 'static,
         F: for<'y> YieldFn<'y, (), S, Out = Result<(), E>, Fut: Send> + Send + 'static,
     {
-        let frame = frame::<(), Fallible<E, S>, F>(definition, block);
-        let mut entering = Entering::<_, OnCancel, X>::new(frame, definition.location(), added);
+        let seed = before::<(), Fallible<E, S>, F>(definition, block);
+        let mut entering = Entering::<_, OnCancel, X>::new(seed, definition.location(), added);
         match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 self.entries.push(entering);

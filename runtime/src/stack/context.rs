@@ -3,7 +3,7 @@
 use super::{ExitStack, unwind::Unwinding};
 use crate::{
     AsyncContext, BodyError, Definition,
-    frame::{Body, Ending, NotEntered, Sealed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -20,15 +20,15 @@ pub(super) struct StackContext<'e, E, S> {
     _stack: PhantomData<fn() -> ExitStack<'e, E, S>>,
 }
 
-impl<E, S> StackContext<'_, E, S> {
+impl<E: BodyError, S: Suppression> StackContext<'_, E, S> {
     #[track_caller]
-    pub(super) fn new() -> Self {
-        StackContext {
+    pub(super) fn seed() -> Seed<Self> {
+        Seed::new(StackContext {
             definition: Definition::here(|| "ExitStack"),
             unwinding: None,
             ending: None,
             _stack: PhantomData,
-        }
+        })
     }
 }
 
@@ -37,6 +37,8 @@ impl<E, S> Sealed for StackContext<'_, E, S> {}
 impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
     type Resource = ExitStack<'e, E, S>;
     type Kind = Fallible<E, S>;
+
+    is_its_own_seed!();
 
     fn definition(&self) -> Definition {
         self.definition

@@ -184,7 +184,7 @@ impl<'e, E> ExitStack<'e, E> {
     where
         E: BodyError,
     {
-        ContextManager::new(StackContext::new())
+        ContextManager::new(StackContext::seed())
     }
 
     /// An empty stack whose entries may swallow failures: [`exit_with`](ExitStack::exit_with) returns a `Result<Option<R>, E>`.
@@ -262,7 +262,7 @@ impl<'e, E> ExitStack<'e, E> {
     where
         E: BodyError,
     {
-        ContextManager::new(StackContext::new())
+        ContextManager::new(StackContext::seed())
     }
 }
 
@@ -386,10 +386,10 @@ impl<'e, E, S> ExitStack<'e, E, S> {
             + 'e,
         M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
-        let frame = context.into_context_manager().into_frame();
+        let seed = context.into_context_manager().into_seed();
         Enter {
             entries: &self.entries,
-            entering: Entering::new(frame, Location::caller(), None),
+            entering: Entering::new(seed, Location::caller(), None),
             push: Entries::push,
             raise: <KindOf<M> as RaiseAs<E>>::raise,
         }
@@ -445,10 +445,10 @@ impl<'e, E, S> ExitStack<'e, E, S> {
             + 'e,
         M::Policy: Policy<M::Context, Origin: Send> + 'e,
     {
-        let frame = context.into_context_manager().into_frame();
+        let seed = context.into_context_manager().into_seed();
         Enter {
             entries: &self.entries,
-            entering: Entering::new(frame, Location::caller(), None),
+            entering: Entering::new(seed, Location::caller(), None),
             push: Entries::push_keyed,
             raise: <KindOf<M> as RaiseAs<E>>::raise,
         }

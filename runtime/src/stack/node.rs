@@ -17,7 +17,7 @@ use crate::{
         Entered, Style,
         lane::{Number, Unit},
     },
-    frame::{Ending, Housed, Payload},
+    frame::{Ending, Housed, Payload, Seed},
     kind::{Kind, RaiseAs},
     policy::Policy,
     report::{self, Failure},
@@ -133,8 +133,8 @@ where
 
 /// A context that is being entered. Nothing runs, and nothing is allocated, before it is polled; dropped after that, it leaves the setup to the policy.
 pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X> {
-    /// `None` once it is in the node.
-    frame: Option<C>,
+    /// `None` once its frame is in the node.
+    seed: Option<Seed<C>>,
     at: &'static Location<'static>,
     added: Option<X>,
     node: Option<Pin<Box<Housed<C, P, X>>>>,
@@ -145,9 +145,9 @@ impl<C: AsyncContext, P: Policy<C>, X> Unpin for Entering<C, P, X> {}
 
 impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
     #[inline]
-    pub(super) fn new(frame: C, at: &'static Location<'static>, added: Option<X>) -> Self {
+    pub(super) fn new(seed: Seed<C>, at: &'static Location<'static>, added: Option<X>) -> Self {
         Entering {
-            frame: Some(frame),
+            seed: Some(seed),
             at,
             added,
             node: None,
@@ -158,7 +158,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
     #[inline]
     pub(super) fn take(&mut self) -> Self {
         Entering {
-            frame: self.frame.take(),
+            seed: self.seed.take(),
             at: self.at,
             added: self.added.take(),
             node: self.node.take(),
@@ -170,9 +170,9 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
-        if let Some(frame) = self.frame.take() {
-            let entered = Entered::now(frame.definition(), self.at, Style::Guard);
-            self.node = Some(Housed::new(|| frame, entered, self.added.take()));
+        if let Some(seed) = self.seed.take() {
+            let entered = Entered::now(seed.definition(), self.at, Style::Guard);
+            self.node = Some(Housed::new(seed, entered, self.added.take()));
         }
         match &mut self.node {
             Some(node) => node.as_mut().poll_setup(cx),
