@@ -13,7 +13,7 @@
 //! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set for one poll of
 //!    the block by the driver, right before it: [`Polling`] clears them on every way out.
 //! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
-//!    `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
+//!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //!
 //! [`Housed`] puts a frame in a box with what is known of its context. Its unsafe code is one pin projection, and a pointer to the box that is one to its first field.
 //! [`Held`] owns a box with a frame, and may forget the frame's type, but not its lifetime, nor whether it is `Send`: its steps are those of that type.
@@ -444,7 +444,8 @@ impl<T> Drop for Polled<T> {
 impl<'y, T, S> Future for Lend<'y, T, S> {
     type Output = (T, Exit<'y, S>);
 
-    #[inline]
+    // What it comes to would be written and read again in another width, and wait for that.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let back = match self.state {
             LendState::Fresh => self.hand_over(cx),
