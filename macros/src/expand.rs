@@ -376,7 +376,13 @@ impl Expansion<'_> {
         let mut name = Group::new(Delimiter::Parenthesis, name);
         name.set_span(ident.span());
         let krate = shown_at(self.args.krate(ident.span()), ident.span());
-        quote_spanned!(ident.span()=> #krate::__private::defined #name)
+        let defined = if self.yields.may_be_polled_by_others() {
+            "defined_around_its_body"
+        } else {
+            "defined"
+        };
+        let defined = Ident::new(defined, ident.span());
+        quote_spanned!(ident.span()=> #krate::__private::#defined #name)
     }
 
     fn error_in_body(&self) -> Option<TokenStream> {

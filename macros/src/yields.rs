@@ -81,6 +81,8 @@ pub(crate) struct Inside {
     pub(crate) closure: bool,
     /// A macro other than the standard library's own.
     pub(crate) foreign_macro: bool,
+    /// Behind a `|` in the same statement: of a closure, as far as tokens can tell, or not.
+    pub(crate) after_bar: bool,
     pub(crate) repeated: bool,
     pub(crate) spawned: bool,
 }
@@ -108,13 +110,21 @@ impl Yields {
         self.points.iter().any(|point| point.inside.is_wrapped())
     }
 
+    /// Whether that can't be excluded: less is certain of tokens than is good enough for a guess.
+    pub(crate) fn may_be_polled_by_others(&self) -> bool {
+        self.is_wrapping() || self.points.iter().any(|point| point.inside.after_bar)
+    }
+
     fn walk(&mut self, tokens: TokenStream, outer: Inside) -> TokenStream {
         let tokens = Vec::from_iter(tokens);
         let mut walked = TokenStream::new();
         let mut statement = Statement::new(outer);
+        let mut bar = outer.after_bar;
         let mut i = 0;
         while i < tokens.len() {
             let token = &tokens[i];
+            bar = is_punct(token, '|') || bar && !is_punct(token, ';') || outer.after_bar;
+            statement.inside.after_bar = bar;
             if let Some(length) = nested_item(&tokens[i..]) {
                 walked.extend(tokens[i..i + length].iter().cloned());
                 i += length;
@@ -359,7 +369,8 @@ fn macro_call(tokens: &[TokenTree]) -> Option<(&Ident, &Group)> {
     }
 }
 
-/// The length of `|a, b|` or `||` at the start of `tokens`, where an expression begins there: behind an operand, a `|` is "or".
+/// The length of `|a, b|` or `||` at the start of `tokens`, and of a return type behind it, where an expression begins there: behind an operand, a `|` is
+/// "or".
 fn closure_head(before: Option<&TokenTree>, arrow: bool, tokens: &[TokenTree]) -> Option<usize> {
     if !tokens.first().is_some_and(|token| is_punct(token, '|')) {
         return None;
@@ -379,8 +390,28 @@ fn closure_head(before: Option<&TokenTree>, arrow: bool, tokens: &[TokenTree]) -
     if !expression_begins {
         return None;
     }
-    let end = tokens[1..].iter().position(|token| is_punct(token, '|'))?;
-    Some(end + 2)
+    let arguments = tokens[1..].iter().position(|token| is_punct(token, '|'))? + 2;
+    Some(arguments + return_type(&tokens[arguments..]))
+}
+
+/// The length of a `-> T` at the start of `tokens`, whose commas end no argument: up to the braces that a closure with a return type has for its body.
+fn return_type(tokens: &[TokenTree]) -> usize {
+    match tokens {
+        [minus, arrow, ..] if is_punct(minus, '-') && is_punct(arrow, '>') => {}
+        _ => return 0,
+    }
+    let body = tokens
+        .windows(2)
+        .position(|pair| match (&pair[0], &pair[1]) {
+            // Not those of a constant argument.
+            (TokenTree::Punct(before), TokenTree::Group(group)) => {
+                group.delimiter() == Delimiter::Brace
+                    && !matches!(before.as_char(), '<' | ',' | '=')
+            }
+            (_, TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+            _ => false,
+        });
+    body.map_or(0, |before| before + 1)
 }
 
 /// Whether the token before `tokens[i]` ends a `=>`.

@@ -91,11 +91,12 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P: 'a,
         P::Origin: Send + 'a,
     {
-        let seed = self.into_seed();
+        let frame = Box::pin(self.into_seed().grow());
         ContextManager::new(Seed::new(BoxContext {
-            definition: seed.definition(),
+            definition: frame.definition(),
+            polls_body: frame.polls_body(),
             erased: Some(Box::new(Erased::<C, P> {
-                frame: Box::pin(seed.grow()),
+                frame,
                 origin: None,
             })),
         }))
@@ -105,6 +106,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
 /// A context of any type, in a box with its policy.
 pub struct BoxContext<'a, T, K> {
     definition: Definition,
+    polls_body: bool,
     // A trait object is invariant in the parameters of its trait: a short reference can't be written where the teardown expects a long one.
     erased: Option<Box<dyn AnyContext<T, K> + Send + 'a>>,
 }
@@ -206,6 +208,10 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
         self.definition
     }
 
+    fn polls_body(&self) -> bool {
+        self.polls_body
+    }
+
     fn around(&self) -> Around {
         match &self.erased {
             Some(erased) => erased.around(),
@@ -283,6 +289,10 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
 
     fn definition(&self) -> Definition {
         self.0.definition()
+    }
+
+    fn polls_body(&self) -> bool {
+        self.0.polls_body()
     }
 
     fn around(&self) -> Around {

@@ -79,10 +79,28 @@ impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
 /// mentioned; the context function's own return type is one.
 type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
-/// A context function of this name, defined where this is called.
+/// What is known of a context function.
+pub struct Defined {
+    definition: Definition,
+    polls_body: bool,
+}
+
+/// A context function of this name, defined where this is called, that awaits its yield point itself.
 #[track_caller]
-pub fn defined(name: fn() -> &'static str) -> Definition {
-    Definition::here(name)
+pub fn defined(name: fn() -> &'static str) -> Defined {
+    Defined {
+        definition: Definition::here(name),
+        polls_body: false,
+    }
+}
+
+/// The same of one whose yield point is, or may be, inside of a future that it makes.
+#[track_caller]
+pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined {
+    Defined {
+        definition: Definition::here(name),
+        polls_body: true,
+    }
 }
 
 /// That the feature `tokio` is on: of each frame, since what is true of nothing couldn't be asked.
@@ -95,12 +113,24 @@ pub trait Tokio {}
 #[cfg(feature = "tokio")]
 impl<F> Tokio for F {}
 
+fn made<P, T, K, F>(defined: Defined, block: F) -> Made<F, T, K, P>
+where
+    K: Kind,
+    F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
+{
+    let Defined {
+        definition,
+        polls_body,
+    } = defined;
+    ContextManager::new(before::<T, K, F>(definition, polls_body, block))
+}
+
 /// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
 ///
 /// That the frame is `Send` altogether is for the return type of the context function to say. Here are the bounds with an error that names the
 /// variable which isn't.
 pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
-    definition: Definition,
+    defined: Defined,
     block: F,
 ) -> Made<F, T, K, policy::Spawn>
 where
@@ -109,22 +139,22 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// The same, for what is here with or without a runtime.
-pub(crate) fn spawned<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Spawn>
+pub(crate) fn spawned<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Spawn>
 where
     K: Kind + 'static,
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// As above, with `setup = finish`.
 pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
-    definition: Definition,
+    defined: Defined,
     block: F,
 ) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>>
 where
@@ -133,12 +163,12 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// Makes the manager of a context whose policy is `spawn_local`.
 pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
-    definition: Definition,
+    defined: Defined,
     block: F,
 ) -> Made<F, T, K, policy::SpawnLocal>
 where
@@ -147,35 +177,35 @@ where
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned> + 'static,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// Makes the manager of a context whose policy is `block`.
-pub fn on_cancel_block<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Block>
+pub fn on_cancel_block<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Block>
 where
     K: Kind,
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// Makes the manager of a context whose policy is `drop`.
-pub fn on_cancel_drop<T, K, F>(definition: Definition, block: F) -> Made<F, T, K, policy::Drop>
+pub fn on_cancel_drop<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Drop>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// Makes the manager of a context whose policy is a type of the user's.
-pub fn on_cancel<P, T, K, F>(definition: Definition, block: F) -> Made<F, T, K, P>
+pub fn on_cancel<P, T, K, F>(defined: Defined, block: F) -> Made<F, T, K, P>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(before::<T, K, F>(definition, block))
+    made(defined, block)
 }
 
 /// A context whose policy takes it. Not a bound of the function above: to rustc, a frame named there isn't one for every brand.

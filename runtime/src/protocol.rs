@@ -331,15 +331,19 @@ fn seed_of<M: AsyncContextManager>(
     manager: M,
 ) -> Seed<impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send> {
     let definition = Definition::here(short_name::<M>);
-    before::<M::Resource, M::Kind, _>(definition, async move |yielder: YieldOnce<'_, _, _>| {
-        let mut manager = manager;
-        let resource = match AsyncContextManager::enter(&mut manager).await {
-            Ok(resource) => resource,
-            Err(error) => return M::Kind::returned(Err(error)),
-        };
-        let (resource, exit) = yielder.lend(resource).await;
-        M::Kind::returned(manager.exit(resource, exit).await)
-    })
+    before::<M::Resource, M::Kind, _>(
+        definition,
+        false,
+        async move |yielder: YieldOnce<'_, _, _>| {
+            let mut manager = manager;
+            let resource = match AsyncContextManager::enter(&mut manager).await {
+                Ok(resource) => resource,
+                Err(error) => return M::Kind::returned(Err(error)),
+            };
+            let (resource, exit) = yielder.lend(resource).await;
+            M::Kind::returned(manager.exit(resource, exit).await)
+        },
+    )
 }
 
 /// A type's name without its module and its parameters.

@@ -20,7 +20,7 @@ fn at_most(
         >,
         _,
     >(
-        ::contextlib::__private::defined(|| "at_most"),
+        ::contextlib::__private::defined_around_its_body(|| "at_most"),
         async move |
             yield_resource: ::contextlib::YieldOnce<'_, _, _>,
         | -> ::core::result::Result<(), Elapsed> {

@@ -28,7 +28,7 @@ fn forgetful(
     policy::Drop,
 > {
     p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
-        p::defined(|| "forgetful"),
+        p::defined_around_its_body(|| "forgetful"),
         async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));
             assert!(futures::poll!(lend.as_mut()).is_pending());
@@ -193,7 +193,7 @@ fn the_resource() {
     let with = forgetful(&census, 1, Ok(()));
     drop(with);
     let manager = p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
-        p::defined(|| "takes"),
+        p::defined_around_its_body(|| "takes"),
         async |yielder: YieldOnce<'_, Counted>| {
             let (resource, exit) = yielder.lend(census.value("first")).await;
             assert!(exit.is_completed());

@@ -80,7 +80,7 @@ fn elsewhere(
     policy::Drop,
 > {
     p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
-        p::defined(|| "elsewhere"),
+        p::defined_around_its_body(|| "elsewhere"),
         async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));
             let mut polls = 0;

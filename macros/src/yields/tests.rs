@@ -141,6 +141,38 @@ fn plain_code_does_not_wrap() {
 }
 
 #[test]
+fn what_may_be_a_closure_may_be_polled_by_others() {
+    fn may_be(body: TokenStream) -> bool {
+        Yields::find(body, false).may_be_polled_by_others()
+    }
+    assert!(!may_be(quote!(
+        let a = open().await;
+        yield_resource!(a);
+    )));
+    assert!(!may_be(quote!(
+        let c = a | b;
+        if c && d {
+            yield_resource!();
+        }
+    )));
+    assert!(!may_be(quote!(
+        let f = |x| x + 1;
+        yield_resource!(f);
+    )));
+    assert!(may_be(quote!(if a || b {
+        yield_resource!()
+    })));
+    assert!(may_be(quote!(f(for<'a> |x| g(yield_resource!(x))))));
+    assert!(may_be(quote!(f(
+        #[inline]
+        |x| match x {
+            _ => yield_resource!(x),
+        }
+    ))));
+    assert!(may_be(quote!(timeout(d, async { yield_resource!() }))));
+}
+
+#[test]
 fn blocks_closures_and_foreign_macros_wrap() {
     assert!(is_wrapping(quote!(
         timeout(d, async { yield_resource!() }).await
@@ -153,6 +185,15 @@ fn blocks_closures_and_foreign_macros_wrap() {
         retry(|| async { yield_resource!() }).await
     )));
     assert!(is_wrapping(quote!(scope(move |a, b| -> u8 {
+        yield_resource!()
+    }))));
+    assert!(is_wrapping(quote!(
+        f().with(async move |_| -> Result<(), E> { yield_resource!() })
+    )));
+    assert!(is_wrapping(quote!(scope(|_| -> [u8; { 1 }] {
+        yield_resource!()
+    }))));
+    assert!(is_wrapping(quote!(scope(|_| -> Sized<u8, { N }> {
         yield_resource!()
     }))));
     assert!(is_wrapping(quote!(let f = |x| yield_resource!(x);)));

@@ -109,6 +109,10 @@ where
         self.context.definition()
     }
 
+    fn polls_body(&self) -> bool {
+        self.context.polls_body()
+    }
+
     fn around(&self) -> Around {
         self.context.around()
     }

@@ -659,6 +659,10 @@ where
         self.state.definition
     }
 
+    fn polls_body(&self) -> bool {
+        self.outer.polls_body() || self.inner.polls_body()
+    }
+
     fn around(&self) -> Around {
         self.outer.around().or(self.inner.around())
     }

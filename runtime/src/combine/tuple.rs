@@ -92,6 +92,10 @@ where
         self.nested.definition()
     }
 
+    fn polls_body(&self) -> bool {
+        self.nested.polls_body()
+    }
+
     fn around(&self) -> Around {
         self.nested.around()
     }

@@ -1,8 +1,8 @@
 //! Contexts that close what they are given.
 
 use crate::{
-    __private::spawned,
-    AsyncContext, ContextManager, Definition, YieldOnce,
+    __private::{defined, spawned},
+    AsyncContext, ContextManager, YieldOnce,
     kind::{Fallible, Kind},
     policy,
 };
@@ -74,7 +74,7 @@ where
     T: AsyncClose<Kind: 'static> + Send + 'static,
 {
     spawned::<T, T::Kind, _>(
-        Definition::here(|| "closing"),
+        defined(|| "closing"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
             T::Kind::returned(resource.close().await)
@@ -117,7 +117,7 @@ where
     Fut: Future<Output = Result<(), E>> + Send + 'static,
 {
     spawned::<T, Fallible<E>, _>(
-        Definition::here(|| "closing_with"),
+        defined(|| "closing_with"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
             close(resource).await

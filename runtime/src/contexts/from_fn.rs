@@ -1,7 +1,9 @@
 //! A context made of two closures.
 
 use crate::{
-    __private::spawned, AsyncContext, ContextManager, Definition, Exit, YieldOnce, kind::Fallible,
+    __private::{defined, spawned},
+    AsyncContext, ContextManager, Exit, YieldOnce,
+    kind::Fallible,
     policy,
 };
 use std::fmt::Debug;
@@ -74,7 +76,7 @@ where
         AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
 {
     spawned::<T, Fallible<E>, _>(
-        Definition::here(|| "from_fn"),
+        defined(|| "from_fn"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let resource = setup().await?;
             let (resource, exit) = yielder.lend(resource).await;

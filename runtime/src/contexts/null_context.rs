@@ -1,8 +1,10 @@
 //! A context that does nothing.
 
 use crate::{
-    __private::on_cancel_drop, AsyncContext, ContextManager, Definition, YieldOnce,
-    kind::Infallible, policy,
+    __private::{defined, on_cancel_drop},
+    AsyncContext, ContextManager, YieldOnce,
+    kind::Infallible,
+    policy,
 };
 
 /// A context that hands out `value` and does nothing else.
@@ -24,7 +26,7 @@ pub fn null_context<T>(
     value: T,
 ) -> ContextManager<impl AsyncContext<Resource = T, Kind = Infallible>, policy::Drop> {
     on_cancel_drop::<T, Infallible, _>(
-        Definition::here(|| "null_context"),
+        defined(|| "null_context"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let _ = yielder.lend(value).await;
         },

@@ -1,8 +1,8 @@
 //! Contexts that swallow errors.
 
 use crate::{
-    __private::on_cancel_drop,
-    AsyncContext, ContextManager, Definition, YieldOnce,
+    __private::{defined, on_cancel_drop},
+    AsyncContext, ContextManager, YieldOnce,
     kind::{Infallible, Suppressing},
     policy,
 };
@@ -72,7 +72,7 @@ fn suppressing<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
     policy::Drop,
 > {
     on_cancel_drop::<(), Infallible<Suppressing>, _>(
-        Definition::here(name),
+        defined(name),
         async move |yielder: YieldOnce<'_, _, _>| {
             let ((), exit) = yielder.lend(()).await;
             let error = exit.error().and_then(|error| error.downcast_ref::<E>());

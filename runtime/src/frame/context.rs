@@ -51,6 +51,12 @@ pub trait AsyncContext: Sealed {
         Around::none()
     }
 
+    /// Whether its yield point is, or may be, inside of a future of its own. If it isn't, the body may as well be polled without it.
+    #[doc(hidden)]
+    fn polls_body(&self) -> bool {
+        true
+    }
+
     /// Runs the setup and, inside the yield point, the body; goes on with the teardown at once where that is possible. The body tells how far it is.
     #[doc(hidden)]
     fn poll_whole(

@@ -529,6 +529,7 @@ pub struct Frame<F, Fut, T, K> {
     init: Option<F>,
     shared: Shared<T>,
     definition: Definition,
+    polls_body: bool,
     spans: Spans,
     _kind: PhantomData<fn() -> K>,
     _pinned: PhantomPinned,
@@ -548,15 +549,24 @@ pub(crate) type FrameOf<F, T, K> =
 pub struct Before<F> {
     block: F,
     definition: Definition,
+    polls_body: bool,
 }
 
-/// A context that runs `block`, which yields a `T`.
-pub(crate) fn before<T, K, F>(definition: Definition, block: F) -> Seed<FrameOf<F, T, K>>
+/// A context that runs `block`, which yields a `T`. `polls_body` says that it may do so inside of a future of its own.
+pub(crate) fn before<T, K, F>(
+    definition: Definition,
+    polls_body: bool,
+    block: F,
+) -> Seed<FrameOf<F, T, K>>
 where
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    Seed::new(Before { block, definition })
+    Seed::new(Before {
+        block,
+        definition,
+        polls_body,
+    })
 }
 
 impl<F, Fut, T, K> Frame<F, Fut, T, K> {
@@ -716,12 +726,13 @@ where
     type Seed = Before<F>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn grow(Before { block, definition }: Before<F>) -> Self {
+    fn grow(before: Before<F>) -> Self {
         Frame {
             block: None,
-            init: Some(block),
+            init: Some(before.block),
             shared: Shared::new(),
-            definition,
+            definition: before.definition,
+            polls_body: before.polls_body,
             spans: Spans::none(),
             _kind: PhantomData,
             _pinned: PhantomPinned,
@@ -740,6 +751,11 @@ where
 
     fn around(&self) -> Around {
         self.spans.around()
+    }
+
+    #[inline(always)]
+    fn polls_body(&self) -> bool {
+        self.polls_body
     }
 
     #[inline]

@@ -11,7 +11,7 @@ pub(crate) use lent::Lent;
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Settling},
-    frame::{AnyContext, NotEntered, Progress, Ran, Threads, WholeBody, never_yielded},
+    frame::{AnyContext, Ending, NotEntered, Progress, Ran, Threads, WholeBody, never_yielded},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{Ended, missing},
     policy::{Abandoned, Policy, Storage},
@@ -73,6 +73,16 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
 
     fn frame(&mut self) -> Pin<&mut C> {
         self.storage.as_mut().frame()
+    }
+
+    /// Puts the resource back, if it isn't gone, and says how the body ended.
+    #[inline]
+    fn resume(&mut self, resource: Option<C::Resource>, ending: Ending) {
+        self.stage = Stage::Waiting(ending.kind());
+        match resource {
+            Some(resource) => self.frame().resume(resource, ending),
+            None => drop(self.frame().resume_evicted(ending)),
+        }
     }
 
     /// Runs the setup alone.
@@ -187,7 +197,11 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Stage::Setup | Stage::Open = this.session.stage {
+        if this.is_outside() {
+            let (resource, ending) = ready!(this.run.poll_outside(cx));
+            let _lane = this.session.entered().frame_lane().enter();
+            this.session.resume(resource, ending);
+        } else if let Stage::Setup | Stage::Open = this.session.stage {
             if let Some(torn) = ready!(this.poll_whole(cx))? {
                 return Poll::Ready(Ok(Ended::new(this.run.take_kept(), torn)));
             }
@@ -204,12 +218,20 @@ where
     Fut: Future<Output = Returned<C::Resource, V, B>>,
     B: Debug + 'static,
 {
+    /// Whether the body needn't be polled inside its context: polling that would only lead back here.
+    #[inline]
+    fn is_outside(&mut self) -> bool {
+        matches!(self.session.stage, Stage::Open)
+            && self.run.progress() == Progress::Open
+            && !self.session.frame().polls_body()
+    }
+
     /// Setup and body, and the teardown if that may follow at once.
     #[inline]
     fn poll_whole(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<(Torn<C>, Option<crate::frame::Ending>)>, NotEntered<ErrorOf<C>>>> {
+    ) -> Poll<Result<Option<(Torn<C>, Option<Ending>)>, NotEntered<ErrorOf<C>>>> {
         let Running {
             session,
             run,
@@ -227,11 +249,7 @@ where
         let context = match polled {
             Ok(Poll::Pending) if run.progress() == Progress::Over => {
                 let (resource, ending) = run.resume();
-                session.stage = Stage::Waiting(ending.kind());
-                match resource {
-                    Some(resource) => session.frame().resume(resource, ending),
-                    None => drop(session.frame().resume_evicted(ending)),
-                }
+                session.resume(resource, ending);
                 return Poll::Ready(Ok(None));
             }
             Ok(Poll::Pending) => {

@@ -18,7 +18,7 @@ use std::{
     mem,
     panic::resume_unwind,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -95,10 +95,17 @@ impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B> {
     }
 }
 
-impl<'a, R, M, Fut, V, B> Run<'_, 'a, R, M, Fut, V, B>
+impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B>
 where
     Fut: Future<Output = Returned<R, V, B>>,
 {
+    /// Polls a body that is open to its end outside of the yield point; with its resource, if that isn't gone, and how it ended, for the teardown.
+    #[inline]
+    pub(super) fn poll_outside(&mut self, cx: &mut Context<'_>) -> Poll<(Option<R>, Ending)> {
+        let (resource, returned) = ready!(self.poll_open(cx));
+        Poll::Ready((resource, self.course.keep(returned)))
+    }
+
     /// Polls the body, if it isn't over.
     #[inline]
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {

@@ -216,7 +216,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         X: Adds<E> + Send + 'static,
         F: for<'y> YieldFn<'y, (), S, Out = Result<(), E>, Fut: Send> + Send + 'static,
     {
-        let seed = before::<(), Fallible<E, S>, F>(definition, block);
+        let seed = before::<(), Fallible<E, S>, F>(definition, false, block);
         let mut entering = Entering::<_, OnCancel, X>::new(seed, definition.location(), added);
         match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {

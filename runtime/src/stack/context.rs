@@ -44,6 +44,10 @@ impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
         self.definition
     }
 
+    fn polls_body(&self) -> bool {
+        false
+    }
+
     fn poll_setup(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
