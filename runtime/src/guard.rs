@@ -8,7 +8,7 @@ use crate::{
     outcome::Ended,
     policy::{Policy, Spawn},
     report,
-    teardown::{Kept, Torn, keep_error},
+    teardown::{Torn, keep_error, split},
 };
 use std::{
     fmt,
@@ -149,7 +149,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         C::Kind: RaiseAs<B>,
         B: BodyError,
     {
-        let (ending, kept) = Kept::split(Ok(result), keep_error);
+        let (ending, kept) = split(Ok(result), keep_error);
         let torn = self.close(ending).await;
         let result = Ended::new(kept, torn).into_result::<C::Kind>(&self.housed().rest.entered);
         self.context = None;

@@ -6,8 +6,9 @@ use crate::{
     frame::{NotEntered, Seed, Threads},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
+    outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{Home, Session, caught},
+    session::{Home, Session, called, caught},
     teardown::{keep_error, keep_text},
 };
 use std::{convert::identity, fmt, marker::PhantomData, panic::Location, pin::pin};
@@ -77,35 +78,34 @@ where
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
 ///
-/// `$threads` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns.
+/// `$threads` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns;
+/// `$finish` says what the caller gets.
 macro_rules! run_inside {
     (
-        $manager:expr, $at:expr, $body:expr,
+        $seed:expr, $at:expr, $body:expr,
         threads: $threads:expr,
         keep: $keep:expr,
         as_result: $as_result:expr,
-        ended: |$session:ident, $ended:ident| $close:expr,
-        not_set_up: |$error:ident| $failed:expr $(,)?
+        finish: $finish:ty,
+        not_set_up: |$session:ident, $error:ident| $failed:expr $(,)?
     ) => {{
-        let home = Home::new(Entered::now($manager.seed.definition(), $at, Style::Body));
-        let storage = pin!(<P::Storage as Storage<C>>::store($manager.seed));
+        let home = Home::new(Entered::now($seed.definition(), $at, Style::Body));
+        let storage = pin!(<P::Storage as Storage<C>>::store($seed));
         let mut $session = Session::<C, P>::new(storage, &home);
-        let place = pin!(None);
-        let body = $body;
-        let running = $session.whole(
-            place,
-            |mut lent| async move {
-                let returned = {
-                    let body = pin!(Some(body(&mut lent)));
-                    caught(body).await
-                };
-                (lent.back(), returned.map($as_result))
-            },
-            $threads,
-            $keep,
-        );
-        match running.await {
-            Ok($ended) => $close,
+        match $session.setup().await {
+            Ok(mut lent) => {
+                let body = $body;
+                let body = pin!(Some(async move {
+                    let returned = match called(|| body(&mut lent)) {
+                        Ok(body) => caught(pin!(Some(body))).await,
+                        Err(payload) => Err(payload),
+                    };
+                    (lent.back(), returned.map($as_result))
+                }));
+                $session
+                    .run_on::<_, _, _, $finish>(body, $threads, $keep)
+                    .await
+            }
             Err($error) => $failed,
         }
     }};
@@ -208,15 +208,15 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
     {
-        let at = Location::caller();
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             run_inside!(
-                self, at, body,
+                seed, at, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
-                ended: |session, ended| ended.into_result::<C::Kind>(session.entered()),
-                not_set_up: |not_entered| session.refused(not_entered),
+                finish: AsResult,
+                not_set_up: |session, not_entered| session.refused(not_entered),
             )
         }
     }
@@ -261,15 +261,15 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
             + AsyncBody<&'r mut C::Resource, Result<R, B>>,
     {
-        let at = Location::caller();
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             run_inside!(
-                self, at, body,
+                seed, at, body,
                 threads: Threads::this,
                 keep: keep_text,
                 as_result: identity,
-                ended: |session, ended| ended.into_result::<C::Kind>(session.entered()),
-                not_set_up: |not_entered| session.refused(not_entered),
+                finish: AsResult,
+                not_set_up: |session, not_entered| session.refused(not_entered),
             )
         }
     }
@@ -309,22 +309,17 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, R, Fut: Send>
             + Send,
     {
-        let at = Location::caller();
+        let (seed, at) = (self.seed, Location::caller());
         async move {
-            run_inside!(
-                self, at, body,
+            let Ok(value) = run_inside!(
+                seed, at, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
-                ended: |session, ended| {
-                    let Ok(value) = ended.into_result::<C::Kind>(session.entered());
-                    value
-                },
-                not_set_up: |not_entered| {
-                    let Ok(value) = session.refused::<R, Never>(not_entered);
-                    value
-                },
-            )
+                finish: AsResult,
+                not_set_up: |session, not_entered| session.refused::<R, Never>(not_entered),
+            );
+            value
         }
     }
 
@@ -368,15 +363,15 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
     {
-        let at = Location::caller();
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             run_inside!(
-                self, at, body,
+                seed, at, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
-                ended: |session, ended| ended.into_outcome::<C::Kind>(session.entered()),
-                not_set_up: |not_entered| match not_entered {
+                finish: AsOutcome,
+                not_set_up: |session, not_entered| match not_entered {
                     NotEntered::Failed(error) => Outcome {
                         body: None,
                         suppressed: false,

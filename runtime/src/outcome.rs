@@ -6,7 +6,7 @@ use crate::{
     frame::Ending,
     kind::{Kind, Out, RaiseAs, Suppression},
     report::{self, Failure},
-    teardown::Kept,
+    teardown::{Kept, join},
 };
 use std::{fmt::Debug, panic::resume_unwind, thread};
 
@@ -24,7 +24,14 @@ pub struct Outcome<R, B, E> {
 }
 
 /// The end of a context whose frame is gone.
-pub(crate) struct Ended<R, B, E> {
+pub(crate) enum Ended<R, B, E> {
+    /// The body came to a value, and nothing else happened.
+    Well(R),
+    Otherwise(Came<R, B, E>),
+}
+
+/// What a body and its context came to.
+pub(crate) struct Came<R, B, E> {
     /// What the body came to; `None` if its context ended it.
     pub(crate) body: Option<thread::Result<Result<R, B>>>,
     pub(crate) suppressed: bool,
@@ -38,11 +45,72 @@ impl<R, B: Debug + 'static, E> Ended<R, B, E> {
         kept: Kept<R, B>,
         (context, ending): (thread::Result<Result<(), E>>, Option<Ending>),
     ) -> Self {
-        Ended {
+        match (kept, context) {
+            (Some(Ok(value)), Ok(Ok(())))
+                if !ending.as_ref().is_some_and(Ending::is_suppressed) =>
+            {
+                Ended::Well(value)
+            }
+            (kept, context) => Ended::Otherwise(Came::new(kept, context, ending)),
+        }
+    }
+}
+
+impl<R, B: Debug + 'static, E> Came<R, B, E> {
+    #[cold]
+    #[inline(never)]
+    fn new(
+        kept: Kept<R, B>,
+        context: thread::Result<Result<(), E>>,
+        ending: Option<Ending>,
+    ) -> Self {
+        Came {
             suppressed: ending.as_ref().is_some_and(Ending::is_suppressed),
-            body: kept.join(ending),
+            body: join(kept, ending),
             context,
         }
+    }
+}
+
+/// What the caller gets of a context's end.
+//
+// Told where the teardown is polled, so that nothing larger is handed on from there.
+pub(crate) trait Finish<R, B, K: Kind> {
+    type Output;
+    fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output;
+}
+
+/// The one outcome; the other, if it is a failure too, is reported.
+pub(crate) enum AsResult {}
+
+impl<R, B: Debug, K: RaiseAs<B>> Finish<R, B, K> for AsResult {
+    type Output = Result<Out<K, R>, B>;
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output {
+        ended.into_result::<K>(entered)
+    }
+}
+
+/// Both outcomes.
+pub(crate) enum AsOutcome {}
+
+impl<R, B: Debug, K: Kind> Finish<R, B, K> for AsOutcome {
+    type Output = Outcome<R, B, K::Error>;
+
+    fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output {
+        ended.into_outcome::<K>(entered)
+    }
+}
+
+/// What is to be looked at later.
+pub(crate) enum AsItIs {}
+
+impl<R, B, K: Kind> Finish<R, B, K> for AsItIs {
+    type Output = Ended<R, B, K::Error>;
+
+    fn finish(ended: Ended<R, B, K::Error>, _: &Entered) -> Self::Output {
+        ended
     }
 }
 
@@ -54,21 +122,34 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         K: Kind<Error = E> + RaiseAs<B>,
     {
         match self {
-            Ended {
-                body: Some(Ok(Ok(value))),
-                suppressed: false,
-                context: Ok(Ok(())),
-            } => Ok(K::Suppression::value(value)),
-            failed => failed.into_failure::<K>(entered),
+            Ended::Well(value) => Ok(K::Suppression::value(value)),
+            Ended::Otherwise(came) => came.into_result::<K>(entered),
         }
     }
 
+    /// Both outcomes. A panic goes on, and then what else had failed is reported.
+    pub(crate) fn into_outcome<K>(self, entered: &Entered) -> Outcome<R, B, E>
+    where
+        K: Kind<Error = E>,
+    {
+        match self {
+            Ended::Well(value) => Outcome {
+                body: Some(Ok(value)),
+                suppressed: false,
+                context: Ok(()),
+            },
+            Ended::Otherwise(came) => came.into_outcome::<K>(entered),
+        }
+    }
+}
+
+impl<R, B: Debug, E: Debug> Came<R, B, E> {
     #[cold]
-    fn into_failure<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
+    fn into_result<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
     where
         K: Kind<Error = E> + RaiseAs<B>,
     {
-        let Ended {
+        let Came {
             body,
             suppressed,
             context,
@@ -102,12 +183,12 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         }
     }
 
-    /// Both outcomes. A panic goes on, and then what else had failed is reported.
-    pub(crate) fn into_outcome<K>(self, entered: &Entered) -> Outcome<R, B, E>
+    #[cold]
+    fn into_outcome<K>(self, entered: &Entered) -> Outcome<R, B, E>
     where
         K: Kind<Error = E>,
     {
-        let Ended {
+        let Came {
             body,
             suppressed,
             context,

@@ -1,7 +1,7 @@
 //! Not public API: what the macros' output names. None of it relies on being called by a macro.
 
 pub use crate::{
-    frame::{Body, Ending},
+    frame::{Beside, Body, Ending, Inside, Place},
     session::caught,
 };
 pub use contextlib_macros::async_with;
@@ -77,29 +77,29 @@ impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
 
 /// What the functions below make. No `impl AsyncContext`: that would repeat their bounds, and with them each compiler error, wherever it is
 /// mentioned; the context function's own return type is one.
-type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
+type Made<F, T, K, P, W> = ContextManager<FrameOf<F, T, K, W>, P>;
 
 /// What is known of a context function.
-pub struct Defined {
+pub struct Defined<W> {
     definition: Definition,
-    polls_body: bool,
+    _place: PhantomData<fn() -> W>,
 }
 
 /// A context function of this name, defined where this is called, that awaits its yield point itself.
 #[track_caller]
-pub fn defined(name: fn() -> &'static str) -> Defined {
+pub fn defined(name: fn() -> &'static str) -> Defined<Beside> {
     Defined {
         definition: Definition::here(name),
-        polls_body: false,
+        _place: PhantomData,
     }
 }
 
 /// The same of one whose yield point is, or may be, inside of a future that it makes.
 #[track_caller]
-pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined {
+pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined<Inside> {
     Defined {
         definition: Definition::here(name),
-        polls_body: true,
+        _place: PhantomData,
     }
 }
 
@@ -113,27 +113,25 @@ pub trait Tokio {}
 #[cfg(feature = "tokio")]
 impl<F> Tokio for F {}
 
-fn made<P, T, K, F>(defined: Defined, block: F) -> Made<F, T, K, P>
+fn made<P, T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, P, W>
 where
     K: Kind,
+    W: Place,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    let Defined {
-        definition,
-        polls_body,
-    } = defined;
-    ContextManager::new(before::<T, K, F>(definition, polls_body, block))
+    ContextManager::new(before::<T, K, F, W>(defined.definition, block))
 }
 
 /// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
 ///
 /// That the frame is `Send` altogether is for the return type of the context function to say. Here are the bounds with an error that names the
 /// variable which isn't.
-pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
-    defined: Defined,
+pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F, W>(
+    defined: Defined<W>,
     block: F,
-) -> Made<F, T, K, policy::Spawn>
+) -> Made<F, T, K, policy::Spawn, W>
 where
+    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: Tokio,
@@ -143,8 +141,9 @@ where
 }
 
 /// The same, for what is here with or without a runtime.
-pub(crate) fn spawned<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Spawn>
+pub(crate) fn spawned<T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, policy::Spawn, W>
 where
+    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
@@ -153,11 +152,12 @@ where
 }
 
 /// As above, with `setup = finish`.
-pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
-    defined: Defined,
+pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F, W>(
+    defined: Defined<W>,
     block: F,
-) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>>
+) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>, W>
 where
+    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: Tokio,
@@ -167,11 +167,12 @@ where
 }
 
 /// Makes the manager of a context whose policy is `spawn_local`.
-pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
-    defined: Defined,
+pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F, W>(
+    defined: Defined<W>,
     block: F,
-) -> Made<F, T, K, policy::SpawnLocal>
+) -> Made<F, T, K, policy::SpawnLocal, W>
 where
+    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: Tokio,
@@ -181,8 +182,9 @@ where
 }
 
 /// Makes the manager of a context whose policy is `block`.
-pub fn on_cancel_block<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Block>
+pub fn on_cancel_block<T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, policy::Block, W>
 where
+    W: Place,
     K: Kind,
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
@@ -191,8 +193,9 @@ where
 }
 
 /// Makes the manager of a context whose policy is `drop`.
-pub fn on_cancel_drop<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Drop>
+pub fn on_cancel_drop<T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, policy::Drop, W>
 where
+    W: Place,
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
@@ -200,8 +203,9 @@ where
 }
 
 /// Makes the manager of a context whose policy is a type of the user's.
-pub fn on_cancel<P, T, K, F>(defined: Defined, block: F) -> Made<F, T, K, P>
+pub fn on_cancel<P, T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, P, W>
 where
+    W: Place,
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {

@@ -24,7 +24,7 @@ pub(crate) type Torn<C> = TornOf<<C as AsyncContext>::Kind>;
 pub(crate) type TornOf<K> = thread::Result<Result<(), <K as Kind>::Error>>;
 
 /// Runs a teardown, and drops what is left of the frame after it.
-#[inline]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn poll<C: AsyncContext>(
     mut frame: Pin<&mut C>,
     entered: &Entered,
@@ -53,21 +53,7 @@ pub(crate) fn poll<C: AsyncContext>(
     }
 }
 
-/// Drops what is left of a frame whose context has come to `torn`.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn finish<C: AsyncContext>(
-    mut frame: Pin<&mut C>,
-    entered: &Entered,
-    torn: Torn<C>,
-) -> (Torn<C>, Option<Ending>) {
-    let _lane = entered.in_frame();
-    match catch_unwind(AssertUnwindSafe(|| frame.as_mut().finish())) {
-        Ok(ending) => (torn, ending),
-        Err(payload) => finished_anyway::<_, C::Kind>(frame, entered, torn, payload),
-    }
-}
-
-/// [`finish`] where that isn't how it mostly goes.
+/// Drops what is left of a frame whose context has come to `torn` before its time.
 #[cold]
 pub(crate) fn finish_late<T, K: Kind>(
     mut frame: Pin<&mut AnyContext<'_, T, K>>,
@@ -138,37 +124,35 @@ pub(crate) fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
     (Ending::failed_as(text), Some(error))
 }
 
-/// What of a body's outcome isn't in its [`Ending`].
-pub(crate) enum Kept<V, B> {
-    Value(V),
-    Error(B),
-    Nothing,
+/// What of a body's outcome isn't in its [`Ending`]: its value, or an error that stays here.
+pub(crate) type Kept<V, B> = Option<Result<V, B>>;
+
+/// Takes a body's outcome apart, into what the teardown is told and the rest.
+#[inline]
+pub(crate) fn split<V, B>(
+    body: thread::Result<Result<V, B>>,
+    keep: Keep<B>,
+) -> (Ending, Kept<V, B>) {
+    match body {
+        Ok(Ok(value)) => (Ending::completed(), Some(Ok(value))),
+        Ok(Err(error)) => {
+            let (ending, kept) = keep(error);
+            (ending, kept.map(Err))
+        }
+        Err(payload) => (Ending::panicked(payload), None),
+    }
 }
 
-impl<V, B: Any> Kept<V, B> {
-    /// Takes a body's outcome apart, into what the teardown is told and the rest.
-    #[inline]
-    pub(crate) fn split(body: thread::Result<Result<V, B>>, keep: Keep<B>) -> (Ending, Self) {
-        match body {
-            Ok(Ok(value)) => (Ending::completed(), Kept::Value(value)),
-            Ok(Err(error)) => {
-                let (ending, kept) = keep(error);
-                (ending, kept.map_or(Kept::Nothing, Kept::Error))
-            }
-            Err(payload) => (Ending::panicked(payload), Kept::Nothing),
-        }
-    }
-
-    /// Puts it together again.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn join(self, ending: Option<Ending>) -> Option<thread::Result<Result<V, B>>> {
-        match self {
-            Kept::Value(value) => Some(Ok(Ok(value))),
-            Kept::Error(error) => Some(Ok(Err(error))),
-            Kept::Nothing => match ending?.into_error() {
-                Ok(error) => Some(Ok(Err(error))),
-                Err(ending) => ending.into_panic().map(Err),
-            },
-        }
+/// Puts it together again.
+pub(crate) fn join<V, B: Any>(
+    kept: Kept<V, B>,
+    ending: Option<Ending>,
+) -> Option<thread::Result<Result<V, B>>> {
+    match kept {
+        Some(kept) => Some(Ok(kept)),
+        None => match ending?.into_error() {
+            Ok(error) => Some(Ok(Err(error))),
+            Err(ending) => ending.into_panic().map(Err),
+        },
     }
 }

@@ -25,12 +25,6 @@ mod on {
             }
         }
 
-        /// Whether anybody would see them.
-        #[inline]
-        pub(crate) fn wanted() -> bool {
-            dispatcher::has_been_set()
-        }
-
         /// The span of the setup.
         #[inline]
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
@@ -135,10 +129,6 @@ mod off {
     impl Spans {
         pub(crate) fn none() -> Self {
             Spans
-        }
-
-        pub(crate) fn wanted() -> bool {
-            false
         }
 
         pub(crate) fn setup(&mut self, _: Definition) -> Step {

@@ -15,6 +15,7 @@ fn lock_file(
             <io::Result<File> as ::contextlib::__private::Declared>::Error,
         >,
         _,
+        _,
     >(
         ::contextlib::__private::defined(|| "lock_file"),
         async move |

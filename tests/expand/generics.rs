@@ -20,6 +20,7 @@ where
             [T; N],
             ::contextlib::kind::Fallible<T::Error>,
             _,
+            _,
         >(
             ::contextlib::__private::defined(|| "all"),
             async move |

@@ -11,6 +11,7 @@ fn lines(
         _,
         ::contextlib::kind::Fallible<Error>,
         _,
+        _,
     >(
         ::contextlib::__private::defined(|| "lines"),
         async move |

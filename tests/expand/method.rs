@@ -12,6 +12,7 @@ impl Store {
             Lease<'_>,
             ::contextlib::kind::Fallible<Error>,
             _,
+            _,
         >(
             ::contextlib::__private::defined(|| "lease"),
             async move |

@@ -16,6 +16,7 @@ fn transaction(
         Transaction,
         ::contextlib::kind::Fallible<Error>,
         _,
+        _,
     >(
         ::contextlib::__private::defined(|| "transaction"),
         async move |

@@ -16,6 +16,7 @@ impl Store {
             Transaction,
             ::contextlib::kind::Fallible<Error>,
             _,
+            _,
         >(
             ::contextlib::__private::defined(|| "transaction"),
             async move |

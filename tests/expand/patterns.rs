@@ -20,6 +20,7 @@ impl Store {
             u8,
             ::contextlib::kind::Fallible<Error>,
             _,
+            _,
         >(
             ::contextlib::__private::defined(|| "patterns"),
             async move |

@@ -88,7 +88,7 @@ fn the_builders_called_by_hand() {
         pub(super) use contextlib::ExitKind as Exit;
     }
     let census = Census::new();
-    let manager = p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>(
+    let manager = p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _, _>(
         p::defined(|| "by hand"),
         {
             let census = census.clone();
@@ -113,10 +113,10 @@ fn the_builders_called_by_hand() {
 #[test]
 fn one_block_inside_of_the_other() {
     let census = Census::new();
-    let manager = p::on_cancel_drop::<Counted, kind::Infallible, _>(
+    let manager = p::on_cancel_drop::<Counted, kind::Infallible, _, _>(
         p::defined(|| "outer"),
         async |outer: YieldOnce<'_, Counted>| {
-            let inner = p::on_cancel_drop::<Counted, kind::Infallible, _>(
+            let inner = p::on_cancel_drop::<Counted, kind::Infallible, _, _>(
                 p::defined(|| "inner"),
                 async |inner: YieldOnce<'_, Counted>| {
                     let (mut a, _) = outer.lend(census.value("outer")).await;
@@ -163,7 +163,7 @@ fn the_session() {
             let mut session = opening.session(frame);
             let resource = block_on(session.setup()).unwrap();
             let body = pin!(Some(async {
-                let resource = resource;
+                let mut resource = resource;
                 yields(1).await;
                 resource.touch();
                 let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));

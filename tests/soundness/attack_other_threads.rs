@@ -79,7 +79,7 @@ fn elsewhere(
     impl AsyncContext<Resource = Counted, Kind = Fallible<ContextError>>,
     policy::Drop,
 > {
-    p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
+    p::on_cancel_drop::<Counted, Fallible<ContextError>, _, _>(
         p::defined_around_its_body(|| "elsewhere"),
         async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));
@@ -120,7 +120,8 @@ fn a_send_body_runs_there() {
             .iter()
             .filter(|&&id| id == thread::current().id())
             .count();
-        assert_eq!(here, at.min(4));
+        // In the first poll of its yield point the context hands the resource out.
+        assert_eq!(here, at.saturating_sub(1).min(4));
         census.assert_balanced(at);
     }
 }
@@ -153,7 +154,7 @@ fn a_local_body_panics_before_it_is_touched() {
         let run = catch_unwind(AssertUnwindSafe(|| block_on(with)));
         let text = message(&*run.unwrap_err()).to_owned();
         assert!(text.contains("`with_local`"), "{text}");
-        assert_eq!(steps.get(), at);
+        assert_eq!(steps.get(), at.saturating_sub(1));
         if steps.get() > 0 {
             assert_eq!(
                 dropped.get(),

@@ -332,10 +332,10 @@ fn the_resource_in_a_dropped_yield_point() {
                 });
             let run =
                 std::panic::catch_unwind(AssertUnwindSafe(|| futures::executor::block_on(run)));
-            // In the body's hands its destructor is the runtime's to run: its panic is what the body came to.
+            // In its first poll the yield point hands it out. In the body's hands its destructor is the runtime's to run: its panic is what the body came to.
             assert_eq!(
                 world.log.lines(),
-                [if polls == 0 { "panicked" } else { "dropped" }],
+                [if polls < 2 { "panicked" } else { "dropped" }],
                 "{polls}"
             );
             match run {

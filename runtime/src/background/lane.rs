@@ -813,7 +813,8 @@ impl Settled {
 }
 
 impl Drop for Settled {
-    #[inline]
+    // Apart, so that what is around it is small enough to be inlined: mostly there is none.
+    #[inline(never)]
     fn drop(&mut self) {
         if self.place.is_some() {
             self.forget();

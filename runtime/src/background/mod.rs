@@ -29,7 +29,7 @@ mod rollback;
 
 pub(crate) use entered::{Below, Entered, Settling, Style};
 pub use lane::lanes_in_use;
-pub(crate) use lane::{InLane, Lane, RuntimeId, any_pending};
+pub(crate) use lane::{InLane, Lane, RuntimeId};
 #[cfg(feature = "tokio")]
 pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Interrupted, Rollback};

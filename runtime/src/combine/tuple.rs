@@ -75,6 +75,7 @@ where
 {
     type Resource = R;
     type Kind = N::Kind;
+    type Place = N::Place;
     type Seed = N::Seed;
 
     fn grow(seed: N::Seed) -> Self {
@@ -90,10 +91,6 @@ where
 
     fn definition(&self) -> Definition {
         self.nested.definition()
-    }
-
-    fn polls_body(&self) -> bool {
-        self.nested.polls_body()
     }
 
     fn around(&self) -> Around {

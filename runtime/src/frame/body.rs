@@ -1,7 +1,6 @@
 //! The body as the yield point sees it: erased, and reachable only while the driver polls the block.
 
-use super::Ending;
-use crate::{ExitKind, background::Below};
+use crate::background::Below;
 use std::{marker::PhantomData, mem, ptr::NonNull, task::Context};
 
 /// A body that a yield point polls, and that has an `R`. No method unwinds, and the body is finished after `cancel` and `evict`.
@@ -18,33 +17,6 @@ pub(crate) trait BodyPoll<R> {
     fn lingers(&self) -> bool;
 }
 
-/// How far a whole run has come: a context with a body that is made when there is a resource for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Progress {
-    /// There is no resource yet.
-    Unopened,
-    /// The body runs.
-    Open,
-    /// The body is over.
-    Over,
-    /// The context has its resource back, and has been told how the body ended.
-    Resumed(ExitKind),
-    /// The context has dropped its body.
-    Cancelled,
-}
-
-/// A body that a yield point makes from its resource, and gives that back to by itself, so that one poll of the context can be enough.
-/// No method unwinds.
-pub(crate) trait WholePoll<R>: BodyPoll<R> {
-    fn progress(&self) -> Progress;
-    /// Makes the body. Nothing of it runs yet.
-    fn open(&mut self, resource: R);
-    /// Polls the body; with what it leaves to the teardown if it is over and that may begin at once.
-    fn poll_through(&mut self, cx: &mut Context<'_>) -> Option<(R, Ending)>;
-    /// The body alone.
-    fn as_body(&mut self) -> &mut dyn BodyPoll<R>;
-}
-
 /// A body that may be polled at the yield point: a `Send` one on any thread, any other on the thread that it came from.
 pub struct Body<'a, R> {
     body: &'a mut dyn BodyPoll<R>,
@@ -54,6 +26,15 @@ pub struct Body<'a, R> {
 }
 
 impl<'a, R> Body<'a, R> {
+    #[inline]
+    pub(crate) fn new<W: BodyPoll<R>>(body: &'a mut W, threads: Threads<W>) -> Self {
+        Body {
+            body,
+            home: threads.home,
+            _not_send: PhantomData,
+        }
+    }
+
     #[inline]
     pub(crate) fn local(body: &'a mut dyn BodyPoll<R>) -> Self {
         Body {
@@ -106,27 +87,19 @@ impl<'a, R> Body<'a, R> {
         let body = NonNull::from(self.body);
         BodyPtr {
             // SAFETY: only the lifetime of the trait object changes.
-            body: Erased::Body(unsafe {
+            body: unsafe {
                 mem::transmute::<NonNull<dyn BodyPoll<R> + '_>, NonNull<dyn BodyPoll<R> + 'static>>(
                     body,
                 )
-            }),
+            },
             home: self.home,
         }
     }
 }
 
-/// A [`Body`] that isn't made before the context has a resource for it.
-pub struct WholeBody<'a, R> {
-    body: &'a mut dyn WholePoll<R>,
-    home: Option<Thread>,
-    // As for a `Body`.
-    _not_send: PhantomData<*mut ()>,
-}
-
 /// On which threads a `W` may be polled.
 //
-// Apart from the body, whose type alone says it, so that a `WholeBody` is put together where it is used and not copied there.
+// Apart from the body, whose type alone says it, so that a `Body` is put together where it is used and not copied there.
 pub(crate) struct Threads<W> {
     home: Option<Thread>,
     _of: PhantomData<fn(W)>,
@@ -153,61 +126,10 @@ impl<W> Threads<W> {
     }
 }
 
-impl<'a, R> WholeBody<'a, R> {
-    #[inline]
-    pub(crate) fn new<W: WholePoll<R>>(body: &'a mut W, threads: Threads<W>) -> Self {
-        WholeBody {
-            body,
-            home: threads.home,
-            _not_send: PhantomData,
-        }
-    }
-
-    /// How far it has come.
-    #[inline]
-    pub(crate) fn progress(&self) -> Progress {
-        self.body.progress()
-    }
-
-    /// Makes the body.
-    pub(crate) fn open(&mut self, resource: R) {
-        self.body.open(resource);
-    }
-
-    /// The body alone.
-    pub(crate) fn body(&mut self) -> Body<'_, R> {
-        Body {
-            body: self.body.as_body(),
-            home: self.home,
-            _not_send: PhantomData,
-        }
-    }
-
-    /// Forgets how long the body lives: the frame clears the pointer before that ends.
-    #[inline]
-    pub(super) fn erase(&mut self) -> BodyPtr<R> {
-        let body = NonNull::from(&mut *self.body);
-        BodyPtr {
-            // SAFETY: only the lifetime of the trait object changes.
-            body: Erased::Whole(unsafe {
-                mem::transmute::<NonNull<dyn WholePoll<R> + '_>, NonNull<dyn WholePoll<R> + 'static>>(
-                    body,
-                )
-            }),
-            home: self.home,
-        }
-    }
-}
-
-/// A [`Body`] or a [`WholeBody`] whose lifetime is the driver's poll.
+/// A [`Body`] whose lifetime is the driver's poll.
 pub(super) struct BodyPtr<R> {
-    body: Erased<R>,
+    body: NonNull<dyn BodyPoll<R>>,
     home: Option<Thread>,
-}
-
-enum Erased<R> {
-    Body(NonNull<dyn BodyPoll<R>>),
-    Whole(NonNull<dyn WholePoll<R>>),
 }
 
 impl<R> BodyPtr<R> {
@@ -217,51 +139,24 @@ impl<R> BodyPtr<R> {
         self.home.is_none_or(|home| home == Thread::current())
     }
 
-    /// Whether the body is still to be made.
-    #[inline]
-    pub(super) fn makes_body(&self) -> bool {
-        matches!(self.body, Erased::Whole(_))
-    }
-
-    /// Makes the body.
+    /// Polls the body.
     ///
     /// # Safety
     /// The driver's poll that set this pointer is under way, nobody else uses it, and this thread [may](BodyPtr::is_at_home).
     #[inline]
-    pub(super) unsafe fn open(&self, resource: R) {
-        if let Erased::Whole(body) = self.body {
-            // SAFETY: the contract is the caller's.
-            unsafe { &mut *body.as_ptr() }.open(resource);
-        }
+    pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) {
+        // SAFETY: the contract is the caller's.
+        unsafe { &mut *self.body.as_ptr() }.poll(cx);
     }
 
-    /// Polls the body; with what it leaves to the teardown, if that may begin.
+    /// Drops the body.
     ///
     /// # Safety
-    /// As for [`open`](BodyPtr::open).
-    #[inline]
-    pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) -> Option<(R, Ending)> {
-        match self.body {
-            Erased::Body(body) => {
-                // SAFETY: the contract is the caller's.
-                unsafe { &mut *body.as_ptr() }.poll(cx);
-                None
-            }
-            // SAFETY: as above.
-            Erased::Whole(body) => unsafe { &mut *body.as_ptr() }.poll_through(cx),
-        }
-    }
-
-    /// # Safety
-    /// As for [`open`](BodyPtr::open).
+    /// As for [`poll`](BodyPtr::poll).
     #[inline]
     pub(super) unsafe fn cancel(&self) {
-        match self.body {
-            // SAFETY: the contract is the caller's.
-            Erased::Body(body) => unsafe { &mut *body.as_ptr() }.cancel(),
-            // SAFETY: as above.
-            Erased::Whole(body) => unsafe { &mut *body.as_ptr() }.cancel(),
-        }
+        // SAFETY: the contract is the caller's.
+        unsafe { &mut *self.body.as_ptr() }.cancel();
     }
 }
 

@@ -1,11 +1,11 @@
 //! What drives a frame: setup, body, teardown.
 
-use super::{Body, Ending, Payload, Progress, WholeBody};
+use super::{Body, Ending, Payload};
 use crate::{kind::Kind, site::Definition, trace::Around};
 use std::{
     panic::resume_unwind,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 mod sealed {
@@ -24,6 +24,12 @@ pub trait AsyncContext: Sealed {
     /// Its error, and what it can do to its body's outcome: [`Fallible<E>`](crate::kind::Fallible) or
     /// [`Infallible`](crate::kind::Infallible).
     type Kind: Kind;
+
+    /// Where its body is polled: [`Inside`](super::Inside) of it or [`Beside`](super::Beside) it.
+    #[doc(hidden)]
+    type Place: Place
+    where
+        Self: Sized;
 
     /// What it is made from, where it is to stay: some of what it owns, and nothing else.
     #[doc(hidden)]
@@ -49,22 +55,6 @@ pub trait AsyncContext: Sealed {
     #[doc(hidden)]
     fn around(&self) -> Around {
         Around::none()
-    }
-
-    /// Whether its yield point is, or may be, inside of a future of its own. If it isn't, the body may as well be polled without it.
-    #[doc(hidden)]
-    fn polls_body(&self) -> bool {
-        true
-    }
-
-    /// Runs the setup and, inside the yield point, the body; goes on with the teardown at once where that is possible. The body tells how far it is.
-    #[doc(hidden)]
-    fn poll_whole(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        body: WholeBody<'_, Self::Resource>,
-    ) -> Poll<Ran<<Self::Kind as Kind>::Error>> {
-        step_by_step(self, cx, body)
     }
 
     /// Runs the setup, up to the yield point.
@@ -119,32 +109,31 @@ pub trait AsyncContext: Sealed {
 /// A context of which only what it yields and returns is known. What isn't in a hurry takes this, and is compiled once for all of these.
 pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> + 'f;
 
-/// What a context has come to whose body is polled inside it.
+/// Where a context's body is polled.
 #[doc(hidden)]
-#[derive(Debug)]
-pub enum Ran<E> {
-    /// There is no resource.
-    NotEntered(NotEntered<E>),
-    /// It has returned: from its setup, without waiting for the body, or from its teardown.
-    Returned(Result<(), E>),
+pub trait Place: 'static {
+    /// Whether it is polled at the yield point.
+    const INSIDE: bool;
+    /// That of two contexts, one inside the other.
+    type Or<P: Place>: Place;
 }
 
-/// The setup, then the body: each a poll of the context.
-pub(crate) fn step_by_step<C: AsyncContext + ?Sized>(
-    mut context: Pin<&mut C>,
-    cx: &mut Context<'_>,
-    mut body: WholeBody<'_, C::Resource>,
-) -> Poll<Ran<<C::Kind as Kind>::Error>> {
-    if body.progress() == Progress::Unopened {
-        match ready!(context.as_mut().poll_setup(cx)) {
-            Ok(resource) => {
-                body.open(resource);
-                context.as_mut().begin_body();
-            }
-            Err(not_entered) => return Poll::Ready(Ran::NotEntered(not_entered)),
-        }
-    }
-    context.poll_body(cx, body.body()).map(Ran::Returned)
+/// At the yield point, which is, or may be, inside of a future of the context's own.
+#[doc(hidden)]
+pub enum Inside {}
+
+/// Without the context: it awaits its yield point and nothing else meanwhile.
+#[doc(hidden)]
+pub enum Beside {}
+
+impl Place for Inside {
+    const INSIDE: bool = true;
+    type Or<P: Place> = Inside;
+}
+
+impl Place for Beside {
+    const INSIDE: bool = false;
+    type Or<P: Place> = P;
 }
 
 /// Why a setup has come to no resource.

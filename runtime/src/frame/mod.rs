@@ -1,9 +1,9 @@
 //! The frame: a context function that is suspended at its yield point.
 //!
 //! A frame is the user's `async` block and a [`Shared`] part that its one yield point and its driver both reach. The driver polls the block until
-//! it yields and takes the resource; later it puts the resource back, says how the body ended, and polls the block to its end. In closure style
-//! the driver gives the block a pointer to the body *while* it polls it, and the yield point polls the body through that; a [`WholeBody`] it makes from
-//! the resource there, and takes the resource back from it, so that one poll of the block can be all.
+//! it yields and takes the resource; later it puts the resource back, says how the body ended, and polls the block to its end. In closure and block
+//! style, a block whose yield point may be [`Inside`] of a future of its own gets a pointer to the body *while* the driver polls it, and the yield
+//! point polls the body through that. Beside any other block, the driver polls the body itself.
 //!
 //! This is one of the two modules with unsafe code. What its safety rests on:
 //!
@@ -26,9 +26,9 @@ mod housed;
 mod seed;
 
 pub use body::Body;
-pub(crate) use body::{BodyPoll, Progress, Threads, WholeBody, WholePoll};
-pub use context::AsyncContext;
-pub(crate) use context::{AnyContext, NotEntered, Ran, Sealed, Swallowed, step_by_step};
+pub(crate) use body::{BodyPoll, Threads};
+pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
+pub use context::{AsyncContext, Beside, Inside, Place};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
@@ -56,7 +56,7 @@ use std::{
 /// What the yield point and the driver share.
 struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
-    /// Written once, by the driver or by the yield point that comes back, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
+    /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
     ending: UnsafeCell<Option<Ending>>,
 }
 
@@ -173,18 +173,15 @@ impl<T> Link<T> {
     /// Writes the ending, unless there is one.
     ///
     /// # Safety
-    /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
+    /// The caller is the driver, and the block isn't being polled.
     #[inline]
-    unsafe fn end<'y>(self, ending: Ending) -> &'y Ending {
+    unsafe fn end(self, ending: Ending) {
         // SAFETY: by this function's contract; `is_none` ends its borrow at once, and nothing has borrowed an ending that isn't there.
         unsafe {
             let cell = UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending);
             if (*cell).is_none() {
                 ptr::write(cell, Some(ending));
-            } else {
-                drop(ending);
             }
-            (*cell).as_ref().expect("it has just been written")
         }
     }
 
@@ -308,81 +305,41 @@ enum LendState {
 impl<T, S> Unpin for Lend<'_, T, S> {}
 
 impl<'y, T, S> Lend<'y, T, S> {
-    /// Makes a body from the resource and polls it, if the driver has brought one that is to be made here; else hands the resource over to the driver.
+    /// Says that the resource is there for the driver to take.
     #[inline]
-    fn hand_over(&mut self, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
+    fn hand_over(&mut self) {
         self.state = LendState::Lent;
-        let link = self.yielder.link;
         // SAFETY: the block is being polled: this is its yield point.
-        let body = unsafe {
-            link.slot(|slot| {
-                slot.stage = Stage::Open;
-                slot.body.take_if(|body| body.makes_body())
-            })
-        };
-        let body = self.at_home(body?);
-        // SAFETY: as above.
-        let resource = unsafe { link.slot(|slot| slot.resource.take()) }?;
-        // SAFETY: as in `poll_taken`: alive, taken out, and at home on this thread.
-        unsafe { body.open(resource) };
-        self.poll_taken(body, cx)
+        unsafe { self.yielder.link.slot(|slot| slot.stage = Stage::Open) };
     }
 
-    /// Polls the body, if the driver has brought one; with the resource, if the body has left it to the teardown.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
-        // SAFETY: the block is being polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
-        let body = unsafe { self.yielder.link.slot(|slot| slot.body.take()) }?;
-        let body = self.at_home(body);
-        self.poll_taken(body, cx)
-    }
-
+    /// Polls the body, if the driver has brought one.
+    ///
     /// # Panics
     /// If this isn't the body's thread.
-    #[inline]
-    fn at_home(&self, body: BodyPtr<T>) -> BodyPtr<T> {
-        if body.is_at_home() {
-            return body;
-        }
-        // SAFETY: as in `poll_body`. When this yield point is dropped, it may be on the body's thread.
-        unsafe { self.yielder.link.slot(|slot| slot.body = Some(body)) };
-        panic!(
-            "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
-        );
-    }
-
-    /// Polls a body that was in the slot.
-    #[inline]
-    fn poll_taken(&mut self, body: BodyPtr<T>, cx: &mut Context<'_>) -> Option<(T, Exit<'y, S>)> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) {
         let link = self.yielder.link;
-        // SAFETY: the block is being polled: this is its yield point.
+        // SAFETY: the block is being polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
+        let Some(body) = (unsafe { link.slot(|slot| slot.body.take()) }) else {
+            return;
+        };
+        if !body.is_at_home() {
+            // SAFETY: as above. When this yield point is dropped, it may be on the body's thread.
+            unsafe { link.slot(|slot| slot.body = Some(body)) };
+            panic!(
+                "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
+            );
+        }
+        // SAFETY: as above.
         unsafe { link.slot(|slot| slot.in_body = true) };
         let polled = Polled(link);
         // SAFETY: the pointer was in the slot, so the driver is in the poll that set it and the body is alive (point 3); it was taken out, so
         // nobody else polls it; and this thread may, as has just been looked up.
-        let back = unsafe { body.poll(cx) };
+        unsafe { body.poll(cx) };
         drop(polled);
-        match back {
-            Some((resource, ending)) => Some(self.come_back(resource, ending)),
-            None => {
-                // Also when the body is over: if this yield point is dropped before the driver hears of it, the resource goes with it.
-                // SAFETY: as above; the driver is still in that poll, which clears the pointer.
-                unsafe { link.slot(|slot| slot.body = Some(body)) };
-                None
-            }
-        }
-    }
-
-    /// Comes back from the body.
-    #[inline]
-    fn come_back(&mut self, resource: T, ending: Ending) -> (T, Exit<'y, S>) {
-        let link = self.yielder.link;
-        // SAFETY: the block is being polled: this is its yield point, which hasn't come back before, so that nothing borrows an ending.
-        let ending = unsafe {
-            link.slot(|slot| slot.stage = Stage::Past);
-            link.end(ending)
-        };
-        self.state = LendState::Done;
-        (resource, Exit::view(ending))
+        // Also when the body is over: if this yield point is dropped before the driver hears of it, the resource goes with it.
+        // SAFETY: as above; the driver is still in that poll, which clears the pointer.
+        unsafe { link.slot(|slot| slot.body = Some(body)) };
     }
 
     #[inline]
@@ -447,13 +404,15 @@ impl<'y, T, S> Future for Lend<'y, T, S> {
     // What it comes to would be written and read again in another width, and wait for that.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let back = match self.state {
-            LendState::Fresh => self.hand_over(cx),
-            LendState::Lent => self.poll_body(cx).or_else(|| self.take_back()),
+        match self.state {
+            LendState::Fresh => self.hand_over(),
+            LendState::Lent => {
+                self.poll_body(cx);
+                if let Some(back) = self.take_back() {
+                    return Poll::Ready(back);
+                }
+            }
             LendState::Done => panic!("a yield point was polled after it had come back"),
-        };
-        if let Some(back) = back {
-            return Poll::Ready(back);
         }
         self.register(cx.waker());
         Poll::Pending
@@ -523,53 +482,44 @@ where
 }
 
 /// A context function, before, at and after its yield point.
-pub struct Frame<F, Fut, T, K> {
+pub struct Frame<F, Fut, T, K, W> {
     // Dropped in this order: the block writes to what it shares (point 2).
     block: Option<Fut>,
     init: Option<F>,
     shared: Shared<T>,
     definition: Definition,
-    polls_body: bool,
     spans: Spans,
-    _kind: PhantomData<fn() -> K>,
+    _kind: PhantomData<fn() -> (K, W)>,
     _pinned: PhantomPinned,
 }
 
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
 // it is polled, when it can't be moved.
-unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
+unsafe impl<F: Send, Fut: Send, T: Send, K, W> Send for Frame<F, Fut, T, K, W> {}
 // SAFETY: of a shared frame only its definition can be read, which is plain data, and its spans, which are `Sync`.
-unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
+unsafe impl<F, Fut, T, K, W> Sync for Frame<F, Fut, T, K, W> {}
 
 /// The frame that a closure makes.
-pub(crate) type FrameOf<F, T, K> =
-    Frame<F, <F as YieldFn<'static, T, <K as Kind>::Suppression>>::Fut, T, K>;
+pub(crate) type FrameOf<F, T, K, W> =
+    Frame<F, <F as YieldFn<'static, T, <K as Kind>::Suppression>>::Fut, T, K, W>;
 
 /// What a [`Frame`] is made from.
 pub struct Before<F> {
     block: F,
     definition: Definition,
-    polls_body: bool,
 }
 
-/// A context that runs `block`, which yields a `T`. `polls_body` says that it may do so inside of a future of its own.
-pub(crate) fn before<T, K, F>(
-    definition: Definition,
-    polls_body: bool,
-    block: F,
-) -> Seed<FrameOf<F, T, K>>
+/// A context that runs `block`, which yields a `T`, perhaps inside of a future of its own: `W` says so.
+pub(crate) fn before<T, K, F, W>(definition: Definition, block: F) -> Seed<FrameOf<F, T, K, W>>
 where
     K: Kind,
+    W: Place,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    Seed::new(Before {
-        block,
-        definition,
-        polls_body,
-    })
+    Seed::new(Before { block, definition })
 }
 
-impl<F, Fut, T, K> Frame<F, Fut, T, K> {
+impl<F, Fut, T, K, W> Frame<F, Fut, T, K, W> {
     #[inline]
     fn link(self: Pin<&mut Self>) -> Link<T> {
         // SAFETY: nothing is moved out of the pinned frame. `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
@@ -583,7 +533,7 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
     }
 }
 
-impl<F, Fut, T, K> Frame<F, Fut, T, K>
+impl<F, Fut, T, K, W> Frame<F, Fut, T, K, W>
 where
     K: Kind,
     F: FnOnce(YieldOnce<'static, T, K::Suppression>) -> Fut,
@@ -623,20 +573,18 @@ where
         unsafe { link.bring(body) };
     }
 
-    /// Polls the block, with a body that was [brought](Frame::bring) or without. A block that is over, or that has unwound, is dropped and never polled again.
+    /// Polls the block, with a body that was [brought](Frame::bring) or without. One that has unwound is dropped, and never polled again; one that is
+    /// over stays until [`finish`](AsyncContext::finish), as a future that panics if it is polled.
     #[inline]
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        if self.block.is_none() {
-            polled_after_end(self.definition);
-        }
+        let definition = self.definition;
         let mut polling = Polling::begin(self, cx.waker());
-        let polled = match polling.frame.as_mut().block().as_pin_mut() {
-            Some(block) => block.poll(cx),
-            None => Poll::Pending,
+        let Some(block) = polling.frame.as_mut().block().as_pin_mut() else {
+            polling.unwinding = false;
+            drop(polling);
+            polled_after_end(definition);
         };
-        if polled.is_ready() {
-            polling.frame.as_mut().block().set(None);
-        }
+        let polled = block.poll(cx);
         polling.unwinding = false;
         polled.map(K::result)
     }
@@ -670,14 +618,14 @@ fn polled_after_end(context: Definition) -> ! {
 }
 
 /// The driver's poll of a block. On every way out of it, it takes the driver's pointers out of the slot; and it drops a block that has unwound.
-struct Polling<'p, F, Fut, T, K> {
-    frame: Pin<&'p mut Frame<F, Fut, T, K>>,
+struct Polling<'p, F, Fut, T, K, W> {
+    frame: Pin<&'p mut Frame<F, Fut, T, K, W>>,
     unwinding: bool,
 }
 
-impl<'p, F, Fut, T, K> Polling<'p, F, Fut, T, K> {
+impl<'p, F, Fut, T, K, W> Polling<'p, F, Fut, T, K, W> {
     #[inline]
-    fn begin(mut frame: Pin<&'p mut Frame<F, Fut, T, K>>, driver: &Waker) -> Self {
+    fn begin(mut frame: Pin<&'p mut Frame<F, Fut, T, K, W>>, driver: &Waker) -> Self {
         let link = frame.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled yet.
         unsafe { link.begin_poll(driver) };
@@ -688,7 +636,7 @@ impl<'p, F, Fut, T, K> Polling<'p, F, Fut, T, K> {
     }
 }
 
-impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
+impl<F, Fut, T, K, W> Drop for Polling<'_, F, Fut, T, K, W> {
     #[inline]
     fn drop(&mut self) {
         let link = self.frame.as_mut().link();
@@ -713,16 +661,18 @@ fn unwound(block: &mut dyn Clear, context: Definition) {
     }
 }
 
-impl<F, Fut, T, K> context::Sealed for Frame<F, Fut, T, K> {}
+impl<F, Fut, T, K, W> context::Sealed for Frame<F, Fut, T, K, W> {}
 
-impl<F, Fut, T, K> AsyncContext for Frame<F, Fut, T, K>
+impl<F, Fut, T, K, W> AsyncContext for Frame<F, Fut, T, K, W>
 where
     K: Kind,
+    W: Place,
     F: FnOnce(YieldOnce<'static, T, K::Suppression>) -> Fut,
     Fut: Future<Output = K::Returned>,
 {
     type Resource = T;
     type Kind = K;
+    type Place = W;
     type Seed = Before<F>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -732,7 +682,6 @@ where
             init: Some(before.block),
             shared: Shared::new(),
             definition: before.definition,
-            polls_body: before.polls_body,
             spans: Spans::none(),
             _kind: PhantomData,
             _pinned: PhantomPinned,
@@ -751,26 +700,6 @@ where
 
     fn around(&self) -> Around {
         self.spans.around()
-    }
-
-    #[inline(always)]
-    fn polls_body(&self) -> bool {
-        self.polls_body
-    }
-
-    #[inline]
-    fn poll_whole(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut body: WholeBody<'_, T>,
-    ) -> Poll<Ran<K::Error>> {
-        if Spans::wanted() {
-            // Setup, body and teardown have spans of their own.
-            return step_by_step::<AnyContext<'_, T, K>>(self, cx, body);
-        }
-        self.as_mut().start();
-        self.as_mut().bring(body.erase());
-        self.poll_block(cx).map(Ran::Returned)
     }
 
     #[inline]

@@ -13,6 +13,12 @@ use std::{
     thread,
 };
 
+/// Calls a body, which may be a function that does something before it returns its future, catching its panic.
+#[inline]
+pub(crate) fn called<Fut>(body: impl FnOnce() -> Fut) -> thread::Result<Fut> {
+    catch_unwind(AssertUnwindSafe(body))
+}
+
 /// Polls a body's future to its end and drops it, catching its panics.
 pub fn caught<Fut: Future>(body: Pin<&mut Option<Fut>>) -> Caught<'_, Fut> {
     Caught(body)

@@ -56,9 +56,9 @@ impl<'h, R> Lent<'h, R> {
 
     /// Gives the resource back, at the body's end.
     //
-    // Alone: together with where it was, it would be copied in another width than it was written in, and wait for that.
+    // By reference: together with where it was, it would be copied in another width than it was written in, and wait for that.
     #[inline]
-    pub fn back(mut self) -> Option<R> {
+    pub fn back(&mut self) -> Option<R> {
         self.resource.take()
     }
 }
@@ -76,10 +76,18 @@ impl<R> DerefMut for Lent<'_, R> {
     }
 }
 
+impl<R> Lent<'_, R> {
+    #[cold]
+    fn go_home(&mut self) {
+        self.home.put(self.resource.take());
+    }
+}
+
 impl<R> Drop for Lent<'_, R> {
+    #[inline]
     fn drop(&mut self) {
         if self.resource.is_some() {
-            self.home.put(self.resource.take());
+            self.go_home();
         }
     }
 }

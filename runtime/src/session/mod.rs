@@ -4,6 +4,7 @@ mod caught;
 mod lent;
 mod run;
 
+pub(crate) use caught::called;
 pub use caught::caught;
 pub(crate) use lent::Home;
 pub(crate) use lent::Lent;
@@ -11,17 +12,17 @@ pub(crate) use lent::Lent;
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Settling},
-    frame::{AnyContext, Ending, NotEntered, Progress, Ran, Threads, WholeBody, never_yielded},
+    frame::{AnyContext, Body, BodyPoll, Ending, NotEntered, Place, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
-    outcome::{Ended, missing},
+    outcome::{AsItIs, Came, Ended, Finish, missing},
     policy::{Abandoned, Policy, Storage},
-    teardown::{self, Keep, Torn, TornOf, finish, finish_late, keep_error},
+    teardown::{self, Keep, Kept, Torn, TornOf, finish_late, keep_error},
 };
 use run::Run;
 use std::{
     fmt::Debug,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     thread,
@@ -76,7 +77,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     }
 
     /// Puts the resource back, if it isn't gone, and says how the body ended.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn resume(&mut self, resource: Option<C::Resource>, ending: Ending) {
         self.stage = Stage::Waiting(ending.kind());
         match resource {
@@ -85,51 +86,13 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         }
     }
 
-    /// Runs the setup alone.
-    fn poll_setup(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>>> {
-        let _lane = self.entered().frame_lane().enter();
-        // If it unwinds, nothing is left to be set up or torn down.
-        self.stage = Stage::Closed;
-        match self.frame().poll_setup(cx) {
-            Poll::Pending => {
-                self.stage = Stage::Setup;
-                Poll::Pending
-            }
-            Poll::Ready(Ok(resource)) => {
-                self.stage = Stage::Open;
-                Poll::Ready(Ok(Lent::new(resource, self.home)))
-            }
-            Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
-        }
-    }
-
-    /// [`poll_setup`](Session::poll_setup) as a future.
-    pub async fn setup(&mut self) -> Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>> {
-        poll_fn(|cx| self.poll_setup(cx)).await
-    }
-
-    /// Runs setup, body and teardown. `make` makes the body, whose place is `body`.
+    /// Runs the setup.
     #[inline]
-    pub(crate) fn whole<'s, V, B, M, Fut>(
-        &'s mut self,
-        body: Pin<&'s mut Option<Fut>>,
-        make: M,
-        threads: Polled<Run<'s, 'a, C::Resource, M, Fut, V, B>>,
-        keep: Keep<B>,
-    ) -> Running<'s, 'a, C, P, M, Fut, V, B>
-    where
-        M: FnOnce(Lent<'a, C::Resource>) -> Fut,
-        Fut: Future<Output = Returned<C::Resource, V, B>>,
-        B: Debug + 'static,
-    {
-        let run = Run::new(body, Some(make), self.home, keep);
-        Running::new(self, run, threads)
+    pub fn setup(&mut self) -> Setup<'_, 'a, C, P> {
+        Setup(self)
     }
 
-    /// Runs body and teardown, after the setup. On the body's thread only.
+    /// Runs a body of which nothing is known but that it is on this thread, and the teardown.
     pub async fn run<'s, V, B, Fut>(
         &'s mut self,
         body: Pin<&'s mut Option<Fut>>,
@@ -138,12 +101,61 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         Fut: Future<Output = Returned<C::Resource, V, B>>,
         B: Debug + Send + 'static,
     {
-        type Makes<'a, R, Fut> = fn(Lent<'a, R>) -> Fut;
-        self.frame().begin_body();
-        let run = Run::new(body, None::<Makes<'a, _, _>>, self.home, keep_error);
-        match Running::new(self, run, Threads::this).await {
-            Ok(ended) => BodyEnd(ended),
-            Err(_) => unreachable!("the setup is over"),
+        let running: Running<'_, '_, _, _, _, _, _, AsItIs> =
+            self.run_on(body, Threads::this, keep_error);
+        BodyEnd(running.await)
+    }
+
+    /// Runs body and teardown, after the setup. `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
+    #[inline]
+    pub(crate) fn run_on<'s, V, B, Fut, Z>(
+        &'s mut self,
+        body: Pin<&'s mut Option<Fut>>,
+        threads: Polled<Run<'s, 'a, C::Resource, Fut, V, B>>,
+        keep: Keep<B>,
+    ) -> Running<'s, 'a, C, P, Fut, V, B, Z>
+    where
+        Fut: Future<Output = Returned<C::Resource, V, B>>,
+        B: Debug + 'static,
+    {
+        if C::Place::INSIDE {
+            self.frame().begin_body();
+        }
+        Running {
+            run: Run::new(body, self.home, keep),
+            session: self,
+            threads,
+            settling: Settling::default(),
+            early: None,
+            _finish: PhantomData,
+        }
+    }
+}
+
+/// The future of [`Session::setup`].
+//
+// With a name, so that it is inlined where it is awaited.
+pub struct Setup<'s, 'a, C: AsyncContext, P: Policy<C>>(&'s mut Session<'a, C, P>);
+
+impl<'a, C: AsyncContext, P: Policy<C>> Future for Setup<'_, 'a, C, P> {
+    type Output = Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>>;
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let session = &mut *self.0;
+        let _lane = session.entered().frame_lane().enter();
+        // If it unwinds, nothing is left to be set up or torn down.
+        session.stage = Stage::Closed;
+        match session.frame().poll_setup(cx) {
+            Poll::Pending => {
+                session.stage = Stage::Setup;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(resource)) => {
+                session.stage = Stage::Open;
+                Poll::Ready(Ok(Lent::new(resource, session.home)))
+            }
+            Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
         }
     }
 }
@@ -154,142 +166,98 @@ pub struct BodyEnd<V, B, E>(Ended<V, B, E>);
 /// Says where the yield point may poll a body: [`Threads::any`] or [`Threads::this`].
 type Polled<W> = fn() -> Threads<W>;
 
-/// A context with its body, from its setup to the end of its teardown.
-pub(crate) struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, M, Fut, V, B> {
+/// A context with its body, from the end of its setup to that of its teardown.
+pub(crate) struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, Fut, V, B, Z> {
     session: &'s mut Session<'a, C, P>,
-    run: Run<'s, 'a, C::Resource, M, Fut, V, B>,
-    threads: Polled<Run<'s, 'a, C::Resource, M, Fut, V, B>>,
+    run: Run<'s, 'a, C::Resource, Fut, V, B>,
+    threads: Polled<Run<'s, 'a, C::Resource, Fut, V, B>>,
     settling: Settling,
     /// Of a context that has ended by itself: a timeout, or a body that was over in the same poll.
     early: Option<Box<Ended<V, B, ErrorOf<C>>>>,
-}
-
-impl<'s, 'a, C: AsyncContext, P: Policy<C>, M, Fut, V, B> Running<'s, 'a, C, P, M, Fut, V, B> {
-    #[inline]
-    fn new(
-        session: &'s mut Session<'a, C, P>,
-        run: Run<'s, 'a, C::Resource, M, Fut, V, B>,
-        threads: Polled<Run<'s, 'a, C::Resource, M, Fut, V, B>>,
-    ) -> Self {
-        Running {
-            session,
-            run,
-            threads,
-            settling: Settling::default(),
-            early: None,
-        }
-    }
+    _finish: PhantomData<fn() -> Z>,
 }
 
 // The body is pinned elsewhere.
-impl<C: AsyncContext, P: Policy<C>, M, Fut, V, B> Unpin for Running<'_, '_, C, P, M, Fut, V, B> {}
+impl<C: AsyncContext, P: Policy<C>, Fut, V, B, Z> Unpin for Running<'_, '_, C, P, Fut, V, B, Z> {}
 
-impl<'a, C, P, M, Fut, V, B> Future for Running<'_, 'a, C, P, M, Fut, V, B>
+impl<C, P, Fut, V, B, Z> Future for Running<'_, '_, C, P, Fut, V, B, Z>
 where
+    Z: Finish<V, B, C::Kind>,
     C: AsyncContext,
     P: Policy<C>,
-    M: FnOnce(Lent<'a, C::Resource>) -> Fut,
     Fut: Future<Output = Returned<C::Resource, V, B>>,
     B: Debug + 'static,
 {
-    type Output = Result<Ended<V, B, ErrorOf<C>>, NotEntered<ErrorOf<C>>>;
+    type Output = Z::Output;
 
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if this.is_outside() {
-            let (resource, ending) = ready!(this.run.poll_outside(cx));
-            let _lane = this.session.entered().frame_lane().enter();
-            this.session.resume(resource, ending);
-        } else if let Stage::Setup | Stage::Open = this.session.stage {
-            if let Some(torn) = ready!(this.poll_whole(cx))? {
-                return Poll::Ready(Ok(Ended::new(this.run.take_kept(), torn)));
+        let mut kept = None;
+        if let Stage::Open = this.session.stage {
+            kept = if C::Place::INSIDE {
+                ready!(this.poll_inside(cx))
+            } else {
+                let (resource, ending, kept) = ready!(this.run.poll_through(cx));
+                this.session.resume(resource, ending);
+                Some(kept)
+            };
+        }
+        // Only what has to wait is put aside.
+        match (this.poll_close(cx), kept) {
+            (Poll::Ready(Closed::Torn(torn)), kept) => {
+                let kept = kept.unwrap_or_else(|| this.run.take_kept());
+                Poll::Ready(Z::finish(Ended::new(kept, torn), this.session.entered()))
+            }
+            (Poll::Ready(Closed::Early(ended)), _) => {
+                Poll::Ready(Z::finish(*ended, this.session.entered()))
+            }
+            (Poll::Pending, kept) => {
+                if let Some(kept) = kept {
+                    this.run.keep(kept);
+                }
+                Poll::Pending
             }
         }
-        this.poll_close(cx).map(Ok)
     }
 }
 
-impl<'a, C, P, M, Fut, V, B> Running<'_, 'a, C, P, M, Fut, V, B>
+impl<C, P, Fut, V, B, Z> Running<'_, '_, C, P, Fut, V, B, Z>
 where
     C: AsyncContext,
     P: Policy<C>,
-    M: FnOnce(Lent<'a, C::Resource>) -> Fut,
     Fut: Future<Output = Returned<C::Resource, V, B>>,
     B: Debug + 'static,
 {
-    /// Whether the body needn't be polled inside its context: polling that would only lead back here.
-    #[inline]
-    fn is_outside(&mut self) -> bool {
-        matches!(self.session.stage, Stage::Open)
-            && self.run.progress() == Progress::Open
-            && !self.session.frame().polls_body()
-    }
-
-    /// Setup and body, and the teardown if that may follow at once.
-    #[inline]
-    fn poll_whole(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<(Torn<C>, Option<Ending>)>, NotEntered<ErrorOf<C>>>> {
+    /// Polls the body inside its context.
+    fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Kept<V, B>>> {
         let Running {
             session,
             run,
             threads,
             ..
         } = self;
-        let entered = session.entered();
-        let _lane = entered.frame_lane().enter();
-        // If the setup unwinds, nothing is left to be set up or torn down.
-        session.stage = Stage::Closed;
+        let _lane = session.entered().frame_lane().enter();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let threads = threads();
-            session.frame().poll_whole(cx, WholeBody::new(run, threads))
+            session.frame().poll_body(cx, Body::new(run, threads))
         }));
-        let context = match polled {
-            Ok(Poll::Pending) if run.progress() == Progress::Over => {
-                let (resource, ending) = run.resume();
+        match polled {
+            Ok(Poll::Pending) if run.is_over() => {
+                let (resource, ending, kept) = run.resume();
                 session.resume(resource, ending);
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(Some(kept));
             }
-            Ok(Poll::Pending) => {
-                session.stage = match run.progress() {
-                    Progress::Unopened => Stage::Setup,
-                    Progress::Resumed(exit) => Stage::Teardown(exit),
-                    // A context that has dropped its yield point goes on without it.
-                    _ => Stage::Open,
-                };
-                return Poll::Pending;
-            }
-            Ok(Poll::Ready(Ran::NotEntered(not_entered))) => {
-                return Poll::Ready(Err(not_entered));
-            }
-            Ok(Poll::Ready(Ran::Returned(returned))) => Ok(returned),
-            Err(payload) => Err(payload),
-        };
-        match (run.progress(), context) {
-            // Said anew, and not copied from where it was returned.
-            (Progress::Resumed(_), Ok(Ok(()))) => {
-                Poll::Ready(Ok(Some(finish(session.frame(), entered, Ok(Ok(()))))))
-            }
-            (Progress::Resumed(_), context) => {
-                Poll::Ready(Ok(Some(finish(session.frame(), entered, context))))
-            }
-            (Progress::Unopened, Ok(Err(error))) => Poll::Ready(Err(NotEntered::Failed(error))),
-            (Progress::Unopened, Ok(Ok(()))) => never_yielded(entered.definition),
-            (Progress::Unopened, Err(payload)) => resume_unwind(payload),
-            (_, context) => {
-                self.ended_early(context);
-                Poll::Ready(Ok(None))
-            }
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(returned)) => self.ended_early(Ok(returned)),
+            Err(payload) => self.ended_early(Err(payload)),
         }
+        Poll::Ready(None)
     }
 
     #[cold]
     fn ended_early(&mut self, context: Torn<C>) {
-        if self.run.progress() != Progress::Cancelled {
-            crate::frame::BodyPoll::cancel(&mut self.run);
-        }
+        BodyPoll::cancel(&mut self.run);
         let body = self.run.take_outcome();
         self.session.stage = Stage::Early;
         let entered = self.session.entered();
@@ -300,10 +268,10 @@ where
     }
 
     /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Ended<V, B, ErrorOf<C>>> {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<C, V, B>> {
         let Running {
             session,
-            run,
             settling,
             early,
             ..
@@ -321,15 +289,22 @@ where
             _ => {}
         }
         if let Some(ended) = early.take() {
-            return Poll::Ready(*ended);
+            return Poll::Ready(Closed::Early(ended));
         }
         let Stage::Teardown(_) = session.stage else {
             panic!("a context was polled after its end");
         };
         let torn = ready!(teardown::poll(session.frame(), entered, cx));
         session.stage = Stage::Closed;
-        Poll::Ready(Ended::new(run.take_kept(), torn))
+        Poll::Ready(Closed::Torn(torn))
     }
+}
+
+/// The end of a context.
+enum Closed<C: AsyncContext, V, B> {
+    Torn((Torn<C>, Option<Ending>)),
+    /// It had ended by itself before.
+    Early(Box<Ended<V, B, ErrorOf<C>>>),
 }
 
 /// The end of a context that has come to `context` without waiting for its body, which had come to `body`.
@@ -340,11 +315,11 @@ fn ended_early<T, K: Kind, V, B>(
     body: Option<thread::Result<Result<V, B>>>,
 ) -> Box<Ended<V, B, K::Error>> {
     let (context, _) = finish_late(frame, entered, context);
-    Box::new(Ended {
+    Box::new(Ended::Otherwise(Came {
         body,
         suppressed: false,
         context,
-    })
+    }))
 }
 
 /// What block style says at a context's end.

@@ -1,31 +1,25 @@
-//! A body's future while the yield point polls it.
+//! A body's future, and what it comes to.
 
-use super::{
-    Returned,
-    caught::first_of,
-    lent::{Home, Lent},
-};
+use super::{Returned, caught::first_of, lent::Home};
 use crate::{
-    background::{Below, Entered, InLane, any_pending},
+    background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
-    frame::{BodyPoll, Ending, Payload, Progress, WholePoll},
+    frame::{BodyPoll, Ending, Payload},
     report,
-    teardown::{Keep, Kept},
+    teardown::{Keep, Kept, split},
     trace::BodySpan,
 };
 use std::{
     any::Any,
-    mem,
     panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll, ready},
     thread,
 };
 
-/// A body, from before it is made to what it has come to. `M` makes its future, `Fut`, from the resource.
-pub(crate) struct Run<'s, 'a, R, M, Fut, V, B> {
+/// A body while it runs, and what it has come to.
+pub(crate) struct Run<'s, 'a, R, Fut, V, B> {
     body: Pin<&'s mut Option<Fut>>,
-    make: Option<M>,
     course: Course<'a, R, V, B>,
 }
 
@@ -35,75 +29,82 @@ struct Course<'a, R, V, B> {
     span: BodySpan,
     keep: Keep<B>,
     progress: Progress,
-    /// What a body that is over has returned, until its context is told. Its resource is at home meanwhile.
-    returned: Option<thread::Result<Result<V, B>>>,
-    /// What the context isn't told.
-    kept: Kept<V, B>,
-    /// The panic of a body that its context has dropped.
-    panic: Option<Payload>,
+    /// What the body has come to, before its context is told; or, if its context has dropped it, its panic then; afterwards what its context isn't told.
+    came: Option<thread::Result<Result<V, B>>>,
 }
 
-impl<'s, 'a, R, M, Fut, V, B> Run<'s, 'a, R, M, Fut, V, B> {
-    /// A body that `make` makes, or, without it, one that is there.
+/// What a body leaves: its resource, if that isn't gone, how it ended, and what its context isn't told.
+type Left<R, V, B> = (Option<R>, Ending, Kept<V, B>);
+
+/// How far a body has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Open,
+    /// It is over, and its context hasn't been told. Its resource is at home meanwhile.
+    Over,
+    /// Its context has dropped it.
+    Cancelled,
+    /// Its context has been told how it ended.
+    Told,
+}
+
+impl<'s, 'a, R, Fut, V, B> Run<'s, 'a, R, Fut, V, B> {
     #[inline]
-    pub(super) fn new(
-        body: Pin<&'s mut Option<Fut>>,
-        make: Option<M>,
-        home: &'a Home<R>,
-        keep: Keep<B>,
-    ) -> Self {
+    pub(super) fn new(body: Pin<&'s mut Option<Fut>>, home: &'a Home<R>, keep: Keep<B>) -> Self {
         Run {
             body,
             course: Course {
                 home,
                 span: BodySpan::none(),
                 keep,
-                progress: match make {
-                    Some(_) => Progress::Unopened,
-                    None => Progress::Open,
-                },
-                returned: None,
-                kept: Kept::Nothing,
-                panic: None,
+                progress: Progress::Open,
+                came: None,
             },
-            make,
         }
     }
 
+    /// Whether the body is over, and its context hasn't been told.
     #[inline]
-    pub(super) fn progress(&self) -> Progress {
-        self.course.progress
+    pub(super) fn is_over(&self) -> bool {
+        self.course.progress == Progress::Over
+    }
+
+    /// Keeps what its context isn't told of a body's outcome.
+    #[inline]
+    pub(super) fn keep(&mut self, kept: Kept<V, B>) {
+        self.course.came = kept.map(Ok);
     }
 
     /// What was kept of the outcome of a body whose context has been told of it.
     #[inline]
     pub(super) fn take_kept(&mut self) -> Kept<V, B> {
-        mem::replace(&mut self.course.kept, Kept::Nothing)
+        self.course.came.take()?.ok()
     }
 
-    /// The outcome of a body whose context didn't wait for it.
+    /// The outcome of a body whose context hasn't waited for it, and has dropped it.
     #[cold]
     pub(super) fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
         self.course.take_outcome()
     }
 }
 
-impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B> {
-    /// What a body that is over leaves to the teardown: its resource, if that isn't gone, and how it ended.
-    pub(super) fn resume(&mut self) -> (Option<R>, Ending) {
+impl<'a, R, Fut, V, B: Any> Run<'_, 'a, R, Fut, V, B> {
+    /// What a body that is over leaves to the teardown.
+    pub(super) fn resume(&mut self) -> Left<R, V, B> {
         self.course.resume()
     }
 }
 
-impl<'a, R, M, Fut, V, B: Any> Run<'_, 'a, R, M, Fut, V, B>
+impl<'a, R, Fut, V, B: Any> Run<'_, 'a, R, Fut, V, B>
 where
     Fut: Future<Output = Returned<R, V, B>>,
 {
-    /// Polls a body that is open to its end outside of the yield point; with its resource, if that isn't gone, and how it ended, for the teardown.
+    /// Polls the body to its end; with what it leaves to the teardown.
     #[inline]
-    pub(super) fn poll_outside(&mut self, cx: &mut Context<'_>) -> Poll<(Option<R>, Ending)> {
+    pub(super) fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Left<R, V, B>> {
         let (resource, returned) = ready!(self.poll_open(cx));
-        Poll::Ready((resource, self.course.keep(returned)))
+        let (ending, kept) = self.course.split(returned);
+        Poll::Ready((resource, ending, kept))
     }
 
     /// Polls the body, if it isn't over.
@@ -114,15 +115,14 @@ where
         else {
             return Poll::Pending;
         };
-        let _lane = course.in_lane();
+        let _lane = course.home.entered.body_lane().enter();
         let _span = course.span.enter(course.home.entered.definition);
         body.poll(cx)
     }
 }
 
-impl<'a, R, M, Fut, V, B> BodyPoll<R> for Run<'_, 'a, R, M, Fut, V, B>
+impl<'a, R, Fut, V, B> BodyPoll<R> for Run<'_, 'a, R, Fut, V, B>
 where
-    M: FnOnce(Lent<'a, R>) -> Fut,
     Fut: Future<Output = Returned<R, V, B>>,
     B: Any,
 {
@@ -152,39 +152,7 @@ where
     }
 }
 
-impl<'a, R, M, Fut, V, B> WholePoll<R> for Run<'_, 'a, R, M, Fut, V, B>
-where
-    M: FnOnce(Lent<'a, R>) -> Fut,
-    Fut: Future<Output = Returned<R, V, B>>,
-    B: Any,
-{
-    fn progress(&self) -> Progress {
-        self.course.progress
-    }
-
-    #[inline]
-    fn open(&mut self, resource: R) {
-        let lent = Lent::new(resource, self.course.home);
-        if let Some(make) = self.make.take() {
-            self.body.set(Some(make(lent)));
-            self.course.progress = Progress::Open;
-        }
-    }
-
-    #[inline]
-    fn poll_through(&mut self, cx: &mut Context<'_>) -> Option<(R, Ending)> {
-        match self.poll_open(cx) {
-            Poll::Ready(returned) => self.course.through(returned),
-            Poll::Pending => None,
-        }
-    }
-
-    fn as_body(&mut self) -> &mut dyn BodyPoll<R> {
-        self
-    }
-}
-
-impl<R, M, Fut, V, B> Drop for Run<'_, '_, R, M, Fut, V, B> {
+impl<R, Fut, V, B> Drop for Run<'_, '_, R, Fut, V, B> {
     #[inline]
     fn drop(&mut self) {
         if self.course.progress == Progress::Open {
@@ -199,26 +167,20 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     }
 
     /// Makes the body's lane the current one.
-    #[inline]
     fn in_lane(&self) -> InLane {
         self.home.entered.body_lane().enter()
     }
 
     /// The body is over.
-    #[inline(never)]
     fn is_over(&mut self, (resource, returned): Returned<R, V, B>) {
         self.home.put(resource);
-        self.returned = Some(returned);
+        self.came = Some(returned);
         self.progress = Progress::Over;
     }
 
     fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
-        match (self.returned.take(), self.panic.take()) {
-            (Some(returned), _) => {
-                Some(returned.map_err(|payload| first_of(self.entered(), payload)))
-            }
-            (None, panic) => panic.map(Err),
-        }
+        let came = self.came.take()?;
+        Some(came.map_err(|payload| first_of(self.entered(), payload)))
     }
 
     /// Drops the body, which sends its resource home, and takes that.
@@ -256,8 +218,8 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     /// The body was dropped, with these panics.
     fn ended_with(&mut self, body: Option<Payload>, resource: Option<Payload>) {
         for panic in [body, resource].into_iter().flatten() {
-            if self.returned.is_none() && self.panic.is_none() {
-                self.panic = Some(panic);
+            if self.came.is_none() {
+                self.came = Some(Err(panic));
             } else {
                 report::second_panic(self.entered(), panic);
             }
@@ -283,39 +245,27 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 }
 
 impl<'a, R, V, B: Any> Course<'a, R, V, B> {
-    /// What a body that has just returned leaves to the teardown, if that may begin at once.
+    /// Takes what a body has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn through(&mut self, returned: Returned<R, V, B>) -> Option<(R, Ending)> {
-        // Something may have been started below, which the teardown has to wait for.
-        if any_pending() {
-            self.is_over(returned);
-            return None;
-        }
-        let (resource, returned) = returned;
-        let ending = self.keep(returned);
-        Some((resource?, ending))
-    }
-
-    /// Takes what a body has come to apart: into how it ended, for the teardown, and the rest, which is kept.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn keep(&mut self, returned: thread::Result<Result<V, B>>) -> Ending {
+    fn split(&mut self, returned: thread::Result<Result<V, B>>) -> (Ending, Kept<V, B>) {
         let returned = match returned {
             Ok(returned) => Ok(returned),
             Err(payload) => Err(first_of(self.entered(), payload)),
         };
-        let (ending, kept) = Kept::split(returned, self.keep);
-        self.kept = kept;
-        self.progress = Progress::Resumed(ending.kind());
-        ending
+        self.progress = Progress::Told;
+        split(returned, self.keep)
     }
 
-    fn resume(&mut self) -> (Option<R>, Ending) {
-        match self.returned.take() {
+    fn resume(&mut self) -> Left<R, V, B> {
+        match self.came.take() {
             Some(returned) => {
-                let ending = self.keep(returned);
-                (self.home.take(), ending)
+                let (ending, kept) = self.split(returned);
+                (self.home.take(), ending, kept)
             }
-            None => (None, Ending::panicked(Box::new("the body has not ended"))),
+            None => {
+                let ending = Ending::panicked(Box::new("the body has not ended"));
+                (None, ending, None)
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     outcome::Ended,
     policy::{self, Policy},
     report,
-    teardown::{Kept, keep_error},
+    teardown::{keep_error, split},
 };
 use context::StackContext;
 use node::{Entering, Entries};
@@ -533,7 +533,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// ```
     #[doc(alias = "__aexit__")]
     pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
-        let (ending, kept) = Kept::split(Ok(result), keep_error);
+        let (ending, kept) = split(Ok(result), keep_error);
         let unwound = self.unwind(ending).await;
         Ended::new(kept, unwound).into_result::<Fallible<E, S>>(&self.entered())
     }
