@@ -96,9 +96,12 @@ macro_rules! run_inside {
             Ok(mut lent) => {
                 let body = $body;
                 let body = pin!(Some(async move {
-                    let returned = match called(|| body(&mut lent)) {
-                        Ok(body) => caught(pin!(Some(body))).await,
-                        Err(payload) => Err(payload),
+                    let returned = {
+                        let mut place = pin!(None);
+                        match called(|| body(&mut lent), place.as_mut()) {
+                            Ok(()) => caught(place).await,
+                            Err(payload) => Err(payload),
+                        }
                     };
                     (lent.back(), returned.map($as_result))
                 }));

@@ -13,10 +13,15 @@ use std::{
     thread,
 };
 
-/// Calls a body, which may be a function that does something before it returns its future, catching its panic.
+/// Calls a body, which may be a function that does something before it returns its future, catching its panic, and puts the future in its place.
+//
+// A future that was handed on from here would keep room for itself where it came through.
 #[inline]
-pub(crate) fn called<Fut>(body: impl FnOnce() -> Fut) -> thread::Result<Fut> {
-    catch_unwind(AssertUnwindSafe(body))
+pub(crate) fn called<Fut>(
+    body: impl FnOnce() -> Fut,
+    mut place: Pin<&mut Option<Fut>>,
+) -> thread::Result<()> {
+    catch_unwind(AssertUnwindSafe(|| place.set(Some(body()))))
 }
 
 /// Polls a body's future to its end and drops it, catching its panics.
