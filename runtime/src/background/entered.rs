@@ -2,10 +2,13 @@
 
 use super::{
     Stuck,
-    lane::{self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket, Unit},
+    lane::{
+        self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket, Unit, Waiter,
+    },
 };
 use crate::Definition;
 use std::{
+    ops::Range,
     panic::Location,
     task::{Context, Poll, ready},
 };
@@ -75,7 +78,29 @@ impl Entered {
     /// The rollbacks started below this context so far.
     #[cold]
     pub(crate) fn below(&self) -> Below {
-        Begun::now(self, true).below(self)
+        let elsewhere = Elsewhere::than(self, true);
+        self.below_until(lane::number_to_come(), elsewhere.as_ref())
+    }
+
+    /// The rollbacks started below this context until its teardown began, with `number` the next one to be entered.
+    fn below_until(&self, number: Number, elsewhere: Option<&Elsewhere>) -> Below {
+        let after = self.number + 1;
+        Below(match self.style {
+            Style::Guard => {
+                // A rollback has a lane of its own: in another one, what has been entered since is around it. What was entered in a rollback is
+                // in order among itself, and with what was entered in the same lane before.
+                let around = elsewhere.and_then(|elsewhere| elsewhere.rollback);
+                let own = Settled::new(self.lane, after..around.unwrap_or(number));
+                // A future that one task has begun and another one ends.
+                let there = elsewhere.map(|elsewhere| elsewhere.settled(after..number));
+                [Some(own), there, None]
+            }
+            Style::Body => [
+                Some(Settled::new(self.body_lane(), after..Number::MAX)),
+                Some(self.parts()),
+                None,
+            ],
+        })
     }
 
     /// The rollbacks that this context's function has started in its own lane.
@@ -105,62 +130,45 @@ impl Entered {
     }
 }
 
-/// What a teardown remembers of the moment in which it began.
-pub(crate) struct Begun {
-    number: Number,
-    /// The lane that it began in, if it isn't its own.
-    here: Option<Lane>,
+/// The lane that a teardown began in, if it isn't its own.
+struct Elsewhere {
+    lane: Lane,
     /// Whether it waits for other visitors there: it is known that they belong together.
     together: bool,
     /// Whether that lane is a rollback's, and when that one began, if it began later than the context.
     rollback: Option<Number>,
 }
 
-impl Begun {
-    fn now(entered: &Entered, awaited: bool) -> Self {
-        let here = Some(Lane::current()).filter(|here| *here != entered.lane);
-        let rollback = here.and_then(|_| InRollback::current());
-        let together = awaited || rollback.is_some() || here.is_some() && Unit::is_dropped();
+impl Elsewhere {
+    /// Where `entered` is now, if that isn't its lane.
+    #[inline]
+    fn than(entered: &Entered, awaited: bool) -> Option<Self> {
+        let here = Lane::current();
+        (here != entered.lane).then(|| Elsewhere::at(here, entered, awaited))
+    }
+
+    #[cold]
+    fn at(lane: Lane, entered: &Entered, awaited: bool) -> Self {
+        let rollback = InRollback::current();
         let began = rollback.map(|rollback| rollback.began);
-        Begun {
-            number: lane::next_number(),
-            here,
-            together,
+        Elsewhere {
+            lane,
+            together: awaited || rollback.is_some() || Unit::is_dropped(),
             rollback: began.filter(|began| entered.number < *began),
         }
     }
 
-    /// The rollbacks that had been started below the context when this began.
-    fn below(&self, entered: &Entered) -> Below {
-        let after = entered.number + 1;
-        Below(match entered.style {
-            Style::Guard => {
-                // A rollback has a lane of its own: in another one, what has been entered since is around it. What was entered in a rollback is
-                // in order among itself, and with what was entered in the same lane before.
-                let until = self.rollback.unwrap_or(self.number);
-                let there = match self.together {
-                    true => Settled::new,
-                    false => Settled::natives,
-                };
-                [
-                    Some(Settled::new(entered.lane, after..until)),
-                    // A future that one task has begun and another one ends.
-                    self.here.map(|here| there(here, after..self.number)),
-                    None,
-                ]
-            }
-            Style::Body => [
-                Some(Settled::new(entered.body_lane(), after..Number::MAX)),
-                Some(entered.parts()),
-                None,
-            ],
-        })
+    fn settled(&self, entered: Range<Number>) -> Settled {
+        match self.together {
+            true => Settled::new(self.lane, entered),
+            false => Settled::natives(self.lane, entered),
+        }
     }
 }
 
 /// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
 #[derive(Default)]
-pub(crate) struct Settling(Option<Box<Below>>);
+pub(crate) struct Settling(Option<Box<Waiting>>);
 
 impl Settling {
     #[inline]
@@ -174,13 +182,22 @@ impl Settling {
 
     #[cold]
     fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let below = self.0.get_or_insert_with(|| Box::new(entered.below()));
         let floor = InRollback::current().map_or(0, |rollback| rollback.number);
-        below.poll_above(cx, floor)
+        let waiting = match &mut self.0 {
+            Some(waiting) => waiting,
+            None => {
+                let below = entered.below();
+                if !below.is_any_pending(floor) {
+                    return Poll::Ready(());
+                }
+                self.0.insert(Box::new(below.into()))
+            }
+        };
+        waiting.poll_above(cx, floor)
     }
 }
 
-/// Waits for the rollbacks started below a context.
+/// The rollbacks started below a context.
 #[derive(Debug)]
 pub(crate) struct Below([Option<Settled>; 3]);
 
@@ -190,30 +207,39 @@ impl Below {
         Below([None, None, None])
     }
 
-    fn is_any_pending(&self) -> bool {
-        lane::are_blocked(&self.0)
-    }
-
     /// Those.
     pub(crate) fn of(rollbacks: Settled) -> Self {
         Below([Some(rollbacks), None, None])
     }
 
-    /// Those too.
-    pub(crate) fn and_parts(mut self, entered: &Entered) -> Self {
-        self.0[2] = Some(entered.parts());
-        self
+    fn is_any_pending(&self, floor: Number) -> bool {
+        lane::are_blocked(&self.0, floor)
     }
+}
 
+/// Waits for the rollbacks started below a context.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    below: Below,
+    waiter: Waiter,
+}
+
+impl From<Below> for Waiting {
+    fn from(below: Below) -> Self {
+        Waiting {
+            below,
+            waiter: Waiter::default(),
+        }
+    }
+}
+
+impl Waiting {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_above(cx, 0)
     }
 
     fn poll_above(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
-        for lane in self.0.iter_mut().flatten() {
-            ready!(lane.poll(cx, floor));
-        }
-        Poll::Ready(())
+        self.waiter.poll(&self.below.0, cx, floor)
     }
 }
 
@@ -221,14 +247,21 @@ impl Below {
 ///
 /// Small, since it moves with the rollback: its owner gives the places up, with one of the two methods, before it is dropped itself.
 pub(crate) struct Places {
-    begun: Begun,
-    visits: Option<Box<Ticket>>,
+    /// What is entered from then on has this number or a higher one.
+    began: Number,
+    visit: Option<Box<Visit>>,
+}
+
+struct Visit {
+    elsewhere: Elsewhere,
+    _place: Ticket,
 }
 
 impl Places {
-    /// Takes them; says whether anything is pending that the rollback has to wait for.
+    /// Takes them; says whether there may be something pending that the rollback has to wait for.
     pub(crate) fn take(entered: &Entered, runtime: RuntimeId) -> (Places, bool) {
-        let begun = Begun::now(entered, false);
+        let elsewhere = Elsewhere::than(entered, false);
+        let began = lane::number_to_come();
         let pending = Pending {
             runtime,
             stuck: Some(Stuck {
@@ -243,49 +276,70 @@ impl Places {
                 lane::insert(lane, number, pending);
                 true
             }
-            Style::Body => lane::insert_behind(lane, number, pending, || begun.below(entered).0),
+            Style::Body => lane::insert_behind(lane, number, pending, || {
+                entered.below_until(began, elsewhere.as_ref()).0
+            }),
         };
-        let visits = begun
-            .here
-            .map(|here| Box::new(Ticket::visitor(here, number)));
-        (Places { begun, visits }, waits)
+        let visit = elsewhere.map(|elsewhere| {
+            let _place = Ticket::visitor(elsewhere.lane, number);
+            Box::new(Visit { elsewhere, _place })
+        });
+        (Places { began, visit }, waits)
     }
 
     /// The rollbacks that had been started below the context when the places were taken.
-    pub(crate) fn below(&self, entered: &Entered) -> Below {
-        self.begun.below(entered)
+    fn below(&self, entered: &Entered) -> Below {
+        let visit = self.visit.as_ref();
+        entered.below_until(self.began, visit.map(|visit| &visit.elsewhere))
     }
 
-    /// The same, if any of them is pending.
-    pub(crate) fn pending_below(&self, entered: &Entered) -> Option<Below> {
-        let one_lane = entered.style == Style::Guard && self.begun.here.is_none();
-        if !lane::any_other_pending() || one_lane && lane::is_alone(entered.lane, entered.number) {
-            return None;
-        }
-        let below = self.below(entered);
-        below.is_any_pending().then_some(below)
+    /// Whether any of those is pending.
+    pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
+        let one_lane = entered.style == Style::Guard && self.visit.is_none();
+        let alone = match one_lane {
+            true => !lane::is_any_crowded(),
+            false => !lane::any_other_pending(),
+        };
+        !alone && self.below(entered).is_any_pending(0)
+    }
+
+    /// Waits for those, and for what the context's setup has started.
+    pub(crate) fn poll_behind(
+        &self,
+        entered: &Entered,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Below(mut below) = self.below(entered);
+        below[2] = Some(entered.parts());
+        waiter.poll(&below, cx, 0)
     }
 
     /// This rollback, to those that begin in it.
     pub(crate) fn rollback(&self, entered: &Entered) -> InRollback {
         InRollback {
             number: entered.number,
-            began: self.begun.number,
+            began: self.began,
         }
     }
 
-    /// Gives the places up, unless something is pending that the context's function has started. `true` if they are given up.
-    pub(crate) fn give_up(&mut self, entered: &Entered) -> bool {
-        let over = lane::remove_unless(entered.lane, entered.number, &entered.parts());
-        if over {
-            self.visits = None;
+    /// Gives the places up, once nothing is pending that the context's function has started.
+    pub(crate) fn poll_give_up(
+        &mut self,
+        entered: &Entered,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        while !lane::remove_unless(entered.lane, entered.number, &entered.parts()) {
+            ready!(waiter.wait(&[Some(entered.parts())], cx, 0));
         }
-        over
+        self.visit = None;
+        Poll::Ready(())
     }
 
     /// Gives the places up.
     pub(crate) fn leave(&mut self, entered: &Entered) {
         lane::remove(entered.lane, entered.number);
-        self.visits = None;
+        self.visit = None;
     }
 }

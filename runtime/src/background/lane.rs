@@ -148,10 +148,17 @@ pub(crate) type RuntimeId = Option<std::convert::Infallible>;
 /// The number of an entered context, in the order of entering.
 pub(crate) type Number = u64;
 
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 #[inline]
 pub(crate) fn next_number() -> Number {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whatever has been entered so far has a lower number than this, whatever is entered from now on has not.
+#[inline]
+pub(crate) fn number_to_come() -> Number {
+    NEXT.load(Ordering::Relaxed)
 }
 
 thread_local! {
@@ -405,6 +412,8 @@ struct Table {
     /// How many counted rollbacks are pending on each runtime; none of them is zero.
     counts: Vec<(RuntimeId, usize)>,
     draining: Vec<Draining>,
+    /// How many places are taken in all.
+    taken: usize,
     /// Tells apart what has the same number.
     last: u64,
 }
@@ -424,9 +433,34 @@ impl Table {
         }
     }
 
-    fn is_any_blocked(&self, lanes: &[Option<Settled>]) -> bool {
-        let mut lanes = lanes.iter().flatten();
-        lanes.any(|lane| lane.is_blocked(self, 0))
+    #[inline]
+    fn is_any_blocked(&self, settled: &[Option<Settled>], floor: Number) -> bool {
+        let mut settled = settled.iter().flatten();
+        settled.any(|settled| settled.is_blocked(self, floor))
+    }
+
+    /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
+    fn wait(
+        &mut self,
+        settled: &[Option<Settled>],
+        floor: Number,
+        waker: &mut Option<Waker>,
+    ) -> Option<Waits> {
+        for settled in settled.iter().flatten() {
+            let range = settled.range(floor);
+            let place = (range.start, self.next_distinction());
+            for visitors in [false, settled.visitors] {
+                let Some(in_lane) = self.lanes(visitors).get_mut(&settled.lane) else {
+                    continue;
+                };
+                if in_lane.first_in(range.clone()).is_some() {
+                    let (end, waker) = (range.end, waker.take()?);
+                    in_lane.wait(place, Waiting { end, waker });
+                    return Some(Waits(settled.lane, visitors, place));
+                }
+            }
+        }
+        None
     }
 
     /// The least of these numbers of which a rollback is pending in this lane.
@@ -457,7 +491,8 @@ impl Table {
             }
             Entry::Occupied(mut occupied) => occupied.get_mut().insert(place, pending),
         }
-        change_pending(|pending| pending + 1);
+        self.taken += 1;
+        self.publish();
     }
 
     /// The rollback is over; takes out who has waited for that.
@@ -491,10 +526,18 @@ impl Table {
             // After many at once: not kept for good.
             *lanes = NONE;
         }
-        change_pending(|pending| pending - 1);
+        self.taken -= 1;
+        self.publish();
         if over.stuck.is_some() {
             self.count_down(over.runtime, &mut wakers.more);
         }
+    }
+
+    /// Says what is pending to those who don't lock the table.
+    #[inline]
+    fn publish(&self) {
+        let crowded = self.taken != self.lanes.len();
+        PENDING.store(self.taken << 1 | usize::from(crowded), Ordering::Release);
     }
 
     /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
@@ -543,20 +586,19 @@ impl Table {
     }
 }
 
-/// How many places are taken in all: what is looked at first, so that nothing is locked where there is none. It changes under the table's lock only.
+/// How many places are taken in all, and in the last bit, whether any lane has more than one, or visitors: what is looked at first, so that nothing is locked
+/// where there is none. It changes under the table's lock only.
 ///
-/// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since: no stronger order is needed.
+/// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since; and whoever sees that it is over
+/// sees what it has done.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
-
-fn change_pending(change: fn(usize) -> usize) {
-    PENDING.store(change(PENDING.load(Ordering::Relaxed)), Ordering::Relaxed);
-}
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     lanes: NONE,
     visitors: NONE,
     counts: Vec::new(),
     draining: Vec::new(),
+    taken: 0,
     last: 0,
 });
 
@@ -622,29 +664,26 @@ pub(crate) fn insert_behind(
     lanes: impl FnOnce() -> [Option<Settled>; 3],
 ) -> bool {
     let mut table = table();
-    let blocked = any_pending() && table.is_any_blocked(&lanes());
+    let blocked = table.taken > 0 && table.is_any_blocked(&lanes(), 0);
     table.insert(lane, false, (number, 0), pending);
     blocked
 }
 
-/// Whether nothing but this place is taken in the lane. Where something is, it may be anything.
-#[inline]
-pub(crate) fn is_alone(lane: Lane, number: Number) -> bool {
-    let table = table();
-    let natives = table.lanes.get(&lane);
-    table.visitors.is_empty()
-        && matches!(natives, Some(InTable::One(place, ..)) if *place == (number, 0))
-}
-
-/// Whether any of `lanes` has to be waited for.
-pub(crate) fn are_blocked(lanes: &[Option<Settled>]) -> bool {
-    table().is_any_blocked(lanes)
+/// Whether any of `lanes` has to be waited for, looking at rollbacks of contexts entered after `floor` only.
+pub(crate) fn are_blocked(lanes: &[Option<Settled>], floor: Number) -> bool {
+    table().is_any_blocked(lanes, floor)
 }
 
 /// Whether another rollback is pending than the one that asks.
 #[inline]
 pub(crate) fn any_other_pending() -> bool {
-    PENDING.load(Ordering::Relaxed) > 1
+    PENDING.load(Ordering::Acquire) >> 1 > 1
+}
+
+/// Whether any lane has more than one rollback pending, or visitors: else whoever has a place in one is alone there.
+#[inline]
+pub(crate) fn is_any_crowded() -> bool {
+    PENDING.load(Ordering::Acquire) & 1 != 0
 }
 
 /// Gives that place up.
@@ -658,7 +697,7 @@ pub(crate) fn remove(lane: Lane, number: Number) {
 pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
     let mut wakers = Wakers::default();
     let mut table = table();
-    if any_other_pending() && there.is_blocked(&table, 0) {
+    if table.taken > 1 && there.is_blocked(&table, 0) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);
@@ -676,7 +715,14 @@ struct Wakers {
 
 impl Wakers {
     /// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
+    #[inline]
     fn wake(self) {
+        if self.one.is_some() || !self.more.is_empty() {
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(self) {
         for waker in self.one.into_iter().chain(self.more) {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 crate::report::discard(payload);
@@ -684,10 +730,11 @@ impl Wakers {
         }
     }
 }
+
 /// Whether any rollback is pending anywhere.
 #[inline]
 pub(crate) fn any_pending() -> bool {
-    PENDING.load(Ordering::Relaxed) != 0
+    PENDING.load(Ordering::Acquire) != 0
 }
 
 /// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
@@ -706,19 +753,23 @@ fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>
     if let Some(first) = first {
         let settled = Settled::new(lane, entered);
         let place = Ticket::heir(around, number.unwrap_or(first));
-        Arc::new(Heir(Mutex::new(Some((settled, place))))).wake();
+        Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
     }
 }
 
 /// Waits for a lane as its own waker, holding a place in the lane around it.
-struct Heir(Mutex<Option<(Settled, Ticket)>>);
+struct Heir(Mutex<Option<(Settled, Waiter, Ticket)>>);
 
 impl Wake for Heir {
     fn wake(self: Arc<Self>) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waker = Waker::from(self.clone());
         let over = match &mut *held {
-            Some((settled, _)) => settled.poll(&mut Context::from_waker(&waker), 0).is_ready(),
+            Some((settled, waiter, _)) => {
+                let settled = [Some(settled.clone())];
+                let mut cx = Context::from_waker(&waker);
+                waiter.poll(&settled, &mut cx, 0).is_ready()
+            }
             None => false,
         };
         let over = if over { held.take() } else { None };
@@ -727,29 +778,26 @@ impl Wake for Heir {
     }
 }
 
-/// Waits until no rollback of a context with one of these numbers is pending in `lane`.
-#[derive(Debug)]
+/// What is waited for: rollbacks of contexts with one of these numbers that are pending in `lane`.
+#[derive(Clone, Debug)]
 pub(crate) struct Settled {
     lane: Lane,
     visitors: bool,
     entered: Range<Number>,
-    /// Where it is among those who wait, if it has waited: with the visitors, or not.
-    place: Option<(bool, Place)>,
 }
 
 impl Settled {
-    /// For natives and visitors.
+    /// Natives and visitors.
     #[inline]
     pub(crate) fn new(lane: Lane, entered: Range<Number>) -> Self {
         Settled {
             lane,
             visitors: true,
             entered,
-            place: None,
         }
     }
 
-    /// For those only that were entered in the lane.
+    /// Those only that were entered in the lane.
     pub(crate) fn natives(lane: Lane, entered: Range<Number>) -> Self {
         let mut settled = Settled::new(lane, entered);
         settled.visitors = false;
@@ -765,59 +813,73 @@ impl Settled {
         let first = table.first_in(self.lane, self.visitors, self.range(floor));
         first.is_some()
     }
+}
 
-    /// Looks at rollbacks of contexts entered after `floor` only.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
-        let blocked = self.is_blocked(&table(), floor);
-        if blocked {
-            self.wait(cx, floor)
-        } else {
-            Poll::Ready(())
-        }
-    }
+/// One who waits for rollbacks, and where, if it has to. One word, since it moves with rollbacks that mostly don't.
+#[derive(Default, Debug)]
+pub(crate) struct Waiter(Option<Box<Waits>>);
 
-    #[cold]
-    fn wait(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
-        self.forget();
-        // Outside of the lock: wakers are code of the user's.
-        let waker = cx.waker().clone();
-        let range = self.range(floor);
+/// A lane, whether it is with the visitors there, and its place among those who wait.
+#[derive(Debug)]
+struct Waits(Lane, bool, Place);
+
+impl Waiter {
+    /// Waits until none of these is pending. Looks at rollbacks of contexts entered after `floor` only.
+    pub(crate) fn poll(
+        &mut self,
+        settled: &[Option<Settled>],
+        cx: &mut Context<'_>,
+        floor: Number,
+    ) -> Poll<()> {
         let mut table = table();
-        let place = (range.start, table.next_distinction());
-        for visitors in [false, self.visitors] {
-            let Some(in_lane) = table.lanes(visitors).get_mut(&self.lane) else {
-                continue;
-            };
-            if in_lane.first_in(range.clone()).is_some() {
-                let end = range.end;
-                in_lane.wait(place, Waiting { end, waker });
-                self.place = Some((visitors, place));
-                return Poll::Pending;
-            }
+        if table.is_any_blocked(settled, floor) {
+            drop(table);
+            return self.wait(settled, cx, floor);
         }
-        // Over in the meantime.
+        let waiting = self.leave(&mut table);
         drop(table);
-        drop(waker);
+        drop(waiting);
         Poll::Ready(())
     }
 
-    fn forget(&mut self) {
-        if let Some((visitors, place)) = self.place.take() {
-            let mut table = table();
-            let in_lane = table.lanes(visitors).get_mut(&self.lane);
-            let waiting = in_lane.and_then(|in_lane| in_lane.forget(&place));
-            drop(table);
-            drop(waiting);
+    /// The same, where it is known that one is pending.
+    #[cold]
+    pub(crate) fn wait(
+        &mut self,
+        settled: &[Option<Settled>],
+        cx: &mut Context<'_>,
+        floor: Number,
+    ) -> Poll<()> {
+        // Outside of the lock: wakers are code of the user's.
+        let mut waker = Some(cx.waker().clone());
+        let mut table = table();
+        let old = self.leave(&mut table);
+        let waits = table.wait(settled, floor, &mut waker);
+        drop(table);
+        self.0 = waits.map(Box::new);
+        drop((old, waker));
+        match self.0 {
+            Some(_) => Poll::Pending,
+            // Over in the meantime.
+            None => Poll::Ready(()),
         }
+    }
+
+    fn leave(&mut self, table: &mut Table) -> Option<Waiting> {
+        let Waits(lane, visitors, place) = *self.0.take()?;
+        let in_lane = table.lanes(visitors).get_mut(&lane)?;
+        in_lane.forget(&place)
     }
 }
 
-impl Drop for Settled {
-    // Apart, so that what is around it is small enough to be inlined: mostly there is none.
-    #[inline(never)]
+impl Drop for Waiter {
+    #[inline]
     fn drop(&mut self) {
-        if self.place.is_some() {
-            self.forget();
+        if self.0.is_some() {
+            let mut table = table();
+            let waiting = self.leave(&mut table);
+            drop(table);
+            drop(waiting);
         }
     }
 }
@@ -854,7 +916,7 @@ pub(crate) struct Drained {
     waiter: Number,
     inside: Option<Number>,
     /// One of those, in a rollback.
-    later: Option<Settled>,
+    later: Option<([Option<Settled>; 1], Waiter)>,
 }
 
 impl Drained {
@@ -900,14 +962,15 @@ impl Drained {
     #[cold]
     fn poll_later(&mut self, number: Number, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if let Some(later) = &mut self.later {
-                ready!(later.poll(cx, 0));
+            if let Some((later, waiter)) = &mut self.later {
+                ready!(waiter.poll(later, cx, 0));
                 self.later = None;
             }
             let Some((lane, later)) = table().any_later(number, self.runtime) else {
                 return Poll::Ready(());
             };
-            self.later = Some(Settled::new(lane, later..later + 1));
+            let later = Settled::new(lane, later..later + 1);
+            self.later = Some(([Some(later)], Waiter::default()));
         }
     }
 

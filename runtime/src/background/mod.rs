@@ -27,7 +27,7 @@ mod entered;
 pub(crate) mod lane;
 mod rollback;
 
-pub(crate) use entered::{Below, Entered, Settling, Style};
+pub(crate) use entered::{Below, Entered, Settling, Style, Waiting};
 pub use lane::lanes_in_use;
 pub(crate) use lane::{InLane, Lane, RuntimeId};
 #[cfg(feature = "tokio")]

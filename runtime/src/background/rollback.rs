@@ -1,10 +1,6 @@
 //! A teardown that nobody awaits, as a future for some executor to run.
 
-use super::{
-    Entered, RuntimeId,
-    entered::{Below, Places},
-    lane::Settled,
-};
+use super::{Entered, RuntimeId, entered::Places, lane::Waiter};
 use crate::{
     AsyncContext, ExitKind,
     frame::{AnyFrame, FrameMut, Held, Payload},
@@ -124,6 +120,7 @@ struct State {
     around: Around,
     // Given up last, which lets outer rollbacks go on.
     places: Places,
+    waiter: Waiter,
     stage: Stage,
 }
 
@@ -138,16 +135,17 @@ enum Start {
     Middle,
 }
 
+#[derive(Clone, Copy)]
 enum Stage {
     /// The setup isn't over; its resource goes straight to the teardown.
     Setup,
     /// The teardown hasn't begun: there may be something to wait for.
     Looking,
     /// There is.
-    Waiting(Box<Below>),
+    Waiting,
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
-    Parts(Option<Box<Settled>>),
+    Parts,
     Over,
 }
 
@@ -165,6 +163,7 @@ impl State {
             exit,
             around,
             places,
+            waiter: Waiter::default(),
             stage: match start {
                 Start::Setup => Stage::Setup,
                 Start::Beginning if waits => Stage::Looking,
@@ -179,7 +178,7 @@ impl State {
         let _rollback = self.places.rollback(&entered).enter();
         let around = self.around.clone();
         let _span = around.enter();
-        if !matches!(self.stage, Stage::Parts(_) | Stage::Over) {
+        if !matches!(self.stage, Stage::Parts | Stage::Over) {
             match catch_unwind(AssertUnwindSafe(|| self.step(&mut frame, cx))) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(())) => {}
@@ -188,11 +187,8 @@ impl State {
             self.drop_frame(frame);
         }
         // What it has dropped comes before what is around it.
-        if let Stage::Parts(parts) = &mut self.stage {
-            while !self.places.give_up(&entered) {
-                let parts = parts.get_or_insert_with(|| Box::new(entered.parts()));
-                ready!(parts.poll(cx, 0));
-            }
+        if let Stage::Parts = self.stage {
+            ready!(self.places.poll_give_up(&entered, &mut self.waiter, cx));
             self.stage = Stage::Over;
         }
         Poll::Ready(())
@@ -205,26 +201,25 @@ impl State {
             report::failure(&entered, exit, Failure::Error(error));
         };
         loop {
-            match &mut self.stage {
+            match self.stage {
                 Stage::Setup => {
                     if !ready!(frame.poll_setup(cx, failed)) {
                         return Poll::Ready(());
                     }
-                    let below = self.places.below(&self.entered);
-                    self.stage = Stage::Waiting(Box::new(below.and_parts(&self.entered)));
+                    self.stage = Stage::Waiting;
                 }
                 Stage::Looking => {
-                    self.stage = match self.places.pending_below(&self.entered) {
-                        Some(below) => Stage::Waiting(Box::new(below)),
-                        None => Stage::Teardown,
+                    self.stage = match self.places.is_behind(&entered) {
+                        true => Stage::Waiting,
+                        false => Stage::Teardown,
                     };
                 }
-                Stage::Waiting(below) => {
-                    ready!(below.poll(cx));
+                Stage::Waiting => {
+                    ready!(self.places.poll_behind(&entered, &mut self.waiter, cx));
                     self.stage = Stage::Teardown;
                 }
                 Stage::Teardown => return frame.poll_teardown(cx, failed),
-                Stage::Parts(_) | Stage::Over => return Poll::Ready(()),
+                Stage::Parts | Stage::Over => return Poll::Ready(()),
             }
         }
     }
@@ -233,8 +228,8 @@ impl State {
     fn be_lost(&mut self, frame: FrameMut<'_>, because: &'static str) {
         match self.stage {
             Stage::Over => return,
-            Stage::Parts(_) => {}
-            Stage::Setup | Stage::Looking | Stage::Waiting(_) | Stage::Teardown => {
+            Stage::Parts => {}
+            Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
                 let _lane = self.entered.frame_lane().enter();
                 let around = self.around.clone();
                 let _span = around.enter();
@@ -253,7 +248,7 @@ impl State {
 
     /// Drops what is left of the frame.
     fn drop_frame(&mut self, mut frame: FrameMut<'_>) {
-        self.stage = Stage::Parts(None);
+        self.stage = Stage::Parts;
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.finish())));
         if let Err(payload) = dropped {
             self.panicked(payload);

@@ -6,7 +6,7 @@ use super::told::{
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
-        Below,
+        Below, Waiting,
         lane::{self, Lane, Number, Settled},
     },
     frame::{Body, BodyPoll, Ending, NotEntered, Place, Sealed, Seed},
@@ -107,8 +107,8 @@ struct State<A: AsyncContext, B: AsyncContext> {
     body: BodyIs,
     /// How the body ended, where the inner context isn't told.
     body_ending: Option<Ending>,
-    /// What an evicted body had started.
-    below: Option<Below>,
+    /// Waits for what an evicted body had started.
+    below: Option<Waiting>,
     /// The number of the contexts entered before the inner one.
     since: Number,
     inner_came: Option<Came<ErrorOf<B>>>,
@@ -192,7 +192,7 @@ where
         body: &mut Body<'_, (A::Resource, B::Resource)>,
     ) -> Option<(A::Resource, B::Resource)> {
         if lane::any_pending() {
-            self.below = Some(body.below());
+            self.below = Some(body.below().into());
         }
         let resources = body.evict();
         if self.body == BodyIs::Running {
@@ -627,7 +627,7 @@ impl<A: AsyncContext, B: AsyncContext> State<A, B> {
         }
         if lane::any_pending() {
             let here = Settled::new(Lane::current(), self.since + 1..Number::MAX);
-            let below = self.below.insert(Below::of(here));
+            let below = self.below.insert(Below::of(here).into());
             ready!(below.poll(cx));
             self.below = None;
         }
