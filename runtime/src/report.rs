@@ -1,7 +1,11 @@
 //! What becomes of a failure that has nobody to be returned to.
 //!
 //! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook. The default hook writes a line
-//! to standard error, or with the `tracing` feature emits an event.
+//! to standard error, or with the `tracing` feature emits an event: an error.
+//!
+//! A guard that is dropped un-exited while nothing panics is told to the hook too ([`Failure::Unexited`]). The default hook makes that a debug event, with
+//! where the context was defined and where it was entered, and without the `tracing` feature nothing: it is a forgotten `exit`, and so a lost commit, or it is
+//! the way in which `?` and cancellation roll back, where a warning each time would be noise. A hook of yours may be stricter, in tests for example.
 
 use crate::{Definition, ExitKind, background::Entered, cold::catch};
 use std::{
@@ -9,7 +13,10 @@ use std::{
     fmt::{self, Debug},
     mem,
     panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A failure that could not be returned to anybody.
@@ -81,6 +88,9 @@ pub type Hook = Arc<dyn Fn(&Report<'_>) + Send + Sync>;
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
+/// Whether there is one: looked at where nobody else would be told. It changes under the lock only.
+static IS_HOOKED: AtomicBool = AtomicBool::new(false);
+
 /// Replaces the report hook, for the whole process.
 ///
 /// The hook is called without any lock held, on whichever thread the failure came up. A panic in it is caught and dropped.
@@ -101,6 +111,7 @@ pub fn take_report_hook() -> Option<Hook> {
 
 fn replace(hook: Option<Hook>) -> Option<Hook> {
     let mut current = HOOK.write().unwrap_or_else(PoisonError::into_inner);
+    IS_HOOKED.store(hook.is_some(), Ordering::Release);
     mem::replace(&mut current, hook)
 }
 
@@ -134,11 +145,7 @@ pub(crate) fn failure_of(
 /// A guard was dropped un-exited while nothing panicked: a forgotten `exit`, or an early return by `?`.
 pub(crate) fn unexited(entered: &Entered) {
     #[cfg(not(feature = "tracing"))]
-    if HOOK
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .is_none()
-    {
+    if !IS_HOOKED.load(Ordering::Acquire) {
         return;
     }
     failure(entered, ExitKind::Cancelled, Failure::Unexited);
