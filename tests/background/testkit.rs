@@ -224,6 +224,26 @@ fn what_takes_two_things_is_shrunk_to_those_two() {
 }
 
 #[test]
+fn what_only_a_rollback_does_fails_too() {
+    /// Undoing takes a step that committing doesn't.
+    #[async_context]
+    async fn undoing(record: Recorder) -> Result<(), Injected> {
+        record.acquired("row");
+        if !yield_resource!().is_completed() {
+            record.step("undo").await?;
+        }
+        record.released("row");
+    }
+    let found = explore(async |record: Recorder| {
+        let context = undoing(record.clone());
+        context.with(async |_| record.step("work").await).await
+    });
+    let found = found.unwrap_err();
+    assert_eq!(found.cut().to_string(), "fail@2 drop@1");
+    assert_eq!(found.problems(), [Problem::NotReleased("row")]);
+}
+
+#[test]
 fn what_is_released_twice_or_out_of_order_is_found() {
     let found = explore(async |record: Recorder| {
         record.acquired("a");
@@ -284,6 +304,20 @@ fn a_panic_of_the_scenario_is_found_an_injected_one_is_none() {
         matches!(found.problems(), [Problem::Panicked(_)]),
         "{found}"
     );
+}
+
+#[tokio::test]
+async fn inside_of_a_runtime_it_says_where_it_belongs() {
+    let calls: [fn() -> usize; 3] = [
+        || check(async |_: Recorder| {}).runs,
+        || explore(async |_: Recorder| {}).map_or(0, |explored| explored.runs),
+        || usize::from(replay("", async |_: Recorder| {}).is_ok()),
+    ];
+    for call in calls {
+        let payload = catch_unwind(call).unwrap_err();
+        let said = payload.downcast_ref::<&str>().unwrap();
+        assert!(said.contains("call it in a plain `#[test]`"), "{said}");
+    }
 }
 
 #[test]

@@ -77,42 +77,68 @@ impl std::error::Error for Found {}
 ///
 /// # Panics
 /// Inside of a runtime.
+#[track_caller]
 pub fn explore<T>(scenario: impl AsyncFn(Recorder) -> T) -> Result<Explored, Found> {
-    let mut runs = 0;
-    let mut attempt = |cut: Cut| -> Result<Ran, Found> {
-        runs += 1;
-        let ran = run(&scenario, cut);
+    outside_of_a_runtime();
+    let mut search = Search {
+        scenario: &scenario,
+        runs: 0,
+        steps: 0,
+    };
+    let whole = search.attempt(Cut::default())?;
+    search.drop_after_each(None, whole.polls)?;
+    let mut step = 1;
+    while step <= search.steps {
+        for injection in [Injection::Failure, Injection::Panic] {
+            let inject = Some((step, injection));
+            let to_the_end = search.attempt(Cut {
+                inject,
+                drop_after: None,
+            })?;
+            search.drop_after_each(inject, to_the_end.polls)?;
+        }
+        step += 1;
+    }
+    Ok(Explored {
+        runs: search.runs,
+        polls: whole.polls,
+        steps: whole.steps,
+    })
+}
+
+/// The runs of a scenario so far.
+struct Search<'s, S> {
+    scenario: &'s S,
+    runs: usize,
+    /// How many steps the longest of them had. A rollback may have more than what it takes the place of: that one fails at each of them too.
+    steps: usize,
+}
+
+impl<T, S: AsyncFn(Recorder) -> T> Search<'_, S> {
+    fn attempt(&mut self, cut: Cut) -> Result<Ran, Found> {
+        self.runs += 1;
+        let ran = run(self.scenario, cut);
+        self.steps = self.steps.max(ran.steps);
         match ran.problems.is_empty() {
             true => Ok(ran),
-            false => Err(shrink(&scenario, found(cut, ran))),
+            false => Err(shrink(self.scenario, found(cut, ran))),
         }
-    };
-    let whole = attempt(Cut::default())?;
-    let injections = (1..=whole.steps).flat_map(|step| {
-        [Injection::Failure, Injection::Panic].map(|injection| Some((step, injection)))
-    });
-    for inject in [None].into_iter().chain(injections) {
-        let to_the_end = Cut {
-            inject,
-            drop_after: None,
-        };
-        let polls = match inject {
-            None => whole.polls,
-            Some(_) => attempt(to_the_end)?.polls,
-        };
+    }
+
+    fn drop_after_each(
+        &mut self,
+        inject: Option<(usize, Injection)>,
+        polls: usize,
+    ) -> Result<(), Found> {
         // The last poll is the one in which it ends.
         for polls in 0..polls {
-            attempt(Cut {
+            self.attempt(Cut {
                 inject,
                 drop_after: Some(polls),
             })?;
         }
+        Ok(())
     }
-    Ok(Explored {
-        runs,
-        polls: whole.polls,
-        steps: whole.steps,
-    })
 }
 
 /// [`explore`] for a test.
@@ -149,6 +175,7 @@ pub fn check<T>(scenario: impl AsyncFn(Recorder) -> T) -> Explored {
 /// ```
 #[track_caller]
 pub fn replay<T>(cut: &str, scenario: impl AsyncFn(Recorder) -> T) -> Result<(), Found> {
+    outside_of_a_runtime();
     let cut: Cut = match cut.parse() {
         Ok(cut) => cut,
         Err(error) => panic!("{error}"),
@@ -158,6 +185,15 @@ pub fn replay<T>(cut: &str, scenario: impl AsyncFn(Recorder) -> T) -> Result<(),
         true => Ok(()),
         false => Err(found(cut, ran)),
     }
+}
+
+/// Each run has a runtime of its own, which can't be started inside of another one.
+#[track_caller]
+fn outside_of_a_runtime() {
+    assert!(
+        tokio::runtime::Handle::try_current().is_err(),
+        "the testkit runs its scenario on runtimes of its own: call it in a plain `#[test]` function, not in that of a `#[tokio::test]`"
+    );
 }
 
 fn found(cut: Cut, ran: Ran) -> Found {

@@ -2,7 +2,7 @@
 //!
 //! A *scenario* is an async closure that uses some contexts and tells a [`Recorder`] what has been acquired and released outside: connections, locks, files,
 //! rows. [`check`] runs it to its end; then again for each poll, dropped after that one; then again with a failure and with a panic injected at each
-//! [step](Recorder::step), to its end and dropped after each poll. After every run it waits for the rollbacks and looks at the record: whatever has been
+//! [step](Recorder::step), also of those that only a rollback has, to its end and dropped after each poll. After every run it waits for the rollbacks and looks at the record: whatever has been
 //! acquired has to be released, once, in the opposite order. The first thing that isn't so is shrunk to the shortest cut that shows it, which is printed as a
 //! line for a test of its own.
 //!
