@@ -162,7 +162,8 @@ fn a_chain_of_callbacks_is_no_recursion() {
     });
 }
 
-/// Twenty times as many take twenty times as long, not four hundred; the machine may be busy, so that only something in between is asked for.
+/// Twenty times as many take twenty times as long, not four hundred; the machine may be busy, so that only something in between is asked for, and once in
+/// ten times.
 #[test]
 fn rollbacks_take_linear_time() {
     let runtime = small_runtime();
@@ -176,8 +177,9 @@ fn rollbacks_take_linear_time() {
             start.elapsed()
         })
     };
-    let shortest = |many| (0..3).map(|_| rolled_back(many)).min();
-    let (few, many) = (shortest(MANY / 100), shortest(MANY / 5));
-    let (few, many): (Duration, Duration) = (few.unwrap_or_default(), many.unwrap_or_default());
-    assert!(many < few * 150, "{few:?}, twenty times as many: {many:?}");
+    let mut took: Vec<(Duration, Duration)> = Vec::new();
+    while took.iter().all(|(few, many)| *many >= *few * 150) {
+        assert!(took.len() < 10, "few, and twenty times as many: {took:?}");
+        took.push((rolled_back(MANY / 100), rolled_back(MANY / 5)));
+    }
 }
