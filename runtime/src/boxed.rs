@@ -196,6 +196,7 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
 
 impl<T, K> Sealed for BoxContext<'_, T, K> {}
 
+#[diagnostic::do_not_recommend]
 impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     type Resource = T;
     type Kind = K;
@@ -269,6 +270,7 @@ impl<T, K> Contained<T, K> {
 
 impl<T, K> Sealed for Contained<T, K> {}
 
+#[diagnostic::do_not_recommend]
 impl<T, K: Kind> AsyncContext for Contained<T, K> {
     type Resource = T;
     type Kind = K;

@@ -17,6 +17,11 @@ use crate::{
 use std::{convert::Infallible, marker::PhantomData, panic::Location, pin::Pin};
 
 /// A `Result` under any name, taken apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` isn't a `Result`, as a context function takes it to be",
+    label = "a context function takes this to be a `Result`",
+    note = "a type whose name ends in `Result`, or one under `#[async_context(fallible)]`, is taken for one; if it is what the context yields, write `#[async_context(infallible)]`"
+)]
 pub trait Declared {
     type Resource;
     type Error;
@@ -33,7 +38,8 @@ pub type Ends<R> = Result<(), <R as Declared>::Error>;
 /// What the body of a fallible context function may end in.
 #[diagnostic::on_unimplemented(
     message = "a context function ends in `()` or in a `Result<(), {E}>`, not in a value of type `{Self}`",
-    label = "end the function with `Ok(())` or with nothing: the resource goes out through `yield_resource!`, and `?` converts an error"
+    label = "end the function with `Ok(())` or with nothing: the resource goes out through `yield_resource!`, and `?` converts an error",
+    note = "if that is a future, await it: `.await`"
 )]
 pub trait Tail<E> {
     fn end(self) -> Result<(), E>;

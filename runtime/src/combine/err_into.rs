@@ -85,6 +85,7 @@ where
 
 impl<C: AsyncContext, E> Sealed for ErrInto<C, E> {}
 
+#[diagnostic::do_not_recommend]
 impl<C, E> AsyncContext for ErrInto<C, E>
 where
     C: AsyncContext<Kind: RaiseAs<E>>,

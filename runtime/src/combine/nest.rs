@@ -637,6 +637,7 @@ impl<A: AsyncContext, B: AsyncContext> State<A, B> {
 
 impl<A: AsyncContext, B: AsyncContext> Sealed for Nest<A, B> {}
 
+#[diagnostic::do_not_recommend]
 impl<A, B> AsyncContext for Nest<A, B>
 where
     A: AsyncContext,

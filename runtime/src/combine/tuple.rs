@@ -68,6 +68,7 @@ impl<R: Flatten> crate::frame::BodyPoll<R::Nested> for Unflat<'_, R> {
 
 impl<N, R> Sealed for Flat<N, R> {}
 
+#[diagnostic::do_not_recommend]
 impl<N, R> AsyncContext for Flat<N, R>
 where
     N: AsyncContext<Resource = R::Nested>,

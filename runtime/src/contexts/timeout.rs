@@ -418,6 +418,7 @@ impl Drop for Owner {
 
 impl<K: Expires> Sealed for Timed<K> {}
 
+#[diagnostic::do_not_recommend]
 impl<K: Expires> AsyncContext for Timed<K> {
     type Resource = Timeout;
     type Kind = K;

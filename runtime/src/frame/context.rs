@@ -17,6 +17,11 @@ pub(crate) use sealed::Sealed;
 ///
 /// Sealed: `#[async_context]` makes these, and [`AsyncContextManager`](crate::AsyncContextManager) is the trait to implement by hand.
 /// Use it as a bound: `C: AsyncContext<Resource = Connection>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no context that a context function has made",
+    label = "not a context function's own type, which has no name",
+    note = "a manager or a guard that yields a `T` has a type to write if it is boxed: `.boxed()` makes a `BoxContextManager<'_, T, Error>`, whose guard is a `BoxGuard<'_, T, Error>`"
+)]
 #[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
 pub trait AsyncContext: Sealed {
     /// What the context hands to its body.

@@ -663,6 +663,7 @@ fn unwound(block: &mut dyn Clear, context: Definition) {
 
 impl<F, Fut, T, K, W> context::Sealed for Frame<F, Fut, T, K, W> {}
 
+#[diagnostic::do_not_recommend]
 impl<F, Fut, T, K, W> AsyncContext for Frame<F, Fut, T, K, W>
 where
     K: Kind,

@@ -34,6 +34,7 @@ impl<E: BodyError, S: Suppression> StackContext<'_, E, S> {
 
 impl<E, S> Sealed for StackContext<'_, E, S> {}
 
+#[diagnostic::do_not_recommend]
 impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
     type Resource = ExitStack<'e, E, S>;
     type Kind = Fallible<E, S>;
