@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// The mistakes found so far.
@@ -68,10 +68,21 @@ pub(crate) fn written(tokens: impl ToTokens) -> String {
         ("& ", "&"),
         ("( ", "("),
         (" )", ")"),
+        (" < ", "<"),
+        (" >", ">"),
     ] {
         text = text.replace(spaced, as_written);
     }
     text
+}
+
+/// Whether `word` is among the tokens, however deep.
+pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => contains_word(group.stream(), word),
+        _ => false,
+    })
 }
 
 /// Of `known`, the word that `written` was probably meant to be.
@@ -123,6 +134,7 @@ mod tests {
             "vec![1, 2]",
             "a::b(c?)",
             "&db",
+            "Opened<Vec<u8>>",
         ] {
             assert_eq!(shown(text), text);
         }

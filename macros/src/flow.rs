@@ -1,5 +1,5 @@
 //! Mistakes in the order of things: two yields on one path, a yield in a loop, in a plain closure, in a task; a resource that is returned, or
-//! used where it can't be. Only here is the body parsed, and only where its tokens make it suspect.
+//! used where it can't be; a `?` where nothing can fail. Only here is the body parsed, and only where its tokens make it suspect.
 //!
 //! What is reported is certain: what might be right is left to rustc, whose "use of moved value" covers every second yield.
 
@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::{Block, Expr, Macro, Stmt, parse::Parser};
 
 use crate::{
-    error::{Errors, written},
+    error::{Errors, contains_word, written},
     signature::{Returns, ungroup},
     yields::{Argument, TRANSPARENT, YieldPoint, Yields, root},
 };
@@ -16,14 +16,21 @@ use crate::{
 /// What takes its argument to another task.
 pub(crate) const SPAWNS: [&str; 3] = ["spawn", "spawn_local", "spawn_blocking"];
 
+/// The macros that make all their futures before they poll one, as `tokio` and `futures` have them.
+const JOINS: [&str; 4] = ["join", "try_join", "select", "select_biased"];
+
 /// False if something was found.
 pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
     let inside = |point: &YieldPoint| {
         let inside = point.inside;
-        inside.repeated || inside.closure || inside.spawned || inside.async_block
+        inside.repeated || inside.closure || inside.spawned || inside.is_wrapped()
     };
-    let suspect =
-        yields.points.len() > 1 || yields.points.iter().any(inside) || may_end_in_a_value(body);
+    let plain = matches!(returns, Returns::Plain(_));
+    let suspect = yields.points.len() > 1
+        || yields.points.iter().any(inside)
+        || may_end_in_a_value(body)
+        || contains_word(body.stream(), "return")
+        || (plain && contains_question_mark(body.stream()));
     if !suspect {
         return true;
     }
@@ -33,17 +40,29 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
     };
     let mut walk = Walk {
         errors,
+        returns,
+        yields,
         found: false,
         plain_closure: false,
+        nested: false,
     };
     walk.statements(&statements, Paths::START);
-    if !walk.found {
-        walk.returned_resource(&statements, returns, yields);
+    if let (false, Some(Stmt::Expr(last, None))) = (walk.found, statements.last()) {
+        walk.returned_resource(last, Ends::InTheEnd);
     }
     if !walk.found {
         walk.lost_resources(&statements);
     }
     !walk.found
+}
+
+/// Whether there is a `?` anywhere.
+fn contains_question_mark(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Punct(punct) => punct.as_char() == '?',
+        TokenTree::Group(group) => contains_question_mark(group.stream()),
+        _ => false,
+    })
 }
 
 /// Whether the last token leaves a value, other than `Ok(())`.
@@ -77,12 +96,24 @@ impl Paths {
     }
 }
 
+/// Where a context function ends in a value.
+#[derive(Clone, Copy)]
+enum Ends {
+    InTheEnd,
+    /// By a `return`, on paths that have yielded, or on others.
+    Early(Paths),
+}
+
 struct Walk<'e> {
     errors: &'e mut Errors,
+    returns: &'e Returns,
+    yields: &'e Yields,
     /// One mistake, one message.
     found: bool,
     /// Inside a closure that isn't `async`.
     plain_closure: bool,
+    /// Inside a closure or an `async` block, whose `return` and `?` are its own.
+    nested: bool,
 }
 
 impl Walk<'_> {
@@ -141,16 +172,16 @@ impl Walk<'_> {
                 self.repeated(None, &expr.body, paths)
             }
             Expr::Closure(expr) => {
-                let outer = std::mem::replace(&mut self.plain_closure, expr.asyncness.is_none());
-                self.expr(&expr.body, paths);
-                self.plain_closure = outer;
+                self.within(expr.asyncness.is_none(), |walk| {
+                    walk.expr(&expr.body, paths);
+                });
                 // It has moved the handle into itself, whether it is called or not.
                 self.captured(&expr.body, paths)
             }
             Expr::Async(expr) => {
-                let outer = std::mem::replace(&mut self.plain_closure, false);
-                self.statements(&expr.block.stmts, paths);
-                self.plain_closure = outer;
+                self.within(false, |walk| {
+                    walk.statements(&expr.block.stmts, paths);
+                });
                 self.captured(&expr.block, paths)
             }
             Expr::Call(call) => {
@@ -176,13 +207,35 @@ impl Walk<'_> {
                 self.expr(&expr.right, paths).or(paths)
             }
             Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => {
-                self.each(expr, paths);
+                let paths = self.each(expr, paths);
+                if let (
+                    false,
+                    Expr::Return(syn::ExprReturn {
+                        expr: Some(value), ..
+                    }),
+                ) = (self.nested, expr)
+                {
+                    self.returned_resource(value, Ends::Early(paths));
+                }
                 Paths::NONE
+            }
+            Expr::Try(failing) => {
+                let paths = self.each(expr, paths);
+                self.question_mark(failing);
+                paths
             }
             Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
             Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
             _ => self.each(expr, paths),
         }
+    }
+
+    /// Walks what is inside of a closure or an `async` block.
+    fn within(&mut self, plain_closure: bool, walk: impl FnOnce(&mut Self)) {
+        let outer = (self.plain_closure, self.nested);
+        (self.plain_closure, self.nested) = (plain_closure, true);
+        walk(self);
+        (self.plain_closure, self.nested) = outer;
     }
 
     /// The parts of an expression that are evaluated one after the other.
@@ -272,15 +325,32 @@ impl Walk<'_> {
         let mut code = cond.map(ToTokens::to_token_stream).unwrap_or_default();
         body.to_tokens(&mut code);
         let points = Yields::find(code.clone(), false).points;
-        if let Some(last) = points.last().filter(|_| !has_way_out_after_yield(code)) {
+        let on_entry = cond.map_or(paths, |cond| self.expr(cond, paths));
+        let comes_round = self.branch(body, on_entry).yielded && !paths.yielded;
+        if let Some(last) = points
+            .last()
+            .filter(|_| comes_round || !has_way_out_after_yield(code))
+        {
             self.report(
                 last,
-                "a loop would come by this yield again, but a context yields once: leave the loop with `break` after it, or yield outside of the loop",
+                "a loop would come by this yield again, but a context yields once: leave the loop with `break` after it, however the body ended, or yield outside of the loop",
             );
         }
-        let paths = cond.map_or(paths, |cond| self.expr(cond, paths));
-        self.statements(&body.stmts, paths);
         paths
+    }
+
+    /// `?` hands an error to the caller, which an infallible context hasn't.
+    fn question_mark(&mut self, failing: &syn::ExprTry) {
+        let Returns::Plain(ty) = self.returns else {
+            return;
+        };
+        if self.nested {
+            return;
+        }
+        self.report(
+            failing.question_token,
+            &format!("this context has no error for `?` to return: write what it can fail with, `-> Result<{}, YourError>`, or `#[async_context(fallible)]` if an alias hides that", written(ty)),
+        );
     }
 
     fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
@@ -292,40 +362,49 @@ impl Walk<'_> {
         }
     }
 
-    /// `Ok(tx)` at the end, where `tx` is what has been yielded.
-    fn returned_resource(&mut self, statements: &[Stmt], returns: &Returns, yields: &Yields) {
-        let Some(Stmt::Expr(last, None)) = statements.last() else {
-            return;
-        };
-        let (value, end) = match (returns, last) {
+    /// `Ok(tx)` at the end or in a `return`, where `tx` is what is yielded.
+    fn returned_resource(&mut self, end: &Expr, ends: Ends) {
+        let value = match (self.returns, end) {
             (Returns::Result { .. } | Returns::Alias(_), Expr::Call(call)) => {
                 let ok = matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok"));
                 match call.args.first() {
-                    Some(value) if ok && call.args.len() == 1 => {
-                        (value, "`Ok(())`, or in nothing at all")
-                    }
+                    Some(value) if ok && call.args.len() == 1 => value,
                     _ => return,
                 }
             }
-            (Returns::Plain(_), value) => (value, "nothing"),
+            (Returns::Plain(_), value) => value,
             _ => return,
         };
-        let resource_is_unit = match returns {
+        let resource_is_unit = match self.returns {
             Returns::Plain(ty) | Returns::Result { resource: ty, .. } => {
                 matches!(ungroup(ty), syn::Type::Tuple(tuple) if tuple.elems.is_empty())
             }
             Returns::Alias(_) => false,
         };
         let text = value.to_token_stream().to_string();
-        let yielded = yields.points.iter().any(|point| matches!(&point.argument, Argument::Place(place) if place.to_token_stream().to_string() == text));
-        let fallible_value = !matches!(returns, Returns::Plain(_)) && is_never_unit(value);
+        let yielded = self.yields.points.iter().any(|point| matches!(&point.argument, Argument::Place(place) if place.to_token_stream().to_string() == text));
+        let fallible_value = !matches!(self.returns, Returns::Plain(_)) && is_never_unit(value);
         if (yielded && !resource_is_unit) || fallible_value {
-            self.report(
-                value,
-                &format!(
-                    "the caller got the resource by the yield: a context function ends in {end}"
-                ),
+            let yields_first = format!(
+                "a context function yields its resource instead of returning it: write `let _ = yield_resource!({});` before a",
+                written(value)
             );
+            let got = "the caller got the resource by the yield:";
+            let message = match (ends, self.returns) {
+                (Ends::InTheEnd, Returns::Plain(_)) => {
+                    format!("{got} a context function ends in nothing")
+                }
+                (Ends::InTheEnd, _) => {
+                    format!("{got} a context function ends in `Ok(())`, or in nothing at all")
+                }
+                (Ends::Early(Paths { yielded: true }), Returns::Plain(_)) => {
+                    format!("{got} write `return`")
+                }
+                (Ends::Early(Paths { yielded: true }), _) => format!("{got} write `return Ok(())`"),
+                (Ends::Early(_), Returns::Plain(_)) => format!("{yields_first} `return`"),
+                (Ends::Early(_), _) => format!("{yields_first} `return Ok(())`"),
+            };
+            self.report(value, &message);
         }
     }
 
@@ -340,35 +419,62 @@ impl Walk<'_> {
                     local.init.as_ref().map(|init| &*init.expr)
                 }
                 Stmt::Expr(expr, _) => Some(expr),
-                _ => None,
+                Stmt::Macro(_) | Stmt::Item(_) => None,
             };
             statements[i + 1..]
                 .iter()
                 .for_each(|statement| statement.to_tokens(&mut after));
-            if let Some(expr) = expr {
-                self.lost_in(expr, after);
+            match (statement, expr) {
+                (Stmt::Macro(statement), _) => self.lost_in_join(&statement.mac, after),
+                (_, Some(expr)) => self.lost_in(expr, after),
+                _ => {}
+            }
+        }
+    }
+
+    /// In the `async` blocks among the arguments of `join!` and `select!`, of which those that come later are after it too.
+    fn lost_in_join(&mut self, call: &Macro, after: TokenStream) {
+        let name = call.path.segments.last().map(|segment| &segment.ident);
+        if !name.is_some_and(|name| JOINS.iter().any(|join| name == join)) {
+            return;
+        }
+        let tokens = Vec::from_iter(call.tokens.clone());
+        for (i, token) in tokens.iter().enumerate() {
+            let word = |back: usize| match i.checked_sub(back).map(|before| &tokens[before]) {
+                Some(TokenTree::Ident(word)) => word.to_string(),
+                _ => String::new(),
+            };
+            let is_async = word(1) == "async" || (word(1) == "move" && word(2) == "async");
+            if let (true, TokenTree::Group(block)) = (is_async, token) {
+                let rest = tokens[i + 1..].iter().cloned().collect::<TokenStream>();
+                self.lost_in_block(
+                    block.to_token_stream(),
+                    rest.into_iter().chain(after.clone()).collect(),
+                );
+            }
+        }
+    }
+
+    fn lost_in_block(&mut self, code: TokenStream, after: TokenStream) {
+        for point in Yields::find(code.clone(), false).points {
+            let Argument::Place(place) = &point.argument else {
+                continue;
+            };
+            let Some(name) = root(place) else { continue };
+            if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
+                let message = format!(
+                    "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
+                    place = written(place),
+                );
+                self.report(place, &message);
             }
         }
     }
 
     fn lost_in(&mut self, expr: &Expr, after: TokenStream) {
         match expr {
-            Expr::Async(expr) => {
-                let code = expr.block.to_token_stream();
-                for point in Yields::find(code.clone(), false).points {
-                    let Argument::Place(place) = &point.argument else {
-                        continue;
-                    };
-                    let Some(name) = root(place) else { continue };
-                    if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
-                        let message = format!(
-                            "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
-                            place = written(place),
-                        );
-                        self.report(place, &message);
-                    }
-                }
-            }
+            Expr::Async(expr) => self.lost_in_block(expr.block.to_token_stream(), after),
+            Expr::Macro(expr) => self.lost_in_join(&expr.mac, after),
             Expr::Match(expr) => {
                 let mut arms = TokenStream::new();
                 expr.arms.iter().for_each(|arm| arm.to_tokens(&mut arms));

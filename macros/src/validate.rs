@@ -10,7 +10,7 @@ use syn::{
 use crate::{
     args::{Args, Policy},
     borrows,
-    error::{Errors, written},
+    error::{Errors, contains_word, written},
     expand::Stub,
     flow,
     signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
@@ -401,14 +401,6 @@ fn almost_a_yield(tokens: TokenStream) -> Option<TokenTree> {
             TokenTree::Group(group) => almost_a_yield(group.stream()),
             _ => None,
         })
-}
-
-fn contains_word(tokens: TokenStream, word: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == word,
-        TokenTree::Group(group) => contains_word(group.stream(), word),
-        _ => false,
-    })
 }
 
 /// Nothing, or `()`.

@@ -263,6 +263,32 @@ fn a_yield_in_a_loop() {
         })
         .starts_with(again)
     );
+    assert!(
+        body!(for attempt in 0..3 {
+            if yield_resource!(a).is_completed() {
+                break;
+            }
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(loop {
+            match open().await {
+                Ok(a) => {
+                    yield_resource!(a);
+                }
+                Err(error) => return Err(error),
+            }
+        })
+        .starts_with(again)
+    );
+    right_body!(loop {
+        if yield_resource!(a).is_completed() {
+            break;
+        } else {
+            return Ok(());
+        }
+    });
     right_body!(loop {
         if ready() {
             yield_resource!(a);
@@ -315,6 +341,20 @@ fn a_resource_is_not_returned() {
         wrong!([] async fn f() -> Tx { let _ = yield_resource!(tx); tx })
             .ends_with("a context function ends in nothing")
     );
+    assert_eq!(
+        body!(let _ = yield_resource!(tx); if x { return Ok(tx); } tx.commit().await?;),
+        "the caller got the resource by the yield: write `return Ok(())`"
+    );
+    assert_eq!(
+        body!(if x { return Ok(tx); } let _ = yield_resource!(tx);),
+        "a context function yields its resource instead of returning it: write `let _ = yield_resource!(tx);` before a `return Ok(())`"
+    );
+    assert!(
+        wrong!([] async fn f() -> Tx { if x { return tx; } let _ = yield_resource!(tx); })
+            .ends_with("before a `return`")
+    );
+    right_body!(let _ = yield_resource!(tx); if x { return Ok(()); });
+    right_body!(let open = async || { return Ok(tx) }; let tx = open().await?; let _ = yield_resource!(tx););
     right_body!(let _ = yield_resource!(tx); Ok(()));
     right_body!(let unit = yield_resource!(tx).into(); Ok(unit));
     right!([] async fn f() -> () { let mut u = (); let _ = yield_resource!(u); u });
@@ -335,10 +375,37 @@ fn a_resource_that_an_async_block_takes_along() {
         body!(timeout(d, async { yield_resource!(tx.inner) }).await?; tx.inner.commit();)
             .contains("write `yield_resource!(move tx.inner)`")
     );
+    assert!(body!(let (exit, _) = tokio::join!(async { yield_resource!(tx) }, beat()); tx.commit().await?;).starts_with(lost));
+    assert!(
+        body!(select! { _ = async move { yield_resource!(tx) } => { tx.commit().await?; } _ = stop() => {} })
+            .starts_with(lost)
+    );
+    right_body!(let ((tx, exit), _) = join!(async { yield_resource!(move tx) }, beat()); tx.commit().await?;);
+    right_body!(exclusive!(async { yield_resource!(tx) }, tx.commit()););
     right_body!(let (tx, exit) = timeout(d, async { yield_resource!(move tx) }).await?; tx.commit().await?;);
     right_body!(let tx = timeout(d, async { yield_resource!(tx); 1 }).await?; tx.commit().await?;);
     right_body!(timeout(d, async { let mut tx = t; yield_resource!(tx); }).await?; tx.commit().await?;);
     right_body!(timeout(d, async { yield_resource!(tx); tx.commit().await }).await?;);
     right_body!(timeout(d, async { yield_resource!(tx); }).await?; tx = open(); tx.commit().await?;);
     right_body!(timeout(d, async { yield_resource!(tx); }).await?; pool.tx.commit().await?;);
+}
+
+#[test]
+fn a_question_mark_where_nothing_can_fail() {
+    let no_error = "this context has no error for `?` to return";
+    let message =
+        wrong!([] async fn f() -> Opened<u16> { let a = b?; let _ = yield_resource!(a); });
+    assert!(message.starts_with(no_error), "{message}");
+    assert!(
+        message.contains("`-> Result<Opened<u16>, YourError>`"),
+        "{message}"
+    );
+    assert!(
+        wrong!([] async fn f() { let _ = yield_resource!(); if x { close().await?; } })
+            .starts_with(no_error)
+    );
+    right!([] async fn f() { let g = || -> R { a?; Ok(()) }; let _ = yield_resource!(g()); });
+    right!([] async fn f() { let _ = yield_resource!(); let r: R = async { a?; Ok(()) }.await; });
+    right!([] async fn f() { let _ = yield_resource!(); fn g<T: ?Sized>() -> R { a?; Ok(()) } });
+    right!([fallible] async fn f() -> Opened<u16> { let a = b?; let _ = yield_resource!(a); });
 }
