@@ -34,7 +34,7 @@
 //! }
 //! ```
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type};
 
@@ -42,7 +42,7 @@ use crate::{
     args::{Args, Policy},
     borrows,
     error::{Errors, shown_at},
-    signature::{ContextFn, Returns, contains_impl},
+    signature::{ContextFn, Returns, allow_braces, contains_impl},
     validate,
     yields::{HANDLE, Yields},
 };
@@ -412,15 +412,8 @@ impl Expansion<'_> {
             #bindings
         };
         let tokens = &self.yields.body;
-        let is_expression = !tokens
-            .clone()
-            .into_iter()
-            .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'));
-        let mut braces = Group::new(body.delimiter(), tokens.clone());
-        // Its edition decides when temporaries of the last expression are dropped: it stays the user's.
-        braces.set_span(body.span());
-        // Rustc takes the braces around a single expression to be unnecessary.
-        let allow = is_expression.then(|| quote_spanned!(site=> #[allow(unused_braces)]));
+        let braces = self.yields.in_braces(body);
+        let allow = allow_braces(body, site);
         match self.returns {
             Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow let (): () = #braces; }),
             Returns::Result { .. } | Returns::Alias(_) => {

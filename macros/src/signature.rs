@@ -78,6 +78,13 @@ fn without_invisible_group(token: TokenTree) -> TokenTree {
     }
 }
 
+/// Rustc takes the braces around a single expression to be unnecessary, where they stand within others.
+pub(crate) fn allow_braces(body: &Group, site: Span) -> Option<TokenStream> {
+    let is_statement = |token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
+    let is_expression = !body.stream().into_iter().any(is_statement);
+    is_expression.then(|| quote_spanned!(site=> #[allow(unused_braces)]))
+}
+
 /// `#![…]` may stand at the start of a function's body, but not of a block within one.
 fn take_inner_attributes(body: Group, attrs: &mut Vec<Attribute>) -> syn::Result<Group> {
     let split = |input: ParseStream<'_>| {

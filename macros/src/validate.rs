@@ -359,6 +359,9 @@ fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Err
         );
         return false;
     }
+    if is_being_typed(body.clone()) {
+        return true;
+    }
     let returned = match tokens.as_slice() {
         [.., TokenTree::Ident(ok), TokenTree::Group(value)] if ok == "Ok" => Some(value.stream()),
         _ => None,
@@ -382,6 +385,20 @@ fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Err
         Some(_) => false,
     };
     ends_in_unit && !contains_word(body, "return")
+}
+
+/// `yield_resource!` without its parentheses, of which rustc complains by itself.
+fn is_being_typed(tokens: TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    tokens.iter().enumerate().any(|(i, token)| match token {
+        TokenTree::Ident(name) => {
+            let bang =
+                matches!(tokens.get(i + 1), Some(TokenTree::Punct(bang)) if is_yield(name, bang));
+            bang && !matches!(tokens.get(i + 2), Some(TokenTree::Group(_)))
+        }
+        TokenTree::Group(group) => is_being_typed(group.stream()),
+        _ => false,
+    })
 }
 
 /// `yield_resource(tx)` or `yield tx`.

@@ -28,7 +28,7 @@ use syn::{
 use crate::{
     error::{Errors, written},
     nest::{Around, Context, nest},
-    signature::{ContextFn, contains_impl, last_segment},
+    signature::{ContextFn, allow_braces, contains_impl, last_segment},
 };
 
 #[cfg(test)]
@@ -343,11 +343,13 @@ fn called(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
         }
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
+    let allow = allow_braces(body, site);
     quote_spanned! {site=>
         async {
             if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
                 return returned;
             }
+            #allow
             #body
         }
         .await

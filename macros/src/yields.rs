@@ -105,6 +105,15 @@ impl Yields {
         yields
     }
 
+    /// The braces around the body. Their edition decides when temporaries of the last expression are dropped: it stays the user's.
+    pub(crate) fn in_braces(&self, body: &Group) -> Group {
+        if self.points.is_empty() {
+            // Untouched, as below.
+            return body.clone();
+        }
+        regroup(body, self.body.clone())
+    }
+
     /// Whether the body is polled inside something that the context function wraps around it.
     pub(crate) fn is_wrapping(&self) -> bool {
         self.points.iter().any(|point| point.inside.is_wrapped())

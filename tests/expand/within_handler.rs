@@ -15,9 +15,10 @@ pub(crate) async fn create(
                     * resource; let mut tx : & mut Tx < '_ > = tx; async { if let
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
-                    return returned; } { Ok(Json(insert(& mut tx, new). await ?)) } } .
-                    await })); ::contextlib::__private::caught(body). await }; (resource
-                    .back(), returned) })
+                    return returned; } #[allow(unused_braces)] { Ok(Json(insert(& mut tx,
+                    new). await ?)) } } . await }));
+                    ::contextlib::__private::caught(body). await }; (resource.back(),
+                    returned) })
                 );
                 let end = session.run(body).await;
                 session.returned_whole(end)

@@ -27,7 +27,7 @@ mod strict {
         variant_size_differences
     )]
 
-    use contextlib::{async_context, yield_resource};
+    use contextlib::{async_context, within, yield_resource};
     use contextlib_tests::ContextError;
     use std::sync::Arc;
 
@@ -51,6 +51,26 @@ mod strict {
     #[async_context]
     async fn infallible() {
         let _ = yield_resource!();
+    }
+
+    #[async_context]
+    async fn early(first: bool) -> Result<u8, ContextError> {
+        if first {
+            return Err(ContextError("early"));
+        }
+        if yield_resource!(1).is_completed() {
+            return Ok(());
+        }
+    }
+
+    #[within(value = value())]
+    async fn one_expression(value: &mut u8) -> Result<u8, ContextError> {
+        Ok(*value)
+    }
+
+    #[within(value())]
+    async fn one_call() {
+        drop(one_expression().await);
     }
 
     #[async_context]
@@ -119,6 +139,8 @@ mod strict {
             .with(async |resource| -> Result<u8, ContextError> { Ok(resource.0) })
             .await?;
         infallible().run(async |()| {}).await;
+        drop(early(true).enter().await);
+        one_call().await;
         wraps().run(async |numbers| numbers.push(1)).await;
         let none = suppresses()
             .with(async |()| -> Result<(), ContextError> { Err(ContextError("swallowed")) })

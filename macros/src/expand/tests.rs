@@ -1,7 +1,7 @@
 //! What the attribute writes, one file per shape of function: `UPDATE_EXPECT=1 cargo test -p contextlib-macros` writes them anew.
 
 use expect_test::{ExpectFile, expect_file};
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::quote;
 
 use super::async_context;
@@ -230,4 +230,47 @@ fn a_mistake_leaves_a_function_that_its_callers_can_use() {
             let _ = yield_resource!(tx);
         }
     );
+}
+
+/// While a function is being typed, any of its tokens may be missing, and all that come after one.
+#[test]
+fn half_written_functions_are_expanded() {
+    let item = quote! {
+        #[doc = "A lease."]
+        pub async fn lease<T: Send>(&self, mut name: &str, (a, _): (u8, T)) -> io::Result<Lease> where T: Copy {
+            let mut lease = loop {
+                if let Some(lease) = self.shop.lease(name).await? { break lease; }
+            };
+            let exit = timeout(a, async move { yield_resource!(move lease) }).await?;
+            match yield_resource!(lease) { Exit::Failed(e) if e.is::<E>() => return Ok(()), _ => {} }
+            tokio::join!(async { yield_resource!(lease) }, lease.beat());
+            Ok(lease)
+        }
+    };
+    let args = quote!(on_cancel = block, setup = finish, own(mut name = name.to_owned()), crate = a::b, boxed);
+    for fewer in with_fewer_tokens(item.clone()) {
+        async_context(quote!(), fewer);
+    }
+    for fewer in with_fewer_tokens(args) {
+        async_context(fewer, item.clone());
+    }
+}
+
+/// All that comes of leaving out one token, or all from one on, at any depth.
+fn with_fewer_tokens(tokens: TokenStream) -> Vec<TokenStream> {
+    let tokens = Vec::from_iter(tokens);
+    let mut all = Vec::new();
+    for (i, token) in tokens.iter().enumerate() {
+        let (before, after) = (&tokens[..i], &tokens[i + 1..]);
+        all.push(before.iter().cloned().collect());
+        all.push(before.iter().chain(after).cloned().collect());
+        if let TokenTree::Group(group) = token {
+            for fewer in with_fewer_tokens(group.stream()) {
+                let inner = TokenTree::from(Group::new(group.delimiter(), fewer));
+                let around = before.iter().cloned().chain([inner]);
+                all.push(around.chain(after.iter().cloned()).collect());
+            }
+        }
+    }
+    all
 }

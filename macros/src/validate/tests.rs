@@ -409,3 +409,14 @@ fn a_question_mark_where_nothing_can_fail() {
     right!([] async fn f() { let _ = yield_resource!(); fn g<T: ?Sized>() -> R { a?; Ok(()) } });
     right!([fallible] async fn f() -> Opened<u16> { let a = b?; let _ = yield_resource!(a); });
 }
+
+#[test]
+fn a_yield_that_is_being_typed_is_left_to_rustc() {
+    let half = quote!(async fn f() -> Result<Tx, Error> { let _ = yield_resource! });
+    let written = async_context(quote!(), half).to_string();
+    assert!(!written.contains("compile_error"), "{written}");
+    assert!(
+        body!(#[async_context] async fn inner() { yield_resource!(); } inner();)
+            .contains("never yields")
+    );
+}
