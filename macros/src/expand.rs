@@ -41,8 +41,8 @@ use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type}
 use crate::{
     args::{Args, Policy},
     borrows,
-    error::{Errors, shown_at},
-    signature::{ContextFn, Returns, allow_braces, contains_impl},
+    error::{Errors, contains_word, shown_at},
+    signature::{self, ContextFn, Returns, allow_braces, contains_impl},
     validate,
     yields::{HANDLE, Yields},
 };
@@ -225,15 +225,12 @@ impl Expansion<'_> {
     /// whatever the caller's; `quote_spanned!` with the user's own span would lose that.
     fn manager_type(&self, site: Span, policy: &Policy) -> TokenStream {
         let krate = &self.args.krate(site);
-        let resource = self.returns.resource(krate, site);
+        let resource = self.returns.resource(self.args);
         if let (Some(_), Ok(lifetime)) = (
             &self.args.boxed,
             borrows::of_box(self.args, &self.function.sig),
         ) {
-            return match (
-                self.returns.error(krate, site),
-                self.markers(site).is_empty(),
-            ) {
+            return match (self.returns.error(self.args), self.markers(site).is_empty()) {
                 (Some(error), true) => {
                     quote_spanned!(site=> #krate::BoxContextManager<#lifetime, #resource, #error>)
                 }
@@ -246,7 +243,7 @@ impl Expansion<'_> {
                 }
             };
         }
-        let kind = self.kind(site, self.returns.error(krate, site));
+        let kind = self.kind(site, self.returns.error(self.args));
         let send =
             matches!(policy, Policy::Spawn).then(|| quote_spanned!(site=> + ::core::marker::Send));
         let is_static = policy.is_static() || self.args.own.is_some();
@@ -340,20 +337,16 @@ impl Expansion<'_> {
         };
         let inferred = custom.map(|_| quote_spanned!(site=> _,));
         let resource = self.resource_in_body();
-        let ends = match self.returns {
-            Returns::Plain(_) => quote_spanned!(site=> ()),
-            Returns::Result { .. } => quote_spanned!(site=> ::core::result::Result<(), #error>),
-            Returns::Alias(ty) => quote_spanned!(site=> #krate::__private::Ends<#ty>),
-        };
         let kind = self.kind(site, error);
         let name = self.definition();
         // With a lifetime that isn't known the signature has no box either.
         let boxed =
             self.args.boxed.is_some() && borrows::of_box(self.args, &self.function.sig).is_ok();
         let boxed = boxed.then(|| quote_spanned!(site=> .boxed()));
+        let closure = self.closure(handle, block);
         let arguments = quote_spanned! {site=>
             #name,
-            async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block,
+            #closure,
         };
         let manager = quote_spanned! {path=>
             #krate_there::__private::#builder::<#inferred #resource, #kind, _, _>(#arguments)
@@ -385,15 +378,50 @@ impl Expansion<'_> {
         quote_spanned!(ident.span()=> #krate::__private::#defined #name)
     }
 
+    /// What makes the frame's own future.
+    fn closure(&self, handle: &Ident, block: TokenStream) -> TokenStream {
+        let (krate, ends) = (&self.krate, self.ends());
+        quote_spanned!(self.site=> async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block)
+    }
+
+    /// What the frame's own future returns.
+    fn ends(&self) -> TokenStream {
+        match self.returns {
+            Returns::Plain(_) => quote_spanned!(self.site=> ()),
+            Returns::Result { .. } => {
+                let error = self.error_in_body();
+                quote_spanned!(self.site=> ::core::result::Result<(), #error>)
+            }
+            Returns::Alias(ty) => {
+                // All of it at the type: of one that is no `Result`, rustc then says so once.
+                let at = signature::start(ty);
+                let krate = self.args.krate(at);
+                quote_spanned!(at=> #krate::__private::Ends<#ty>)
+            }
+        }
+    }
+
+    /// Before a body that returns early: a `return` that is never taken, so that rustc knows what the others have to return. What an `async`
+    /// closure declares to return it compares only in the end, and doesn't coerce to.
+    fn returning(&self) -> Option<TokenStream> {
+        if !contains_word(self.yields.body.clone(), "return") {
+            return None;
+        }
+        let ends = self.ends();
+        let value = match self.returns {
+            Returns::Plain(_) => TokenStream::new(),
+            _ => quote_spanned!(self.site=> <#ends>::Ok(())),
+        };
+        Some(quote_spanned!(self.site=> if false { return #value; }))
+    }
+
     fn error_in_body(&self) -> Option<TokenStream> {
-        let site = self.output_site();
-        let error = self.returns.error(&self.args.krate(site), site);
+        let error = self.returns.error(self.args);
         error.map(|error| nameable(error, self.site))
     }
 
     fn resource_in_body(&self) -> TokenStream {
-        let site = self.output_site();
-        nameable(self.returns.resource(&self.args.krate(site), site), site)
+        nameable(self.returns.resource(self.args), self.output_site())
     }
 
     /// The user's body, with its yields, behind the bindings of the arguments.
@@ -407,9 +435,11 @@ impl Expansion<'_> {
             .suppress
             .as_ref()
             .map(|_| quote_spanned!(site=> , #krate::kind::Suppressing));
+        let returning = self.returning();
         let bindings = quote_spanned! {site=>
             let #handle: #krate::YieldOnce<'_, #resource #suppression> = #handle;
             #bindings
+            #returning
         };
         let tokens = &self.yields.body;
         let braces = self.yields.in_braces(body);

@@ -150,25 +150,34 @@ impl Returns {
     }
 
     /// What the context gives to the body.
-    pub(crate) fn resource(&self, krate: &TokenStream, site: Span) -> TokenStream {
+    pub(crate) fn resource(&self, args: &Args) -> TokenStream {
         match self {
             Returns::Plain(ty) | Returns::Result { resource: ty, .. } => ty.to_token_stream(),
-            Returns::Alias(ty) => {
-                quote_spanned!(site=> <#ty as #krate::__private::Declared>::Resource)
-            }
+            Returns::Alias(ty) => declared(ty, args, "Resource"),
         }
     }
 
     /// The error of a fallible context.
-    pub(crate) fn error(&self, krate: &TokenStream, site: Span) -> Option<TokenStream> {
+    pub(crate) fn error(&self, args: &Args) -> Option<TokenStream> {
         match self {
             Returns::Plain(_) => None,
             Returns::Result { error, .. } => Some(error.to_token_stream()),
-            Returns::Alias(ty) => {
-                Some(quote_spanned!(site=> <#ty as #krate::__private::Declared>::Error))
-            }
+            Returns::Alias(ty) => Some(declared(ty, args, "Error")),
         }
     }
+}
+
+/// What a `Result` by another name stands for, with the span of that name all over: of a type that is no `Result` rustc then says so once.
+fn declared(ty: &Type, args: &Args, part: &str) -> TokenStream {
+    let at = start(ty);
+    let (krate, part) = (args.krate(at), Ident::new(part, at));
+    quote_spanned!(at=> <#ty as #krate::__private::Declared>::#part)
+}
+
+/// Where a type begins.
+pub(crate) fn start(ty: &Type) -> Span {
+    let first = ty.to_token_stream().into_iter().next();
+    first.map_or_else(Span::mixed_site, |token| token.span())
 }
 
 /// `T` and `E`, if `ty` is `Result<T, E>` by its own name.

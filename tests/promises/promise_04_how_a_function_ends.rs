@@ -83,6 +83,20 @@ async fn early_returns(how: u8, log: Log) -> Result<(), ContextError> {
     log.say("end");
 }
 
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+/// As in any function, what is returned is coerced to what is declared.
+#[async_context]
+async fn returns_what_is_boxed(how: u8) -> Result<(), Boxed> {
+    if how == 0 {
+        return Err(Box::new(std::fmt::Error));
+    }
+    let _ = yield_resource!();
+    if how == 1 {
+        return Err("in the teardown".into());
+    }
+}
+
 #[async_context]
 async fn panics_at_last() -> Result<(), ContextError> {
     let _ = yield_resource!();
@@ -227,6 +241,18 @@ async fn infallible_with_a_match(log: Log) -> u8 {
         contextlib::ExitKind::Completed => log.say("completed"),
         _ => return,
     }
+}
+
+#[test]
+fn early_returns_are_coerced() {
+    let end = |how| {
+        let end =
+            block_on(returns_what_is_boxed(how).with(async |()| -> Result<(), Boxed> { Ok(()) }));
+        end.map_err(|error| error.to_string())
+    };
+    assert_eq!(end(0), Err(std::fmt::Error.to_string()));
+    assert_eq!(end(1), Err("in the teardown".to_owned()));
+    assert_eq!(end(2), Ok(()));
 }
 
 #[test]

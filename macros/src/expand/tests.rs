@@ -61,6 +61,21 @@ fn alias_result() {
 }
 
 #[test]
+fn early_return() {
+    shape!(
+        "early_return",
+        [],
+        async fn lease(shop: Shop) -> Result<Lease, Box<dyn Error>> {
+            let mut lease = shop.lease().await?;
+            if yield_resource!(lease).is_cancelled() {
+                return Ok(());
+            }
+            shop.give_back(lease).await?;
+        }
+    );
+}
+
+#[test]
 fn infallible() {
     shape!(
         "infallible",
