@@ -123,10 +123,7 @@ impl<'f> Expansion<'f> {
     }
 
     fn function(&self) -> TokenStream {
-        self.function_with(&self.args.on_cancel)
-    }
-
-    fn function_with(&self, policy: &Policy) -> TokenStream {
+        let policy = &self.args.on_cancel;
         let Some(body) = &self.function.body else {
             return self.declaration();
         };
@@ -158,21 +155,28 @@ impl<'f> Expansion<'f> {
 
     /// What is left of a function whose mistakes have been reported.
     fn stub(&self, stub: Stub) -> TokenStream {
-        let policy = if stub.policy {
+        if self.function.body.is_none() || (stub.body && stub.policy) {
+            return self.function();
+        }
+        let ContextFn { attrs, vis, .. } = self.function;
+        let attrs = attrs.iter().filter(|attr| !validate::wants_async(attr));
+        // A frame that holds nothing fits any policy, unless its resource doesn't.
+        let fits = stub.policy || borrows::of_output(&self.function.sig.output).is_none();
+        let policy = if fits {
             &self.args.on_cancel
         } else {
             &Policy::Drop
         };
-        // In a box that is to borrow nothing, a body that does is a second error.
-        let body = stub.body && (stub.policy || self.args.boxed.is_none());
-        if body || self.function.body.is_none() {
-            return self.function_with(policy);
-        }
-        let ContextFn { attrs, vis, .. } = self.function;
         let Arguments {
-            inputs, mentions, ..
+            inputs,
+            bindings,
+            mentions,
         } = Arguments::new(self);
         let sig = self.signature(inputs, policy);
+        let rest = match &self.function.body {
+            Some(body) if stub.body && fits => self.beside(body, bindings),
+            _ => quote_spanned!(self.site=> #mentions),
+        };
         let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
         // Or the import would be unused.
         let imported = self
@@ -185,10 +189,20 @@ impl<'f> Expansion<'f> {
         quote_spanned! {self.site=>
             #(#attrs)*
             #vis #sig {
-                #mentions
+                #rest
                 #imported
                 #manager
             }
+        }
+    }
+
+    /// A body that doesn't fit the policy, for rustc and editors to look at: beside a frame that does.
+    fn beside(&self, body: &Group, bindings: TokenStream) -> TokenStream {
+        let owned = self.owned();
+        let closure = self.closure(&Ident::new(HANDLE, self.site), self.block(body, bindings));
+        quote_spanned! {self.site=>
+            #owned
+            let _ = #closure;
         }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) fn check(
         returns: !returns_a_manager(function, errors),
     };
     check_signature(function, errors);
+    stub.body &= check_attributes(function, errors);
+    stub.returns &= function.sig.asyncness.is_some() || !contains_impl(&function.sig.output);
+    stub.body &= is_for_rustc(function, yields);
     stub.body &= stub.returns && check_return_type(args, function, errors);
     stub.policy &= check_borrows(args, function, errors);
     // What was never a context function need not be told that it doesn't yield.
@@ -42,13 +45,55 @@ pub(crate) fn check(
     stub
 }
 
+/// Whether the body is one of a context function but for an `async` that is missing.
+fn is_for_rustc(function: &ContextFn, yields: &Yields) -> bool {
+    function.sig.asyncness.is_some()
+        || (!yields.points.is_empty() && !has_runtime(function.body.as_ref()))
+}
+
+/// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
+pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
+    fn calls_block_on(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(word) => word.to_string().contains("block_on"),
+            TokenTree::Group(group) => calls_block_on(group.stream()),
+            _ => false,
+        })
+    }
+    body.is_some_and(|body| calls_block_on(body.stream()))
+}
+
+/// Whether this is `#[tokio::test]`, `#[tokio::main]` or their like: below our attribute they would find a function that isn't async any more.
+pub(crate) fn wants_async(attr: &Attribute) -> bool {
+    let last = attr.path().segments.last();
+    last.is_some_and(|last| last.ident == "test" || last.ident == "main")
+}
+
+fn check_attributes(function: &ContextFn, errors: &mut Errors) -> bool {
+    let wrong = function.attrs.iter().find(|attr| wants_async(attr));
+    if let Some(attr) = wrong {
+        errors.at(attr.path(), a_test_or_main(&function.sig.ident));
+    }
+    wrong.is_none()
+}
+
+fn a_test_or_main(name: &Ident) -> String {
+    format!(
+        "a context function is no test and no `main`: write a function of its own for that, and above it `#[within({name}(…))]`"
+    )
+}
+
 fn check_signature(function: &ContextFn, errors: &mut Errors) {
     let sig = &function.sig;
     let name = &sig.ident;
     if sig.asyncness.is_none() {
         errors.at(
             sig.fn_token,
-            format!("a context function is async: write `async fn {name}`"),
+            if has_runtime(function.body.as_ref()) {
+                a_test_or_main(name)
+            } else {
+                format!("a context function is async: write `async fn {name}`")
+            },
         );
     }
     if let Some(constness) = &sig.constness {
@@ -495,15 +540,11 @@ pub(crate) fn not_a_function(
         _ => errors.add(error),
     }
     let errors = errors.into_compile_errors();
-    let item = if is_function {
-        item.clone()
-    } else {
-        without_yielding_bodies(item.clone())
-    };
+    let item = without_yielding_bodies(item.clone());
     quote_spanned!(Span::mixed_site()=> #errors #item)
 }
 
-/// What is around context functions that aren't any for want of the attribute: their bodies would only bring follow-up errors.
+/// Functions that yield and aren't context functions, for want of the attribute or of a signature: their bodies would only bring follow-up errors.
 fn without_yielding_bodies(item: TokenStream) -> TokenStream {
     let tokens = Vec::from_iter(item);
     let mut without = TokenStream::new();

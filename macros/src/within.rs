@@ -29,6 +29,7 @@ use crate::{
     error::{Errors, written},
     nest::{Around, Context, nest},
     signature::{ContextFn, allow_braces, contains_impl, last_segment},
+    validate::has_runtime,
 };
 
 #[cfg(test)]
@@ -205,7 +206,7 @@ fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Optio
         let name = &sig.ident;
         errors.at(
             sig.fn_token,
-            if contains_block_on(body.stream()) {
+            if has_runtime(function.body.as_ref()) {
                 format!("the attribute above has made `{name}` synchronous already: write `#[within(…)]` above it, so that it comes first")
             } else {
                 format!("`#[within]` goes on an `async fn`: write `async fn {name}`")
@@ -230,15 +231,6 @@ fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Optio
         }
     }
     Some(body)
-}
-
-/// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
-fn contains_block_on(body: TokenStream) -> bool {
-    body.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => word.to_string().contains("block_on"),
-        TokenTree::Group(group) => contains_block_on(group.stream()),
-        _ => false,
-    })
 }
 
 fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {

@@ -76,6 +76,21 @@ fn early_return() {
 }
 
 #[test]
+fn borrows_without_a_policy() {
+    let item = quote! {
+        async fn lease(&self, name: &str) -> Lease {
+            let mut lease = self.shop.lease(name);
+            let _ = yield_resource!(lease);
+        }
+    };
+    let expansion = async_context(quote!(), item);
+    check(
+        expect_file!["../../../tests/expand/borrows_without_a_policy.rs"],
+        quote!(impl Store { #expansion }),
+    );
+}
+
+#[test]
 fn infallible() {
     shape!(
         "infallible",

@@ -411,6 +411,18 @@ fn a_question_mark_where_nothing_can_fail() {
 }
 
 #[test]
+fn a_test_is_no_context_function() {
+    let no_test = "a context function is no test and no `main`";
+    assert!(
+        wrong!([] #[tokio::test] async fn f() { let _ = yield_resource!(); }).starts_with(no_test)
+    );
+    assert!(
+        wrong!([] fn f() { let body = async { let _ = yield_resource!(); }; rt().block_on(body) })
+            .starts_with(no_test)
+    );
+}
+
+#[test]
 fn a_yield_that_is_being_typed_is_left_to_rustc() {
     let half = quote!(async fn f() -> Result<Tx, Error> { let _ = yield_resource! });
     let written = async_context(quote!(), half).to_string();
