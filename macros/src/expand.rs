@@ -17,7 +17,7 @@
 //!     ::contextlib::policy::Spawn,
 //! > {
 //!     ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
-//!         Transaction<'static, Sqlite>, ::contextlib::kind::Fallible<sqlx::Error>, _, _,
+//!         Transaction<'static, Sqlite>, ::contextlib::kind::Fallible<sqlx::Error>, _,
 //!     >(
 //!         "transaction",
 //!         async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> ::core::result::Result<(), sqlx::Error> {
@@ -363,7 +363,7 @@ impl Expansion<'_> {
             #closure,
         };
         let manager = quote_spanned! {path=>
-            #krate_there::__private::#builder::<#inferred #resource, #kind, _, _>(#arguments)
+            #krate_there::__private::#builder::<#inferred #resource, #kind, _>(#arguments)
         };
         let manager = match custom {
             Some(policy) => quote_spanned! {site=>

@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ContextManager, ExitKind, Guard, Interrupted,
     background::{Abandonment, Entered},
-    frame::{Body, Ending, Inside, NotEntered, Sealed, Seed, is_its_own_seed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
@@ -94,6 +94,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         let frame = Box::pin(self.into_seed().grow());
         ContextManager::new(Seed::new(BoxContext {
             definition: frame.definition(),
+            polls_body: frame.polls_body(),
             erased: Some(Box::new(Erased::<C, P> {
                 frame,
                 origin: None,
@@ -105,6 +106,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
 /// A context of any type, in a box with its policy.
 pub struct BoxContext<'a, T, K> {
     definition: Definition,
+    polls_body: bool,
     // A trait object is invariant in the parameters of its trait: a short reference can't be written where the teardown expects a long one.
     erased: Option<Box<dyn AnyContext<T, K> + Send + 'a>>,
 }
@@ -200,12 +202,15 @@ impl<T, K> Sealed for BoxContext<'_, T, K> {}
 impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     type Resource = T;
     type Kind = K;
-    type Place = Inside;
 
     is_its_own_seed!();
 
     fn definition(&self) -> Definition {
         self.definition
+    }
+
+    fn polls_body(&self) -> bool {
+        self.polls_body
     }
 
     fn around(&self) -> Around {
@@ -274,7 +279,6 @@ impl<T, K> Sealed for Contained<T, K> {}
 impl<T, K: Kind> AsyncContext for Contained<T, K> {
     type Resource = T;
     type Kind = K;
-    type Place = Inside;
     type Seed = Self;
 
     fn grow(seed: Self) -> Self {
@@ -287,6 +291,10 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
 
     fn definition(&self) -> Definition {
         self.0.definition()
+    }
+
+    fn polls_body(&self) -> bool {
+        self.0.polls_body()
     }
 
     fn around(&self) -> Around {

@@ -8,10 +8,16 @@ use crate::{
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{Home, Session, called, caught},
+    session::{BodyPlace, Home, Running, Session, Setup, called, caught},
     teardown::{keep_error, keep_text},
 };
-use std::{convert::identity, fmt, marker::PhantomData, panic::Location, pin::pin};
+use std::{
+    convert::identity,
+    fmt,
+    marker::PhantomData,
+    panic::Location,
+    pin::{Pin, pin},
+};
 
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
@@ -75,11 +81,19 @@ where
     type Fut = Fut;
 }
 
+/// A frame without its type: what drives it is compiled once for all that come to the same, and not for each use.
+type AnyFrame<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource, Kind = <C as AsyncContext>::Kind>
+    + Send
+    + 'f;
+
+/// The place of a body without its type.
+type AnyPlace<'f, C, R, B> = dyn BodyPlace<<C as AsyncContext>::Resource, R, B> + Send + 'f;
+
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
 ///
 /// `$threads` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns;
-/// `$finish` says what the caller gets.
+/// `$finish` says what the caller gets; `$frame` and `$place` are the types that the context and its body are driven with.
 macro_rules! run_inside {
     (
         $seed:expr, $at:expr, $body:expr,
@@ -87,15 +101,21 @@ macro_rules! run_inside {
         keep: $keep:expr,
         as_result: $as_result:expr,
         finish: $finish:ty,
+        driven: $frame:ty, $place:ty,
         not_set_up: |$session:ident, $error:ident| $failed:expr $(,)?
     ) => {{
         let home = Home::new(Entered::now($seed.definition(), $at, Style::Body));
         let storage = pin!(<P::Storage as Storage<C>>::store($seed));
         let mut $session = Session::<C, P>::new(storage, &home);
-        match $session.setup().await {
+        let lent = {
+            let (frame, state) = $session.parts();
+            let frame: Pin<&mut $frame> = frame;
+            Setup::new(frame, state).await
+        };
+        match lent {
             Ok(mut lent) => {
                 let body = $body;
-                let body = pin!(Some(async move {
+                let mut body = pin!(Some(async move {
                     let returned = {
                         let mut place = pin!(None);
                         match called(|| body(&mut lent), place.as_mut()) {
@@ -105,9 +125,10 @@ macro_rules! run_inside {
                     };
                     (lent.back(), returned.map($as_result))
                 }));
-                $session
-                    .run_on::<_, _, _, $finish>(body, $threads, $keep)
-                    .await
+                let (frame, state) = $session.parts();
+                let frame: Pin<&mut $frame> = frame;
+                let body: Pin<&mut $place> = body.as_mut();
+                Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
             }
             Err($error) => $failed,
         }
@@ -219,6 +240,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsResult,
+                driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, B>,
                 not_set_up: |session, not_entered| session.refused(not_entered),
             )
         }
@@ -272,6 +294,8 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_text,
                 as_result: identity,
                 finish: AsResult,
+                // With their types, so that the future is `Send` where they are.
+                driven: C, Option<_>,
                 not_set_up: |session, not_entered| session.refused(not_entered),
             )
         }
@@ -320,6 +344,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
                 finish: AsResult,
+                driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, Never>,
                 not_set_up: |session, not_entered| session.refused::<R, Never>(not_entered),
             );
             value
@@ -374,6 +399,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsOutcome,
+                driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, B>,
                 not_set_up: |session, not_entered| match not_entered {
                     NotEntered::Failed(error) => Outcome {
                         body: None,

@@ -1,7 +1,7 @@
 //! Not public API: what the macros' output names. None of it relies on being called by a macro.
 
 pub use crate::{
-    frame::{Beside, Body, Ending, Inside, Place},
+    frame::{Body, Ending},
     session::caught,
 };
 pub use contextlib_macros::async_with;
@@ -83,29 +83,29 @@ impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
 
 /// What the functions below make. No `impl AsyncContext`: that would repeat their bounds, and with them each compiler error, wherever it is
 /// mentioned; the context function's own return type is one.
-type Made<F, T, K, P, W> = ContextManager<FrameOf<F, T, K, W>, P>;
+type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
 /// What is known of a context function.
-pub struct Defined<W> {
+pub struct Defined {
     definition: Definition,
-    _place: PhantomData<fn() -> W>,
+    polls_body: bool,
 }
 
 /// A context function of this name, defined where this is called, that awaits its yield point itself.
 #[track_caller]
-pub fn defined(name: fn() -> &'static str) -> Defined<Beside> {
+pub fn defined(name: fn() -> &'static str) -> Defined {
     Defined {
         definition: Definition::here(name),
-        _place: PhantomData,
+        polls_body: false,
     }
 }
 
 /// The same of one whose yield point is, or may be, inside of a future that it makes.
 #[track_caller]
-pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined<Inside> {
+pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined {
     Defined {
         definition: Definition::here(name),
-        _place: PhantomData,
+        polls_body: true,
     }
 }
 
@@ -119,25 +119,27 @@ pub trait Tokio {}
 #[cfg(feature = "tokio")]
 impl<F> Tokio for F {}
 
-fn made<P, T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, P, W>
+fn made<P, T, K, F>(defined: Defined, block: F) -> Made<F, T, K, P>
 where
     K: Kind,
-    W: Place,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    ContextManager::new(before::<T, K, F, W>(defined.definition, block))
+    let Defined {
+        definition,
+        polls_body,
+    } = defined;
+    ContextManager::new(before::<T, K, F>(definition, polls_body, block))
 }
 
 /// Makes the manager of a context whose policy is `spawn`. The name is what a compiler error shows.
 ///
 /// That the frame is `Send` altogether is for the return type of the context function to say. Here are the bounds with an error that names the
 /// variable which isn't.
-pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F, W>(
-    defined: Defined<W>,
+pub fn on_cancel_spawn_needs_a_frame_that_is_send_and_static<T, K, F>(
+    defined: Defined,
     block: F,
-) -> Made<F, T, K, policy::Spawn, W>
+) -> Made<F, T, K, policy::Spawn>
 where
-    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: Tokio,
@@ -147,9 +149,8 @@ where
 }
 
 /// The same, for what is here with or without a runtime.
-pub(crate) fn spawned<T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, policy::Spawn, W>
+pub(crate) fn spawned<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Spawn>
 where
-    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned, Fut: Send> + 'static,
@@ -158,12 +159,11 @@ where
 }
 
 /// As above, with `setup = finish`.
-pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F, W>(
-    defined: Defined<W>,
+pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
+    defined: Defined,
     block: F,
-) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>, W>
+) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>>
 where
-    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: Tokio,
@@ -173,12 +173,11 @@ where
 }
 
 /// Makes the manager of a context whose policy is `spawn_local`.
-pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F, W>(
-    defined: Defined<W>,
+pub fn on_cancel_spawn_local_needs_a_static_frame<T, K, F>(
+    defined: Defined,
     block: F,
-) -> Made<F, T, K, policy::SpawnLocal, W>
+) -> Made<F, T, K, policy::SpawnLocal>
 where
-    W: Place,
     K: Kind + 'static,
     T: 'static,
     F: Tokio,
@@ -188,9 +187,8 @@ where
 }
 
 /// Makes the manager of a context whose policy is `block`.
-pub fn on_cancel_block<T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, policy::Block, W>
+pub fn on_cancel_block<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Block>
 where
-    W: Place,
     K: Kind,
     F: Tokio,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
@@ -199,9 +197,8 @@ where
 }
 
 /// Makes the manager of a context whose policy is `drop`.
-pub fn on_cancel_drop<T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, policy::Drop, W>
+pub fn on_cancel_drop<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Drop>
 where
-    W: Place,
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
@@ -209,9 +206,8 @@ where
 }
 
 /// Makes the manager of a context whose policy is a type of the user's.
-pub fn on_cancel<P, T, K, F, W>(defined: Defined<W>, block: F) -> Made<F, T, K, P, W>
+pub fn on_cancel<P, T, K, F>(defined: Defined, block: F) -> Made<F, T, K, P>
 where
-    W: Place,
     K: Kind,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {

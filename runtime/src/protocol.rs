@@ -3,7 +3,7 @@
 use crate::{
     AsyncBody, AsyncContext, BodyError, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
     boxed::Contained,
-    frame::{Beside, Seed, before},
+    frame::{Seed, before},
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
     site::Definition,
@@ -331,8 +331,9 @@ fn seed_of<M: AsyncContextManager>(
     manager: M,
 ) -> Seed<impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send> {
     let definition = Definition::here(short_name::<M>);
-    before::<M::Resource, M::Kind, _, Beside>(
+    before::<M::Resource, M::Kind, _>(
         definition,
+        false,
         async move |yielder: YieldOnce<'_, _, _>| {
             let mut manager = manager;
             let resource = match AsyncContextManager::enter(&mut manager).await {

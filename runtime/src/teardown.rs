@@ -4,7 +4,7 @@ use crate::{
     AsyncContext, ExitKind,
     background::Entered,
     cold::catch,
-    frame::{AnyContext, Ending, Payload},
+    frame::{Ending, Payload},
     kind::Kind,
     report::{self, Failure},
 };
@@ -18,14 +18,11 @@ use std::{
 };
 
 /// What a context's teardown came to: what it returned, or its panic.
-pub(crate) type Torn<C> = TornOf<<C as AsyncContext>::Kind>;
-
-/// The same, of a context of the kind `K`.
-pub(crate) type TornOf<K> = thread::Result<Result<(), <K as Kind>::Error>>;
+pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
 /// Runs a teardown, and drops what is left of the frame after it.
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn poll<C: AsyncContext>(
+pub(crate) fn poll<C: AsyncContext + ?Sized>(
     mut frame: Pin<&mut C>,
     entered: &Entered,
     cx: &mut Context<'_>,
@@ -41,25 +38,20 @@ pub(crate) fn poll<C: AsyncContext>(
         (Ok(Poll::Ready(ending)), Some(Ok(()))) => Poll::Ready((Ok(Ok(())), ending)),
         (Ok(Poll::Ready(ending)), Some(torn)) => Poll::Ready((Ok(torn), ending)),
         (Ok(_), _) => Poll::Pending,
-        (Err(payload), None) => {
-            Poll::Ready(finish_late::<_, C::Kind>(frame, entered, Err(payload)))
+        (Err(payload), None) => Poll::Ready(finish_late(frame, entered, Err(payload))),
+        (Err(payload), Some(torn)) => {
+            Poll::Ready(finished_anyway(frame, entered, Ok(torn), payload))
         }
-        (Err(payload), Some(torn)) => Poll::Ready(finished_anyway::<_, C::Kind>(
-            frame,
-            entered,
-            Ok(torn),
-            payload,
-        )),
     }
 }
 
 /// Drops what is left of a frame whose context has come to `torn` before its time.
 #[cold]
-pub(crate) fn finish_late<T, K: Kind>(
-    mut frame: Pin<&mut AnyContext<'_, T, K>>,
+pub(crate) fn finish_late<C: AsyncContext + ?Sized>(
+    mut frame: Pin<&mut C>,
     entered: &Entered,
-    torn: TornOf<K>,
-) -> (TornOf<K>, Option<Ending>) {
+    torn: Torn<C>,
+) -> (Torn<C>, Option<Ending>) {
     let _lane = entered.in_frame();
     let mut ending = None;
     match catch(&mut || ending = frame.as_mut().finish()) {
@@ -70,12 +62,12 @@ pub(crate) fn finish_late<T, K: Kind>(
 
 /// A destructor in the frame has panicked. The block is gone nevertheless; what it left behind can be had.
 #[cold]
-fn finished_anyway<T, K: Kind>(
-    mut frame: Pin<&mut AnyContext<'_, T, K>>,
+fn finished_anyway<C: AsyncContext + ?Sized>(
+    mut frame: Pin<&mut C>,
     entered: &Entered,
-    torn: TornOf<K>,
+    torn: Torn<C>,
     payload: Payload,
-) -> (TornOf<K>, Option<Ending>) {
+) -> (Torn<C>, Option<Ending>) {
     let mut ending = None;
     if let Err(another) = catch(&mut || ending = frame.as_mut().finish()) {
         report::discard(another);

@@ -15,7 +15,6 @@ fn lock_file(
             <io::Result<File> as ::contextlib::__private::Declared>::Error,
         >,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "lock_file"),
         async move |

@@ -12,7 +12,6 @@ fn transaction<'c>(
         Transaction<'c>,
         ::contextlib::kind::Fallible<Error>,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "transaction"),
         async move |

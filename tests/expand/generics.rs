@@ -20,7 +20,6 @@ where
             [T; N],
             ::contextlib::kind::Fallible<T::Error>,
             _,
-            _,
         >(
             ::contextlib::__private::defined(|| "all"),
             async move |

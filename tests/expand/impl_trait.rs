@@ -11,7 +11,6 @@ fn lines(
         _,
         ::contextlib::kind::Fallible<Error>,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "lines"),
         async move |

@@ -11,7 +11,6 @@ fn counted(
         usize,
         ::contextlib::kind::Infallible,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "counted"),
         async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> () {

@@ -12,7 +12,6 @@ impl Store {
             Lease<'_>,
             ::contextlib::kind::Fallible<Error>,
             _,
-            _,
         >(
             ::contextlib::__private::defined(|| "lease"),
             async move |

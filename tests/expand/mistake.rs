@@ -16,7 +16,6 @@ fn transaction(
         Transaction,
         ::contextlib::kind::Fallible<Error>,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "transaction"),
         async move |

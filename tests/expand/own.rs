@@ -16,7 +16,6 @@ impl Store {
             Transaction,
             ::contextlib::kind::Fallible<Error>,
             _,
-            _,
         >(
             ::contextlib::__private::defined(|| "transaction"),
             async move |

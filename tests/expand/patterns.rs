@@ -20,7 +20,6 @@ impl Store {
             u8,
             ::contextlib::kind::Fallible<Error>,
             _,
-            _,
         >(
             ::contextlib::__private::defined(|| "patterns"),
             async move |

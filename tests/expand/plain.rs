@@ -12,7 +12,6 @@ pub fn transaction(
         Transaction<'static, Sqlite>,
         ::contextlib::kind::Fallible<sqlx::Error>,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "transaction"),
         async move |

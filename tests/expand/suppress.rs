@@ -7,7 +7,6 @@ fn not_found_is_fine() -> facade::contextlib::BoxedManager<
         (),
         facade::contextlib::kind::Infallible<facade::contextlib::kind::Suppressing>,
         _,
-        _,
     >(
             facade::contextlib::__private::defined(|| "not_found_is_fine"),
             async move |yield_resource: facade::contextlib::YieldOnce<'_, _, _>| -> () {

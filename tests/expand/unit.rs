@@ -9,7 +9,6 @@ fn announced() -> ::contextlib::ContextManager<
         (),
         ::contextlib::kind::Infallible,
         _,
-        _,
     >(
         ::contextlib::__private::defined(|| "announced"),
         async move |yield_resource: ::contextlib::YieldOnce<'_, _, _>| -> () {

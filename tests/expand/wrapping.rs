@@ -19,7 +19,6 @@ fn at_most(
             ::contextlib::kind::Wrapping,
         >,
         _,
-        _,
     >(
         ::contextlib::__private::defined_around_its_body(|| "at_most"),
         async move |

@@ -27,7 +27,7 @@ fn forgetful(
     impl AsyncContext<Resource = Counted, Kind = Fallible<ContextError>>,
     policy::Drop,
 > {
-    p::on_cancel_drop::<Counted, Fallible<ContextError>, _, _>(
+    p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
         p::defined_around_its_body(|| "forgetful"),
         async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));
@@ -192,7 +192,7 @@ fn the_resource() {
     let other = census.clone();
     let with = forgetful(&census, 1, Ok(()));
     drop(with);
-    let manager = p::on_cancel_drop::<Counted, Fallible<ContextError>, _, _>(
+    let manager = p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
         p::defined_around_its_body(|| "takes"),
         async |yielder: YieldOnce<'_, Counted>| {
             let (resource, exit) = yielder.lend(census.value("first")).await;

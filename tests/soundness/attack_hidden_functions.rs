@@ -88,7 +88,7 @@ fn the_builders_called_by_hand() {
         pub(super) use contextlib::ExitKind as Exit;
     }
     let census = Census::new();
-    let manager = p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _, _>(
+    let manager = p::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<Counted, Kind, _>(
         p::defined(|| "by hand"),
         {
             let census = census.clone();
@@ -113,10 +113,10 @@ fn the_builders_called_by_hand() {
 #[test]
 fn one_block_inside_of_the_other() {
     let census = Census::new();
-    let manager = p::on_cancel_drop::<Counted, kind::Infallible, _, _>(
+    let manager = p::on_cancel_drop::<Counted, kind::Infallible, _>(
         p::defined(|| "outer"),
         async |outer: YieldOnce<'_, Counted>| {
-            let inner = p::on_cancel_drop::<Counted, kind::Infallible, _, _>(
+            let inner = p::on_cancel_drop::<Counted, kind::Infallible, _>(
                 p::defined(|| "inner"),
                 async |inner: YieldOnce<'_, Counted>| {
                     let (mut a, _) = outer.lend(census.value("outer")).await;

@@ -79,7 +79,7 @@ fn elsewhere(
     impl AsyncContext<Resource = Counted, Kind = Fallible<ContextError>>,
     policy::Drop,
 > {
-    p::on_cancel_drop::<Counted, Fallible<ContextError>, _, _>(
+    p::on_cancel_drop::<Counted, Fallible<ContextError>, _>(
         p::defined_around_its_body(|| "elsewhere"),
         async move |yielder: YieldOnce<'_, Counted>| {
             let mut lend = Box::pin(yielder.lend(census.value("resource")));

@@ -93,7 +93,6 @@ where
 {
     type Resource = C::Resource;
     type Kind = Fallible<E, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
-    type Place = C::Place;
     type Seed = C::Seed;
 
     fn grow(seed: C::Seed) -> Self {
@@ -109,6 +108,10 @@ where
 
     fn definition(&self) -> Definition {
         self.context.definition()
+    }
+
+    fn polls_body(&self) -> bool {
+        self.context.polls_body()
     }
 
     fn around(&self) -> Around {

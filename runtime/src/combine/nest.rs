@@ -9,7 +9,7 @@ use crate::{
         Below, Waiting,
         lane::{self, Lane, Number, Settled},
     },
-    frame::{Body, BodyPoll, Ending, NotEntered, Place, Sealed, Seed},
+    frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
     trace::Around,
 };
@@ -646,7 +646,6 @@ where
 {
     type Resource = (A::Resource, B::Resource);
     type Kind = Joined<A::Kind, B::Kind>;
-    type Place = <A::Place as Place>::Or<B::Place>;
     type Seed = Before<A, B>;
 
     fn grow(seed: Before<A, B>) -> Self {
@@ -659,6 +658,10 @@ where
 
     fn definition(&self) -> Definition {
         self.state.definition
+    }
+
+    fn polls_body(&self) -> bool {
+        self.outer.polls_body() || self.inner.polls_body()
     }
 
     fn around(&self) -> Around {

@@ -76,7 +76,6 @@ where
 {
     type Resource = R;
     type Kind = N::Kind;
-    type Place = N::Place;
     type Seed = N::Seed;
 
     fn grow(seed: N::Seed) -> Self {
@@ -92,6 +91,10 @@ where
 
     fn definition(&self) -> Definition {
         self.nested.definition()
+    }
+
+    fn polls_body(&self) -> bool {
+        self.nested.polls_body()
     }
 
     fn around(&self) -> Around {

@@ -73,7 +73,7 @@ pub fn closing<T>(
 where
     T: AsyncClose<Kind: 'static> + Send + 'static,
 {
-    spawned::<T, T::Kind, _, _>(
+    spawned::<T, T::Kind, _>(
         defined(|| "closing"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
@@ -116,7 +116,7 @@ where
     F: FnOnce(T) -> Fut + Send + 'static,
     Fut: Future<Output = Result<(), E>> + Send + 'static,
 {
-    spawned::<T, Fallible<E>, _, _>(
+    spawned::<T, Fallible<E>, _>(
         defined(|| "closing_with"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;

@@ -75,7 +75,7 @@ where
     for<'y> D:
         AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
 {
-    spawned::<T, Fallible<E>, _, _>(
+    spawned::<T, Fallible<E>, _>(
         defined(|| "from_fn"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let resource = setup().await?;

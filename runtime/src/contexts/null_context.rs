@@ -25,7 +25,7 @@ use crate::{
 pub fn null_context<T>(
     value: T,
 ) -> ContextManager<impl AsyncContext<Resource = T, Kind = Infallible>, policy::Drop> {
-    on_cancel_drop::<T, Infallible, _, _>(
+    on_cancel_drop::<T, Infallible, _>(
         defined(|| "null_context"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let _ = yielder.lend(value).await;

@@ -71,7 +71,7 @@ fn suppressing<E: Any + Sync, F: FnOnce(&E) -> bool + Send>(
     impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
     policy::Drop,
 > {
-    on_cancel_drop::<(), Infallible<Suppressing>, _, _>(
+    on_cancel_drop::<(), Infallible<Suppressing>, _>(
         defined(name),
         async move |yielder: YieldOnce<'_, _, _>| {
             let ((), exit) = yielder.lend(()).await;

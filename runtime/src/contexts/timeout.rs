@@ -2,7 +2,7 @@
 
 use crate::{
     AsyncContext, ContextManager, Definition,
-    frame::{Body, Ending, Inside, NotEntered, Sealed, Seed, is_its_own_seed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind, Strict, Suppressing, Wrapping},
     policy,
 };
@@ -422,7 +422,6 @@ impl<K: Expires> Sealed for Timed<K> {}
 impl<K: Expires> AsyncContext for Timed<K> {
     type Resource = Timeout;
     type Kind = K;
-    type Place = Inside;
 
     is_its_own_seed!();
 

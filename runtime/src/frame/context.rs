@@ -30,12 +30,6 @@ pub trait AsyncContext: Sealed {
     /// [`Infallible`](crate::kind::Infallible).
     type Kind: Kind;
 
-    /// Where its body is polled: [`Inside`](super::Inside) of it or [`Beside`](super::Beside) it.
-    #[doc(hidden)]
-    type Place: Place
-    where
-        Self: Sized;
-
     /// What it is made from, where it is to stay: some of what it owns, and nothing else.
     #[doc(hidden)]
     type Seed
@@ -60,6 +54,12 @@ pub trait AsyncContext: Sealed {
     #[doc(hidden)]
     fn around(&self) -> Around {
         Around::none()
+    }
+
+    /// Whether its yield point is, or may be, inside of a future of its own. If it isn't, the body may as well be polled without it.
+    #[doc(hidden)]
+    fn polls_body(&self) -> bool {
+        true
     }
 
     /// Runs the setup, up to the yield point.
@@ -113,33 +113,6 @@ pub trait AsyncContext: Sealed {
 
 /// A context of which only what it yields and returns is known. What isn't in a hurry takes this, and is compiled once for all of these.
 pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> + 'f;
-
-/// Where a context's body is polled.
-#[doc(hidden)]
-pub trait Place: 'static {
-    /// Whether it is polled at the yield point.
-    const INSIDE: bool;
-    /// That of two contexts, one inside the other.
-    type Or<P: Place>: Place;
-}
-
-/// At the yield point, which is, or may be, inside of a future of the context's own.
-#[doc(hidden)]
-pub enum Inside {}
-
-/// Without the context: it awaits its yield point and nothing else meanwhile.
-#[doc(hidden)]
-pub enum Beside {}
-
-impl Place for Inside {
-    const INSIDE: bool = true;
-    type Or<P: Place> = Inside;
-}
-
-impl Place for Beside {
-    const INSIDE: bool = false;
-    type Or<P: Place> = P;
-}
 
 /// Why a setup has come to no resource.
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
 
-use super::{AsyncContext, Ending, Held, Seed};
+use super::{AnyContext, AsyncContext, Ending, Held, Seed};
 use crate::{
     ExitKind,
     background::{Entered, Settling},
@@ -143,6 +143,8 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
             ready!(rest.settling.poll(&rest.entered, cx));
             rest.stage = Stage::Teardown(exit);
         }
+        // Without its type: compiled once for all contexts that come to the same.
+        let frame: Pin<&mut AnyContext<'_, C::Resource, C::Kind>> = frame;
         let torn = ready!(teardown::poll(frame, &rest.entered, cx));
         rest.stage = Stage::Closed;
         Poll::Ready(torn)

@@ -2,8 +2,8 @@
 //!
 //! A frame is the user's `async` block and a [`Shared`] part that its one yield point and its driver both reach. The driver polls the block until
 //! it yields and takes the resource; later it puts the resource back, says how the body ended, and polls the block to its end. In closure and block
-//! style, a block whose yield point may be [`Inside`] of a future of its own gets a pointer to the body *while* the driver polls it, and the yield
-//! point polls the body through that. Beside any other block, the driver polls the body itself.
+//! style, a block whose yield point may be inside of a future of its own gets a pointer to the body *while* the driver polls it, and the yield point
+//! polls the body through that. Beside any other block, the driver polls the body itself.
 //!
 //! This is one of the two modules with unsafe code. What its safety rests on:
 //!
@@ -27,8 +27,8 @@ mod seed;
 
 pub use body::Body;
 pub(crate) use body::{BodyPoll, Threads};
+pub use context::AsyncContext;
 pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
-pub use context::{AsyncContext, Beside, Inside, Place};
 pub use ending::Ending;
 pub(crate) use ending::Payload;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
@@ -482,44 +482,53 @@ where
 }
 
 /// A context function, before, at and after its yield point.
-pub struct Frame<F, Fut, T, K, W> {
+pub struct Frame<F, Fut, T, K> {
     // Dropped in this order: the block writes to what it shares (point 2).
     block: Option<Fut>,
     init: Option<F>,
     shared: Shared<T>,
     definition: Definition,
+    polls_body: bool,
     spans: Spans,
-    _kind: PhantomData<fn() -> (K, W)>,
+    _kind: PhantomData<fn() -> K>,
     _pinned: PhantomPinned,
 }
 
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
 // it is polled, when it can't be moved.
-unsafe impl<F: Send, Fut: Send, T: Send, K, W> Send for Frame<F, Fut, T, K, W> {}
+unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
 // SAFETY: of a shared frame only its definition can be read, which is plain data, and its spans, which are `Sync`.
-unsafe impl<F, Fut, T, K, W> Sync for Frame<F, Fut, T, K, W> {}
+unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
 
 /// The frame that a closure makes.
-pub(crate) type FrameOf<F, T, K, W> =
-    Frame<F, <F as YieldFn<'static, T, <K as Kind>::Suppression>>::Fut, T, K, W>;
+pub(crate) type FrameOf<F, T, K> =
+    Frame<F, <F as YieldFn<'static, T, <K as Kind>::Suppression>>::Fut, T, K>;
 
 /// What a [`Frame`] is made from.
 pub struct Before<F> {
     block: F,
     definition: Definition,
+    polls_body: bool,
 }
 
-/// A context that runs `block`, which yields a `T`, perhaps inside of a future of its own: `W` says so.
-pub(crate) fn before<T, K, F, W>(definition: Definition, block: F) -> Seed<FrameOf<F, T, K, W>>
+/// A context that runs `block`, which yields a `T`. `polls_body` says that it may do so inside of a future of its own.
+pub(crate) fn before<T, K, F>(
+    definition: Definition,
+    polls_body: bool,
+    block: F,
+) -> Seed<FrameOf<F, T, K>>
 where
     K: Kind,
-    W: Place,
     F: for<'y> YieldFn<'y, T, K::Suppression, Out = K::Returned>,
 {
-    Seed::new(Before { block, definition })
+    Seed::new(Before {
+        block,
+        definition,
+        polls_body,
+    })
 }
 
-impl<F, Fut, T, K, W> Frame<F, Fut, T, K, W> {
+impl<F, Fut, T, K> Frame<F, Fut, T, K> {
     #[inline]
     fn link(self: Pin<&mut Self>) -> Link<T> {
         // SAFETY: nothing is moved out of the pinned frame. `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
@@ -533,7 +542,7 @@ impl<F, Fut, T, K, W> Frame<F, Fut, T, K, W> {
     }
 }
 
-impl<F, Fut, T, K, W> Frame<F, Fut, T, K, W>
+impl<F, Fut, T, K> Frame<F, Fut, T, K>
 where
     K: Kind,
     F: FnOnce(YieldOnce<'static, T, K::Suppression>) -> Fut,
@@ -618,14 +627,14 @@ fn polled_after_end(context: Definition) -> ! {
 }
 
 /// The driver's poll of a block. On every way out of it, it takes the driver's pointers out of the slot; and it drops a block that has unwound.
-struct Polling<'p, F, Fut, T, K, W> {
-    frame: Pin<&'p mut Frame<F, Fut, T, K, W>>,
+struct Polling<'p, F, Fut, T, K> {
+    frame: Pin<&'p mut Frame<F, Fut, T, K>>,
     unwinding: bool,
 }
 
-impl<'p, F, Fut, T, K, W> Polling<'p, F, Fut, T, K, W> {
+impl<'p, F, Fut, T, K> Polling<'p, F, Fut, T, K> {
     #[inline]
-    fn begin(mut frame: Pin<&'p mut Frame<F, Fut, T, K, W>>, driver: &Waker) -> Self {
+    fn begin(mut frame: Pin<&'p mut Frame<F, Fut, T, K>>, driver: &Waker) -> Self {
         let link = frame.as_mut().link();
         // SAFETY: this is the driver, and the block isn't being polled yet.
         unsafe { link.begin_poll(driver) };
@@ -636,7 +645,7 @@ impl<'p, F, Fut, T, K, W> Polling<'p, F, Fut, T, K, W> {
     }
 }
 
-impl<F, Fut, T, K, W> Drop for Polling<'_, F, Fut, T, K, W> {
+impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
     #[inline]
     fn drop(&mut self) {
         let link = self.frame.as_mut().link();
@@ -661,19 +670,17 @@ fn unwound(block: &mut dyn Clear, context: Definition) {
     }
 }
 
-impl<F, Fut, T, K, W> context::Sealed for Frame<F, Fut, T, K, W> {}
+impl<F, Fut, T, K> context::Sealed for Frame<F, Fut, T, K> {}
 
 #[diagnostic::do_not_recommend]
-impl<F, Fut, T, K, W> AsyncContext for Frame<F, Fut, T, K, W>
+impl<F, Fut, T, K> AsyncContext for Frame<F, Fut, T, K>
 where
     K: Kind,
-    W: Place,
     F: FnOnce(YieldOnce<'static, T, K::Suppression>) -> Fut,
     Fut: Future<Output = K::Returned>,
 {
     type Resource = T;
     type Kind = K;
-    type Place = W;
     type Seed = Before<F>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -683,6 +690,7 @@ where
             init: Some(before.block),
             shared: Shared::new(),
             definition: before.definition,
+            polls_body: before.polls_body,
             spans: Spans::none(),
             _kind: PhantomData,
             _pinned: PhantomPinned,
@@ -701,6 +709,11 @@ where
 
     fn around(&self) -> Around {
         self.spans.around()
+    }
+
+    #[inline(always)]
+    fn polls_body(&self) -> bool {
+        self.polls_body
     }
 
     #[inline]

@@ -56,10 +56,14 @@ impl<'h, R> Lent<'h, R> {
 
     /// Gives the resource back, at the body's end.
     //
-    // By reference: together with where it was, it would be copied in another width than it was written in, and wait for that.
+    // By reference, and said anew: it would be copied in another width than it was written in, and wait for that.
     #[inline]
+    #[expect(clippy::manual_map, reason = "said anew")]
     pub fn back(&mut self) -> Option<R> {
-        self.resource.take()
+        match self.resource.take() {
+            Some(resource) => Some(resource),
+            None => None,
+        }
     }
 }
 

@@ -12,12 +12,13 @@ pub(crate) use lent::Lent;
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Settling},
-    frame::{AnyContext, Body, BodyPoll, Ending, NotEntered, Place, Threads},
+    frame::{Body, BodyPoll, Ending, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
     policy::{Abandoned, Policy, Storage},
-    teardown::{self, Keep, Kept, Torn, TornOf, finish_late, keep_error},
+    teardown::{self, Keep, Kept, Torn, finish_late, keep_error},
 };
+pub(crate) use run::BodyPlace;
 use run::Run;
 use std::{
     fmt::Debug,
@@ -34,11 +35,16 @@ type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 /// A body's outcome, and the resource [back](Lent::back) from it.
 pub(crate) type Returned<R, V, B> = (Option<R>, thread::Result<Result<V, B>>);
 
-/// A context with its body running inside it. Dropped before its end, it leaves the frame to the policy.
+/// A context with its body. Dropped before its end, it leaves the frame to the policy.
 pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
     storage: Pin<&'a mut P::Storage>,
-    home: &'a Home<C::Resource>,
     origin: Option<P::Origin>,
+    state: State<'a, C::Resource>,
+}
+
+/// How far a session is: all of it but the frame.
+pub(crate) struct State<'a, R> {
+    home: &'a Home<R>,
     stage: Stage,
 }
 
@@ -60,36 +66,30 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     pub(crate) fn new(storage: Pin<&'a mut P::Storage>, home: &'a Home<C::Resource>) -> Self {
         Session {
             storage,
-            home,
             origin: Some(P::origin()),
-            stage: Stage::Setup,
+            state: State {
+                home,
+                stage: Stage::Setup,
+            },
         }
     }
 
     /// Where and when the context was entered.
     #[inline]
     pub(crate) fn entered(&self) -> &'a Entered {
-        &self.home.entered
+        &self.state.home.entered
     }
 
-    fn frame(&mut self) -> Pin<&mut C> {
-        self.storage.as_mut().frame()
-    }
-
-    /// Puts the resource back, if it isn't gone, and says how the body ended.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn resume(&mut self, resource: Option<C::Resource>, ending: Ending) {
-        self.stage = Stage::Waiting(ending.kind());
-        match resource {
-            Some(resource) => self.frame().resume(resource, ending),
-            None => drop(self.frame().resume_evicted(ending)),
-        }
+    /// The frame, and what else it takes to run it.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (Pin<&mut C>, &mut State<'a, C::Resource>) {
+        (self.storage.as_mut().frame(), &mut self.state)
     }
 
     /// Runs the setup.
-    #[inline]
-    pub fn setup(&mut self) -> Setup<'_, 'a, C, P> {
-        Setup(self)
+    pub fn setup(&mut self) -> Setup<'_, 'a, C> {
+        let (frame, state) = self.parts();
+        Setup::new(frame, state)
     }
 
     /// Runs a body of which nothing is known but that it is on this thread, and the teardown.
@@ -101,59 +101,57 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         Fut: Future<Output = Returned<C::Resource, V, B>>,
         B: Debug + Send + 'static,
     {
-        let running: Running<'_, '_, _, _, _, _, _, AsItIs> =
-            self.run_on(body, Threads::this, keep_error);
+        let (frame, state) = self.parts();
+        let running: Running<'_, '_, _, _, _, _, AsItIs> =
+            Running::new(frame, state, body, Threads::this, keep_error);
         BodyEnd(running.await)
-    }
-
-    /// Runs body and teardown, after the setup. `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
-    #[inline]
-    pub(crate) fn run_on<'s, V, B, Fut, Z>(
-        &'s mut self,
-        body: Pin<&'s mut Option<Fut>>,
-        threads: Polled<Run<'s, 'a, C::Resource, Fut, V, B>>,
-        keep: Keep<B>,
-    ) -> Running<'s, 'a, C, P, Fut, V, B, Z>
-    where
-        Fut: Future<Output = Returned<C::Resource, V, B>>,
-        B: Debug + 'static,
-    {
-        if C::Place::INSIDE {
-            self.frame().begin_body();
-        }
-        Running {
-            run: Run::new(body, self.home, keep),
-            session: self,
-            threads,
-            settling: Settling::default(),
-            early: None,
-            _finish: PhantomData,
-        }
     }
 }
 
-/// The future of [`Session::setup`].
-//
-// With a name, so that it is inlined where it is awaited.
-pub struct Setup<'s, 'a, C: AsyncContext, P: Policy<C>>(&'s mut Session<'a, C, P>);
+/// Puts the resource back, if it isn't gone, and says how the body ended.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn resume<D: AsyncContext + ?Sized>(
+    frame: Pin<&mut D>,
+    state: &mut State<'_, D::Resource>,
+    resource: Option<D::Resource>,
+    ending: Ending,
+) {
+    state.stage = Stage::Waiting(ending.kind());
+    match resource {
+        Some(resource) => frame.resume(resource, ending),
+        None => drop(frame.resume_evicted(ending)),
+    }
+}
 
-impl<'a, C: AsyncContext, P: Policy<C>> Future for Setup<'_, 'a, C, P> {
-    type Output = Result<Lent<'a, C::Resource>, NotEntered<ErrorOf<C>>>;
+/// Runs the setup. `D` is the frame's type, or what isn't forgotten of it.
+pub struct Setup<'s, 'a, D: AsyncContext + ?Sized> {
+    frame: Pin<&'s mut D>,
+    state: &'s mut State<'a, D::Resource>,
+}
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
+impl<'s, 'a, D: AsyncContext + ?Sized> Setup<'s, 'a, D> {
+    #[inline]
+    pub(crate) fn new(frame: Pin<&'s mut D>, state: &'s mut State<'a, D::Resource>) -> Self {
+        Setup { frame, state }
+    }
+}
+
+impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
+    type Output = Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>;
+
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let session = &mut *self.0;
-        let _lane = session.entered().frame_lane().enter();
+        let Setup { frame, state } = &mut *self;
+        let _lane = state.home.entered.frame_lane().enter();
         // If it unwinds, nothing is left to be set up or torn down.
-        session.stage = Stage::Closed;
-        match session.frame().poll_setup(cx) {
+        state.stage = Stage::Closed;
+        match frame.as_mut().poll_setup(cx) {
             Poll::Pending => {
-                session.stage = Stage::Setup;
+                state.stage = Stage::Setup;
                 Poll::Pending
             }
             Poll::Ready(Ok(resource)) => {
-                session.stage = Stage::Open;
-                Poll::Ready(Ok(Lent::new(resource, session.home)))
+                state.stage = Stage::Open;
+                Poll::Ready(Ok(Lent::new(resource, state.home)))
             }
             Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
         }
@@ -166,55 +164,122 @@ pub struct BodyEnd<V, B, E>(Ended<V, B, E>);
 /// Says where the yield point may poll a body: [`Threads::any`] or [`Threads::this`].
 type Polled<W> = fn() -> Threads<W>;
 
-/// A context with its body, from the end of its setup to that of its teardown.
-pub(crate) struct Running<'s, 'a, C: AsyncContext, P: Policy<C>, Fut, V, B, Z> {
-    session: &'s mut Session<'a, C, P>,
-    run: Run<'s, 'a, C::Resource, Fut, V, B>,
-    threads: Polled<Run<'s, 'a, C::Resource, Fut, V, B>>,
+/// A context with its body, from the end of its setup to that of its teardown. `D` and `X` are the types of the frame and of the body's place, or what
+/// isn't forgotten of them: for all that come to the same, this is compiled once then.
+pub(crate) struct Running<'s, 'a, D, X, V, B, Z>
+where
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<D::Resource, V, B> + ?Sized,
+{
+    frame: Pin<&'s mut D>,
+    state: &'s mut State<'a, D::Resource>,
+    run: Run<'s, 'a, D::Resource, X, V, B>,
+    threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
+    /// Whether the body is polled inside its context.
+    inside: bool,
     settling: Settling,
     /// Of a context that has ended by itself: a timeout, or a body that was over in the same poll.
-    early: Option<Box<Ended<V, B, ErrorOf<C>>>>,
+    early: Option<Box<Ended<V, B, ErrorOf<D>>>>,
     _finish: PhantomData<fn() -> Z>,
 }
 
-// The body is pinned elsewhere.
-impl<C: AsyncContext, P: Policy<C>, Fut, V, B, Z> Unpin for Running<'_, '_, C, P, Fut, V, B, Z> {}
-
-impl<C, P, Fut, V, B, Z> Future for Running<'_, '_, C, P, Fut, V, B, Z>
+impl<'s, 'a, D, X, V, B, Z> Running<'s, 'a, D, X, V, B, Z>
 where
-    Z: Finish<V, B, C::Kind>,
-    C: AsyncContext,
-    P: Policy<C>,
-    Fut: Future<Output = Returned<C::Resource, V, B>>,
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<D::Resource, V, B> + ?Sized,
+{
+    /// After the setup. `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
+    pub(crate) fn new(
+        mut frame: Pin<&'s mut D>,
+        state: &'s mut State<'a, D::Resource>,
+        body: Pin<&'s mut X>,
+        threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
+        keep: Keep<B>,
+    ) -> Self {
+        let inside = frame.polls_body();
+        if inside {
+            frame.as_mut().begin_body();
+        }
+        Running {
+            inside,
+            frame,
+            run: Run::new(body, state.home, keep),
+            state,
+            threads,
+            settling: Settling::default(),
+            early: None,
+            _finish: PhantomData,
+        }
+    }
+}
+
+// What is pinned is elsewhere.
+impl<D, X, V, B, Z> Unpin for Running<'_, '_, D, X, V, B, Z>
+where
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<D::Resource, V, B> + ?Sized,
+{
+}
+
+impl<D, X, V, B, Z> Future for Running<'_, '_, D, X, V, B, Z>
+where
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
+    Z: Finish<V, B, D::Kind>,
 {
     type Output = Z::Output;
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    // What every wake-up of the body goes through, and no more.
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let polled = match this.state.stage {
+            Stage::Open if !this.inside => this.run.poll_open(cx),
+            _ => return this.poll_rest(Poll::Pending, cx),
+        };
+        if polled.is_pending() {
+            return Poll::Pending;
+        }
+        this.poll_rest(polled, cx)
+    }
+}
+
+impl<D, X, V, B, Z> Running<'_, '_, D, X, V, B, Z>
+where
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    B: Debug + 'static,
+    Z: Finish<V, B, D::Kind>,
+{
+    /// The body inside its context, if it hasn't just returned without it, and the rest.
+    #[inline(never)]
+    fn poll_rest(
+        &mut self,
+        polled: Poll<Returned<D::Resource, V, B>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Z::Output> {
         let mut kept = None;
-        if let Stage::Open = this.session.stage {
-            kept = if C::Place::INSIDE {
-                ready!(this.poll_inside(cx))
-            } else {
-                let (resource, ending, kept) = ready!(this.run.poll_through(cx));
-                this.session.resume(resource, ending);
-                Some(kept)
-            };
+        if let Poll::Ready((resource, returned)) = polled {
+            let (ending, rest) = self.run.split(returned);
+            resume(self.frame.as_mut(), self.state, resource, ending);
+            kept = Some(rest);
+        } else if let Stage::Open = self.state.stage {
+            kept = ready!(self.poll_inside(cx));
         }
         // Only what has to wait is put aside.
-        match (this.poll_close(cx), kept) {
+        match (self.poll_close(cx), kept) {
             (Poll::Ready(Closed::Torn(torn)), kept) => {
-                let kept = kept.unwrap_or_else(|| this.run.take_kept());
-                Poll::Ready(Z::finish(Ended::new(kept, torn), this.session.entered()))
+                let kept = kept.unwrap_or_else(|| self.run.take_kept());
+                let ended = Ended::new(kept, torn);
+                Poll::Ready(Z::finish(ended, &self.state.home.entered))
             }
             (Poll::Ready(Closed::Early(ended)), _) => {
-                Poll::Ready(Z::finish(*ended, this.session.entered()))
+                Poll::Ready(Z::finish(*ended, &self.state.home.entered))
             }
             (Poll::Pending, kept) => {
                 if let Some(kept) = kept {
-                    this.run.keep(kept);
+                    self.run.keep(kept);
                 }
                 Poll::Pending
             }
@@ -222,30 +287,30 @@ where
     }
 }
 
-impl<C, P, Fut, V, B, Z> Running<'_, '_, C, P, Fut, V, B, Z>
+impl<D, X, V, B, Z> Running<'_, '_, D, X, V, B, Z>
 where
-    C: AsyncContext,
-    P: Policy<C>,
-    Fut: Future<Output = Returned<C::Resource, V, B>>,
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
 {
     /// Polls the body inside its context.
     fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Kept<V, B>>> {
         let Running {
-            session,
+            frame,
+            state,
             run,
             threads,
             ..
         } = self;
-        let _lane = session.entered().frame_lane().enter();
+        let _lane = state.home.entered.frame_lane().enter();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let threads = threads();
-            session.frame().poll_body(cx, Body::new(run, threads))
+            frame.as_mut().poll_body(cx, Body::new(run, threads))
         }));
         match polled {
             Ok(Poll::Pending) if run.is_over() => {
                 let (resource, ending, kept) = run.resume();
-                session.resume(resource, ending);
+                resume(frame.as_mut(), state, resource, ending);
                 return Poll::Ready(Some(kept));
             }
             Ok(Poll::Pending) => return Poll::Pending,
@@ -256,70 +321,57 @@ where
     }
 
     #[cold]
-    fn ended_early(&mut self, context: Torn<C>) {
+    fn ended_early(&mut self, context: Torn<D>) {
         BodyPoll::cancel(&mut self.run);
         let body = self.run.take_outcome();
-        self.session.stage = Stage::Early;
-        let entered = self.session.entered();
-        let frame = self.session.frame();
-        self.early = Some(ended_early::<_, C::Kind, _, _>(
-            frame, entered, context, body,
-        ));
+        self.state.stage = Stage::Early;
+        let (context, _) = finish_late(self.frame.as_mut(), &self.state.home.entered, context);
+        self.early = Some(Box::new(Ended::Otherwise(Came {
+            body,
+            suppressed: false,
+            context,
+        })));
     }
 
     /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<C, V, B>> {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<D, V, B>> {
         let Running {
-            session,
+            frame,
+            state,
             settling,
             early,
             ..
         } = self;
-        let entered = session.entered();
-        match session.stage {
+        let entered = &state.home.entered;
+        match state.stage {
             Stage::Waiting(exit) => {
                 ready!(settling.poll(entered, cx));
-                session.stage = Stage::Teardown(exit);
+                state.stage = Stage::Teardown(exit);
             }
             Stage::Early => {
                 ready!(settling.poll(entered, cx));
-                session.stage = Stage::Closed;
+                state.stage = Stage::Closed;
             }
             _ => {}
         }
         if let Some(ended) = early.take() {
             return Poll::Ready(Closed::Early(ended));
         }
-        let Stage::Teardown(_) = session.stage else {
+        let Stage::Teardown(_) = state.stage else {
             panic!("a context was polled after its end");
         };
-        let torn = ready!(teardown::poll(session.frame(), entered, cx));
-        session.stage = Stage::Closed;
+        let torn = ready!(teardown::poll(frame.as_mut(), entered, cx));
+        state.stage = Stage::Closed;
         Poll::Ready(Closed::Torn(torn))
     }
 }
 
 /// The end of a context.
-enum Closed<C: AsyncContext, V, B> {
-    Torn((Torn<C>, Option<Ending>)),
+enum Closed<D: AsyncContext + ?Sized, V, B> {
+    Torn((Torn<D>, Option<Ending>)),
     /// It had ended by itself before.
-    Early(Box<Ended<V, B, ErrorOf<C>>>),
-}
-
-/// The end of a context that has come to `context` without waiting for its body, which had come to `body`.
-fn ended_early<T, K: Kind, V, B>(
-    frame: Pin<&mut AnyContext<'_, T, K>>,
-    entered: &Entered,
-    context: TornOf<K>,
-    body: Option<thread::Result<Result<V, B>>>,
-) -> Box<Ended<V, B, K::Error>> {
-    let (context, _) = finish_late(frame, entered, context);
-    Box::new(Ended::Otherwise(Came {
-        body,
-        suppressed: false,
-        context,
-    }))
+    Early(Box<Ended<V, B, ErrorOf<D>>>),
 }
 
 /// What block style says at a context's end.
@@ -409,7 +461,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
 impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
     #[inline]
     fn drop(&mut self) {
-        if let Stage::Closed = self.stage {
+        if let Stage::Closed = self.state.stage {
             return self.entered().leave_parts();
         }
         self.abandon();
@@ -419,14 +471,14 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     #[cold]
     fn abandon(&mut self) {
-        let mut at = self.stage.abandoned(self.home);
+        let State { home, stage } = self.state;
+        let mut at = stage.abandoned(home);
         match at {
-            Some(_) => {
-                self.storage
-                    .as_mut()
-                    .abandon::<P>(&self.home.entered, &mut self.origin, &mut at)
-            }
-            None => self.entered().leave_all(),
+            Some(_) => self
+                .storage
+                .as_mut()
+                .abandon::<P>(&home.entered, &mut self.origin, &mut at),
+            None => home.entered.leave_all(),
         }
     }
 }

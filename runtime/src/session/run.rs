@@ -11,15 +11,54 @@ use crate::{
 };
 use std::{
     any::Any,
+    marker::PhantomData,
     panic::resume_unwind,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     thread,
 };
 
-/// A body while it runs, and what it has come to.
-pub(crate) struct Run<'s, 'a, R, Fut, V, B> {
-    body: Pin<&'s mut Option<Fut>>,
+/// The place of a body's future, whatever that is.
+pub(crate) trait BodyPlace<R, V, B> {
+    /// Polls the future, if there is one.
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>>;
+    /// Drops it.
+    fn clear_body(self: Pin<&mut Self>);
+}
+
+impl<R, V, B, Fut> BodyPlace<R, V, B> for Option<Fut>
+where
+    Fut: Future<Output = Returned<R, V, B>>,
+{
+    #[inline]
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
+        match self.as_pin_mut() {
+            Some(body) => body.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn clear_body(mut self: Pin<&mut Self>) {
+        self.set(None);
+    }
+}
+
+fn cleared<R, V, B, X: BodyPlace<R, V, B> + ?Sized>(body: Pin<&mut X>) -> Cleared<'_, X, R, V, B> {
+    Cleared(body, PhantomData)
+}
+
+/// Drops a body of whatever type.
+struct Cleared<'p, X: ?Sized, R, V, B>(Pin<&'p mut X>, PhantomData<fn() -> Returned<R, V, B>>);
+
+impl<R, V, B, X: BodyPlace<R, V, B> + ?Sized> Clear for Cleared<'_, X, R, V, B> {
+    fn clear(&mut self) {
+        self.0.as_mut().clear_body();
+    }
+}
+
+/// A body while it runs, and what it has come to. `X` is its [place](BodyPlace).
+pub(crate) struct Run<'s, 'a, R, X: BodyPlace<R, V, B> + ?Sized, V, B> {
+    body: Pin<&'s mut X>,
     course: Course<'a, R, V, B>,
 }
 
@@ -48,9 +87,9 @@ enum Progress {
     Told,
 }
 
-impl<'s, 'a, R, Fut, V, B> Run<'s, 'a, R, Fut, V, B> {
+impl<'s, 'a, R, X: BodyPlace<R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     #[inline]
-    pub(super) fn new(body: Pin<&'s mut Option<Fut>>, home: &'a Home<R>, keep: Keep<B>) -> Self {
+    pub(super) fn new(body: Pin<&'s mut X>, home: &'a Home<R>, keep: Keep<B>) -> Self {
         Run {
             body,
             course: Course {
@@ -88,42 +127,36 @@ impl<'s, 'a, R, Fut, V, B> Run<'s, 'a, R, Fut, V, B> {
     }
 }
 
-impl<'a, R, Fut, V, B: Any> Run<'_, 'a, R, Fut, V, B> {
+impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     /// What a body that is over leaves to the teardown.
     pub(super) fn resume(&mut self) -> Left<R, V, B> {
         self.course.resume()
     }
 }
 
-impl<'a, R, Fut, V, B: Any> Run<'_, 'a, R, Fut, V, B>
-where
-    Fut: Future<Output = Returned<R, V, B>>,
-{
-    /// Polls the body to its end; with what it leaves to the teardown.
+impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
+    /// Takes what a body that isn't polled any more has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[inline]
-    pub(super) fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Left<R, V, B>> {
-        let (resource, returned) = ready!(self.poll_open(cx));
-        let (ending, kept) = self.course.split(returned);
-        Poll::Ready((resource, ending, kept))
+    pub(super) fn split(&mut self, returned: thread::Result<Result<V, B>>) -> (Ending, Kept<V, B>) {
+        self.course.split(returned)
     }
 
     /// Polls the body, if it isn't over.
     #[inline]
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
         let course = &mut self.course;
-        let (Progress::Open, Some(body)) = (course.progress, self.body.as_mut().as_pin_mut())
-        else {
+        if course.progress != Progress::Open {
             return Poll::Pending;
-        };
+        }
         let _lane = course.home.entered.body_lane().enter();
         let _span = course.span.enter(course.home.entered.definition);
-        body.poll(cx)
+        self.body.as_mut().poll_body(cx)
     }
 }
 
-impl<'a, R, Fut, V, B> BodyPoll<R> for Run<'_, 'a, R, Fut, V, B>
+impl<R, X, V, B> BodyPoll<R> for Run<'_, '_, R, X, V, B>
 where
-    Fut: Future<Output = Returned<R, V, B>>,
+    X: BodyPlace<R, V, B> + ?Sized,
     B: Any,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
@@ -135,12 +168,12 @@ where
 
     #[cold]
     fn cancel(&mut self) {
-        self.course.cancel(&mut self.body);
+        self.course.cancel(&mut cleared(self.body.as_mut()));
     }
 
     #[cold]
     fn evict(&mut self) -> Option<R> {
-        self.course.evict(&mut self.body)
+        self.course.evict(&mut cleared(self.body.as_mut()))
     }
 
     fn below(&self) -> Below {
@@ -152,11 +185,11 @@ where
     }
 }
 
-impl<R, Fut, V, B> Drop for Run<'_, '_, R, Fut, V, B> {
+impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
     #[inline]
     fn drop(&mut self) {
         if self.course.progress == Progress::Open {
-            self.course.abandon(&mut self.body);
+            self.course.abandon(&mut cleared(self.body.as_mut()));
         }
     }
 }

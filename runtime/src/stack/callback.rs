@@ -7,7 +7,7 @@ use super::{
 use crate::{
     __private::Tail,
     AsyncBody, BodyError, Definition, Exit, YieldOnce,
-    frame::{Beside, YieldFn, before},
+    frame::{YieldFn, before},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -216,7 +216,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         X: Adds<E> + Send + 'static,
         F: for<'y> YieldFn<'y, (), S, Out = Result<(), E>, Fut: Send> + Send + 'static,
     {
-        let seed = before::<(), Fallible<E, S>, F, Beside>(definition, block);
+        let seed = before::<(), Fallible<E, S>, F>(definition, false, block);
         let mut entering = Entering::<_, OnCancel, X>::new(seed, definition.location(), added);
         match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {

@@ -3,7 +3,7 @@
 use super::{ExitStack, unwind::Unwinding};
 use crate::{
     AsyncContext, BodyError, Definition,
-    frame::{Beside, Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -38,12 +38,15 @@ impl<E, S> Sealed for StackContext<'_, E, S> {}
 impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
     type Resource = ExitStack<'e, E, S>;
     type Kind = Fallible<E, S>;
-    type Place = Beside;
 
     is_its_own_seed!();
 
     fn definition(&self) -> Definition {
         self.definition
+    }
+
+    fn polls_body(&self) -> bool {
+        false
     }
 
     fn poll_setup(
