@@ -113,6 +113,7 @@ struct State<A: AsyncContext, B: AsyncContext> {
     since: Number,
     inner_came: Option<Came<ErrorOf<B>>>,
     outer_came: Option<Came<ErrorOf<A>>>,
+    /// What the outer context isn't told of the inner one's end, if there is more to it than how the body ended.
     told: Option<Told<B>>,
     /// What an outer context without a yield point can't be told.
     untold: Option<Ending>,
@@ -269,6 +270,11 @@ where
                     return;
                 };
                 let mut innermost = Innermost { state, body };
+                // As for the outer context.
+                if !inner.polls_body() {
+                    innermost.poll(cx);
+                    return;
+                }
                 let polled = catch_unwind(AssertUnwindSafe(|| {
                     inner
                         .as_mut()
@@ -479,6 +485,11 @@ where
             state: this.state,
             body: body.as_mut().map(Body::reborrow),
         };
+        // To poll an outer context that awaits its yield point itself would only lead back here.
+        if !this.outer.polls_body() {
+            inside.step(cx);
+            return;
+        }
         let polled = catch_unwind(AssertUnwindSafe(|| {
             this.outer.poll_body(cx, Body::local(&mut inside))
         }));
@@ -508,7 +519,7 @@ where
         };
         let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
         let (told, ending) = Told::new_of(state.reporter(definition, exit), came, ending);
-        state.told = Some(told);
+        state.told = told;
         state.stage = Stage::Outside;
         match state.outer_resource.take() {
             Some(resource) => this.outer.as_mut().resume(resource, ending),
@@ -542,11 +553,12 @@ where
         let state = this.state;
         state.stage = Stage::Over;
         let ending = ending.or_else(|| state.untold.take());
-        let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
-        let reporters = (state.reporter(outer, exit), state.reporter(inner, exit));
         let Some(told) = state.told.take() else {
+            state.ending = ending;
             return from_outer::<A, B>(came);
         };
+        let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
+        let reporters = (state.reporter(outer, exit), state.reporter(inner, exit));
         let (came, ending) = told.settle::<A>(reporters, came, ending);
         state.ending = ending;
         came

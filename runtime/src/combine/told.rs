@@ -19,19 +19,22 @@ pub(super) type JoinedError<A, B> = <KindOf<A, B> as Kind>::Error;
 /// What a context came to: it went well, or it has an error, or it has panicked.
 pub(super) type Came<E> = thread::Result<Result<(), NotEntered<E>>>;
 
-/// What became of the outcome of the inner context, while the outer one sees it.
-pub(super) struct Told<B: AsyncContext> {
-    what: What,
-    /// How the body ended, where the outer context sees something else.
-    body: Option<Ending>,
-    /// The inner context's error or panic, where the outer one sees how the body ended.
-    second: Option<Second<ErrorOf<B>>>,
-    /// What an outer context inside of the inner one has swallowed in its setup.
-    skipped: Option<Option<Swallowed<ErrorOf<B>>>>,
+/// What became of the outcome of the inner context, while the outer one sees something else, or not all of it.
+pub(super) enum Told<B: AsyncContext> {
+    /// The outer context sees how the body ended, and not the inner one's failure.
+    Body(Second<ErrorOf<B>>),
+    /// It sees the inner context's error, and not how the body ended.
+    Error(Option<Ending>),
+    /// It sees the inner context's panic, and not how the body ended.
+    Panic(Option<Ending>),
+    /// It sees that all is well, though the inner context has swallowed how the body ended, or has ended it.
+    Swallowed(Option<Ending>),
+    /// It sees that all is well, though a context inside of the inner one has swallowed what went wrong in its setup.
+    Skipped(Option<Swallowed<ErrorOf<B>>>),
 }
 
 /// A failure that is told apart from the body's. Where both contexts are dropped before it can be, it is reported.
-struct Second<E: Debug> {
+pub(super) struct Second<E: Debug> {
     failure: Option<Result<E, Payload>>,
     inner: Reporter,
 }
@@ -43,6 +46,10 @@ impl<E: Debug> Second<E> {
             inner,
         }
     }
+
+    fn take(mut self) -> Option<Result<E, Payload>> {
+        self.failure.take()
+    }
 }
 
 impl<E: Debug> Drop for Second<E> {
@@ -53,18 +60,6 @@ impl<E: Debug> Drop for Second<E> {
             None => {}
         }
     }
-}
-
-/// What the outer context sees.
-enum What {
-    /// How the body ended.
-    Body,
-    /// The inner context's error.
-    Error,
-    /// The inner context's panic.
-    Panic,
-    /// That all is well, though the inner context has swallowed the body's failure, or has skipped the body.
-    Nothing,
 }
 
 /// Where failures that nobody gets are reported from: contexts put together know where that was, and not where they were entered.
@@ -114,85 +109,66 @@ where
     B: AsyncContext,
     ErrorOf<B>: Send + 'static,
 {
-    fn new(what: What) -> Self {
-        Told {
-            what,
-            body: None,
-            second: None,
-            skipped: None,
-        }
-    }
-
     /// The inner context has come to `came`; its body, if there was one that is over, has ended like `ending`. Returns what the outer context is to
-    /// be told.
+    /// be told, and what there is besides.
+    #[inline]
     pub(super) fn new_of(
         inner: Reporter,
         came: Came<ErrorOf<B>>,
         ending: Option<Ending>,
-    ) -> (Self, Ending) {
+    ) -> (Option<Self>, Ending) {
         match (came, ending) {
+            (Ok(Ok(())), Some(ending)) if !ending.is_suppressed() => (None, ending),
+            (came, ending) => Told::of_changed(inner, came, ending),
+        }
+    }
+
+    /// The inner context has failed, or has changed how the body ended.
+    #[cold]
+    fn of_changed(
+        inner: Reporter,
+        came: Came<ErrorOf<B>>,
+        ending: Option<Ending>,
+    ) -> (Option<Self>, Ending) {
+        let (told, ending) = match (came, ending) {
             (Err(payload), Some(ending))
                 if stands(&ending) && ending.kind() == ExitKind::Panicked =>
             {
                 inner.panic(payload);
-                (Told::new(What::Body), ending)
+                return (None, ending);
             }
             (Err(payload), Some(ending)) if ending.kind() == ExitKind::Cancelled => {
-                let mut told = Told::new(What::Body);
-                told.second = Some(Second::new(inner, Err(payload)));
-                (told, ending)
+                (Told::Body(Second::new(inner, Err(payload))), ending)
             }
-            (Err(payload), body) => {
-                let mut told = Told::new(What::Panic);
-                told.body = body;
-                (told, Ending::panicked(payload))
-            }
+            (Err(payload), body) => (Told::Panic(body), Ending::panicked(payload)),
             (Ok(Err(NotEntered::Failed(error))), Some(ending))
                 if stands(&ending) || ending.kind() == ExitKind::Cancelled =>
             {
-                let mut told = Told::new(What::Body);
-                told.second = Some(Second::new(inner, Ok(error)));
-                (told, ending)
+                (Told::Body(Second::new(inner, Ok(error))), ending)
             }
             (Ok(Err(NotEntered::Failed(error))), body) => {
-                let mut told = Told::new(What::Error);
-                told.body = body;
-                (told, Ending::failed(error))
+                (Told::Error(body), Ending::failed(error))
             }
             (Ok(Err(NotEntered::Skipped(swallowed))), _) => {
-                let mut told = Told::new(What::Nothing);
-                told.skipped = Some(swallowed);
-                (told, Ending::completed())
+                (Told::Skipped(swallowed), Ending::completed())
             }
-            (Ok(Ok(())), Some(ending)) if !ending.is_suppressed() => {
-                (Told::new(What::Body), ending)
-            }
-            (Ok(Ok(())), body) => {
-                let mut told = Told::new(What::Nothing);
-                told.body = body;
-                (told, Ending::completed())
-            }
-        }
+            (Ok(Ok(())), body) => (Told::Swallowed(body), Ending::completed()),
+        };
+        (Some(told), ending)
     }
 
     /// The outer context, told `ending`, has come to `came`. Returns what both come to, and how the body ended.
+    #[cold]
     pub(super) fn settle<A: AsyncContext>(
         self,
         (outer, inner): (Reporter, Reporter),
         came: Came<ErrorOf<A>>,
         ending: Option<Ending>,
     ) -> (Came<JoinedError<A, B>>, Option<Ending>) {
-        let Told {
-            what,
-            body,
-            second,
-            skipped,
-        } = self;
         let swallowed = ending.as_ref().is_some_and(Ending::is_suppressed);
-        match what {
-            What::Body => {
-                let second = second.and_then(|mut second| second.failure.take());
-                let came = match (second, came) {
+        match self {
+            Told::Body(second) => {
+                let came = match (second.take(), came) {
                     (None, came) => from_outer::<A, B>(came),
                     (Some(Ok(error)), Ok(Ok(()))) if !swallowed => from_inner::<A, B>(error),
                     (Some(Ok(error)), Ok(Err(also))) if !swallowed => {
@@ -210,7 +186,7 @@ where
                 };
                 (came, ending)
             }
-            What::Error => match (ending.map(Ending::into_error::<ErrorOf<B>>), came) {
+            Told::Error(body) => match (ending.map(Ending::into_error::<ErrorOf<B>>), came) {
                 (Some(Ok(error)), Ok(Ok(()))) if swallowed => {
                     let error = KindOf::<A, B>::inner(error);
                     skip(body, Some(Swallowed::Error(error)))
@@ -230,7 +206,7 @@ where
                 // It has dropped the error with its frame: nothing is left to be returned.
                 (Some(Err(_)) | None, came) => (from_outer::<A, B>(came), body),
             },
-            What::Panic => match (ending.and_then(Ending::into_panic), came) {
+            Told::Panic(body) => match (ending.and_then(Ending::into_panic), came) {
                 (Some(payload), came) if swallowed => {
                     if let Some(body) = body.as_ref().filter(|body| stands(body)) {
                         let exit = body.kind();
@@ -250,12 +226,13 @@ where
                 }
                 (None, came) => (from_outer::<A, B>(came), body),
             },
-            What::Nothing => match (skipped, came) {
-                (Some(skipped), Ok(Ok(()))) => {
-                    let skipped = NotEntered::Skipped(skipped).map(KindOf::<A, B>::inner);
-                    (Ok(Err(skipped)), body)
+            Told::Swallowed(body) => (from_outer::<A, B>(came), body),
+            Told::Skipped(swallowed) => match came {
+                Ok(Ok(())) => {
+                    let skipped = NotEntered::Skipped(swallowed).map(KindOf::<A, B>::inner);
+                    (Ok(Err(skipped)), None)
                 }
-                (_, came) => (from_outer::<A, B>(came), body),
+                came => (from_outer::<A, B>(came), None),
             },
         }
     }
