@@ -20,7 +20,7 @@
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    Expr, FnArg, Pat, ReturnType, Signature, Token, Type,
+    Attribute, Expr, FnArg, Pat, ReturnType, Signature, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream},
 };
@@ -46,13 +46,15 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
             return quote_spanned!(Span::mixed_site()=> #errors #item);
         }
     };
-    let names = names(args.clone());
+    let mut names = names(args.clone());
     let args = Args::parse_all(args, &mut errors);
+    let forgotten = forgotten(&args, &function, &mut errors);
     if let Some(body) = check(&args, &function, &mut errors) {
         if errors.is_empty() {
             return expand(&args, &function, body);
         }
     }
+    names.extend(forgotten);
     let errors = errors.into_compile_errors();
     let function = stub(function, &names);
     quote_spanned!(Span::mixed_site()=> #errors #function)
@@ -120,7 +122,7 @@ impl Parse for Args {
             if !input.is_empty() && input.parse::<Token![,]>().is_err() {
                 return Err(syn::Error::new_spanned(
                     input.parse::<TokenTree>()?,
-                    "expected a comma between the contexts of `#[within]`",
+                    "expected a comma between the contexts of `#[within]`, as in `name = context, …`",
                 ));
             }
         }
@@ -231,6 +233,35 @@ fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Optio
         }
     }
     Some(body)
+}
+
+/// Notes the arguments of a test that no context stands for, and says which they are.
+fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<Ident> {
+    let mut forgotten = Vec::new();
+    // Other attributes, such as sqlx's, have arguments of their own for a test.
+    let takes_none =
+        |attr: &Attribute| written(attr.path()) == "test" || written(attr.path()) == "tokio::test";
+    // Without a context, that is the mistake.
+    if args.contexts.is_empty() || !function.attrs.iter().any(takes_none) {
+        return forgotten;
+    }
+    for input in &function.sig.inputs {
+        let FnArg::Typed(argument) = input else {
+            continue;
+        };
+        let Pat::Ident(pat) = &*argument.pat else {
+            continue;
+        };
+        if injected(input, &args.contexts).is_none() {
+            let name = &pat.ident;
+            errors.at(
+                name,
+                format!("no context of this test is called `{name}`: write `{name} = context` in `#[within(…)]`"),
+            );
+            forgotten.push(name.clone());
+        }
+    }
+    forgotten
 }
 
 fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {

@@ -165,6 +165,11 @@ fn mistakes_in_the_function() {
         "#[test] fn f() { let body = async {}; runtime().block_on(body) }",
         "the attribute above has made `f` synchronous",
     );
+    mistake(
+        "db = a()",
+        "#[tokio::test] async fn f(database: &mut Db) {}",
+        "no context of this test is called `database`",
+    );
     mistake("c()", "async fn f();", "each implementation of `f`");
     mistake("c()", "struct F;", "goes on an `async fn`");
     mistake(
@@ -187,4 +192,14 @@ fn a_mistake_leaves_a_function_with_the_right_arguments() {
     )
     .to_string();
     assert!(expansion.contains("async fn f (x : u8) {"), "{expansion}");
+    // Nor is a test left with arguments, which its own attribute would complain of.
+    let expansion = within(
+        quote!(db = a()),
+        quote!(
+            #[tokio::test]
+            async fn f(database: &mut Db) {}
+        ),
+    )
+    .to_string();
+    assert!(expansion.contains("async fn f () {"), "{expansion}");
 }
