@@ -5,7 +5,7 @@ use super::{
     node::{Adds, Entering, List},
 };
 use crate::{
-    __private::Tail,
+    __private::{Nothing, Returns, Tail},
     AsyncBody, BodyError, Definition, Exit, YieldOnce,
     frame::{YieldFn, before},
     kind::{Fallible, Suppression},
@@ -42,6 +42,25 @@ mod without_tokio {
     }
 }
 
+/// What a closure on a stack may return.
+//
+// What a context function may end in, with a message of its own.
+#[diagnostic::on_unimplemented(
+    message = "a closure on an `ExitStack` returns `()` or a `Result<(), {E}>`, not a `{Self}`",
+    label = "nobody would get what this one returns",
+    note = "end it with a `;` or with `Ok(())`; an `async` closure goes into `async_callback`"
+)]
+pub trait EntryEnd<E>: Tail<E> {}
+
+#[diagnostic::do_not_recommend]
+impl<E> EntryEnd<E> for () {}
+
+#[diagnostic::do_not_recommend]
+impl<V, E> EntryEnd<E> for Result<V, E> where (): Nothing<V> {}
+
+#[diagnostic::do_not_recommend]
+impl<E> EntryEnd<E> for <fn() -> ! as Returns>::Out {}
+
 /// # Entries that are closures
 ///
 /// They run in their turn when the stack is exited, whatever the outcome. A stack that is dropped un-exited runs them in the background, in order
@@ -67,7 +86,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     pub fn callback<F, T>(&self, callback: F)
     where
         F: FnOnce() -> T + Send + 'static,
-        T: Tail<E>,
+        T: EntryEnd<E>,
     {
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
@@ -98,7 +117,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     pub fn async_callback<F, Fut>(&self, callback: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output: Tail<E>> + Send + 'static,
+        Fut: Future<Output: EntryEnd<E>> + Send + 'static,
     {
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
@@ -132,7 +151,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     where
         for<'x> F:
             AsyncFnOnce(Exit<'x, S>) -> T + AsyncBody<Exit<'x, S>, T, Fut: Send> + Send + 'static,
-        T: Tail<E>,
+        T: EntryEnd<E>,
     {
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), how) = yielder.lend(()).await;
@@ -163,7 +182,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     pub fn callback_with<F, T>(&self, callback: F)
     where
         F: FnOnce(&ExitStack<'static, E, S>) -> T + Send + 'static,
-        T: Tail<E>,
+        T: EntryEnd<E>,
     {
         let added = Arc::new(ExitStack::<'static, E, S>::inside(self.at));
         let stack = added.clone();
@@ -196,7 +215,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
             + AsyncBody<&'x ExitStack<'static, E, S>, T, Fut: Send>
             + Send
             + 'static,
-        T: Tail<E>,
+        T: EntryEnd<E>,
     {
         let added = Arc::new(ExitStack::<'static, E, S>::inside(self.at));
         let stack = added.clone();
