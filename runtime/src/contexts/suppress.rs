@@ -12,7 +12,8 @@ use std::any::Any;
 ///
 /// What comes out of the body is an `Option` then, `None` for an error that was swallowed. Other errors pass, and so do panics. The error's type is
 /// the one that the body returns: of an error that is an enum of several, [`suppress_if`] looks at the variants. It doesn't see the error of a
-/// body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local). Mirrors `contextlib.suppress`.
+/// body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local), nor one in a value that [`run`](crate::ContextManager::run)
+/// returns: for that, a `Result` is a value like any other. Mirrors `contextlib.suppress`.
 ///
 /// ```
 /// use contextlib::contexts::suppress;
