@@ -146,6 +146,10 @@ impl Shape for Wrapping {
 }
 
 /// A context's marker: its error, and what it can do to its body. Implemented by [`Fallible`] and [`Infallible`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no kind of a context",
+    label = "write `Fallible<…>` with its error in it, or `Infallible`"
+)]
 pub trait Kind: Sealed {
     /// The error of its setup and teardown. Debug, since the error of a teardown that nobody awaits is [reported](crate::report).
     type Error: Debug;

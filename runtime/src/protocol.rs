@@ -2,7 +2,8 @@
 
 use crate::{
     AsyncBody, AsyncContext, BodyError, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
-    boxed::Contained,
+    boxed::{BoxedManager, Contained},
+    combine::ErrInto,
     frame::{Seed, before},
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
@@ -29,8 +30,9 @@ type OriginOf<M> =
 /// [`Infallible`](crate::kind::Infallible), whose methods return [`Never`](crate::kind::Never) as the error. With
 /// `Fallible<E, Suppressing>` the `exit` method gets an [`Exit<'_, Suppressing>`](Exit), and may call [`suppress`](Exit::suppress).
 ///
-/// The struct is `Send + 'static` and its policy is [`Spawn`]: cancelled, it is rolled back in the background. See
-/// [`protocol`] for one that borrows, or that needs another policy. Entering allocates the futures' box and the guard's.
+/// The struct is `Send + 'static` and its policy is [`Spawn`]: cancelled, it is rolled back in the background. One that borrows, of which rustc says that
+/// something is *borrowed for `'static`* or *escapes*, goes through [`protocol`], as does one that needs another policy. Entering allocates the
+/// futures' box and the guard's.
 ///
 /// ```
 /// use contextlib::{AsyncContextManager, Exit, IntoContextManager, kind::Fallible};
@@ -107,9 +109,10 @@ pub trait AsyncContextManager: Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
-    note = "if it is a struct, implement `AsyncContextManager` for it",
-    note = "if it is a context function, or there is one in the tuple, call it: `name(…)`",
-    note = "if it is a tuple of contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
+    note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
+    note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
+    note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
 )]
 pub trait IntoContextManager: Sized {
     /// What is run.
@@ -120,6 +123,59 @@ pub trait IntoContextManager: Sized {
     /// The context to run. Nothing runs yet.
     #[track_caller]
     fn into_context_manager(self) -> ContextManager<Self::Context, Self::Policy>;
+
+    /// [`ContextManager::err_into`]: the same context with its error converted into `E`.
+    ///
+    /// Of a tuple whose contexts fail with different errors, [`enter`](IntoContextManager::enter) returns a [`OneOf`](crate::kind::OneOf), which `?` can't
+    /// make the application's error of; of this it can.
+    ///
+    /// ```
+    /// use contextlib::{IntoContextManager, async_context, yield_resource};
+    /// # use std::{fmt, io};
+    /// # #[derive(Debug)]
+    /// # enum AppError { Io(io::Error), Fmt(fmt::Error) }
+    /// # impl From<io::Error> for AppError { fn from(error: io::Error) -> Self { AppError::Io(error) } }
+    /// # impl From<fmt::Error> for AppError { fn from(error: fmt::Error) -> Self { AppError::Fmt(error) } }
+    ///
+    /// #[async_context]
+    /// async fn file() -> Result<(), io::Error> {
+    ///     let _ = yield_resource!();
+    /// }
+    ///
+    /// #[async_context]
+    /// async fn number() -> Result<u32, fmt::Error> {
+    ///     let _ = yield_resource!(1);
+    /// }
+    ///
+    /// async fn both() -> Result<u32, AppError> {
+    ///     let guard = (file(), number()).err_into::<AppError>().enter().await?;
+    ///     let number = guard.1;
+    ///     guard.exit().await?;
+    ///     Ok(number)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() { assert_eq!(both().await.unwrap(), 1) }
+    /// ```
+    fn err_into<E>(self) -> ContextManager<ErrInto<Self::Context, E>, Self::Policy>
+    where
+        KindOf<Self>: RaiseAs<E>,
+        E: Debug,
+        Self::Policy: Policy<ErrInto<Self::Context, E>>,
+    {
+        self.into_context_manager().err_into()
+    }
+
+    /// [`ContextManager::boxed`]: hides which context this is.
+    fn boxed<'a>(self) -> BoxedManager<'a, ResourceOf<Self>, KindOf<Self>>
+    where
+        Self::Context: Send + 'a,
+        ResourceOf<Self>: 'a,
+        KindOf<Self>: 'a,
+        Self::Policy: 'a,
+        OriginOf<Self>: Send + 'a,
+    {
+        self.into_context_manager().boxed()
+    }
 
     /// [`ContextManager::enter`]: runs the setup and returns a [`Guard`](crate::Guard) with the resource.
     ///
@@ -253,9 +309,10 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
-    note = "if it is a struct, implement `AsyncContextManager` for it",
-    note = "if it is a context function, or there is one in the tuple, call it: `name(…)`",
-    note = "if it is a tuple of contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
+    note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
+    note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
+    note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
 )]
 pub trait AsyncContextManagerOrTuple: Sized {
     type Context: AsyncContext;

@@ -1,8 +1,10 @@
 //! Structs as contexts.
 
 use contextlib::{
-    AsyncContextManager, Exit, IntoContextManager, async_with, background,
+    AsyncContext, AsyncContextManager, BoxContextManager, ContextManager, Exit, ExitStack,
+    IntoContextManager, async_context, async_with, background,
     kind::{Fallible, Infallible, Never, Suppressing},
+    policy, protocol, within, yield_resource,
 };
 use std::{
     io,
@@ -153,4 +155,160 @@ async fn local_bodies() {
         .with_local(async |connection| Ok(connection.0 + *shared))
         .await;
     assert_eq!(sum.unwrap(), 4);
+}
+
+#[async_context]
+async fn number() -> Result<u32, std::fmt::Error> {
+    let _ = yield_resource!(1);
+}
+
+impl From<std::fmt::Error> for AppError {
+    fn from(_: std::fmt::Error) -> Self {
+        AppError::Refused
+    }
+}
+
+#[within(connection = database, both = (number(), Database::default()))]
+async fn decorated(
+    database: Database,
+    connection: &mut Connection,
+    both: &mut (u32, Connection),
+) -> Result<u32, AppError> {
+    connection.0 = 5;
+    Ok(connection.0 + both.0 + both.1.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_tuples_on_stacks_and_around_functions() {
+    let database = Database::default();
+    let task = database.clone();
+    let sum = tokio::spawn(async move {
+        let database = task;
+        let sum = (database.clone(), number())
+            .with(async |(connection, number)| -> Result<u32, AppError> {
+                connection.0 = 3;
+                tokio::task::yield_now().await;
+                Ok(connection.0 + *number)
+            })
+            .await?;
+        let on_stack = ExitStack::scope(async |stack| -> Result<u32, AppError> {
+            let connection = stack.enter(database.clone()).await?;
+            let number = stack.enter(number()).await?;
+            connection.0 = 4;
+            tokio::task::yield_now().await;
+            Ok(connection.0 + *number)
+        })
+        .await?;
+        Ok::<_, AppError>(sum + on_stack + decorated(database).await?)
+    });
+    assert_eq!(sum.await.unwrap().unwrap(), 4 + 5 + 7);
+    assert_eq!(
+        database.lines(),
+        [
+            "open",
+            "close 3 after Completed",
+            "open",
+            "close 4 after Completed",
+            "open",
+            "close 5 after Completed",
+        ]
+    );
+}
+
+/// What a manager has can be had of whatever is a context.
+#[tokio::test]
+async fn converted_without_a_step_between() -> Result<(), AppError> {
+    let database = Database::default();
+    let guard = (database.clone(), number())
+        .err_into::<AppError>()
+        .enter()
+        .await?;
+    assert_eq!(guard.1, 1);
+    guard.exit().await?;
+    let contexts: Vec<BoxContextManager<'static, Connection, AppError>> = vec![
+        database.clone().err_into().boxed(),
+        Database::default().err_into().boxed(),
+    ];
+    for context in contexts {
+        context
+            .with(async |connection| -> Result<(), AppError> {
+                connection.0 += 1;
+                Ok(())
+            })
+            .await?;
+    }
+    assert_eq!(
+        database.lines(),
+        [
+            "open",
+            "close 1 after Completed",
+            "open",
+            "close 2 after Completed"
+        ]
+    );
+    Ok(())
+}
+
+/// A struct that borrows.
+struct Indent<'a>(&'a mut usize);
+
+impl AsyncContextManager for Indent<'_> {
+    type Resource = usize;
+    type Kind = Infallible;
+
+    async fn enter(&mut self) -> Result<usize, Never> {
+        *self.0 += 1;
+        Ok(*self.0)
+    }
+
+    async fn exit(&mut self, _: usize, _: Exit<'_>) -> Result<(), Never> {
+        tokio::task::yield_now().await;
+        *self.0 -= 1;
+        Ok(())
+    }
+}
+
+fn dropped(
+    depth: &mut usize,
+) -> ContextManager<impl AsyncContext<Resource = usize, Kind = Infallible> + Send, policy::Drop> {
+    protocol(Indent(depth)).on_cancel()
+}
+
+#[within(inside = dropped(depth))]
+async fn indented_inside(depth: &mut usize, inside: &mut usize) -> usize {
+    *inside
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_borrows_in_every_style() {
+    tokio::spawn(async {
+        let (mut one, mut two) = (0, 10);
+        assert_eq!(dropped(&mut one).run(async |depth| *depth).await, 1);
+        let guard = dropped(&mut one).enter().await;
+        assert_eq!(guard.map(|guard| *guard), Ok(1));
+        // Dropped, and with this policy not torn down.
+        assert_eq!(one, 1);
+        let both = (dropped(&mut one), dropped(&mut two));
+        assert_eq!(both.run(async |(one, two)| *one + *two).await, 2 + 11);
+        let sum = async_with!(
+            one = dropped(&mut one),
+            two = dropped(&mut two),
+            async || -> Result<usize, Never> {
+                tokio::task::yield_now().await;
+                Ok(*one + *two)
+            }
+        );
+        assert_eq!(sum.await, Ok(2 + 11));
+        let stack = ExitStack::<Never>::new();
+        let on_stack = stack.enter(dropped(&mut one)).await;
+        assert_eq!(on_stack.map(|depth| *depth), Ok(2));
+        assert_eq!(stack.exit().await, Ok(()));
+        assert_eq!(indented_inside(&mut one).await, 2);
+        assert_eq!((one, two), (1, 10));
+        let blocking = protocol(Indent(&mut one)).on_cancel::<policy::Block>();
+        drop(blocking.enter().await);
+        assert_eq!(one, 1, "torn down where it was dropped");
+    })
+    .await
+    .unwrap();
 }

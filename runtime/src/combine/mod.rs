@@ -7,5 +7,6 @@ mod nest;
 mod told;
 mod tuple;
 
+pub(crate) use err_into::ErrInto;
 pub(crate) use nest::Nest;
 pub use tuple::{ContextTuple, Undecided, combine};
