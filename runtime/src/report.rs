@@ -7,7 +7,7 @@
 //! where the context was defined and where it was entered, and without the `tracing` feature nothing: it is a forgotten `exit`, and so a lost commit, or it is
 //! the way in which `?` and cancellation roll back, where a warning each time would be noise. A hook of yours may be stricter, in tests for example.
 
-use crate::{Definition, ExitKind, background::Entered, cold::catch};
+use crate::{Definition, ExitKind, background::Entered, cold::catch, frame::Ending};
 use std::{
     any::Any,
     fmt::{self, Debug},
@@ -140,6 +140,15 @@ pub(crate) fn failure_of(
         exit,
         failure,
     });
+}
+
+/// The error in an ending, to print.
+pub(crate) struct ErrorIn<'a>(pub(crate) &'a Ending);
+
+impl Debug for ErrorIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_error(f)
+    }
 }
 
 /// A guard was dropped un-exited while nothing panicked: a forgotten `exit`, or an early return by `?`.

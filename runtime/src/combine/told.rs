@@ -4,10 +4,10 @@ use crate::{
     AsyncContext, Definition, ExitKind,
     frame::{Ending, NotEntered, Payload, Swallowed},
     kind::{Joined, Kind, Suppression},
-    report::{self, Failure},
+    report::{self, ErrorIn, Failure},
 };
 use std::{
-    fmt::{self, Debug},
+    fmt::Debug,
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
 };
@@ -271,14 +271,5 @@ pub(super) fn check_early<K: Kind>(context: Definition) -> thread::Result<()> {
     match K::Suppression::missing::<()>() {
         Some(_) => Ok(()),
         None => catch_unwind(|| drop(crate::outcome::missing::<K, ()>(context))),
-    }
-}
-
-/// The error in an ending, to print.
-struct ErrorIn<'a>(&'a Ending);
-
-impl Debug for ErrorIn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_error(f)
     }
 }

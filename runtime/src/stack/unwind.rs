@@ -5,10 +5,9 @@ use crate::{
     BodyError, ExitKind,
     background::Entered,
     frame::Ending,
-    report::{self, Failure},
+    report::{self, ErrorIn, Failure},
 };
 use std::{
-    fmt::{self, Debug},
     task::{Context, Poll, ready},
     thread,
 };
@@ -143,14 +142,5 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             None => Ok(Ok(())),
         };
         (context, body)
-    }
-}
-
-/// The error that an entry was told of.
-struct ErrorIn<'a>(&'a Ending);
-
-impl Debug for ErrorIn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_error(f)
     }
 }
