@@ -106,6 +106,50 @@ pub trait AsyncContextManager: Send {
 ///
 /// Has the methods of [`ContextManager`] for all of them, so that nothing has to be converted by hand. Mirrors whatever may stand after
 /// Python's `async with`.
+///
+/// # Tuples
+///
+/// A tuple of up to twelve contexts is one context, in one frame: it costs no more allocations than one. They are entered from left to right and exited
+/// from right to left, each told the outcome as those inside of it have left it. A setup that fails, or is cancelled, tears down what was entered
+/// before it. The resource is the tuple of theirs. It may suppress if one of them may, and wraps its body if one of them does; what becomes of it
+/// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine).
+///
+/// `with` makes each context's error the body's, by `From`. `enter` and `exit` return the error of the one that can fail, and a
+/// [`OneOf`](crate::kind::OneOf) if several can: [`err_into`](IntoContextManager::err_into) makes that one error.
+///
+/// ```
+/// use contextlib::{IntoContextManager, async_context, yield_resource};
+/// use std::{fmt, io};
+///
+/// #[async_context]
+/// async fn file() -> Result<Vec<u8>, io::Error> {
+///     let _ = yield_resource!(Vec::new());
+/// }
+///
+/// #[async_context]
+/// async fn number() -> Result<u8, fmt::Error> {
+///     let _ = yield_resource!(7);
+/// }
+///
+/// #[derive(Debug)]
+/// enum AppError {
+///     File(io::Error),
+///     Number(fmt::Error),
+/// }
+/// # impl From<io::Error> for AppError { fn from(error: io::Error) -> Self { AppError::File(error) } }
+/// # impl From<fmt::Error> for AppError { fn from(error: fmt::Error) -> Self { AppError::Number(error) } }
+///
+/// async fn written() -> Result<usize, AppError> {
+///     (file(), number())
+///         .with(async |(file, number)| {
+///             file.push(*number);
+///             Ok(file.len())
+///         })
+///         .await
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(written().await.unwrap(), 1) }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",

@@ -49,7 +49,13 @@ pub trait AsyncClose {
 
 /// A context that hands `resource` out and closes it in the end, however the body ended.
 ///
-/// Cancelled, it is closed in the background. Mirrors `contextlib.aclosing`.
+/// One allocation. Mirrors `contextlib.aclosing`.
+///
+/// # Errors
+/// That of [`close`](AsyncClose::close).
+///
+/// # Cancellation
+/// It is closed in the background.
 ///
 /// ```
 /// # use contextlib::{contexts::{AsyncClose, closing}, kind::{Infallible, Never}};
@@ -84,7 +90,7 @@ where
 
 /// A context that hands `resource` out and calls `close` with it in the end, however the body ended.
 ///
-/// As [`closing`], for a type that doesn't implement [`AsyncClose`].
+/// As [`closing`], for a type that doesn't implement [`AsyncClose`]. What `close` captures is `Send + 'static`.
 ///
 /// ```
 /// use contextlib::contexts::closing_with;

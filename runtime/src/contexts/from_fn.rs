@@ -32,8 +32,14 @@ where
 
 /// A context made of a setup and a teardown.
 ///
-/// For where an attribute is too much, such as in a test, and for what another language calls `defer`. It is rolled back in the background when it is
-/// cancelled, as context functions are by default; what the closures capture is `Send + 'static`.
+/// For where an attribute is too much, such as in a test, and for what another language calls `defer`. What the closures capture is `Send + 'static`. One
+/// allocation.
+///
+/// # Errors
+/// Those of the closures. If the setup fails, the teardown isn't called.
+///
+/// # Cancellation
+/// It is rolled back in the background, as context functions are by default.
 ///
 /// ```
 /// use contextlib::contexts::from_fn;

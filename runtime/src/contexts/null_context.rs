@@ -9,7 +9,7 @@ use crate::{
 
 /// A context that hands out `value` and does nothing else.
 ///
-/// For code that takes a context where there is none. Mirrors `contextlib.nullcontext`.
+/// For code that takes a context where there is none. `with` allocates nothing; cancelled, it drops `value`. Mirrors `contextlib.nullcontext`.
 ///
 /// ```
 /// use contextlib::null_context;

@@ -24,7 +24,10 @@ use tokio::{
 /// It yields a [`Timeout`], with which the body sees its deadline and moves it. When time is up the body is dropped, at the place where it is
 /// suspended, and `with` returns the error once what the body has left behind is rolled back. A body that isn't suspended isn't interrupted, and one
 /// that never is finishes, however late. Where two timeouts are due at once, the outer one ends both. It polls its body inside of itself, so it
-/// has no guard. Mirrors `asyncio.timeout`.
+/// has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
+///
+/// # Cancellation
+/// It has nothing to tear down: its [policy] is `drop`.
 ///
 /// # Panics
 /// `with` panics outside of a tokio runtime that has its timer enabled.

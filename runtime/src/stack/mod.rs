@@ -334,6 +334,20 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     }
 
     /// The resource with this key; `None` if it isn't on this stack.
+    ///
+    /// ```
+    /// use contextlib::{ExitStack, null_context};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let mut stack = ExitStack::new();
+    /// let key = stack.enter_key(null_context(1)).await?;
+    /// *stack.get_mut(key).expect("it is here") += 1;
+    /// let mut moved = stack.pop_all();
+    /// assert_eq!((stack.get(key), moved.get_mut(key)), (None, Some(&mut 2)));
+    /// moved.exit().await
+    /// # }
+    /// ```
     pub fn get_mut<R>(&mut self, key: Key<R>) -> Option<&mut R> {
         self.entries.get_mut(key)
     }
@@ -548,6 +562,17 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     ///
     /// # Cancellation
     /// As for [`exit`](ExitStack::exit).
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let stack = ExitStack::new();
+    /// stack.push(async |exit| assert!(exit.is_cancelled()));
+    /// stack.cancel().await
+    /// # }
+    /// ```
     pub async fn cancel(mut self) -> Result<(), E> {
         let (entries, _) = self.unwind(Ending::cancelled()).await;
         entries.unwrap_or_else(|payload| resume_unwind(payload))
