@@ -123,7 +123,7 @@ macro_rules! run_inside {
                             Err(payload) => Err(payload),
                         }
                     };
-                    (lent.back(), returned.map($as_result))
+                    (lent.take(), returned.map($as_result))
                 }));
                 let (frame, state) = $session.parts();
                 let frame: Pin<&mut $frame> = frame;

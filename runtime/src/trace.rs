@@ -1,82 +1,98 @@
 //! Spans around setup, body and teardown, and the span in which a context was entered. Without the feature `tracing`, nothing at all.
 
 #[cfg(feature = "tracing")]
-pub(crate) use on::{Around, BodySpan, Spans};
+pub(crate) use on::{Around, BodySpan, Spans, Step, is_watched};
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{Around, BodySpan, Spans};
+pub(crate) use off::{Around, BodySpan, Spans, Step, is_watched};
 
 #[cfg(feature = "tracing")]
 mod on {
     use crate::Definition;
     use tracing::{Span, dispatcher, span::Entered, trace_span};
 
-    /// A context's spans. Nothing is looked up before the process has a subscriber, and no span is made that it doesn't want.
-    pub(crate) struct Spans {
+    /// Whether anybody may want to see a span. Nothing is looked up, and no span made, before the process has a subscriber.
+    #[inline(always)]
+    pub(crate) fn is_watched() -> bool {
+        dispatcher::has_been_set()
+    }
+
+    /// A context's spans: one word, where nobody wants to see any. No span is made that a subscriber doesn't want.
+    pub(crate) struct Spans(Option<Box<Seen>>);
+
+    struct Seen {
         around: Around,
         stage: Option<Span>,
     }
 
     impl Spans {
+        #[inline]
         pub(crate) fn none() -> Self {
-            Spans {
-                around: Around(None),
-                stage: None,
-            }
+            Spans(None)
         }
 
         /// The span of the setup.
-        #[inline]
+        #[cold]
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
-            if !dispatcher::has_been_set() {
-                return Step(None);
-            }
-            if self.stage.is_none() {
-                self.around = Around(Some(Span::current()));
-                self.stage = Some(trace_span!(
+            let seen = self.0.get_or_insert_with(|| {
+                Box::new(Seen {
+                    around: Around(Some(Span::current())),
+                    stage: None,
+                })
+            });
+            let stage = seen.stage.get_or_insert_with(|| {
+                trace_span!(
                     target: "contextlib",
                     "setup",
                     context = context.name(),
                     defined = %context.location(),
-                ));
-            }
-            Step(self.stage.clone())
+                )
+            });
+            Step(stage.clone())
         }
 
         /// The span of the teardown.
-        #[inline]
+        #[cold]
         pub(crate) fn teardown(&mut self, context: Definition) -> Step {
-            if !dispatcher::has_been_set() {
-                return Step(None);
-            }
-            if self.stage.is_none() {
-                self.stage = Some(trace_span!(
+            let seen = self.0.get_or_insert_with(|| {
+                Box::new(Seen {
+                    around: Around(None),
+                    stage: None,
+                })
+            });
+            let stage = seen.stage.get_or_insert_with(|| {
+                trace_span!(
                     target: "contextlib",
                     "teardown",
                     context = context.name(),
                     defined = %context.location(),
-                ));
-            }
-            Step(self.stage.clone())
+                )
+            });
+            Step(stage.clone())
         }
 
         /// The setup or teardown is over.
+        #[inline]
         pub(crate) fn end(&mut self) {
-            self.stage = None;
+            if let Some(seen) = &mut self.0 {
+                seen.stage = None;
+            }
         }
 
         pub(crate) fn around(&self) -> Around {
-            self.around.clone()
+            match &self.0 {
+                Some(seen) => seen.around.clone(),
+                None => Around(None),
+            }
         }
     }
 
-    /// The span in which something is to be run, if any.
-    pub(crate) struct Step(Option<Span>);
+    /// The span in which something is to be run.
+    pub(crate) struct Step(Span);
 
     impl Step {
-        #[inline]
-        pub(crate) fn enter(&self) -> Option<Entered<'_>> {
-            self.0.as_ref().map(Span::enter)
+        pub(crate) fn enter(&self) -> Entered<'_> {
+            self.0.enter()
         }
     }
 
@@ -100,22 +116,26 @@ mod on {
     }
 
     /// A body's span, in whatever its context has put around the yield point.
-    pub(crate) struct BodySpan(Option<Span>);
+    pub(crate) struct BodySpan(Option<Box<Span>>);
 
     impl BodySpan {
+        #[inline]
         pub(crate) fn none() -> Self {
             BodySpan(None)
         }
 
-        #[inline]
-        pub(crate) fn enter(&mut self, context: Definition) -> Option<Entered<'_>> {
-            if !dispatcher::has_been_set() {
-                return None;
-            }
-            let span = self.0.get_or_insert_with(|| {
-                trace_span!(target: "contextlib", "body", context = context.name(), defined = %context.location())
-            });
-            Some(span.enter())
+        #[cold]
+        pub(crate) fn enter(&mut self, context: Definition) -> Entered<'_> {
+            self.0
+                .get_or_insert_with(|| {
+                    Box::new(trace_span!(
+                        target: "contextlib",
+                        "body",
+                        context = context.name(),
+                        defined = %context.location(),
+                    ))
+                })
+                .enter()
         }
     }
 }
@@ -123,6 +143,11 @@ mod on {
 #[cfg(not(feature = "tracing"))]
 mod off {
     use crate::Definition;
+
+    #[inline(always)]
+    pub(crate) fn is_watched() -> bool {
+        false
+    }
 
     pub(crate) struct Spans;
 

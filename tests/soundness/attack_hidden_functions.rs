@@ -163,7 +163,7 @@ fn the_session() {
             let mut session = opening.session(frame);
             let resource = block_on(session.setup()).unwrap();
             let body = pin!(Some(async {
-                let mut resource = resource;
+                let resource = resource;
                 yields(1).await;
                 resource.touch();
                 let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));

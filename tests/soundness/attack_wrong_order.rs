@@ -68,7 +68,7 @@ fn ending(result: Result<(), String>) -> p::Ending {
     let mut frame = Box::pin(frame);
     {
         let mut session = opening.session(frame.as_mut());
-        let mut resource = block_on(session.setup()).unwrap();
+        let resource = block_on(session.setup()).unwrap();
         let body = pin!(Some(async {
             let returned: Result<_, Box<dyn Any + Send>> = Ok(result);
             (resource.back(), returned)

@@ -40,7 +40,7 @@ use crate::{
     cold::{Clear, clear},
     kind::{Kind, Strict},
     site::Definition,
-    trace::{Around, Spans},
+    trace::{Around, Spans, Step, is_watched},
 };
 use body::BodyPtr;
 use std::{
@@ -598,6 +598,19 @@ where
         polled.map(K::result)
     }
 
+    /// [`poll_block`](Frame::poll_block) inside of a span.
+    #[cold]
+    fn poll_watched(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        span: fn(&mut Spans, Definition) -> Step,
+    ) -> Poll<Result<(), K::Error>> {
+        let definition = self.definition;
+        let span = span(self.as_mut().spans(), definition);
+        let _inside = span.enter();
+        self.poll_block(cx)
+    }
+
     /// Whether the yield point has been reached and left again.
     fn is_past(self: Pin<&mut Self>) -> bool {
         let link = self.link();
@@ -722,10 +735,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
-        let definition = self.definition;
-        let span = self.as_mut().spans().setup(definition);
-        let polled = {
-            let _inside = span.enter();
+        let polled = if is_watched() {
+            self.as_mut().poll_watched(cx, Spans::setup)
+        } else {
             self.as_mut().poll_block(cx)
         };
         match polled {
@@ -772,10 +784,12 @@ where
 
     #[inline]
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        let definition = self.definition;
-        let span = self.as_mut().spans().teardown(definition);
-        let _inside = span.enter();
-        let torn = ready!(self.as_mut().poll_block(cx));
+        let polled = if is_watched() {
+            self.as_mut().poll_watched(cx, Spans::teardown)
+        } else {
+            self.as_mut().poll_block(cx)
+        };
+        let torn = ready!(polled);
         self.spans().end();
         Poll::Ready(torn)
     }

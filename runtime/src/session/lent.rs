@@ -55,11 +55,17 @@ impl<'h, R> Lent<'h, R> {
     }
 
     /// Gives the resource back, at the body's end.
+    #[inline]
+    pub fn back(mut self) -> Option<R> {
+        self.take()
+    }
+
+    /// [`back`](Lent::back) without being moved.
     //
-    // By reference, and said anew: it would be copied in another width than it was written in, and wait for that.
+    // Said anew, too: it would be copied in another width than it was written in, and wait for that.
     #[inline]
     #[expect(clippy::manual_map, reason = "said anew")]
-    pub fn back(&mut self) -> Option<R> {
+    pub(crate) fn take(&mut self) -> Option<R> {
         match self.resource.take() {
             Some(resource) => Some(resource),
             None => None,

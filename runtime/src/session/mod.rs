@@ -231,7 +231,7 @@ where
     type Output = Z::Output;
 
     // What every wake-up of the body goes through, and no more.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let polled = match this.state.stage {

@@ -7,7 +7,7 @@ use crate::{
     frame::{BodyPoll, Ending, Payload},
     report,
     teardown::{Keep, Kept, split},
-    trace::BodySpan,
+    trace::{BodySpan, is_watched},
 };
 use std::{
     any::Any,
@@ -141,6 +141,13 @@ impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
         self.course.split(returned)
     }
 
+    #[cold]
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
+        let course = &mut self.course;
+        let _span = course.span.enter(course.home.entered.definition);
+        self.body.as_mut().poll_body(cx)
+    }
+
     /// Polls the body, if it isn't over.
     #[inline]
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
@@ -149,7 +156,9 @@ impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
             return Poll::Pending;
         }
         let _lane = course.home.entered.body_lane().enter();
-        let _span = course.span.enter(course.home.entered.definition);
+        if is_watched() {
+            return self.poll_watched(cx);
+        }
         self.body.as_mut().poll_body(cx)
     }
 }
@@ -218,7 +227,7 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
 
     /// Drops the body, which sends its resource home, and takes that.
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
-        let _span = self.span.enter(self.home.entered.definition);
+        let _span = is_watched().then(|| self.span.enter(self.home.entered.definition));
         let body = clear(body);
         (body, self.home.take())
     }
@@ -266,7 +275,7 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     #[cold]
     fn abandon(&mut self, body: &mut dyn Clear) {
         let _lane = self.in_lane();
-        let _span = self.span.enter(self.home.entered.definition);
+        let _span = is_watched().then(|| self.span.enter(self.home.entered.definition));
         if let Err(payload) = clear(body) {
             if thread::panicking() {
                 report::second_panic(&self.home.entered, payload);
