@@ -1,6 +1,9 @@
 //! The reports of one test file's contexts.
 
-use contextlib::{ExitKind, report::Failure};
+use contextlib::{
+    ExitKind,
+    report::{Failure, Whose},
+};
 use std::{
     collections::HashMap,
     panic::Location,
@@ -41,8 +44,12 @@ impl Reports {
                 let what = match report.failure {
                     Failure::Unexited => "unexited".to_owned(),
                     _ => format!(
-                        "{} {} after {}",
+                        "{}{} {} after {}",
                         report.context.name(),
+                        match report.whose {
+                            Whose::Body => "'s body",
+                            _ => "",
+                        },
                         report.failure,
                         exit(report.exit)
                     ),

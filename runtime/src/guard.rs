@@ -142,7 +142,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// If the teardown panics; an error in `result` is [reported](crate::report) then.
     ///
     /// # Cancellation
-    /// As for [`exit`](Guard::exit); `result` is lost then, as the future's output is.
+    /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
     #[doc(alias = "__aexit__")]
     pub async fn exit_with<R, B>(mut self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
     where

@@ -235,7 +235,7 @@ fn unwound<R, B: Debug, E>(
             resume_unwind(first)
         }
         Some(Ok(Err(error))) if !suppressed => {
-            report::failure(entered, ExitKind::Failed, Failure::Error(&error));
+            report::bodys_failure(entered, ExitKind::Failed, Failure::Error(&error));
             report::drop_quietly(entered, ExitKind::Failed, error);
             resume_unwind(payload)
         }

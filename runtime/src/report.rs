@@ -1,13 +1,19 @@
 //! What becomes of a failure that has nobody to be returned to.
 //!
-//! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook. The default hook writes a line
-//! to standard error, or with the `tracing` feature emits an event: an error.
+//! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook; and so is the failure of a body whose
+//! caller is gone before the teardown is over, when that is. The default hook writes a line to standard error, or with the `tracing` feature emits an event:
+//! an error.
 //!
 //! A guard that is dropped un-exited while nothing panics is told to the hook too ([`Failure::Unexited`]). The default hook makes that a debug event, with
 //! where the context was defined and where it was entered, and without the `tracing` feature nothing: it is a forgotten `exit`, and so a lost commit, or it is
 //! the way in which `?` and cancellation roll back, where a warning each time would be noise. A hook of yours may be stricter, in tests for example.
 
-use crate::{Definition, ExitKind, background::Entered, cold::catch, frame::Ending};
+use crate::{
+    Definition, ExitKind,
+    background::Entered,
+    cold::catch,
+    frame::{Ending, Standing},
+};
 use std::{
     any::Any,
     fmt::{self, Debug},
@@ -29,16 +35,29 @@ pub struct Report<'a> {
     pub entered: &'static Location<'static>,
     /// How its body ended.
     pub exit: ExitKind,
+    /// Whose failure it is.
+    pub whose: Whose,
     /// What went wrong.
     pub failure: Failure<'a>,
+}
+
+/// Whose failure it is that a [`Report`] tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Whose {
+    /// The body's; or, of contexts inside of one another, what the context was told as that: the failure of one inside of it.
+    Body,
+    /// The context's own.
+    Context,
 }
 
 /// What went wrong, in a [`Report`].
 #[non_exhaustive]
 pub enum Failure<'a> {
-    /// A teardown returned this error; or the body did, and the teardown's panic went to the caller instead.
+    /// A teardown returned this error; or the body did, and the teardown's panic went to the caller instead, or the caller was gone before the teardown was
+    /// over.
     Error(&'a dyn Debug),
-    /// A teardown panicked with this payload.
+    /// A teardown panicked with this payload; or the body did, and the caller was gone before the teardown was over.
     Panic(&'a (dyn Any + Send)),
     /// A teardown didn't run, or not to its end, for this reason.
     Lost(&'a str),
@@ -75,11 +94,23 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, entered at {}, {} (its body: {:?})",
-            self.context, self.entered, self.failure, self.exit
-        )
+        let Report {
+            context,
+            entered,
+            failure,
+            exit,
+            ..
+        } = self;
+        match self.whose {
+            Whose::Body => write!(
+                f,
+                "{context}, entered at {entered}, had nobody to return its body's failure to: it {failure}"
+            ),
+            Whose::Context => write!(
+                f,
+                "{context}, entered at {entered}, {failure} (its body: {exit:?})"
+            ),
+        }
     }
 }
 
@@ -118,19 +149,48 @@ fn replace(hook: Option<Hook>) -> Option<Hook> {
 /// Reports that the context `entered` has failed.
 #[cold]
 pub(crate) fn failure(entered: &Entered, exit: ExitKind, failure: Failure<'_>) {
+    failure_in(entered, Whose::Context, exit, failure);
+}
+
+/// Reports that the body of the context `entered` has failed.
+#[cold]
+pub(crate) fn bodys_failure(entered: &Entered, exit: ExitKind, failure: Failure<'_>) {
+    failure_in(entered, Whose::Body, exit, failure);
+}
+
+fn failure_in(entered: &Entered, whose: Whose, exit: ExitKind, failure: Failure<'_>) {
     report(&Report {
         context: entered.definition,
         entered: entered.at,
         exit,
+        whose,
         failure,
     });
 }
 
-/// Reports that one of the contexts that were put together `at` has failed.
+/// Nobody is left who would get what the body came to: reports it, if that is a failure that nothing has swallowed.
+#[cold]
+pub(crate) fn unreturned(entered: &Entered, ending: Ending) {
+    let exit = ending.kind();
+    match ending.into_standing() {
+        Standing::Error(ending) => {
+            bodys_failure(entered, exit, Failure::Error(&ErrorIn(&ending)));
+            drop_quietly(entered, exit, ending);
+        }
+        Standing::Panic(payload) => {
+            bodys_failure(entered, exit, Failure::Panic(&*payload));
+            discard(payload);
+        }
+        Standing::Nothing(ending) => drop_quietly(entered, exit, ending),
+    }
+}
+
+/// Reports that one of the contexts that were put together `at` has failed, or what is inside of it.
 #[cold]
 pub(crate) fn failure_of(
     context: Definition,
     at: Definition,
+    whose: Whose,
     exit: ExitKind,
     failure: Failure<'_>,
 ) {
@@ -138,6 +198,7 @@ pub(crate) fn failure_of(
         context,
         entered: at.location(),
         exit,
+        whose,
         failure,
     });
 }
@@ -193,7 +254,11 @@ fn default_hook(report: &Report<'_>) {
             defined = %report.context.location(),
             entered = %report.entered,
             exit = ?report.exit,
-            "a context {}",
+            "{} {}",
+            match report.whose {
+                Whose::Body => "a context had nobody to return its body's failure to: it",
+                Whose::Context => "a context",
+            },
             report.failure,
         );
     }
@@ -210,7 +275,7 @@ fn default_hook(report: &Report<'_>) {
 /// A body that had panicked panicked again while it was dropped.
 #[cold]
 pub(crate) fn second_panic(entered: &Entered, payload: Box<dyn Any + Send>) {
-    failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
+    bodys_failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
     discard(payload);
 }
 
@@ -221,6 +286,7 @@ pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
         context,
         entered: context.location(),
         exit: ExitKind::Panicked,
+        whose: Whose::Context,
         failure: Failure::Panic(&*payload),
     });
     discard(payload);

@@ -76,6 +76,26 @@ fn finished_anyway<C: AsyncContext + ?Sized>(
     (first_panic(entered, exit, torn, payload), ending)
 }
 
+/// Drops what is left of a frame whose caller is gone, and reports the failure of its body, which nobody gets. Comes back with the panic of a destructor.
+#[cold]
+pub(crate) fn finish_alone(
+    entered: &Entered,
+    finish: &mut dyn FnMut() -> Option<Ending>,
+) -> thread::Result<()> {
+    let mut ending = None;
+    let finished = catch(&mut || ending = finish());
+    if finished.is_err() {
+        // As above.
+        if let Err(another) = catch(&mut || ending = finish()) {
+            report::discard(another);
+        }
+    }
+    if let Some(ending) = ending {
+        report::unreturned(entered, ending);
+    }
+    finished
+}
+
 /// A context's destructor panicked after its teardown had come to `torn`.
 fn first_panic<E: Debug>(
     entered: &Entered,

@@ -268,17 +268,21 @@ async fn at_every_poll<F: Future<Output = Result<Counted, Error>>>(
             .filter(|report| report.contains("eardown"))
             .count();
         assert_eq!(failed, returned + of_teardown, "{when}: {reported:?}");
-        // And the body's: nobody is left to be told if the future was dropped.
+        // And so is each of the body's, unless the caller has it and is gone with it.
+        let of_body = reported
+            .iter()
+            .filter(|report| report.contains("'s body"))
+            .count();
+        if !ended && style != Style::GuardExit {
+            let failed = how != How::Succeeds && world.over.load(Ordering::Relaxed);
+            assert_eq!(usize::from(failed), of_body, "{when}: {reported:?}");
+        }
         if let (DropAt::Ended(ended), true) = (&run, world.over.load(Ordering::Relaxed)) {
             let returned = match ended {
                 Ok(Err(Error::Body(_))) => How::Fails,
                 Err(payload) if payload.is::<Counted>() => How::Panics,
                 _ => How::Succeeds,
             };
-            let of_body = reported
-                .iter()
-                .filter(|report| report.contains("Body(error)"))
-                .count();
             if returned == How::Succeeds && how == How::Fails && style != Style::GuardExit {
                 assert_eq!(of_body, 1, "{when}: {reported:?}");
             } else if style != Style::GuardExit {

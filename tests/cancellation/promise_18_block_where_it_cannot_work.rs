@@ -73,7 +73,12 @@ fn assert_lost(reports: &Reports, log: &Log, census: &Census, why: &str) {
     };
     assert_eq!(
         reports.take(),
-        [after("cancelled"), after("cancelled"), after("failed")]
+        [
+            after("cancelled"),
+            after("cancelled"),
+            after("failed"),
+            "context's body failed: \"body\" after failed".to_owned(),
+        ]
     );
     assert_nothing_pending();
 }
@@ -93,7 +98,11 @@ fn assert_torn_down(reports: &Reports, log: &Log, census: &Census, r#where: &str
         ],
         "{where}"
     );
-    assert_eq!(reports.take(), [""; 0], "{where}");
+    assert_eq!(
+        reports.take(),
+        ["context's body failed: \"body\" after failed"],
+        "{where}"
+    );
     assert_nothing_pending();
 }
 

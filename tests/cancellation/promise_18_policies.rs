@@ -225,7 +225,13 @@ fn a_policy_of_ones_own_runs_it_anywhere() {
     drop(with);
     ended.recv().unwrap_err();
     assert_eq!(log.take(), ["Failed(\"body\")"]);
-    assert_eq!(reports.take(), ["custom failed: \"teardown\" after failed"]);
+    assert_eq!(
+        reports.take(),
+        [
+            "custom failed: \"teardown\" after failed",
+            "custom's body failed: \"body\" after failed"
+        ]
+    );
     census.assert_balanced("a policy of one's own");
 }
 

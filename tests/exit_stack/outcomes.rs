@@ -120,7 +120,7 @@ async fn a_panic_over_an_error() {
     assert_eq!(
         reports.take(),
         [
-            "says failed: Numbered(0) after failed",
+            "says's body failed: Numbered(0) after failed",
             "says panicked: three after panicked",
             "says failed: Numbered(4) after panicked",
         ]
@@ -143,7 +143,10 @@ async fn a_panic_is_swallowed() {
     let _quiet = quiet();
     let result = stack.exit_with(Err::<(), _>(Numbered(0))).await;
     assert_eq!(result, Ok(None));
-    assert_eq!(reports.take(), ["push failed: Numbered(0) after failed"]);
+    assert_eq!(
+        reports.take(),
+        ["push's body failed: Numbered(0) after failed"]
+    );
 }
 
 /// A failure after `suppress()` takes the place of what was swallowed.

@@ -246,6 +246,16 @@ impl Machine {
         Ok(())
     }
 
+    /// Waits for what the body of the innermost context has left, or leaves that to who is around.
+    fn wait_below(&mut self) -> Result<(), Stop> {
+        let below = std::mem::take(&mut self.top().below);
+        let waited = self.wait_for(below.clone());
+        if waited.is_err() {
+            self.top().below = below;
+        }
+        waited
+    }
+
     /// Leaves the innermost context: what it has left behind is the next one's to wait for.
     fn pop(&mut self) {
         let frame = self.frames.pop().expect("a context is open");
@@ -340,13 +350,29 @@ impl Machine {
         }
     }
 
+    /// Nobody is left who would get what a teardown was told.
+    fn report_told(&mut self, told: Told) {
+        match told {
+            Told::Failed(failure) => self.report(Stop::Failed(failure), told),
+            Told::Panicked(failure) => self.report(Stop::Panicked(failure), told),
+            Told::Completed | Told::Cancelled | Told::Nothing => {}
+        }
+    }
+
+    /// The caller of the innermost context is gone, now or before its teardown came to `torn`: whatever has failed is reported.
+    fn report_both(&mut self, part: &Part, torn: Result<(), Stop>, told: Told) {
+        self.report_stop(torn, told);
+        if !part.sort.suppresses() {
+            self.report_told(told);
+        }
+    }
+
     /// The teardown of the innermost context, whose frame stays.
     fn tear_down(&mut self, part: &Part, told: Told) -> Result<(), Stop> {
         let frame = self.top();
         frame.stage = Stage::Teardown;
         frame.deadline = None;
-        let below = std::mem::take(&mut frame.below);
-        let torn = self.wait_for(below).and_then(|()| {
+        let torn = self.wait_below().and_then(|()| {
             self.event(Event::TeardownBegins(part.id, told));
             self.phase(&part.teardown, Failure::Teardown(part.id))
         });
@@ -360,12 +386,21 @@ impl Machine {
     /// The teardown of the innermost context, which somebody waits for until he is gone.
     fn close(&mut self, part: &Part, told: Told) -> Result<(), Stop> {
         let torn = self.tear_down(part, told);
-        let alone = self.top().taken_over.is_some();
-        if alone {
-            self.report_stop(torn, told);
+        self.leave_closed(part, told, torn)
+    }
+
+    fn leave_closed(
+        &mut self,
+        part: &Part,
+        told: Told,
+        torn: Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let gone = self.top().taken_over.is_some() || matches!(torn, Err(Stop::Gone));
+        if gone {
+            self.report_both(part, torn, told);
         }
         self.pop();
-        if alone { Err(Stop::Gone) } else { torn }
+        if gone { Err(Stop::Gone) } else { torn }
     }
 
     /// The innermost context is left with its body open.
@@ -457,7 +492,10 @@ impl Machine {
             self.pop();
             return Err(Stop::Gone);
         }
-        self.settle()?;
+        if let Err(stop) = self.settle() {
+            self.report_stop(ended, Told::Cancelled);
+            return Err(stop);
+        }
         match ended {
             Err(Stop::Failed(failure)) => Ok(failure),
             Err(stop) => Err(stop),
@@ -471,8 +509,7 @@ impl Machine {
         frame.goes_on = GoesOn::Nothing;
         frame.stage = Stage::Teardown;
         frame.deadline = None;
-        let below = std::mem::take(&mut frame.below);
-        let settled = self.wait_for(below);
+        let settled = self.wait_below();
         self.pop();
         settled
     }
@@ -606,19 +643,25 @@ impl Machine {
         match ended {
             Err(Stop::Gone) if self.target == Some(self.frames.len() - 1) => {
                 self.target = None;
-                self.settle()?;
-                if moves_on {
-                    Ok(None)
-                } else {
-                    Err(Stop::Failed(Failure::Elapsed))
+                let elapsed = match moves_on {
+                    true => Ok(()),
+                    false => Err(Stop::Failed(Failure::Elapsed)),
+                };
+                if let Err(stop) = self.settle() {
+                    self.report_stop(elapsed, Told::Cancelled);
+                    return Err(stop);
                 }
+                elapsed.map(|()| None)
             }
             Err(Stop::Gone) => {
                 self.pop();
                 ended
             }
             _ => {
-                self.settle()?;
+                if let Err(stop) = self.settle() {
+                    self.report_told(told(ended));
+                    return Err(stop);
+                }
                 ended
             }
         }
@@ -657,12 +700,15 @@ impl Machine {
             }
             self.take_over(whole, self.target);
         }
+        // How the body of whoever has failed had ended.
+        let mut after = bodys_own.unwrap_or(Told::Cancelled);
         self.frames[whole].stage = Stage::Teardown;
         // The tuple waits for what its setups have left, though that is not promised, unless one of them has failed.
         if bodys_own.is_some() || matches!(flow, Err(Stop::Gone)) {
             let left = self.frames[whole].below.iter();
             let last = left.map(|strand| self.strands[*strand].ends_at).max();
             if let Err(stop) = self.wait_until(last.unwrap_or(0)) {
+                self.report_told(told(flow));
                 self.drop_tuple(entered);
                 return Err(stop);
             }
@@ -672,36 +718,40 @@ impl Machine {
             let torn = self.tear_down(part, told);
             self.pop();
             if let (Err(Stop::Gone), true) = (torn, dropped) {
+                self.report_stop(flow.map(drop), after);
+                if let Some((error, after)) = covered {
+                    self.report(error, after);
+                }
                 self.drop_tuple(entered);
                 return Err(Stop::Gone);
             }
-            let failed =
-                (dropped || Some(told) == bodys_own) && matches!(flow, Err(Stop::Failed(_)));
+            let failed = matches!(flow, Err(Stop::Failed(_)));
             if let Err(Stop::Gone) = flow {
                 self.report_stop(torn, Told::Cancelled);
             } else if let (true, false, Err(Stop::Panicked(_))) =
                 (failed, part.sort.suppresses(), torn)
             {
-                // Reported when all is over, if there is a caller who was to get it.
-                covered = flow.err();
-                flow = torn.map(|()| None);
+                // Reported when all is over.
+                covered = flow.err().map(|error| (error, after));
+                (flow, after) = (torn.map(|()| None), told);
             } else {
                 // With what covers it swallowed, it is nobody's any more.
-                if let (Some(error), Err(_), true) = (covered, flow, part.sort.suppresses()) {
+                if let (Some((error, _)), Err(_), true) = (covered, flow, part.sort.suppresses()) {
                     self.report(error, self::told(Err(error)));
                     covered = None;
+                }
+                if flow.is_ok() || part.sort.suppresses() {
+                    after = told;
                 }
                 flow = self.combined(flow, torn, part.sort.suppresses());
             }
         }
         let alone = self.frames[whole].taken_over.is_some();
-        if let (Some(error), false) = (covered, alone) {
-            self.report(error, told(Err(error)));
+        if let Some((error, after)) = covered {
+            self.report(error, after);
         }
         if alone {
-            if let Err(stop) = flow
-                && Some(told(flow)) != bodys_own
-            {
+            if let Err(stop) = flow {
                 self.report(stop, bodys_own.unwrap_or(Told::Cancelled));
             }
             flow = Err(Stop::Gone);
@@ -768,6 +818,7 @@ impl Machine {
             let left = inside.flat_map(|frame| frame.below.iter().chain(&frame.parts));
             let left = left.copied().collect();
             if let Err(stop) = self.wait_for(left) {
+                self.report_told(told(flow));
                 self.abandon_entries(entered);
                 return Err(stop);
             }
@@ -818,12 +869,7 @@ impl Machine {
     fn close_entry(&mut self, entry: &Entry, told: Told) -> Result<(), Stop> {
         // What is reported says how the body ended, though the callback isn't told.
         let torn = self.tear_down(&entry.part, Self::untold(entry, told));
-        let alone = self.top().taken_over.is_some();
-        if alone {
-            self.report_stop(torn, told);
-        }
-        self.pop();
-        if alone { Err(Stop::Gone) } else { torn }
+        self.leave_closed(&entry.part, told, torn)
     }
 
     fn abandon_entries(&mut self, mut entered: Vec<&Entry>) {

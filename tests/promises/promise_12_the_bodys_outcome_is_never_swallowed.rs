@@ -103,15 +103,15 @@ fn expected(body: How, teardown: How) -> (Out, Vec<&'static str>) {
         (Fails, Succeeds) => (BodysError, vec![]),
         (Fails, Fails) => (
             BodysError,
-            vec!["failed: ContextError(\"teardown\") after failed"],
+            vec![" failed: ContextError(\"teardown\") after failed"],
         ),
-        (Fails, Panics) => (ContextsPanic, vec!["failed: Body after failed"]),
+        (Fails, Panics) => (ContextsPanic, vec!["'s body failed: Body after failed"]),
         (Panics, Succeeds) => (BodysPanic, vec![]),
         (Panics, Fails) => (
             BodysPanic,
-            vec!["failed: ContextError(\"teardown\") after panicked"],
+            vec![" failed: ContextError(\"teardown\") after panicked"],
         ),
-        (Panics, Panics) => (BodysPanic, vec!["panicked: teardown after panicked"]),
+        (Panics, Panics) => (BodysPanic, vec![" panicked: teardown after panicked"]),
     }
 }
 
@@ -127,7 +127,7 @@ fn expected_if_suppressed(body: How, teardown: How) -> (Out, Vec<&'static str>) 
 
 #[track_caller]
 fn assert_reported(reports: &Reports, context: &str, expected: &[&str], when: &str) {
-    let expected = Vec::from_iter(expected.iter().map(|report| format!("{context} {report}")));
+    let expected = Vec::from_iter(expected.iter().map(|report| format!("{context}{report}")));
     assert_eq!(reports.take(), expected, "{when}");
 }
 
@@ -317,8 +317,8 @@ async fn exit_and_cancel() {
         background::drain().await;
         let reported: &[&str] = match teardown {
             Succeeds => &[],
-            Fails => &["failed: ContextError(\"teardown\") after cancelled"],
-            Panics => &["panicked: teardown after cancelled"],
+            Fails => &[" failed: ContextError(\"teardown\") after cancelled"],
+            Panics => &[" panicked: teardown after cancelled"],
         };
         assert_reported(&reports, "strict", reported, "dropped");
     }

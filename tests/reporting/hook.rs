@@ -4,7 +4,7 @@ use crate::{Broken, How, alone, ends, run};
 use contextlib::{
     ExitKind, async_context,
     background::{drain, pending},
-    report::Failure,
+    report::{Failure, Whose},
     set_report_hook, take_report_hook, yield_resource,
 };
 use std::{
@@ -24,8 +24,12 @@ fn listen() -> Said {
     set_report_hook(move |report| {
         if !matches!(report.failure, Failure::Unexited) {
             heard.lock().unwrap().push(format!(
-                "{} {} ({:?})",
+                "{}{} {} ({:?})",
                 report.context.name(),
+                match report.whose {
+                    Whose::Body => "'s body",
+                    _ => "",
+                },
                 report.failure,
                 report.exit
             ));
@@ -125,7 +129,10 @@ fn of_two_failures_the_second_is_reported_once() {
         let panic = both.await.unwrap_err().into_panic();
         assert_eq!(panic.downcast_ref(), Some(&"teardown panics"));
     });
-    assert_eq!(take(&said), ["ends failed: Broken(\"body\") (Failed)"]);
+    assert_eq!(
+        take(&said),
+        ["ends's body failed: Broken(\"body\") (Failed)"]
+    );
     run(async {
         // The teardown's, when the body has panicked.
         let both = tokio::spawn(
@@ -174,7 +181,50 @@ fn a_rollback_that_fails_or_panics_is_reported_with_the_exit_it_had() {
         drop(failed);
         drain().await;
     });
-    assert_eq!(take(&said), ["ends failed: Broken(\"teardown\") (Failed)"]);
+    assert_eq!(
+        take(&said),
+        [
+            "ends failed: Broken(\"teardown\") (Failed)",
+            "ends's body failed: Broken(\"body\") (Failed)",
+        ]
+    );
+}
+
+#[test]
+fn a_report_says_whose_failure_it_is() {
+    let _turn = alone();
+    let said = Said::default();
+    let heard = said.clone();
+    set_report_hook(move |report| {
+        heard
+            .lock()
+            .unwrap()
+            .push(format!("{:?}: {report}", report.whose));
+    });
+    let line = run(async {
+        let body = async |_: &mut _| Err::<(), _>(Broken("body"));
+        let mut failed = Box::pin(ends(How::Well).with(body));
+        let line = line!() - 1;
+        assert!(futures::poll!(failed.as_mut()).is_pending());
+        drop(failed);
+        drain().await;
+        line
+    });
+    let said = take(&said);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("Body: the context `ends` ("),
+        "{said:?}"
+    );
+    assert!(
+        said[0].contains(&format!("{}:{line}:", file!())),
+        "{said:?}"
+    );
+    assert!(
+        said[0]
+            .ends_with(", had nobody to return its body's failure to: it failed: Broken(\"body\")"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -255,7 +305,7 @@ fn a_body_that_panics_again_while_it_is_dropped() {
         let panic = tokio::spawn(twice).await.unwrap_err().into_panic();
         assert_eq!(panic.downcast_ref(), Some(&"first"));
     });
-    assert_eq!(take(&said), ["ends panicked: second (Panicked)"]);
+    assert_eq!(take(&said), ["ends's body panicked: second (Panicked)"]);
 }
 
 /// Whose destructor panics, and so on without end.

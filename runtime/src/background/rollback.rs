@@ -5,6 +5,7 @@ use crate::{
     AsyncContext, ExitKind,
     frame::{AnyFrame, FrameMut, Held, Payload},
     report::{self, Failure},
+    teardown::finish_alone,
     trace::Around,
 };
 use std::{
@@ -17,8 +18,9 @@ use std::{
 /// The teardown of a context whose guard or `with` future was dropped: a future that runs it to its end.
 ///
 /// A [policy](crate::policy::Policy) gets this to run. It waits for the rollbacks started below it, runs the teardown, which sees
-/// [`Cancelled`](crate::Exit::Cancelled) or the exit that it had already seen, and [reports](crate::report) its failure or panic: it returns
-/// nothing and never panics. Dropped before its end, it drops the frame and reports that the teardown was lost.
+/// [`Cancelled`](crate::Exit::Cancelled) or the exit that it had already seen, and [reports](crate::report) its failure or panic, and after that the one
+/// of the body, if that had failed before its caller was gone: it returns nothing and never panics. Dropped before its end, it drops the frame and reports
+/// that the teardown was lost.
 #[must_use = "a rollback does nothing unless it is run"]
 pub struct Rollback<C: AsyncContext> {
     raw: RawRollback<C>,
@@ -43,7 +45,8 @@ impl<C: AsyncContext> Rollback<C> {
         self.raw.lose(because);
     }
 
-    /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported.
+    /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported but the failure of a body
+    /// that was over.
     pub fn discard(mut self) {
         if let Some((frame, state)) = &mut self.raw.0 {
             state.discard(frame.any_mut());
@@ -240,7 +243,7 @@ impl State {
         self.leave();
     }
 
-    /// Ends without a word.
+    /// Ends without its teardown.
     fn discard(&mut self, frame: FrameMut<'_>) {
         self.drop_frame(frame);
         self.leave();
@@ -249,8 +252,7 @@ impl State {
     /// Drops what is left of the frame.
     fn drop_frame(&mut self, mut frame: FrameMut<'_>) {
         self.stage = Stage::Parts;
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(frame.finish())));
-        if let Err(payload) = dropped {
+        if let Err(payload) = finish_alone(&self.entered, &mut || frame.finish()) {
             self.panicked(payload);
         }
     }

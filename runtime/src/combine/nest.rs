@@ -1,8 +1,6 @@
 //! One context inside of another, in one frame.
 
-use super::told::{
-    Came, ErrorOf, JoinedError, Reporter, Told, check_early, from_outer, stands, swallow,
-};
+use super::told::{Came, ErrorOf, JoinedError, Reporter, Told, check_early, from_outer, swallow};
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
@@ -620,7 +618,7 @@ where
         if state.body == BodyIs::Told {
             // The body was over in the poll in which its outermost context left: a failure of its is told, a value isn't there any more.
             state.ending = match ending {
-                Some(ending) if ended_early && !stands(&ending) => Some(swallow(ending)),
+                Some(ending) if ended_early && !ending.stands() => Some(swallow(ending)),
                 ending => ending,
             };
         } else if matches!(came, Ok(Ok(()))) {
@@ -631,6 +629,25 @@ where
 }
 
 impl<A: AsyncContext, B: AsyncContext> State<A, B> {
+    /// Both are gone, perhaps before their end. Reports what one of them has come to meanwhile, and returns how the body ended.
+    #[cold]
+    fn left(&mut self, (outer, inner): (Definition, Definition)) -> Option<Ending> {
+        let exit = self.body_ending.as_ref().or(self.untold.as_ref());
+        let exit = exit.map_or(ExitKind::Cancelled, Ending::kind);
+        let (outer, inner) = (self.reporter(outer, exit), self.reporter(inner, exit));
+        if let Some(came) = self.inner_came.take() {
+            inner.failure(came);
+        }
+        if let Some(came) = self.outer_came.take() {
+            outer.failure(came);
+        }
+        let ending = self.untold.take();
+        match self.told.take() {
+            Some(told) => told.left(inner, ending),
+            None => self.body_ending.take().or(ending),
+        }
+    }
+
     /// Waits for the rollbacks started inside of the outer context.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(below) = &mut self.below {
@@ -779,10 +796,20 @@ where
         let mut this = self.project();
         this.state.stage = Stage::Over;
         drop(this.state.inner_resource.take());
-        drop(this.inner.as_mut().finish());
+        if let Some(ending) = this.inner.as_mut().finish() {
+            this.state.body_ending = Some(ending);
+        }
         drop(this.state.outer_resource.take());
-        drop(this.outer.as_mut().finish());
-        this.state.ending.take()
+        if let Some(ending) = this.outer.as_mut().finish() {
+            this.state.untold = Some(ending);
+        }
+        match this.state.ending.take() {
+            Some(ending) => Some(ending),
+            None => {
+                let contexts = (this.outer.definition(), this.inner.definition());
+                this.state.left(contexts)
+            }
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::{
     AsyncContext, Definition, ExitKind,
-    frame::{Ending, NotEntered, Payload, Swallowed},
+    frame::{Ending, NotEntered, Payload, Standing, Swallowed},
     kind::{Joined, Kind, Suppression},
-    report::{self, ErrorIn, Failure},
+    report::{self, ErrorIn, Failure, Whose},
 };
 use std::{
     fmt::Debug,
@@ -71,14 +71,36 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
+    /// The same, of a context whose own body has ended like this.
+    fn after(self, body: Option<&Ending>) -> Self {
+        let exit = body.map_or(ExitKind::Cancelled, Ending::kind);
+        Reporter { exit, ..self }
+    }
+
+    fn report(self, whose: Whose, failure: Failure<'_>) {
+        report::failure_of(self.context, self.at, whose, self.exit, failure);
+    }
+
     pub(super) fn error<E: Debug>(self, error: E) {
-        report::failure_of(self.context, self.at, self.exit, Failure::Error(&error));
+        self.report(Whose::Context, Failure::Error(&error));
         self.drop_quietly(error);
     }
 
     pub(super) fn panic(self, payload: Payload) {
-        report::failure_of(self.context, self.at, self.exit, Failure::Panic(&*payload));
+        self.report(Whose::Context, Failure::Panic(&*payload));
         report::discard(payload);
+    }
+
+    /// A failure of the context's, as the one around it was told of it.
+    fn ending(self, ending: Ending) {
+        match ending.into_standing() {
+            Standing::Error(ending) => {
+                self.report(Whose::Context, Failure::Error(&ErrorIn(&ending)));
+                self.drop_quietly(ending);
+            }
+            Standing::Panic(payload) => self.panic(payload),
+            Standing::Nothing(ending) => self.drop_quietly(ending),
+        }
     }
 
     /// Drops what has a destructor of the user's.
@@ -97,11 +119,6 @@ impl Reporter {
             Err(payload) => self.panic(payload),
         }
     }
-}
-
-/// A failure stands until something swallows it.
-pub(super) fn stands(ending: &Ending) -> bool {
-    matches!(ending.kind(), ExitKind::Failed | ExitKind::Panicked) && !ending.is_suppressed()
 }
 
 impl<B> Told<B>
@@ -132,7 +149,7 @@ where
     ) -> (Option<Self>, Ending) {
         let (told, ending) = match (came, ending) {
             (Err(payload), Some(ending))
-                if stands(&ending) && ending.kind() == ExitKind::Panicked =>
+                if ending.stands() && ending.kind() == ExitKind::Panicked =>
             {
                 inner.panic(payload);
                 return (None, ending);
@@ -142,7 +159,7 @@ where
             }
             (Err(payload), body) => (Told::Panic(body), Ending::panicked(payload)),
             (Ok(Err(NotEntered::Failed(error))), Some(ending))
-                if stands(&ending) || ending.kind() == ExitKind::Cancelled =>
+                if ending.stands() || ending.kind() == ExitKind::Cancelled =>
             {
                 (Told::Body(Second::new(inner, Ok(error))), ending)
             }
@@ -200,7 +217,7 @@ where
                     (from_inner::<A, B>(error), body)
                 }
                 (Some(Ok(error)), Err(payload)) => {
-                    inner.error(error);
+                    inner.after(body.as_ref()).error(error);
                     (Err(payload), body)
                 }
                 // It has dropped the error with its frame: nothing is left to be returned.
@@ -208,9 +225,10 @@ where
             },
             Told::Panic(body) => match (ending.and_then(Ending::into_panic), came) {
                 (Some(payload), came) if swallowed => {
-                    if let Some(body) = body.as_ref().filter(|body| stands(body)) {
-                        let exit = body.kind();
-                        Reporter { exit, ..inner }.error(ErrorIn(body));
+                    if let Some(body) = body.as_ref().filter(|body| body.stands()) {
+                        let failure = ErrorIn(body);
+                        let inner = inner.after(Some(body));
+                        inner.report(Whose::Body, Failure::Error(&failure));
                     }
                     match came {
                         Ok(Ok(())) => skip(body, Some(Swallowed::Panic(payload))),
@@ -234,6 +252,30 @@ where
                 }
                 came => (from_outer::<A, B>(came), None),
             },
+        }
+    }
+}
+
+impl<B: AsyncContext> Told<B> {
+    /// The outer context, told `ending`, is dropped before its end. Reports the inner one's failure, and returns how the body ended.
+    #[cold]
+    pub(super) fn left(self, inner: Reporter, ending: Option<Ending>) -> Option<Ending> {
+        match self {
+            Told::Body(second) => {
+                drop(second);
+                ending
+            }
+            Told::Error(body) | Told::Panic(body) => {
+                if let Some(ending) = ending {
+                    inner.after(body.as_ref()).ending(ending);
+                }
+                body
+            }
+            Told::Swallowed(body) => body,
+            Told::Skipped(swallowed) => {
+                inner.drop_quietly(swallowed);
+                None
+            }
         }
     }
 }

@@ -85,6 +85,15 @@ impl<B: Failure> Told<B> {
     }
 }
 
+/// What of an ending goes on until somebody gets it.
+pub(crate) enum Standing {
+    /// An error; still an ending, for who gets it knows its type.
+    Error(Ending),
+    Panic(Payload),
+    /// It is no failure, or it is suppressed.
+    Nothing(Ending),
+}
+
 /// How a body ended that failed or panicked.
 trait Failure: Any + Send {
     fn error(&self) -> Option<&dyn Any> {
@@ -196,6 +205,22 @@ impl Ending {
     #[inline]
     pub(crate) fn is_suppressed(&self) -> bool {
         self.head().suppressed.load(Ordering::Relaxed)
+    }
+
+    /// A failure stands until something swallows it.
+    pub(crate) fn stands(&self) -> bool {
+        matches!(self.kind(), ExitKind::Failed | ExitKind::Panicked) && !self.is_suppressed()
+    }
+
+    pub(crate) fn into_standing(self) -> Standing {
+        match self.kind() {
+            _ if !self.stands() => Standing::Nothing(self),
+            ExitKind::Panicked => match self.into_panic() {
+                Some(payload) => Standing::Panic(payload),
+                None => Standing::Nothing(Ending::cancelled()),
+            },
+            _ => Standing::Error(self),
+        }
     }
 
     /// Takes a boxed failure out.

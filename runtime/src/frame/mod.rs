@@ -30,7 +30,7 @@ pub(crate) use body::{BodyPoll, Threads};
 pub use context::AsyncContext;
 pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
 pub use ending::Ending;
-pub(crate) use ending::Payload;
+pub(crate) use ending::{Payload, Standing};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use housed::Housed;
 pub(crate) use seed::{Seed, is_its_own_seed};

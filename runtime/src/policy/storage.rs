@@ -8,8 +8,9 @@ use crate::{
     frame::{AnyContext, Ending, Held, Seed},
     kind::Kind,
     report::{self, Failure},
+    teardown::finish_alone,
 };
-use std::{pin::Pin, thread};
+use std::{panic::resume_unwind, pin::Pin, thread};
 
 mod sealed {
     pub trait Sealed<C> {}
@@ -97,7 +98,8 @@ impl<C: AsyncContext> Storage<C> for C {
                 drop(at.take());
             }
             let _lane = entered.in_frame();
-            drop(self.as_mut().finish());
+            finish_alone(entered, &mut || self.as_mut().finish())
+                .unwrap_or_else(|payload| resume_unwind(payload));
         });
         entered.leave_all();
     }

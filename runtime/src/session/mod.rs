@@ -1,6 +1,7 @@
 //! Closure and block style: a context around a body that it polls inside its yield point.
 
 mod caught;
+mod early;
 mod lent;
 mod run;
 
@@ -18,6 +19,7 @@ use crate::{
     policy::{Abandoned, Policy, Storage},
     teardown::{self, Keep, Kept, Torn, finish_late, keep_error},
 };
+use early::Early;
 pub(crate) use run::BodyPlace;
 use run::Run;
 use std::{
@@ -178,8 +180,8 @@ where
     /// Whether the body is polled inside its context.
     inside: bool,
     settling: Settling,
-    /// Of a context that has ended by itself: a timeout, or a body that was over in the same poll.
-    early: Option<Box<Ended<V, B, ErrorOf<D>>>>,
+    /// Of a context that has ended by itself, as a timeout does.
+    early: Option<Box<Early<'a, ErrorOf<D>>>>,
     _finish: PhantomData<fn() -> Z>,
 }
 
@@ -274,8 +276,9 @@ where
                 let ended = Ended::new(kept, torn);
                 Poll::Ready(Z::finish(ended, &self.state.home.entered))
             }
-            (Poll::Ready(Closed::Early(ended)), _) => {
-                Poll::Ready(Z::finish(*ended, &self.state.home.entered))
+            (Poll::Ready(Closed::Early(early)), _) => {
+                let ended = self.end_early(*early);
+                Poll::Ready(Z::finish(ended, &self.state.home.entered))
             }
             (Poll::Pending, kept) => {
                 if let Some(kept) = kept {
@@ -287,7 +290,7 @@ where
     }
 }
 
-impl<D, X, V, B, Z> Running<'_, '_, D, X, V, B, Z>
+impl<'a, D, X, V, B, Z> Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
     X: BodyPlace<D::Resource, V, B> + ?Sized,
@@ -323,19 +326,25 @@ where
     #[cold]
     fn ended_early(&mut self, context: Torn<D>) {
         BodyPoll::cancel(&mut self.run);
-        let body = self.run.take_outcome();
         self.state.stage = Stage::Early;
-        let (context, _) = finish_late(self.frame.as_mut(), &self.state.home.entered, context);
-        self.early = Some(Box::new(Ended::Otherwise(Came {
-            body,
+        let entered = &self.state.home.entered;
+        let (context, _) = finish_late(self.frame.as_mut(), entered, context);
+        self.early = Some(Box::new(Early::new(context, entered)));
+    }
+
+    /// It has waited for what the body had started.
+    #[cold]
+    fn end_early(&mut self, early: Early<'_, ErrorOf<D>>) -> Ended<V, B, ErrorOf<D>> {
+        Ended::Otherwise(Came {
+            body: self.run.take_outcome(),
             suppressed: false,
-            context,
-        })));
+            context: early.into_context(),
+        })
     }
 
     /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<D, V, B>> {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<'a, D>> {
         let Running {
             frame,
             state,
@@ -355,8 +364,8 @@ where
             }
             _ => {}
         }
-        if let Some(ended) = early.take() {
-            return Poll::Ready(Closed::Early(ended));
+        if let Some(early) = early.take() {
+            return Poll::Ready(Closed::Early(early));
         }
         let Stage::Teardown(_) = state.stage else {
             panic!("a context was polled after its end");
@@ -368,10 +377,10 @@ where
 }
 
 /// The end of a context.
-enum Closed<D: AsyncContext + ?Sized, V, B> {
+enum Closed<'a, D: AsyncContext + ?Sized> {
     Torn((Torn<D>, Option<Ending>)),
     /// It had ended by itself before.
-    Early(Box<Ended<V, B, ErrorOf<D>>>),
+    Early(Box<Early<'a, ErrorOf<D>>>),
 }
 
 /// What block style says at a context's end.

@@ -197,7 +197,7 @@ where
 impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
     #[inline]
     fn drop(&mut self) {
-        if self.course.progress == Progress::Open {
+        if self.course.progress != Progress::Told {
             self.course.abandon(&mut cleared(self.body.as_mut()));
         }
     }
@@ -271,9 +271,22 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
         }
     }
 
-    /// Drops a body that isn't over, which sends its resource home.
+    /// Reports what neither the context nor the caller has been told.
+    fn leave_untold(&mut self) {
+        if let Some(returned) = self.take_outcome() {
+            let (ending, kept) = split(returned, self.keep);
+            let exit = ending.kind();
+            report::unreturned(self.entered(), ending);
+            report::drop_quietly(self.entered(), exit, kept);
+        }
+    }
+
+    /// Drops a body that isn't over, which sends its resource home. Of one that is, nobody is told any more how.
     #[cold]
     fn abandon(&mut self, body: &mut dyn Clear) {
+        if self.progress != Progress::Open {
+            return self.leave_untold();
+        }
         let _lane = self.in_lane();
         let _span = is_watched().then(|| self.span.enter(self.home.entered.definition));
         if let Err(payload) = clear(body) {

@@ -84,7 +84,10 @@ impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
     }
 
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
-        self.unwinding = None;
+        if let Some(unwinding) = &mut self.unwinding {
+            self.ending = unwinding.take_pending();
+            self.unwinding = None;
+        }
         self.ending.take()
     }
 }

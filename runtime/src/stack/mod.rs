@@ -532,7 +532,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// If an entry panics; an error in `result` is [reported](crate::report) then.
     ///
     /// # Cancellation
-    /// As for [`exit`](ExitStack::exit); `result` is lost then, as the future's output is.
+    /// As for [`exit`](ExitStack::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
     ///
     /// ```
     /// use contextlib::ExitStack;

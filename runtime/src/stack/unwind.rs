@@ -90,7 +90,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
     ) {
         let told = told.unwrap_or_else(Ending::cancelled);
         let exit = told.kind();
-        let stands = matches!(exit, ExitKind::Failed | ExitKind::Panicked) && !told.is_suppressed();
+        let stands = told.stands();
         match context {
             Ok(Ok(())) if told.is_suppressed() => self.replace(entered, told, Ending::completed()),
             Ok(Ok(())) => self.pending = Some(told),
@@ -106,7 +106,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
                 self.pending = Some(told);
             }
             Err(payload) if stands => {
-                report::failure(entered, exit, Failure::Error(&ErrorIn(&told)));
+                report::bodys_failure(entered, exit, Failure::Error(&ErrorIn(&told)));
                 report::drop_quietly(entered, exit, told);
                 if matches!(self.body, Body::Pending) {
                     self.body = Body::Reported;
@@ -125,6 +125,11 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         } else {
             report::drop_quietly(entered, told.kind(), told);
         }
+    }
+
+    /// The outcome, if no entry has it.
+    pub(super) fn take_pending(&mut self) -> Option<Ending> {
+        self.pending.take()
     }
 
     /// What the entries have come to, and the body's outcome, suppressed or not.
