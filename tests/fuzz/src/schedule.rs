@@ -6,7 +6,7 @@
 //!
 //! - every context that was set up is torn down, once, and is told how its body ended; only a rollback that the schedule dropped is lost, and reported;
 //! - a teardown starts when everything entered inside its context's body is over, with whatever that has entered;
-//! - a context returns its body's failure, else its own;
+//! - a context returns its body's failure, else its own; and no failure is reported twice;
 //! - nothing is left waiting for a wake that doesn't come;
 //! - no resource, waker or lane is left behind.
 
@@ -20,6 +20,7 @@ use contextlib::{
 use std::{
     any::Any,
     cell::RefCell,
+    collections::BTreeSet,
     env,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -41,6 +42,10 @@ pub(crate) fn check(bytes: &[u8]) {
                 Reported::Lost(_) => {
                     LOST.fetch_add(1, Ordering::SeqCst);
                 }
+                Reported::Error(error) => {
+                    let again = !lock(&REPORTED).insert(format!("{error:?}"));
+                    TWICE.fetch_add(usize::from(again), Ordering::SeqCst);
+                }
                 // An assertion in a rollback; a fuzzer has stopped at it already.
                 Reported::Panic(payload) if !payload.is::<Planned>() => {
                     UNPLANNED.fetch_add(1, Ordering::SeqCst);
@@ -49,6 +54,7 @@ pub(crate) fn check(bytes: &[u8]) {
             }
         });
     });
+    lock(&REPORTED).clear();
     let lost_before = LOST.load(Ordering::SeqCst);
     let mut bytes = Bytes(bytes);
     let world = Arc::new(World::default());
@@ -66,6 +72,12 @@ pub(crate) fn check(bytes: &[u8]) {
         0,
         "panics in rollbacks that nobody planned"
     );
+    assert_eq!(
+        TWICE.load(Ordering::SeqCst),
+        0,
+        "failures that were reported again: {:?}",
+        lock(&REPORTED)
+    );
     world.assert_balanced(LOST.load(Ordering::SeqCst) - lost_before, dropped);
 }
 
@@ -79,6 +91,9 @@ fn say(what: impl FnOnce() -> String) {
 
 static LOST: AtomicUsize = AtomicUsize::new(0);
 static UNPLANNED: AtomicUsize = AtomicUsize::new(0);
+/// The errors reported so far, each of which is one context's.
+static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static TWICE: AtomicUsize = AtomicUsize::new(0);
 
 // ---- What the bytes say.
 
