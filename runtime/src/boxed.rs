@@ -1,8 +1,8 @@
 //! Contexts whose type can be named.
 
 use crate::{
-    AsyncContext, ContextManager, ExitKind, Guard, Interrupted,
-    background::{Abandonment, Entered},
+    AsyncContext, ContextManager, Guard,
+    background::{Abandonment, Left},
     frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
@@ -122,8 +122,7 @@ trait AnyContext<T, K> {
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
     fn around(&self) -> Around;
-    fn interrupted(self: Box<Self>, entered: Entered);
-    fn roll_back(self: Box<Self>, entered: Entered, exit: ExitKind, begun: bool);
+    fn roll_back(self: Box<Self>, left: Left);
 }
 
 impl<C, P> AnyContext<C::Resource, C::Kind> for Erased<C, P>
@@ -147,20 +146,9 @@ where
         self.frame.around()
     }
 
-    fn interrupted(self: Box<Self>, entered: Entered) {
+    fn roll_back(self: Box<Self>, left: Left) {
         let origin = self.origin.unwrap_or_else(P::origin);
-        P::interrupted(Interrupted::new(self.frame.into(), entered), origin);
-    }
-
-    fn roll_back(self: Box<Self>, entered: Entered, exit: ExitKind, begun: bool) {
-        let origin = self.origin.unwrap_or_else(P::origin);
-        let frame = Abandonment {
-            frame: self.frame.into(),
-            entered,
-            exit,
-            begun,
-        };
-        P::take_over(frame, origin);
+        P::take_over(Abandonment::new(self.frame.into(), left), origin);
     }
 }
 
@@ -176,22 +164,10 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
         self.any().frame()
     }
 
-    pub(crate) fn interrupted(setup: Interrupted<Self>) {
-        let (mut frame, entered) = setup.into_parts();
-        if let Some(erased) = frame.as_mut().erased.take() {
-            erased.interrupted(entered);
-        }
-    }
-
     pub(crate) fn roll_back(frame: Abandonment<Self>) {
-        let Abandonment {
-            mut frame,
-            entered,
-            exit,
-            begun,
-        } = frame;
+        let (mut frame, left) = frame.into_parts();
         if let Some(erased) = frame.as_mut().erased.take() {
-            erased.roll_back(entered, exit, begun);
+            erased.roll_back(left);
         }
     }
 }

@@ -149,7 +149,7 @@ mod teardown;
 pub mod testkit;
 mod trace;
 
-pub use background::{Interrupted, Rollback};
+pub use background::Rollback;
 pub use body_error::BodyError;
 pub use boxed::{
     BoxContext, BoxContextManager, BoxGuard, BoxedManager, InfallibleBoxContextManager,

@@ -15,7 +15,7 @@ use std::{
 
 /// What is known of a context from the moment it is entered.
 #[derive(Clone, Copy, Debug)]
-pub struct Entered {
+pub(crate) struct Entered {
     pub(crate) definition: Definition,
     pub(crate) at: &'static Location<'static>,
     pub(super) lane: Lane,

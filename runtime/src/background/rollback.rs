@@ -3,7 +3,9 @@
 use super::{Entered, RuntimeId, entered::Places, lane::Waiter};
 use crate::{
     AsyncContext, ExitKind,
-    frame::{AnyFrame, FrameMut, Held, Payload},
+    cold::catch,
+    frame::{AnyContext, AnyFrame, Ending, FrameMut, Held, Payload},
+    kind::Kind,
     report::{self, Failure},
     teardown::finish_alone,
     trace::Around,
@@ -13,6 +15,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
+    thread,
 };
 
 /// The teardown of a context whose guard or `with` future was dropped: a future that runs it to its end.
@@ -27,19 +30,6 @@ pub struct Rollback<C: AsyncContext> {
 }
 
 impl<C: AsyncContext> Rollback<C> {
-    fn new(
-        mut frame: Held<C>,
-        entered: Entered,
-        exit: ExitKind,
-        runtime: RuntimeId,
-        start: Start,
-    ) -> Self {
-        let state = State::new(entered, exit, runtime, start, frame.as_mut().around());
-        Rollback {
-            raw: RawRollback(Some((frame, state))),
-        }
-    }
-
     /// Drops the frame without running its teardown, and reports why.
     pub fn lose(self, because: &'static str) {
         self.raw.lose(because);
@@ -47,10 +37,8 @@ impl<C: AsyncContext> Rollback<C> {
 
     /// Drops the frame without running its teardown: only the destructors of its locals run. Nothing is reported but the failure of a body
     /// that was over.
-    pub fn discard(mut self) {
-        if let Some((frame, state)) = &mut self.raw.0 {
-            state.discard(frame.any_mut());
-        }
+    pub fn discard(self) {
+        self.raw.discard();
     }
 
     /// Forgets which context it is of.
@@ -72,6 +60,12 @@ impl<C: AsyncContext> Rollback<C> {
     }
 }
 
+impl<C: AsyncContext> From<RawRollback<C>> for Rollback<C> {
+    fn from(raw: RawRollback<C>) -> Self {
+        Rollback { raw }
+    }
+}
+
 // The frame is boxed; nothing else is pinned.
 impl<C: AsyncContext> Unpin for Rollback<C> {}
 
@@ -87,9 +81,21 @@ impl<C: AsyncContext> Future for Rollback<C> {
 pub(crate) struct RawRollback<M: ?Sized>(Option<(Held<M>, State)>);
 
 impl<M: ?Sized> RawRollback<M> {
+    fn new(mut frame: Held<M>, left: Left, runtime: RuntimeId) -> Self {
+        let state = State::new(left, runtime, frame.any_mut().around());
+        RawRollback(Some((frame, state)))
+    }
+
     /// Drops the frame without running its teardown, and reports why.
     pub(crate) fn lose(mut self, because: &'static str) {
         self.be_lost(because);
+    }
+
+    /// Drops the frame without running its teardown. Nothing is reported.
+    pub(crate) fn discard(mut self) {
+        if let Some((frame, state)) = &mut self.0 {
+            state.discard(frame.any_mut());
+        }
     }
 
     fn be_lost(&mut self, because: &'static str) {
@@ -128,8 +134,8 @@ struct State {
 }
 
 /// What a rollback begins with.
-#[derive(Clone, Copy)]
-enum Start {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
     /// The rest of the setup.
     Setup,
     /// A teardown that hasn't begun.
@@ -153,13 +159,12 @@ enum Stage {
 }
 
 impl State {
-    fn new(
-        entered: Entered,
-        exit: ExitKind,
-        runtime: RuntimeId,
-        start: Start,
-        around: Around,
-    ) -> Self {
+    fn new(left: Left, runtime: RuntimeId, around: Around) -> Self {
+        let Left {
+            entered,
+            exit,
+            start,
+        } = left;
         let (places, waits) = Places::take(&entered, runtime);
         State {
             entered,
@@ -272,60 +277,144 @@ impl State {
     }
 }
 
-/// A frame whose caller is gone after its setup.
-#[doc(hidden)]
-pub struct Abandonment<C> {
-    pub(crate) frame: Held<C>,
+/// How far a context had come when its caller was gone.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
     pub(crate) entered: Entered,
+    /// What the context is told of its body.
     pub(crate) exit: ExitKind,
-    /// Whether the teardown has begun.
-    pub(crate) begun: bool,
+    pub(crate) start: Start,
 }
 
-impl<C: AsyncContext> Abandonment<C> {
-    pub(crate) fn into_rollback(self, runtime: RuntimeId) -> Rollback<C> {
-        let start = match self.begun {
-            true => Start::Middle,
-            false => Start::Beginning,
-        };
-        Rollback::new(self.frame, self.entered, self.exit, runtime, start)
+impl Left {
+    /// In the middle of the setup.
+    pub(crate) fn setup(entered: Entered) -> Self {
+        Left {
+            entered,
+            exit: ExitKind::Cancelled,
+            start: Start::Setup,
+        }
+    }
+
+    /// Before the teardown.
+    pub(crate) fn waiting(entered: Entered, exit: ExitKind) -> Self {
+        Left {
+            entered,
+            exit,
+            start: Start::Beginning,
+        }
+    }
+
+    /// In the middle of the teardown.
+    pub(crate) fn teardown(entered: Entered, exit: ExitKind) -> Self {
+        Left {
+            entered,
+            exit,
+            start: Start::Middle,
+        }
+    }
+
+    /// At the yield point, where `frame` gets its resource back.
+    pub(crate) fn open<T, K: Kind>(
+        entered: Entered,
+        mut frame: Pin<&mut AnyContext<'_, T, K>>,
+        resource: &mut Option<T>,
+    ) -> Self {
+        quietly(&entered, &mut || {
+            if let Some(resource) = resource.take() {
+                frame.as_mut().resume(resource, Ending::cancelled());
+            }
+        });
+        Left::waiting(entered, ExitKind::Cancelled)
     }
 }
 
-/// A setup whose future was dropped before it came to its yield point.
+/// A frame whose caller is gone.
 #[doc(hidden)]
-pub struct Interrupted<C: AsyncContext> {
-    frame: Held<C>,
-    entered: Entered,
+pub struct Abandonment<M: ?Sized> {
+    frame: Held<M>,
+    left: Left,
 }
 
-impl<C: AsyncContext> Interrupted<C> {
-    pub(crate) fn new(frame: Held<C>, entered: Entered) -> Self {
-        Interrupted { frame, entered }
+impl<C> Abandonment<C> {
+    pub(crate) fn new(frame: Held<C>, left: Left) -> Self {
+        Abandonment { frame, left }
     }
 
-    pub(crate) fn into_parts(self) -> (Held<C>, Entered) {
-        (self.frame, self.entered)
+    pub(crate) fn into_parts(self) -> (Held<C>, Left) {
+        (self.frame, self.left)
     }
 
-    /// Drops what hasn't been set up. What has been is to be rolled back.
-    pub(crate) fn cancel(mut self, runtime: RuntimeId) -> Option<Rollback<C>> {
-        let entered = self.frame.as_mut().interrupt();
-        entered.then(|| self.into_rollback(runtime, Start::Beginning))
+    /// Forgets which context it is of.
+    pub(crate) fn into_any<'a>(self) -> Abandonment<dyn AnyFrame + 'a>
+    where
+        C: 'a,
+    {
+        Abandonment {
+            frame: self.frame.into_any(),
+            left: self.left,
+        }
     }
 
-    /// A rollback that runs the setup to its yield point first.
-    pub(crate) fn finish_then_roll_back(self, runtime: RuntimeId) -> Rollback<C> {
-        self.into_rollback(runtime, Start::Setup)
+    /// Forgets which context it is of, but not that it is `Send`.
+    pub(crate) fn into_sendable<'a>(self) -> Abandonment<dyn AnyFrame + Send + 'a>
+    where
+        C: Send + 'a,
+    {
+        Abandonment {
+            frame: self.frame.into_sendable(),
+            left: self.left,
+        }
+    }
+}
+
+impl<M: ?Sized> Abandonment<M> {
+    /// Has `run` roll it back, if there is anything to be rolled back: a setup is dropped where it stands.
+    pub(crate) fn roll_back<O>(self, runtime: RuntimeId, origin: O, run: fn(RawRollback<M>, O)) {
+        self.leave(origin, &mut |mut frame, mut left, origin| {
+            if left.start == Start::Setup {
+                if !frame.any_mut().interrupt() {
+                    return;
+                }
+                left.start = Start::Beginning;
+            }
+            run(RawRollback::new(frame, left, runtime), origin);
+        });
     }
 
-    fn into_rollback(self, runtime: RuntimeId, start: Start) -> Rollback<C> {
-        Rollback::new(
-            self.frame,
-            self.entered,
-            ExitKind::Cancelled,
-            runtime,
-            start,
-        )
+    /// Has `run` roll it back: a setup goes on to its yield point first.
+    pub(crate) fn finish_then_roll_back<O>(
+        self,
+        runtime: RuntimeId,
+        origin: O,
+        run: fn(RawRollback<M>, O),
+    ) {
+        self.leave(origin, &mut |frame, left, origin| {
+            run(RawRollback::new(frame, left, runtime), origin);
+        });
+    }
+
+    fn leave<O>(self, origin: O, to: &mut dyn FnMut(Held<M>, Left, O)) {
+        let left = self.left;
+        let mut moved = Some((self.frame, origin));
+        quietly(&left.entered, &mut || {
+            if let Some((frame, origin)) = moved.take() {
+                to(frame, left, origin);
+            }
+        });
+        if left.start == Start::Setup {
+            left.entered.leave_parts();
+        }
+    }
+}
+
+/// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
+pub(crate) fn quietly(entered: &Entered, abandon: &mut dyn FnMut()) {
+    if !thread::panicking() {
+        return abandon();
+    }
+    if let Err(payload) = catch(abandon) {
+        report::failure(entered, ExitKind::Cancelled, Failure::Panic(&*payload));
+        report::discard(payload);
     }
 }

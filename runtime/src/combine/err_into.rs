@@ -1,7 +1,7 @@
 //! A context with another error type.
 
 use crate::{
-    AsyncContext, ContextManager, Definition, Interrupted,
+    AsyncContext, ContextManager, Definition,
     background::Abandonment,
     frame::{Body, Ending, NotEntered, Sealed, Seed},
     kind::{Fallible, Kind, RaiseAs},
@@ -74,10 +74,6 @@ where
     Self: AsyncContext,
     Spawn: Policy<Self>,
 {
-    fn interrupted(setup: Interrupted<Self>) {
-        Spawn::interrupted(setup, Spawn::origin());
-    }
-
     fn roll_back(frame: Abandonment<Self>) {
         Spawn::take_over(frame, Spawn::origin());
     }

@@ -2,7 +2,7 @@
 
 use super::{Nest, told::ErrorOf};
 use crate::{
-    AsyncContext, ContextManager, Definition, Interrupted, IntoContextManager,
+    AsyncContext, ContextManager, Definition, IntoContextManager,
     background::Abandonment,
     frame::{Body, Ending, NotEntered, Sealed, Seed},
     policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
@@ -148,10 +148,6 @@ where
     Self: AsyncContext,
     Spawn: Policy<Self>,
 {
-    fn interrupted(setup: Interrupted<Self>) {
-        Spawn::interrupted(setup, Spawn::origin());
-    }
-
     fn roll_back(frame: Abandonment<Self>) {
         Spawn::take_over(frame, Spawn::origin());
     }

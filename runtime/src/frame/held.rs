@@ -1,7 +1,7 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
 use super::{AnyContext, AsyncContext, Ending, Housed, NotEntered};
-use crate::{kind::Kind, policy::Policy};
+use crate::{kind::Kind, policy::Policy, trace::Around};
 use std::{
     fmt::Debug,
     marker::PhantomData,
@@ -124,9 +124,21 @@ pub(crate) struct FrameMut<'h> {
 pub(crate) type Failed<'f> = &'f mut dyn FnMut(&dyn Debug);
 
 impl FrameMut<'_> {
+    /// The span that it was entered in.
+    pub(crate) fn around(&mut self) -> Around {
+        // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
+        unsafe { (self.steps.around)(self.frame) }
+    }
+
+    /// Drops a setup where it stands. `true` if something has been entered already, whose teardown is to be run.
+    pub(crate) fn interrupt(&mut self) -> bool {
+        // SAFETY: as above.
+        unsafe { (self.steps.interrupt)(self.frame) }
+    }
+
     /// Runs the setup to its yield point, and says that the body was cancelled. `false` if there is nothing to be torn down.
     pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>, failed: Failed<'_>) -> Poll<bool> {
-        // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
+        // SAFETY: as above.
         unsafe { (self.steps.setup)(self.frame, cx, failed) }
     }
 
@@ -145,6 +157,8 @@ impl FrameMut<'_> {
 
 /// What a rollback does with a frame.
 struct Steps {
+    around: unsafe fn(NonNull<()>) -> Around,
+    interrupt: unsafe fn(NonNull<()>) -> bool,
     setup: unsafe fn(NonNull<()>, &mut Context<'_>, Failed<'_>) -> Poll<bool>,
     teardown: unsafe fn(NonNull<()>, &mut Context<'_>, Failed<'_>) -> Poll<()>,
     finish: unsafe fn(NonNull<()>) -> Option<Ending>,
@@ -155,6 +169,8 @@ impl Steps {
     /// For a frame that is a `C`, alive, pinned, and used by nobody else meanwhile.
     const fn of<C: AsyncContext>(free: unsafe fn(NonNull<()>)) -> Self {
         Steps {
+            around: around::<C>,
+            interrupt: interrupt::<C>,
             setup: setup::<C>,
             teardown: teardown::<C>,
             finish: finish::<C>,
@@ -168,6 +184,16 @@ impl Steps {
 unsafe fn pinned<'f, C>(frame: NonNull<()>) -> Pin<&'f mut C> {
     // SAFETY: by this function's contract.
     unsafe { Pin::new_unchecked(frame.cast().as_mut()) }
+}
+
+unsafe fn around<C: AsyncContext>(frame: NonNull<()>) -> Around {
+    // SAFETY: the pointer is that of a `Held`, which is borrowed.
+    unsafe { pinned::<C>(frame) }.around()
+}
+
+unsafe fn interrupt<C: AsyncContext>(frame: NonNull<()>) -> bool {
+    // SAFETY: as above.
+    unsafe { pinned::<C>(frame) }.interrupt()
 }
 
 // The inner functions know only what the frame yields and returns: they are compiled once for all such contexts.
@@ -192,7 +218,7 @@ unsafe fn setup<C: AsyncContext>(
         }
         Poll::Ready(false)
     }
-    // SAFETY: the pointer is that of a `Held`, which is borrowed.
+    // SAFETY: as above.
     setup::<C::Resource, C::Kind>(unsafe { pinned::<C>(frame) }, cx, failed)
 }
 

@@ -3,9 +3,9 @@
 use super::{AnyContext, AsyncContext, Ending, Held, Seed};
 use crate::{
     ExitKind,
-    background::{Entered, Settling},
+    background::{Abandonment, Entered, Left, Settling},
     kind::Kind,
-    policy::{Abandoned, Policy, abandon},
+    policy::Policy,
     teardown::{self, Torn},
 };
 use std::{
@@ -160,20 +160,22 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
 
     #[cold]
     fn abandon_unclosed(mut self: Pin<Box<Self>>) {
-        let Parts { resource, rest, .. } = self.as_mut().parts();
-        let entered = rest.entered;
-        let mut at = mem::replace(&mut rest.stage, Stage::Closed).abandoned(resource);
-        let mut origin = rest.origin.take();
-        abandon::<C, P>(self.into_held(), &entered, &mut origin, &mut at);
+        let Parts {
+            frame,
+            resource,
+            rest,
+        } = self.as_mut().parts();
+        let frame: Pin<&mut AnyContext<'_, C::Resource, C::Kind>> = frame;
+        let left = rest.leave(frame, resource);
+        if let (Some(left), Some(origin)) = (left, rest.origin.take()) {
+            P::take_over(Abandonment::new(self.into_held(), left), origin);
+        }
     }
 
     /// Keeps its frame only, so that what is beside the frame may go wherever the frame may, and lives as long.
     fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
         let Parts { resource, rest, .. } = self.as_mut().parts();
-        rest.settling = Settling::default();
-        *resource = None;
-        rest.origin = None;
-        rest.extra = None;
+        rest.clear(resource);
         // SAFETY: nothing moves it: it is dropped where it is.
         let housed = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
         // SAFETY: what was beside the frame is gone.
@@ -181,15 +183,29 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     }
 }
 
-impl Stage {
-    /// How far a context had come whose owner is gone, with its resource; `None` if it is over.
-    fn abandoned<R>(self, resource: &mut Option<R>) -> Option<Abandoned<R>> {
-        match (self, resource.take()) {
-            (Stage::Setup, None) => Some(Abandoned::Setup),
-            (Stage::Setup | Stage::Open, resource) => resource.map(Abandoned::Open),
-            (Stage::Waiting(exit), _) => Some(Abandoned::Waiting(exit)),
-            (Stage::Teardown(exit), _) => Some(Abandoned::Teardown(exit)),
-            (Stage::Closed, _) => None,
+// Without the frame's type: compiled once for all contexts that come to the same.
+impl<O, X> Rest<O, X> {
+    /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.
+    fn leave<T, K: Kind>(
+        &mut self,
+        frame: Pin<&mut AnyContext<'_, T, K>>,
+        resource: &mut Option<T>,
+    ) -> Option<Left> {
+        let entered = self.entered;
+        match mem::replace(&mut self.stage, Stage::Closed) {
+            Stage::Setup => Some(Left::setup(entered)),
+            Stage::Open => Some(Left::open(entered, frame, resource)),
+            Stage::Waiting(exit) => Some(Left::waiting(entered, exit)),
+            Stage::Teardown(exit) => Some(Left::teardown(entered, exit)),
+            Stage::Closed => None,
         }
+    }
+
+    /// Drops all that isn't plain data.
+    fn clear<R>(&mut self, resource: &mut Option<R>) {
+        self.settling = Settling::default();
+        *resource = None;
+        self.origin = None;
+        self.extra = None;
     }
 }

@@ -1,7 +1,7 @@
 //! The policy that a context has inside.
 
 use super::{Boxed, Policy};
-use crate::{AsyncContext, BoxContext, Interrupted, Rollback, background::Abandonment, kind::Kind};
+use crate::{AsyncContext, BoxContext, Rollback, background::Abandonment, kind::Kind};
 
 /// The policy of a [boxed](crate::ContextManager::boxed) context: the one that it had before.
 pub enum Inherited {}
@@ -9,16 +9,10 @@ pub enum Inherited {}
 /// A context that knows what becomes of itself.
 pub trait RollsItselfBack: AsyncContext + Sized {
     #[doc(hidden)]
-    fn interrupted(setup: Interrupted<Self>);
-    #[doc(hidden)]
     fn roll_back(frame: Abandonment<Self>);
 }
 
 impl<T, K: Kind> RollsItselfBack for BoxContext<'_, T, K> {
-    fn interrupted(setup: Interrupted<Self>) {
-        BoxContext::interrupted(setup);
-    }
-
     fn roll_back(frame: Abandonment<Self>) {
         BoxContext::roll_back(frame);
     }
@@ -36,9 +30,5 @@ impl<C: RollsItselfBack> Policy<C> for Inherited {
 
     fn take_over(frame: Abandonment<C>, (): ()) {
         C::roll_back(frame);
-    }
-
-    fn interrupted(setup: Interrupted<C>, (): ()) {
-        C::interrupted(setup);
     }
 }

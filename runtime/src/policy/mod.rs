@@ -22,19 +22,13 @@ pub use combine::{Combine, Combined};
 pub use inherited::{Inherited, RollsItselfBack};
 #[cfg(feature = "tokio")]
 pub use on_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
-#[doc(hidden)]
-pub use storage::Abandoned;
-pub(crate) use storage::abandon;
 pub use storage::{Boxed, Storage};
 
 #[cfg(not(feature = "tokio"))]
 pub use without_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 
-pub use crate::background::{Interrupted, Rollback};
-use crate::{
-    AsyncContext,
-    background::{Abandonment, RuntimeId},
-};
+pub use crate::background::Rollback;
+use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
 
 /// What becomes of a frame whose guard or `with` future was dropped.
 ///
@@ -85,24 +79,15 @@ pub trait Policy<C: AsyncContext>: Sized {
     /// A panic in it reaches whoever dropped the guard, so it had better not.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);
 
-    /// The runtime whose [`drain`](crate::background::drain) waits for a rollback that is begun now; `None` for everybody's.
-    #[doc(hidden)]
-    fn runs_on(_origin: &Self::Origin) -> RuntimeId {
-        None
-    }
-
     /// Makes a [`Rollback`] of the frame for [`rollback`](Policy::rollback).
+    //
+    // What is here forgets the frame's type at once instead: the rest is compiled once then, and not for each context.
     #[doc(hidden)]
     fn take_over(frame: Abandonment<C>, origin: Self::Origin) {
-        Self::rollback(frame.into_rollback(Self::runs_on(&origin)), origin);
-    }
-
-    /// Called when an `enter` or `with` future was dropped during the setup.
-    #[doc(hidden)]
-    fn interrupted(setup: Interrupted<C>, origin: Self::Origin) {
-        if let Some(rollback) = setup.cancel(Self::runs_on(&origin)) {
-            Self::rollback(rollback, origin);
-        }
+        // Everybody's: whatever runtime it is that will run it.
+        frame.roll_back(None, origin, |raw, origin| {
+            Self::rollback(raw.into(), origin);
+        });
     }
 }
 
@@ -120,6 +105,14 @@ impl<C: AsyncContext> Policy<C> for Drop {
     fn rollback(rollback: Rollback<C>, (): ()) {
         rollback.discard();
     }
+
+    fn take_over(frame: Abandonment<C>, (): ()) {
+        discard(frame.into_any());
+    }
+}
+
+fn discard(frame: Abandonment<dyn AnyFrame + '_>) {
+    frame.roll_back(None, (), |raw, ()| raw.discard());
 }
 
 #[cfg(not(feature = "tokio"))]

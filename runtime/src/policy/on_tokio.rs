@@ -2,8 +2,8 @@
 
 use super::{Boxed, Policy};
 use crate::{
-    AsyncContext, Interrupted, Rollback,
-    background::{RawRollback, RuntimeId, current_runtime},
+    AsyncContext, Rollback,
+    background::{Abandonment, RawRollback, RuntimeId, current_runtime},
     frame::AnyFrame,
 };
 use std::{marker::PhantomData, panic::catch_unwind};
@@ -31,12 +31,12 @@ where
         Handle::try_current().ok()
     }
 
-    fn runs_on(origin: &Option<Handle>) -> RuntimeId {
-        runtime_of(origin)
-    }
-
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
         spawn(rollback.into_sendable(), origin);
+    }
+
+    fn take_over(frame: Abandonment<C>, origin: Option<Handle>) {
+        spawn_rollback(frame.into_sendable(), origin);
     }
 }
 
@@ -56,19 +56,12 @@ where
         <Spawn as Policy<C>>::origin()
     }
 
-    fn runs_on(origin: &Option<Handle>) -> RuntimeId {
-        <Spawn as Policy<C>>::runs_on(origin)
-    }
-
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
         <Spawn as Policy<C>>::rollback(rollback, origin);
     }
 
-    fn interrupted(setup: Interrupted<C>, origin: Option<Handle>) {
-        <Spawn as Policy<C>>::rollback(
-            setup.finish_then_roll_back(<Self as Policy<C>>::runs_on(&origin)),
-            origin,
-        );
+    fn take_over(frame: Abandonment<C>, origin: Option<Handle>) {
+        spawn_setup_and_rollback(frame.into_sendable(), origin);
     }
 }
 
@@ -83,12 +76,12 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 
     fn origin() {}
 
-    fn runs_on((): &()) -> RuntimeId {
-        current_runtime()
+    fn rollback(rollback: Rollback<C>, (): ()) {
+        spawn_local(rollback.into_any(), ());
     }
 
-    fn rollback(rollback: Rollback<C>, (): ()) {
-        spawn_local(rollback.into_any());
+    fn take_over(frame: Abandonment<C>, (): ()) {
+        spawn_local_rollback(frame.into_any());
     }
 }
 
@@ -108,12 +101,12 @@ impl<C: AsyncContext> Policy<C> for Block {
         Handle::try_current().ok()
     }
 
-    fn runs_on(origin: &Option<Handle>) -> RuntimeId {
-        current_runtime().or_else(|| origin.as_ref().map(Handle::id))
-    }
-
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
         block(rollback.into_any(), origin);
+    }
+
+    fn take_over(frame: Abandonment<C>, origin: Option<Handle>) {
+        block_rollback(frame.into_any(), origin);
     }
 }
 
@@ -124,12 +117,29 @@ fn current() -> Option<Handle> {
     Handle::try_current().ok()
 }
 
-#[inline(never)]
+/// The runtime whose [`drain`](crate::background::drain) waits for a rollback that is spawned.
 fn runtime_of(origin: &Option<Handle>) -> RuntimeId {
     match origin {
         Some(runtime) => Some(runtime.id()),
         None => current_runtime(),
     }
+}
+
+fn spawn_rollback(frame: Abandonment<dyn AnyFrame + Send>, origin: Option<Handle>) {
+    frame.roll_back(runtime_of(&origin), origin, spawn);
+}
+
+fn spawn_setup_and_rollback(frame: Abandonment<dyn AnyFrame + Send>, origin: Option<Handle>) {
+    frame.finish_then_roll_back(runtime_of(&origin), origin, spawn);
+}
+
+fn spawn_local_rollback(frame: Abandonment<dyn AnyFrame>) {
+    frame.roll_back(current_runtime(), (), spawn_local);
+}
+
+fn block_rollback(frame: Abandonment<dyn AnyFrame + '_>, origin: Option<Handle>) {
+    let runtime = current_runtime().or_else(|| origin.as_ref().map(Handle::id));
+    frame.roll_back(runtime, origin, block);
 }
 
 #[inline(never)]
@@ -145,7 +155,7 @@ fn spawn(rollback: RawRollback<dyn AnyFrame + Send>, origin: Option<Handle>) {
 }
 
 #[inline(never)]
-fn spawn_local(rollback: RawRollback<dyn AnyFrame>) {
+fn spawn_local(rollback: RawRollback<dyn AnyFrame>, (): ()) {
     // There is no way to ask for a `LocalSet`; without one `spawn_local` panics.
     let spawned = catch_unwind(|| {
         task::spawn_local(async {});

@@ -12,12 +12,12 @@ pub(crate) use lent::Lent;
 
 use crate::{
     AsyncContext, ExitKind, Outcome,
-    background::{Entered, Settling},
-    frame::{Body, BodyPoll, Ending, NotEntered, Threads},
+    background::{Abandonment, Entered, Left, Settling, quietly},
+    frame::{AnyContext, Body, BodyPoll, Ending, Held, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
-    policy::{Abandoned, Policy, Storage},
-    teardown::{self, Keep, Kept, Torn, finish_late, keep_error},
+    policy::{Policy, Storage},
+    teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error},
 };
 use early::Early;
 pub(crate) use run::BodyPlace;
@@ -25,7 +25,7 @@ use run::Run;
 use std::{
     fmt::Debug,
     marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     thread,
@@ -480,30 +480,48 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     #[cold]
     fn abandon(&mut self) {
-        let State { home, stage } = self.state;
-        let mut at = stage.abandoned(home);
-        match at {
-            Some(_) => self
-                .storage
-                .as_mut()
-                .abandon::<P>(&home.entered, &mut self.origin, &mut at),
-            None => home.entered.leave_all(),
+        let Some(frame) = self.storage.as_mut().take() else {
+            let (frame, state) = self.parts();
+            return state.discard(frame);
+        };
+        let mut frame = Held::from(frame);
+        match (self.state.leave(frame.as_mut()), self.origin.take()) {
+            (Some(left), Some(origin)) => P::take_over(Abandonment::new(frame, left), origin),
+            _ => self.entered().leave_all(),
         }
     }
 }
 
-impl Stage {
-    /// How far a context had come whose caller is gone, with its resource; `None` if it was over early.
-    fn abandoned<R>(self, home: &Home<R>) -> Option<Abandoned<R>> {
-        match self {
-            Stage::Setup => Some(Abandoned::Setup),
-            Stage::Open => Some(match home.take() {
-                Some(resource) => Abandoned::Open(resource),
-                None => Abandoned::Teardown(ExitKind::Cancelled),
+// The caller is gone. Without the frame's type: compiled once for all contexts that come to the same.
+impl<R> State<'_, R> {
+    /// How far the context had come, which gets its resource back; `None` if it was over early.
+    fn leave<K: Kind>(&mut self, frame: Pin<&mut AnyContext<'_, R, K>>) -> Option<Left> {
+        let entered = self.home.entered;
+        match self.stage {
+            Stage::Setup => Some(Left::setup(entered)),
+            Stage::Open => Some(match self.home.take() {
+                Some(resource) => Left::open(entered, frame, &mut Some(resource)),
+                None => Left::teardown(entered, ExitKind::Cancelled),
             }),
-            Stage::Waiting(exit) => Some(Abandoned::Waiting(exit)),
-            Stage::Teardown(exit) => Some(Abandoned::Teardown(exit)),
+            Stage::Waiting(exit) => Some(Left::waiting(entered, exit)),
+            Stage::Teardown(exit) => Some(Left::teardown(entered, exit)),
             Stage::Early | Stage::Closed => None,
         }
+    }
+
+    /// Drops what there is of a frame that can't be taken over.
+    fn discard<K: Kind>(&mut self, mut frame: Pin<&mut AnyContext<'_, R, K>>) {
+        let entered = &self.home.entered;
+        quietly(entered, &mut || {
+            {
+                // A resource such as a stack drops what the body has entered.
+                let _lane = entered.body_lane().enter();
+                drop(self.home.take());
+            }
+            let _lane = entered.in_frame();
+            finish_alone(entered, &mut || frame.as_mut().finish())
+                .unwrap_or_else(|payload| resume_unwind(payload));
+        });
+        entered.leave_all();
     }
 }
