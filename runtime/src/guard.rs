@@ -2,13 +2,12 @@
 
 use crate::{
     AsyncContext, BodyError,
-    background::{Entered, Style},
-    frame::{Ending, Housed, Seed},
+    frame::{Ending, Housed, Parts, Rest, Seed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
     policy::{Policy, Spawn},
     report,
-    teardown::{Torn, keep_error, split},
+    teardown::{keep_error, split},
 };
 use std::{
     fmt,
@@ -69,13 +68,12 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(seed) = this.seed.take() {
-            let entered = Entered::now(seed.definition(), this.at, Style::Guard);
-            this.guard.context = Some(Housed::new(seed, entered, None));
+            this.guard.context = Some(Housed::new(seed, this.at, None));
         }
         let Some(context) = &mut this.guard.context else {
             panic!("the future of `enter` was polled after its end");
         };
-        ready!(context.as_mut().poll_setup(cx))?;
+        ready!(context.as_mut().parts().poll_setup(cx))?;
         Poll::Ready(Ok(Guard {
             context: this.guard.context.take(),
         }))
@@ -110,10 +108,11 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
     #[doc(alias = "__aexit__")]
-    pub async fn exit(mut self) -> Result<(), ErrorOf<C>> {
-        let (context, _) = self.close(Ending::completed()).await;
-        self.context = None;
-        context.unwrap_or_else(|payload| resume_unwind(payload))
+    pub fn exit(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
+        Exit {
+            guard: self,
+            told: Some(Ending::completed()),
+        }
     }
 
     /// Runs the teardown, which sees [`Cancelled`](crate::Exit::Cancelled), and waits for its end: what dropping the guard does in the background.
@@ -126,10 +125,11 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit).
-    pub async fn cancel(mut self) -> Result<(), ErrorOf<C>> {
-        let (context, _) = self.close(Ending::cancelled()).await;
-        self.context = None;
-        context.unwrap_or_else(|payload| resume_unwind(payload))
+    pub fn cancel(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
+        Exit {
+            guard: self,
+            told: Some(Ending::cancelled()),
+        }
     }
 
     /// Runs the teardown, which sees how `result` ended, waits for its end, and returns `result`.
@@ -144,38 +144,93 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
     #[doc(alias = "__aexit__")]
-    pub async fn exit_with<R, B>(mut self, result: Result<R, B>) -> Result<Out<C::Kind, R>, B>
+    pub fn exit_with<R, B>(
+        self,
+        result: Result<R, B>,
+    ) -> impl Future<Output = Result<Out<C::Kind, R>, B>>
     where
         C::Kind: RaiseAs<B>,
         B: BodyError,
     {
-        let (ending, kept) = split(Ok(result), keep_error);
-        let torn = self.close(ending).await;
-        let result = Ended::new(kept, torn).into_result::<C::Kind>(&self.housed().rest.entered);
-        self.context = None;
-        result
-    }
-
-    /// Puts the resource back, says how the body ended, and runs the teardown.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn close(&mut self, ending: Ending) -> Closing<'_, C, P> {
-        self.context().resume(ending);
-        Closing(self)
+        ExitWith {
+            guard: self,
+            result: Some(result),
+        }
     }
 }
 
-/// Runs the teardown of a guard's context.
-//
-// With a name, so that it is inlined where it is awaited: what it comes to would be copied on the way out.
-struct Closing<'g, C: AsyncContext, P: Policy<C>>(&'g mut Guard<C, P>);
+// Written by hand, so that next to nothing of them is compiled for each context.
 
-impl<C: AsyncContext, P: Policy<C>> Future for Closing<'_, C, P> {
-    type Output = (Torn<C>, Option<Ending>);
+/// The future of [`Guard::exit`] and [`Guard::cancel`].
+struct Exit<C: AsyncContext, P: Policy<C>> {
+    guard: Guard<C, P>,
+    told: Option<Ending>,
+}
+
+impl<C: AsyncContext, P: Policy<C>> Future for Exit<C, P> {
+    type Output = Result<(), ErrorOf<C>>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.context().poll_teardown(cx)
+        let Exit { guard, told } = &mut *self;
+        let context = ready!(poll_exit(guard.context().parts(), told, cx));
+        guard.context = None;
+        Poll::Ready(context.unwrap_or_else(|payload| resume_unwind(payload)))
     }
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn poll_exit<T, K: Kind, O>(
+    mut context: Parts<'_, T, K, O, ()>,
+    told: &mut Option<Ending>,
+    cx: &mut Context<'_>,
+) -> Poll<thread::Result<Result<(), K::Error>>> {
+    if let Some(ending) = told.take() {
+        context.resume(ending);
+    }
+    context.poll_teardown(cx).map(|(context, _)| context)
+}
+
+/// The future of [`Guard::exit_with`].
+struct ExitWith<C: AsyncContext, P: Policy<C>, R, B> {
+    guard: Guard<C, P>,
+    /// What the teardown isn't told of, once that has begun.
+    result: Option<Result<R, B>>,
+}
+
+// Nothing of it is pinned but the frame, in the guard's box.
+impl<C: AsyncContext, P: Policy<C>, R, B> Unpin for ExitWith<C, P, R, B> {}
+
+impl<C, P, R, B> Future for ExitWith<C, P, R, B>
+where
+    C: AsyncContext<Kind: RaiseAs<B>>,
+    P: Policy<C>,
+    B: BodyError,
+{
+    type Output = Result<Out<C::Kind, R>, B>;
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ExitWith { guard, result } = &mut *self;
+        let end = ready!(poll_exit_with(guard.context().parts(), result, cx));
+        guard.context = None;
+        Poll::Ready(end)
+    }
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
+    mut context: Parts<'_, T, K, O, ()>,
+    result: &mut Option<Result<R, B>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Out<K, R>, B>> {
+    if context.is_open() {
+        let (ending, kept) = split(Ok(result.take().expect(OPEN)), keep_error);
+        *result = kept;
+        context.resume(ending);
+    }
+    let torn = ready!(context.poll_teardown(cx));
+    Poll::Ready(Ended::new(result.take(), torn).into_result::<K>(&context.rest.entered))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
@@ -203,18 +258,18 @@ impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C
 
 /// A guard is dropped un-exited.
 #[cold]
-fn abandon<C: AsyncContext, P: Policy<C>>(context: Pin<Box<Housed<C, P>>>) {
+fn unexited<O, X>(context: &Rest<O, X>) {
     if context.is_open() && !thread::panicking() {
-        report::unexited(&context.rest.entered);
+        report::unexited(&context.entered);
     }
-    context.abandon();
 }
 
 impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
-            abandon(context);
+            unexited(&context.rest);
+            context.abandon();
         }
     }
 }

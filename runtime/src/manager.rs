@@ -8,7 +8,7 @@ use crate::{
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{BodyPlace, Home, Running, Session, Setup, called, caught},
+    session::{BodyPlace, Home, Running, Session, Setup, called, refused},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -102,13 +102,13 @@ macro_rules! run_inside {
         as_result: $as_result:expr,
         finish: $finish:ty,
         driven: $frame:ty, $place:ty,
-        not_set_up: |$session:ident, $error:ident| $failed:expr $(,)?
+        not_set_up: |$entered:ident, $error:ident| $failed:expr $(,)?
     ) => {{
         let home = Home::new(Entered::now($seed.definition(), $at, Style::Body));
         let storage = pin!(<P::Storage as Storage<C>>::store($seed));
-        let mut $session = Session::<C, P>::new(storage, &home);
+        let mut session = Session::<C, P>::new(storage, &home);
         let lent = {
-            let (frame, state) = $session.parts();
+            let (frame, state) = session.parts();
             let frame: Pin<&mut $frame> = frame;
             Setup::new(frame, state).await
         };
@@ -117,20 +117,20 @@ macro_rules! run_inside {
                 let body = $body;
                 let mut body = pin!(Some(async move {
                     let returned = {
-                        let mut place = pin!(None);
-                        match called(|| body(&mut lent), place.as_mut()) {
-                            Ok(()) => caught(place).await,
-                            Err(payload) => Err(payload),
-                        }
+                        let place = pin!(None);
+                        called(|| body(&mut lent), place).await
                     };
                     (lent.take(), returned.map($as_result))
                 }));
-                let (frame, state) = $session.parts();
+                let (frame, state) = session.parts();
                 let frame: Pin<&mut $frame> = frame;
                 let body: Pin<&mut $place> = body.as_mut();
                 Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
             }
-            Err($error) => $failed,
+            Err($error) => {
+                let $entered = &home.entered;
+                $failed
+            }
         }
     }};
 }
@@ -241,7 +241,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 as_result: identity,
                 finish: AsResult,
                 driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, B>,
-                not_set_up: |session, not_entered| session.refused(not_entered),
+                not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
             )
         }
     }
@@ -296,7 +296,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 finish: AsResult,
                 // With their types, so that the future is `Send` where they are.
                 driven: C, Option<_>,
-                not_set_up: |session, not_entered| session.refused(not_entered),
+                not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
             )
         }
     }
@@ -345,7 +345,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 as_result: Ok::<R, Never>,
                 finish: AsResult,
                 driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, Never>,
-                not_set_up: |session, not_entered| session.refused::<R, Never>(not_entered),
+                not_set_up: |entered, not_entered| refused::<C::Kind, R, Never>(not_entered, entered),
             );
             value
         }
@@ -400,7 +400,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 as_result: identity,
                 finish: AsOutcome,
                 driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, B>,
-                not_set_up: |session, not_entered| match not_entered {
+                not_set_up: |_entered, not_entered| match not_entered {
                     NotEntered::Failed(error) => Outcome {
                         body: None,
                         suppressed: false,

@@ -3,16 +3,18 @@
 use super::{AnyContext, AsyncContext, Ending, Held, Seed};
 use crate::{
     ExitKind,
-    background::{Abandonment, Entered, Left, Settling},
+    background::{Entered, Left, Settling, Style},
     kind::Kind,
-    policy::Policy,
-    teardown::{self, Torn},
+    policy::{Policy, leave_to},
+    teardown,
 };
 use std::{
     mem,
+    panic::Location,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, ready},
+    thread,
 };
 
 /// An entered context: its frame, its resource while it is open, and what is known of it. `X` is what its owner keeps beside them.
@@ -44,35 +46,46 @@ enum Stage {
     Closed,
 }
 
-pub(crate) struct Parts<'n, C: AsyncContext, O, X> {
-    pub(crate) frame: Pin<&'n mut C>,
-    pub(crate) resource: &'n mut Option<C::Resource>,
+/// The parts of a `Housed`, whose frame is without its type: what is done with them is compiled once for all contexts that come to the same.
+pub(crate) struct Parts<'n, T, K: Kind, O, X> {
+    frame: Pin<&'n mut AnyContext<'n, T, K>>,
+    pub(crate) resource: &'n mut Option<T>,
     pub(crate) rest: &'n mut Rest<O, X>,
 }
+
+/// The parts of this `Housed`.
+type PartsOf<'n, C, P, X> = Parts<
+    'n,
+    <C as AsyncContext>::Resource,
+    <C as AsyncContext>::Kind,
+    <P as Policy<C>>::Origin,
+    X,
+>;
 
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Housed::poll_setup).
     #[inline]
-    pub(crate) fn new(seed: Seed<C>, entered: Entered, extra: Option<X>) -> Pin<Box<Self>> {
-        let origin = P::origin();
+    pub(crate) fn new(
+        seed: Seed<C>,
+        at: &'static Location<'static>,
+        extra: Option<X>,
+    ) -> Pin<Box<Self>> {
+        let entered = Entered::now(seed.definition(), at, Style::Guard);
+        let rest = Rest::new(entered, P::origin(), extra);
         let mut housed = Box::<Self>::new_uninit();
         let place = housed.as_mut_ptr();
-        // SAFETY: the place is the box's own; all its fields and theirs are written, one by one, so that nothing is moved twice. If making
+        // SAFETY: the place is the box's own; all its fields are written, one by one, so that nothing is moved twice. If making
         // the frame unwinds, nothing has been written yet, and the box is freed as it was allocated, without a content; nothing else can.
         unsafe {
             (&raw mut (*place).frame).write(seed.grow());
             (&raw mut (*place).resource).write(None);
-            (&raw mut (*place).rest.entered).write(entered);
-            (&raw mut (*place).rest.origin).write(Some(origin));
-            (&raw mut (*place).rest.extra).write(extra);
-            (&raw mut (*place).rest.stage).write(Stage::Setup);
-            (&raw mut (*place).rest.settling).write(Settling::default());
+            (&raw mut (*place).rest).write(rest);
             Box::into_pin(housed.assume_init())
         }
     }
 
-    #[inline]
-    pub(crate) fn parts(self: Pin<&mut Self>) -> Parts<'_, C, P::Origin, X> {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn parts(self: Pin<&mut Self>) -> PartsOf<'_, C, P, X> {
         // SAFETY: structural pinning of the frame alone, which is never moved. A `Housed` has no `Drop`, and is `Unpin` only if the frame is.
         unsafe {
             let this = self.get_unchecked_mut();
@@ -84,92 +97,13 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
         }
     }
 
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.rest.stage, Stage::Open)
-    }
-
-    /// Runs the setup.
-    #[inline]
-    pub(crate) fn poll_setup(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
-        let Parts {
-            frame,
-            resource,
-            rest,
-        } = self.parts();
-        // If it unwinds, or fails, nothing is left to be set up or torn down.
-        rest.stage = Stage::Closed;
-        match frame.poll_setup(cx) {
-            Poll::Pending => {
-                rest.stage = Stage::Setup;
-                Poll::Pending
-            }
-            Poll::Ready(Ok(set_up)) => {
-                *resource = Some(set_up);
-                rest.stage = Stage::Open;
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(not_entered)) => {
-                Poll::Ready(Err(not_entered.into_error(rest.entered.definition)))
-            }
-        }
-    }
-
-    /// Puts the resource back and says how the body ended.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn resume(self: Pin<&mut Self>, ending: Ending) {
-        let Parts {
-            frame,
-            resource,
-            rest,
-        } = self.parts();
-        rest.stage = Stage::Waiting(ending.kind());
-        if let Some(resource) = resource.take() {
-            frame.resume(resource, ending);
-        }
-    }
-
-    /// Runs the teardown, after what was started below the context is over.
-    #[inline]
-    pub(crate) fn poll_teardown(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Torn<C>, Option<Ending>)> {
-        let Parts { frame, rest, .. } = self.parts();
-        if let Stage::Waiting(exit) = rest.stage {
-            ready!(rest.settling.poll(&rest.entered, cx));
-            rest.stage = Stage::Teardown(exit);
-        }
-        // Without its type: compiled once for all contexts that come to the same.
-        let frame: Pin<&mut AnyContext<'_, C::Resource, C::Kind>> = frame;
-        let torn = ready!(teardown::poll(frame, &rest.entered, cx));
-        rest.stage = Stage::Closed;
-        Poll::Ready(torn)
-    }
-
     /// Leaves the frame to its policy, if its context isn't closed yet.
-    #[inline]
-    pub(crate) fn abandon(self: Pin<Box<Self>>) {
-        if self.rest.stage != Stage::Closed {
-            self.abandon_unclosed();
-        }
-    }
-
     #[cold]
-    fn abandon_unclosed(mut self: Pin<Box<Self>>) {
-        let Parts {
-            frame,
-            resource,
-            rest,
-        } = self.as_mut().parts();
-        let frame: Pin<&mut AnyContext<'_, C::Resource, C::Kind>> = frame;
-        let left = rest.leave(frame, resource);
-        if let (Some(left), Some(origin)) = (left, rest.origin.take()) {
-            P::take_over(Abandonment::new(self.into_held(), left), origin);
-        }
+    pub(crate) fn abandon(mut self: Pin<Box<Self>>) {
+        let parts = self.as_mut().parts();
+        let mut origin = parts.rest.origin.take();
+        let left = parts.leave();
+        leave_to::<C, P>(self.into_held(), left, &mut origin);
     }
 
     /// Keeps its frame only, so that what is beside the frame may go wherever the frame may, and lives as long.
@@ -183,22 +117,87 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     }
 }
 
-// Without the frame's type: compiled once for all contexts that come to the same.
-impl<O, X> Rest<O, X> {
-    /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.
-    fn leave<T, K: Kind>(
+impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.rest.is_open()
+    }
+
+    /// Runs the setup.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        // If it unwinds, or fails, nothing is left to be set up or torn down.
+        self.rest.stage = Stage::Closed;
+        match self.frame.as_mut().poll_setup(cx) {
+            Poll::Pending => {
+                self.rest.stage = Stage::Setup;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(set_up)) => {
+                *self.resource = Some(set_up);
+                self.rest.stage = Stage::Open;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(not_entered)) => {
+                Poll::Ready(Err(not_entered.into_error(self.rest.entered.definition)))
+            }
+        }
+    }
+
+    /// Puts the resource back and says how the body ended.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn resume(&mut self, ending: Ending) {
+        self.rest.stage = Stage::Waiting(ending.kind());
+        if let Some(resource) = self.resource.take() {
+            self.frame.as_mut().resume(resource, ending);
+        }
+    }
+
+    /// Runs the teardown, after what was started below the context is over.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn poll_teardown(
         &mut self,
-        frame: Pin<&mut AnyContext<'_, T, K>>,
-        resource: &mut Option<T>,
-    ) -> Option<Left> {
-        let entered = self.entered;
-        match mem::replace(&mut self.stage, Stage::Closed) {
+        cx: &mut Context<'_>,
+    ) -> Poll<(thread::Result<Result<(), K::Error>>, Option<Ending>)> {
+        let rest = &mut *self.rest;
+        if let Stage::Waiting(exit) = rest.stage {
+            ready!(rest.settling.poll(&rest.entered, cx));
+            rest.stage = Stage::Teardown(exit);
+        }
+        let torn = ready!(teardown::poll(self.frame.as_mut(), &rest.entered, cx));
+        rest.stage = Stage::Closed;
+        Poll::Ready(torn)
+    }
+
+    /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.
+    #[cold]
+    fn leave(mut self) -> Option<Left> {
+        let entered = self.rest.entered;
+        match mem::replace(&mut self.rest.stage, Stage::Closed) {
             Stage::Setup => Some(Left::setup(entered)),
-            Stage::Open => Some(Left::open(entered, frame, resource)),
+            Stage::Open => Some(Left::open(entered, self.frame.as_mut(), self.resource)),
             Stage::Waiting(exit) => Some(Left::waiting(entered, exit)),
             Stage::Teardown(exit) => Some(Left::teardown(entered, exit)),
             Stage::Closed => None,
         }
+    }
+}
+
+impl<O, X> Rest<O, X> {
+    #[inline]
+    fn new(entered: Entered, origin: O, extra: Option<X>) -> Self {
+        Rest {
+            entered,
+            origin: Some(origin),
+            extra,
+            stage: Stage::Setup,
+            settling: Settling::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
     }
 
     /// Drops all that isn't plain data.

@@ -32,7 +32,7 @@ pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
-pub(crate) use housed::Housed;
+pub(crate) use housed::{Housed, Parts, Rest};
 pub(crate) use seed::{Seed, is_its_own_seed};
 
 use crate::{
@@ -214,6 +214,32 @@ impl<T> Link<T> {
         // SAFETY: by this function's contract.
         if let Some(waker) = unsafe { self.slot(Slot::take_waker) } {
             waker.wake();
+        }
+    }
+
+    /// What a setup has come to whose block has been polled.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    unsafe fn set_up<E>(
+        self,
+        polled: Poll<Result<(), E>>,
+        context: Definition,
+    ) -> Poll<Result<T, NotEntered<E>>> {
+        match polled {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
+            // SAFETY: by this function's contract.
+            Poll::Ready(Ok(())) => match unsafe { self.slot(Slot::is_past) } {
+                // It has dropped its yield point in the very poll in which that was reached.
+                true => Poll::Ready(Err(NotEntered::Skipped(None))),
+                false => never_yielded(context),
+            },
+            // SAFETY: as above.
+            Poll::Pending => match unsafe { self.slot(Slot::take_open) } {
+                Some(resource) => Poll::Ready(Ok(resource)),
+                None => Poll::Pending,
+            },
         }
     }
 
@@ -536,9 +562,25 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
     }
 
     #[inline]
-    fn block(self: Pin<&mut Self>) -> Pin<&mut Option<Fut>> {
+    fn block(self: Pin<&mut Self>) -> Option<Pin<&mut Fut>> {
         // SAFETY: structural pinning of `block`, as in `start`.
-        unsafe { self.map_unchecked_mut(|this| &mut this.block) }
+        match unsafe { &mut self.get_unchecked_mut().block } {
+            // SAFETY: as above.
+            Some(block) => Some(unsafe { Pin::new_unchecked(block) }),
+            None => None,
+        }
+    }
+
+    #[inline]
+    fn drop_block(self: Pin<&mut Self>) {
+        // SAFETY: structural pinning of `block`: dropped in place.
+        unsafe { self.get_unchecked_mut().block = None };
+    }
+}
+
+impl<F, Fut, T, K> Clear for Pin<&mut Frame<F, Fut, T, K>> {
+    fn clear(&mut self) {
+        self.as_mut().drop_block();
     }
 }
 
@@ -588,7 +630,7 @@ where
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let definition = self.definition;
         let mut polling = Polling::begin(self, cx.waker());
-        let Some(block) = polling.frame.as_mut().block().as_pin_mut() else {
+        let Some(block) = polling.frame.as_mut().block() else {
             polling.unwinding = false;
             drop(polling);
             polled_after_end(definition);
@@ -598,7 +640,19 @@ where
         polled.map(K::result)
     }
 
-    /// [`poll_block`](Frame::poll_block) inside of a span.
+    /// [`poll_block`](Frame::poll_block), inside of a span if somebody may want to see that.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll_step(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        span: fn(&mut Spans, Definition) -> Step,
+    ) -> Poll<Result<(), K::Error>> {
+        if is_watched() {
+            return self.poll_watched(cx, span);
+        }
+        self.poll_block(cx)
+    }
+
     #[cold]
     fn poll_watched(
         mut self: Pin<&mut Self>,
@@ -609,13 +663,6 @@ where
         let span = span(self.as_mut().spans(), definition);
         let _inside = span.enter();
         self.poll_block(cx)
-    }
-
-    /// Whether the yield point has been reached and left again.
-    fn is_past(self: Pin<&mut Self>) -> bool {
-        let link = self.link();
-        // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.slot(Slot::is_past) }
     }
 
     /// Wakes the yield point, where the driver's own waker doesn't.
@@ -670,7 +717,7 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
         }
         if self.unwinding {
             let context = self.frame.definition;
-            unwound(&mut self.frame.as_mut().block(), context);
+            unwound(&mut self.frame, context);
         }
     }
 }
@@ -735,31 +782,12 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
-        let polled = if is_watched() {
-            self.as_mut().poll_watched(cx, Spans::setup)
-        } else {
-            self.as_mut().poll_block(cx)
-        };
-        match polled {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
-            // It has dropped its yield point in the very poll in which that was reached.
-            Poll::Ready(Ok(())) if self.as_mut().is_past() => {
-                Poll::Ready(Err(NotEntered::Skipped(None)))
-            }
-            Poll::Ready(Ok(())) => never_yielded(self.definition),
-            Poll::Pending => {
-                let link = self.as_mut().link();
-                // SAFETY: this is the driver, and the block isn't being polled.
-                let resource = unsafe { link.slot(Slot::take_open) };
-                match resource {
-                    Some(resource) => {
-                        self.spans().end();
-                        Poll::Ready(Ok(resource))
-                    }
-                    None => Poll::Pending,
-                }
-            }
-        }
+        let polled = self.as_mut().poll_step(cx, Spans::setup);
+        let link = self.as_mut().link();
+        // SAFETY: this is the driver, and the block isn't being polled.
+        let set_up = ready!(unsafe { link.set_up(polled, self.definition) });
+        self.spans().end();
+        Poll::Ready(set_up)
     }
 
     fn begin_body(self: Pin<&mut Self>) {
@@ -784,24 +812,17 @@ where
 
     #[inline]
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        let polled = if is_watched() {
-            self.as_mut().poll_watched(cx, Spans::teardown)
-        } else {
-            self.as_mut().poll_block(cx)
-        };
-        let torn = ready!(polled);
+        let torn = ready!(self.as_mut().poll_step(cx, Spans::teardown));
         self.spans().end();
         Poll::Ready(torn)
     }
 
     #[inline]
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
-        // SAFETY: structural pinning of `block`: dropped in place. `init` goes too, so that no block is made later.
-        unsafe {
-            let this = self.as_mut().get_unchecked_mut();
-            this.init = None;
-            Pin::new_unchecked(&mut this.block).set(None);
-        }
+        // So that no block is made later.
+        // SAFETY: `init` isn't pinned.
+        unsafe { self.as_mut().get_unchecked_mut().init = None };
+        self.as_mut().drop_block();
         let link = self.link();
         // SAFETY: the block has just been dropped.
         unsafe { link.finish() }

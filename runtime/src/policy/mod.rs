@@ -28,7 +28,11 @@ pub use storage::{Boxed, Storage};
 pub use without_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 
 pub use crate::background::Rollback;
-use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
+use crate::{
+    AsyncContext,
+    background::{Abandonment, Left},
+    frame::{AnyFrame, Held},
+};
 
 /// What becomes of a frame whose guard or `with` future was dropped.
 ///
@@ -88,6 +92,20 @@ pub trait Policy<C: AsyncContext>: Sized {
         frame.roll_back(None, origin, |raw, origin| {
             Self::rollback(raw.into(), origin);
         });
+    }
+}
+
+/// The caller is gone: leaves a frame to its policy, unless it is over.
+pub(crate) fn leave_to<C: AsyncContext, P: Policy<C>>(
+    frame: Held<C>,
+    left: Option<Left>,
+    origin: &mut Option<P::Origin>,
+) {
+    if let Some(left) = left {
+        let frame = Abandonment::new(frame, left);
+        if let Some(origin) = origin.take() {
+            P::take_over(frame, origin);
+        }
     }
 }
 

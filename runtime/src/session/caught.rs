@@ -13,45 +13,60 @@ use std::{
     thread,
 };
 
-/// Calls a body, which may be a function that does something before it returns its future, catching its panic, and puts the future in its place.
+/// Calls a body, which may be a function that does something before it returns its future, and polls that in `place` to its end and drops it; catches
+/// the panics of all of these.
 //
 // A future that was handed on from here would keep room for itself where it came through.
 #[inline]
-pub(crate) fn called<Fut>(
-    body: impl FnOnce() -> Fut,
-    mut place: Pin<&mut Option<Fut>>,
-) -> thread::Result<()> {
-    catch_unwind(AssertUnwindSafe(|| place.set(Some(body()))))
+pub(crate) fn called<Fut, F>(body: F, place: Pin<&mut Option<Fut>>) -> Caught<'_, Fut, F>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future,
+{
+    Caught {
+        body: Some(body),
+        place,
+    }
 }
 
 /// Polls a body's future to its end and drops it, catching its panics.
-pub fn caught<Fut: Future>(body: Pin<&mut Option<Fut>>) -> Caught<'_, Fut> {
-    Caught(body)
+pub fn caught<Fut: Future>(place: Pin<&mut Option<Fut>>) -> Caught<'_, Fut> {
+    Caught { body: None, place }
 }
 
 /// The future of [`caught`].
-pub struct Caught<'p, Fut>(Pin<&'p mut Option<Fut>>);
+pub struct Caught<'p, Fut, F = fn() -> Fut> {
+    body: Option<F>,
+    place: Pin<&'p mut Option<Fut>>,
+}
 
-impl<Fut: Future> Future for Caught<'_, Fut> {
+// What is pinned is in its place.
+impl<Fut, F> Unpin for Caught<'_, Fut, F> {}
+
+impl<Fut: Future, F: FnOnce() -> Fut> Future for Caught<'_, Fut, F> {
     type Output = thread::Result<Fut::Output>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let body = &mut self.0;
+        let Caught { body, place } = &mut *self;
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            let Some(future) = body.as_mut().as_pin_mut() else {
+            if place.is_none() {
+                let body = body.take();
+                place.set(body.map(|body| body()));
+            }
+            let Some(future) = place.as_mut().as_pin_mut() else {
                 return Poll::Pending;
             };
             let polled = future.poll(cx);
             if polled.is_ready() {
                 // Before the resource moves: a future that is over may still use it in its destructor.
-                body.set(None);
+                place.set(None);
             }
             polled
         }));
         match polled {
             Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(unwound(body, payload))),
+            Err(payload) => Poll::Ready(Err(unwound(place, payload))),
         }
     }
 }

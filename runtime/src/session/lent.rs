@@ -10,7 +10,7 @@ use std::{
 /// Where a resource goes back to when its body is dropped, and what is known of its context.
 pub(crate) struct Home<R> {
     resource: Mutex<Option<R>>,
-    pub(super) entered: Entered,
+    pub(crate) entered: Entered,
 }
 
 impl<R> Home<R> {

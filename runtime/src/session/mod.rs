@@ -12,11 +12,11 @@ pub(crate) use lent::Lent;
 
 use crate::{
     AsyncContext, ExitKind, Outcome,
-    background::{Abandonment, Entered, Left, Settling, quietly},
+    background::{Entered, Left, Settling, quietly},
     frame::{AnyContext, Body, BodyPoll, Ending, Held, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
-    policy::{Policy, Storage},
+    policy::{Policy, Storage, leave_to},
     teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error},
 };
 use early::Early;
@@ -383,6 +383,17 @@ enum Closed<'a, D: AsyncContext + ?Sized> {
     Early(Box<Early<'a, ErrorOf<D>>>),
 }
 
+/// What a body would have returned whose context's setup has failed.
+pub(crate) fn refused<K: RaiseAs<B>, V, B>(
+    not_entered: NotEntered<K::Error>,
+    entered: &Entered,
+) -> Result<Out<K, V>, B> {
+    match not_entered {
+        NotEntered::Failed(error) => Err(K::raise(error)),
+        NotEntered::Skipped(_) => Ok(missing::<K, V>(entered.definition)),
+    }
+}
+
 /// What block style says at a context's end.
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     /// The end of a context whose body returns a `Result`.
@@ -399,10 +410,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     where
         C::Kind: RaiseAs<B>,
     {
-        match not_entered {
-            NotEntered::Failed(error) => Err(C::Kind::raise(error)),
-            NotEntered::Skipped(_) => Ok(missing::<C::Kind, V>(self.entered().definition)),
-        }
+        refused::<C::Kind, V, B>(not_entered, self.entered())
     }
 
     /// [`returned`](Session::returned), for a function that returns the value itself.
@@ -485,10 +493,8 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
             return state.discard(frame);
         };
         let mut frame = Held::from(frame);
-        match (self.state.leave(frame.as_mut()), self.origin.take()) {
-            (Some(left), Some(origin)) => P::take_over(Abandonment::new(frame, left), origin),
-            _ => self.entered().leave_all(),
-        }
+        let left = self.state.leave(frame.as_mut());
+        leave_to::<C, P>(frame, left, &mut self.origin);
     }
 }
 
@@ -505,7 +511,10 @@ impl<R> State<'_, R> {
             }),
             Stage::Waiting(exit) => Some(Left::waiting(entered, exit)),
             Stage::Teardown(exit) => Some(Left::teardown(entered, exit)),
-            Stage::Early | Stage::Closed => None,
+            Stage::Early | Stage::Closed => {
+                entered.leave_all();
+                None
+            }
         }
     }
 

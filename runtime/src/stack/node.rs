@@ -14,7 +14,7 @@ use super::key::Key;
 use crate::{
     AsyncContext, ExitKind,
     background::{
-        Entered, Style,
+        Entered,
         lane::{Number, Unit},
     },
     frame::{Ending, Housed, Payload, Seed},
@@ -100,15 +100,16 @@ where
     }
 
     fn poll_close(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         told: &mut Option<Ending>,
         cx: &mut Context<'_>,
     ) -> Poll<Closed<E>> {
-        if self.is_open() {
+        let mut parts = self.parts();
+        if parts.is_open() {
             let told = told.take().unwrap_or_else(Ending::cancelled);
-            self.as_mut().resume(told);
+            parts.resume(told);
         }
-        let (context, told) = ready!(self.as_mut().poll_teardown(cx));
+        let (context, told) = ready!(parts.poll_teardown(cx));
         let context = match context {
             Ok(Ok(())) => Ok(Ok(())),
             // `From` of the user's.
@@ -120,7 +121,7 @@ where
         Poll::Ready(Closed {
             context,
             told,
-            added: self.parts().rest.extra.take().and_then(Adds::added),
+            added: parts.rest.extra.take().and_then(Adds::added),
         })
     }
 
@@ -171,11 +172,10 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
         if let Some(seed) = self.seed.take() {
-            let entered = Entered::now(seed.definition(), self.at, Style::Guard);
-            self.node = Some(Housed::new(seed, entered, self.added.take()));
+            self.node = Some(Housed::new(seed, self.at, self.added.take()));
         }
         match &mut self.node {
-            Some(node) => node.as_mut().poll_setup(cx),
+            Some(node) => node.as_mut().parts().poll_setup(cx),
             None => panic!("the future of `enter` was polled after its end"),
         }
     }
