@@ -1,6 +1,7 @@
 //! What is seldom done, in one function for all that do it: `catch_unwind` makes five for each closure, in the crate of whoever uses a context.
 
 use std::{
+    mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     thread,
@@ -27,4 +28,43 @@ impl<T> Clear for Pin<&mut Option<T>> {
 /// Drops what is there, and catches its panic.
 pub(crate) fn clear(place: &mut dyn Clear) -> thread::Result<()> {
     catch(&mut || place.clear())
+}
+
+/// What is seldom there, in a box. Whether it is, is looked up on the spot; what else there is to do with it isn't.
+pub(crate) struct Seldom<T>(ManuallyDrop<Option<Box<T>>>);
+
+impl<T> Seldom<T> {
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Seldom(ManuallyDrop::new(None))
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
+    #[cold]
+    pub(crate) fn set(&mut self, content: T) -> &mut T {
+        self.0.insert(Box::new(content))
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Box<T>> {
+        self.0.take()
+    }
+
+    #[cold]
+    fn clear(&mut self) {
+        *self.0 = None;
+    }
+}
+
+impl<T> Drop for Seldom<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.clear();
+        }
+    }
 }

@@ -31,8 +31,12 @@ pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
     context: Option<Pin<Box<Housed<C, P>>>>,
 }
 
-const OPEN: &str =
-    "a guard's context is there until the guard is dropped, and open until it is exited, by value";
+#[cold]
+fn gone() -> ! {
+    panic!(
+        "a guard's context is there until the guard is dropped, and open until it is exited, by value"
+    );
+}
 
 /// The future of [`enter`](crate::ContextManager::enter): runs the setup.
 ///
@@ -89,12 +93,18 @@ impl<C: AsyncContext, P: Policy<C>> fmt::Debug for Enter<C, P> {
 impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     #[inline]
     fn context(&mut self) -> Pin<&mut Housed<C, P>> {
-        self.context.as_mut().expect(OPEN).as_mut()
+        match &mut self.context {
+            Some(context) => context.as_mut(),
+            None => gone(),
+        }
     }
 
     #[inline]
     fn housed(&self) -> &Housed<C, P> {
-        self.context.as_deref().expect(OPEN)
+        match &self.context {
+            Some(context) => context,
+            None => gone(),
+        }
     }
 
     /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end.
@@ -225,7 +235,8 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Out<K, R>, B>> {
     if context.is_open() {
-        let (ending, kept) = split(Ok(result.take().expect(OPEN)), keep_error);
+        let Some(known) = result.take() else { gone() };
+        let (ending, kept) = split(Ok(known), keep_error);
         *result = kept;
         context.resume(ending);
     }
@@ -237,13 +248,19 @@ impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
     type Target = C::Resource;
 
     fn deref(&self) -> &C::Resource {
-        self.housed().resource.as_ref().expect(OPEN)
+        match &self.housed().resource {
+            Some(resource) => resource,
+            None => gone(),
+        }
     }
 }
 
 impl<C: AsyncContext, P: Policy<C>> DerefMut for Guard<C, P> {
     fn deref_mut(&mut self) -> &mut C::Resource {
-        self.context().parts().resource.as_mut().expect(OPEN)
+        match self.context().parts().resource {
+            Some(resource) => resource,
+            None => gone(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
         self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket, Unit, Waiter,
     },
 };
-use crate::Definition;
+use crate::{Definition, cold::Seldom};
 use std::{
     ops::Range,
     panic::Location,
@@ -167,10 +167,14 @@ impl Elsewhere {
 }
 
 /// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
-#[derive(Default)]
-pub(crate) struct Settling(Option<Box<Waiting>>);
+pub(crate) struct Settling(Seldom<Waiting>);
 
 impl Settling {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Settling(Seldom::none())
+    }
+
     #[inline]
     pub(crate) fn poll(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         if lane::any_pending() {
@@ -183,14 +187,14 @@ impl Settling {
     #[cold]
     fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let floor = InRollback::current().map_or(0, |rollback| rollback.number);
-        let waiting = match &mut self.0 {
+        let waiting = match self.0.get_mut() {
             Some(waiting) => waiting,
             None => {
                 let below = entered.below();
                 if !below.is_any_pending(floor) {
                     return Poll::Ready(());
                 }
-                self.0.insert(Box::new(below.into()))
+                self.0.set(below.into())
             }
         };
         waiting.poll_above(cx, floor)

@@ -30,8 +30,10 @@ mod rollback;
 pub(crate) use entered::{Below, Entered, Settling, Style, Waiting};
 pub use lane::lanes_in_use;
 pub(crate) use lane::{InLane, Lane, RuntimeId};
+#[cfg(feature = "tokio")]
+pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
-pub(crate) use rollback::{Left, RawRollback, quietly};
+pub(crate) use rollback::{Left, quietly};
 
 use lane::Drained;
 use std::{

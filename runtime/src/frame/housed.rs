@@ -191,7 +191,7 @@ impl<O, X> Rest<O, X> {
             origin: Some(origin),
             extra,
             stage: Stage::Setup,
-            settling: Settling::default(),
+            settling: Settling::new(),
         }
     }
 
@@ -202,7 +202,7 @@ impl<O, X> Rest<O, X> {
 
     /// Drops all that isn't plain data.
     fn clear<R>(&mut self, resource: &mut Option<R>) {
-        self.settling = Settling::default();
+        self.settling = Settling::new();
         *resource = None;
         self.origin = None;
         self.extra = None;

@@ -31,16 +31,20 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
     }
 
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
-        self.get_mut()
-            .0
-            .as_mut()
-            .expect("the frame is taken out only when the guard or `with` future is dropped")
-            .as_mut()
+        match &mut self.get_mut().0 {
+            Some(frame) => frame.as_mut(),
+            None => gone(),
+        }
     }
 
     fn take(mut self: Pin<&mut Self>) -> Option<Pin<Box<C>>> {
         self.0.take()
     }
+}
+
+#[cold]
+fn gone() -> ! {
+    panic!("the frame is taken out only when the guard or `with` future is dropped");
 }
 
 impl<C: AsyncContext> sealed::Sealed<C> for C {}

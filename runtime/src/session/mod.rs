@@ -13,6 +13,7 @@ pub(crate) use lent::Lent;
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Left, Settling, quietly},
+    cold::Seldom,
     frame::{AnyContext, Body, BodyPoll, Ending, Held, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
@@ -181,7 +182,7 @@ where
     inside: bool,
     settling: Settling,
     /// Of a context that has ended by itself, as a timeout does.
-    early: Option<Box<Early<'a, ErrorOf<D>>>>,
+    early: Seldom<Early<'a, ErrorOf<D>>>,
     _finish: PhantomData<fn() -> Z>,
 }
 
@@ -208,8 +209,8 @@ where
             run: Run::new(body, state.home, keep),
             state,
             threads,
-            settling: Settling::default(),
-            early: None,
+            settling: Settling::new(),
+            early: Seldom::none(),
             _finish: PhantomData,
         }
     }
@@ -329,7 +330,7 @@ where
         self.state.stage = Stage::Early;
         let entered = &self.state.home.entered;
         let (context, _) = finish_late(self.frame.as_mut(), entered, context);
-        self.early = Some(Box::new(Early::new(context, entered)));
+        self.early.set(Early::new(context, entered));
     }
 
     /// It has waited for what the body had started.
