@@ -217,6 +217,15 @@ impl<T> Link<T> {
         }
     }
 
+    /// [`wake`](Link::wake), where a body begins that is polled at the yield point.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    unsafe fn begin_body(self) {
+        // SAFETY: by this function's contract.
+        unsafe { self.wake() };
+    }
+
     /// What a setup has come to whose block has been polled.
     ///
     /// # Safety
@@ -664,14 +673,6 @@ where
         let _inside = span.enter();
         self.poll_block(cx)
     }
-
-    /// Wakes the yield point, where the driver's own waker doesn't.
-    #[inline]
-    fn wake(self: Pin<&mut Self>) {
-        let link = self.link();
-        // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.wake() };
-    }
 }
 
 #[cold]
@@ -791,7 +792,9 @@ where
     }
 
     fn begin_body(self: Pin<&mut Self>) {
-        self.wake();
+        let link = self.link();
+        // SAFETY: this is the driver, and the block isn't being polled.
+        unsafe { link.begin_body() };
     }
 
     fn poll_body(

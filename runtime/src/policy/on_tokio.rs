@@ -25,10 +25,9 @@ where
     type Storage = Boxed<C>;
     type Origin = Option<Handle>;
 
-    // Here, and not in `current`: this is on everybody's way.
     #[inline]
     fn origin() -> Option<Handle> {
-        Handle::try_current().ok()
+        here()
     }
 
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
@@ -95,10 +94,9 @@ impl<C: AsyncContext> Policy<C> for Block {
     type Storage = Boxed<C>;
     type Origin = Option<Handle>;
 
-    // Here, and not in `current`: this is on everybody's way.
     #[inline]
     fn origin() -> Option<Handle> {
-        Handle::try_current().ok()
+        here()
     }
 
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
@@ -111,6 +109,12 @@ impl<C: AsyncContext> Policy<C> for Block {
 }
 
 // What the policies do, for contexts of whatever type: compiled once, here, and not for each of them.
+
+// Inline: this is on everybody's way.
+#[inline]
+fn here() -> Option<Handle> {
+    Handle::try_current().ok()
+}
 
 #[inline(never)]
 fn current() -> Option<Handle> {
