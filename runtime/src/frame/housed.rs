@@ -63,7 +63,7 @@ type PartsOf<'n, C, P, X> = Parts<
 >;
 
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
-    /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Housed::poll_setup).
+    /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Parts::poll_setup).
     #[inline]
     pub(crate) fn new(
         seed: Seed<C>,
