@@ -23,7 +23,7 @@ mod server;
 mod spawn_on_drop;
 
 use bank::Database;
-use contextlib::report::Failure;
+use contextlib::report::{Failure, Whose};
 use figures::{Figures, table};
 use server::Style;
 use std::{
@@ -44,7 +44,11 @@ struct Deliberate;
 /// How often a server is started and shut down.
 const LIVES: u32 = 4;
 
+/// Reports of teardowns that failed or were lost.
 static REPORTS: AtomicU64 = AtomicU64::new(0);
+
+/// Reports of bodies that failed, as they were meant to, and whose clients hung up during the teardown.
+static UNHEARD: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (seconds, database) = arguments()?;
@@ -55,10 +59,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }));
     contextlib::set_report_hook(|report| {
-        // Dropped guards are part of the load; anything else would be a loss.
-        if !matches!(report.failure, Failure::Unexited) {
-            REPORTS.fetch_add(1, Ordering::Relaxed);
-            eprintln!("reported: {report}");
+        // Dropped guards, and bodies that fail, are part of the load; anything else would be a loss.
+        match (report.whose, &report.failure) {
+            (_, Failure::Unexited) => {}
+            (Whose::Body, _) => {
+                UNHEARD.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {
+                REPORTS.fetch_add(1, Ordering::Relaxed);
+                eprintln!("reported: {report}");
+            }
         }
     });
     sqlx::any::install_default_drivers();
@@ -85,6 +95,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for what in &unseen {
         println!("\nthis soak was too short to see {what}");
     }
+    println!(
+        "\nbodies that failed, whose clients hung up during the teardown, told to the report hook: {}",
+        UNHEARD.load(Ordering::Relaxed)
+    );
     let lost = contexts.lost() + REPORTS.load(Ordering::Relaxed);
     println!("\nlost: {lost}");
     Ok(match lost == 0 && unseen.is_empty() {
