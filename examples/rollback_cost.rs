@@ -4,8 +4,8 @@
 //! cargo run --release --example rollback_cost
 //! ```
 //!
-//! The first part drops open guards and waits for their teardowns; the other half of each pair drops values whose `Drop` spawns the same teardown, which is
-//! what people write by hand. The pairs take turns, and the figure is the median of their ratios. The second part aborts tasks that are inside of two
+//! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns; the other half of each pair does so with
+//! values whose `Drop` spawns the same teardown, which is what people write by hand. The pairs take turns, and the figure is the median of their ratios. The second part aborts tasks that are inside of two
 //! nested contexts each, and looks at the order in every task, at the time for each, and at the memory that is left. Beside it stands what the same
 //! number of tasks costs with spawning by hand, in no order: where memory no longer fits the caches, each costs more there, too.
 //!
