@@ -382,7 +382,7 @@ impl Many {
     }
 
     /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
-    fn unblocked_by(&mut self, number: Number, wakers: &mut Vec<Waker>) {
+    fn unblocked_by(&mut self, number: Number, wakers: &mut Wakers) {
         if self.waiting.is_empty() {
             return;
         }
@@ -397,7 +397,9 @@ impl Many {
         let waiting = unblocked
             .iter()
             .filter_map(|place| self.waiting.remove(place));
-        wakers.extend(waiting.map(|waiting| waiting.waker));
+        for waiting in waiting {
+            wakers.push(waiting.waker);
+        }
     }
 }
 
@@ -507,7 +509,9 @@ impl Table {
                     unreachable!("it is one");
                 };
                 // Whatever it waits for, nothing of that is pending now.
-                wakers.one = waiting.map(|(_, waiting)| waiting.waker);
+                if let Some((_, waiting)) = waiting {
+                    wakers.push(waiting.waker);
+                }
                 over
             }
             InTable::One(..) => return,
@@ -515,7 +519,7 @@ impl Table {
                 let Some(over) = many.pending.remove(&place) else {
                     return;
                 };
-                many.unblocked_by(place.0, &mut wakers.more);
+                many.unblocked_by(place.0, wakers);
                 if many.pending.is_empty() {
                     occupied.remove();
                 }
@@ -529,7 +533,7 @@ impl Table {
         self.taken -= 1;
         self.publish();
         if over.stuck.is_some() {
-            self.count_down(over.runtime, &mut wakers.more);
+            self.count_down(over.runtime, wakers);
         }
     }
 
@@ -566,7 +570,7 @@ impl Table {
     }
 
     /// One rollback less on `runtime`; takes out who has waited for that.
-    fn count_down(&mut self, runtime: RuntimeId, wakers: &mut Vec<Waker>) {
+    fn count_down(&mut self, runtime: RuntimeId, wakers: &mut Wakers) {
         let Some(at) = self.counts.iter().position(|(known, _)| *known == runtime) else {
             return;
         };
@@ -576,11 +580,13 @@ impl Table {
             return;
         }
         self.counts.swap_remove(at);
-        for draining in mem::take(&mut self.draining) {
+        // In place: the next one who drains needs no allocation.
+        let mut at = 0;
+        while let Some(draining) = self.draining.get(at) {
             if self.count(draining.runtime) == 0 {
-                wakers.push(draining.waker);
+                wakers.push(self.draining.swap_remove(at).waker);
             } else {
-                self.draining.push(draining);
+                at += 1;
             }
         }
     }
@@ -706,7 +712,7 @@ pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool
     true
 }
 
-/// Those whom the end of a rollback wakes.
+/// Those whom the end of a rollback wakes: mostly nobody, or one.
 #[derive(Default)]
 struct Wakers {
     one: Option<Waker>,
@@ -714,6 +720,15 @@ struct Wakers {
 }
 
 impl Wakers {
+    #[inline]
+    fn push(&mut self, waker: Waker) {
+        if self.one.is_none() {
+            self.one = Some(waker);
+        } else {
+            self.more.push(waker);
+        }
+    }
+
     /// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
     #[inline]
     fn wake(self) {
