@@ -153,6 +153,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
+    /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
     #[doc(alias = "__aexit__")]
     pub fn exit_with<R, B>(
         self,

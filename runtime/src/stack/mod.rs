@@ -533,6 +533,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     ///
     /// # Cancellation
     /// As for [`exit`](ExitStack::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
+    /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
     ///
     /// ```
     /// use contextlib::ExitStack;
