@@ -91,7 +91,7 @@ impl<M: ?Sized> RawRollback<M> {
         self.be_lost(because);
     }
 
-    /// Drops the frame without running its teardown. Nothing is reported.
+    /// Drops the frame without running its teardown. Nothing is reported but the failure of a body that was over.
     pub(crate) fn discard(mut self) {
         if let Some((frame, state)) = &mut self.0 {
             state.discard(frame.any_mut());

@@ -1,4 +1,4 @@
-//! Closure and block style: a context around a body that it polls inside its yield point.
+//! Closure and block style: a context around a body, which is polled inside its yield point where that may wrap it, and beside it where not.
 
 mod caught;
 mod early;
