@@ -3,21 +3,18 @@
 //! ```text
 //! // One context `db = database()` around BODY:
 //! {
-//!     let (opening, frame) = ::contextlib::__private::open(database());
+//!     let (mut opening, frame) = ::contextlib::__private::open(database());
 //!     let frame = ::core::pin::pin!(frame);
 //!     let mut session = opening.session(frame);
 //!     match session.setup().await {
 //!         Ok(resource) => {
 //!             let body = ::core::pin::pin!(Some(async {
 //!                 let mut resource = resource;
-//!                 let returned = {
-//!                     let body = ::core::pin::pin!(Some(async {
-//!                         let db = &mut *resource;
-//!                         BODY
-//!                     }));
-//!                     ::contextlib::__private::caught(body).await
-//!                 };
-//!                 (resource.back(), returned)
+//!                 let body = ::core::pin::pin!(Some(async {
+//!                     let db = &mut *resource;
+//!                     BODY
+//!                 }));
+//!                 ::contextlib::__private::caught(body).await
 //!             }));
 //!             let end = session.run(body).await;
 //!             session.returned(end)
@@ -99,21 +96,18 @@ fn around(
     let (returned, refused) = (Ident::new(returned, site), Ident::new(refused, site));
     quote_spanned! {site=>
         {
-            let (opening, frame) = #krate::__private::open(#context);
+            let (mut opening, frame) = #krate::__private::open(#context);
             let frame = ::core::pin::pin!(frame);
             let mut session = opening.session(frame);
             match session.setup().await {
                 ::core::result::Result::Ok(resource) => {
                     let body = ::core::pin::pin!(::core::option::Option::Some(async {
                         let mut resource = resource;
-                        let returned = {
-                            let body = ::core::pin::pin!(::core::option::Option::Some(async {
-                                #binding
-                                #body
-                            }));
-                            #krate::__private::caught(body).await
-                        };
-                        (resource.back(), returned)
+                        let body = ::core::pin::pin!(::core::option::Option::Some(async {
+                            #binding
+                            #body
+                        }));
+                        #krate::__private::caught(body).await
                     }));
                     let end = session.run(body).await;
                     session.#returned(end)

@@ -3,12 +3,12 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::{NotEntered, Seed, Threads},
+    frame::{Home, NotEntered, Seed, Threads},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{BodyPlace, Home, Running, Session, Setup, called, refused},
+    session::{BodyPlace, Running, Session, Setup, called, refused},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -87,7 +87,7 @@ type AnyFrame<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource
     + 'f;
 
 /// The place of a body without its type.
-type AnyPlace<'f, C, R, B> = dyn BodyPlace<<C as AsyncContext>::Resource, R, B> + Send + 'f;
+type AnyPlace<'f, R, B> = dyn BodyPlace<R, B> + Send + 'f;
 
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
@@ -104,9 +104,10 @@ macro_rules! run_inside {
         driven: $frame:ty, $place:ty,
         not_set_up: |$entered:ident, $error:ident| $failed:expr $(,)?
     ) => {{
-        let home = Home::new(Entered::now($seed.definition(), $at, Style::Body));
+        let entered = Entered::now($seed.definition(), $at, Style::Body);
+        let mut home = Home::new();
         let storage = pin!(<P::Storage as Storage<C>>::store($seed));
-        let mut session = Session::<C, P>::new(storage, &home);
+        let mut session = Session::<C, P>::new(storage, &entered, &mut home);
         let lent = {
             let (frame, state) = session.parts();
             let frame: Pin<&mut $frame> = frame;
@@ -116,11 +117,8 @@ macro_rules! run_inside {
             Ok(mut lent) => {
                 let body = $body;
                 let mut body = pin!(Some(async move {
-                    let returned = {
-                        let place = pin!(None);
-                        called(|| body(&mut lent), place).await
-                    };
-                    (lent.take(), returned.map($as_result))
+                    let place = pin!(None);
+                    called(|| body(&mut lent), place).await.map($as_result)
                 }));
                 let (frame, state) = session.parts();
                 let frame: Pin<&mut $frame> = frame;
@@ -128,7 +126,7 @@ macro_rules! run_inside {
                 Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
             }
             Err($error) => {
-                let $entered = &home.entered;
+                let $entered = &entered;
                 $failed
             }
         }
@@ -240,7 +238,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsResult,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, B>,
+                driven: AnyFrame<'_, C>, AnyPlace<'_, R, B>,
                 not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
             )
         }
@@ -344,7 +342,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
                 finish: AsResult,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, Never>,
+                driven: AnyFrame<'_, C>, AnyPlace<'_, R, Never>,
                 not_set_up: |entered, not_entered| refused::<C::Kind, R, Never>(not_entered, entered),
             );
             value
@@ -399,7 +397,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsOutcome,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, C, R, B>,
+                driven: AnyFrame<'_, C>, AnyPlace<'_, R, B>,
                 not_set_up: |_entered, not_entered| match not_entered {
                     NotEntered::Failed(error) => Outcome {
                         body: None,

@@ -9,10 +9,10 @@ pub use contextlib_macros::async_with;
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
     background::{Entered, Style},
-    frame::{FrameOf, YieldFn, before},
+    frame::{FrameOf, Home, YieldFn, before},
     kind::Kind,
     policy::{self, Policy, Storage},
-    session::{Home, Session},
+    session::Session,
 };
 use std::{convert::Infallible, marker::PhantomData, panic::Location, pin::Pin};
 
@@ -223,6 +223,7 @@ pub fn frame_must_satisfy_its_on_cancel_policy<P: Policy<C>, C: AsyncContext>(
 
 /// A context in block style, whose frame lies in a local of the block.
 pub struct Opening<C: AsyncContext, P> {
+    entered: Entered,
     home: Home<C::Resource>,
     _policy: PhantomData<fn() -> P>,
 }
@@ -237,17 +238,17 @@ where
     P: Policy<C>,
 {
     let seed = context.into_context_manager().into_seed();
-    let entered = Entered::now(seed.definition(), Location::caller(), Style::Body);
     let opening = Opening {
-        home: Home::new(entered),
+        entered: Entered::now(seed.definition(), Location::caller(), Style::Body),
+        home: Home::new(),
         _policy: PhantomData,
     };
     (opening, Storage::store(seed))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {
-    pub fn session<'a>(&'a self, storage: Pin<&'a mut P::Storage>) -> Session<'a, C, P> {
-        Session::new(storage, &self.home)
+    pub fn session<'a>(&'a mut self, storage: Pin<&'a mut P::Storage>) -> Session<'a, C, P> {
+        Session::new(storage, &self.entered, &mut self.home)
     }
 }
 

@@ -3,22 +3,22 @@ pub(crate) async fn create(
     Json(new): Json<New>,
 ) -> Result<Json<Id>, AppError> {
     {
-        let (opening, frame) = ::contextlib::__private::open(transaction(pool.clone()));
+        let (mut opening, frame) = ::contextlib::__private::open(
+            transaction(pool.clone()),
+        );
         let frame = ::core::pin::pin!(frame);
         let mut session = opening.session(frame);
         match session.setup().await {
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
-                    returned = { let body =
-                    ::core::pin::pin!(::core::option::Option::Some(async { let tx = & mut
-                    * resource; let mut tx : & mut Tx < '_ > = tx; async { if let
+                    body = ::core::pin::pin!(::core::option::Option::Some(async { let tx
+                    = & mut * resource; let mut tx : & mut Tx < '_ > = tx; async { if let
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
                     return returned; } #[allow(unused_braces)] { Ok(Json(insert(& mut tx,
                     new). await ?)) } } . await }));
-                    ::contextlib::__private::caught(body). await }; (resource.back(),
-                    returned) })
+                    ::contextlib::__private::caught(body). await })
                 );
                 let end = session.run(body).await;
                 session.returned_whole(end)

@@ -2,33 +2,31 @@
 #[tokio::test]
 async fn inserts() {
     ::contextlib::__private::value({
-        let (opening, frame) = ::contextlib::__private::open(database());
+        let (mut opening, frame) = ::contextlib::__private::open(database());
         let frame = ::core::pin::pin!(frame);
         let mut session = opening.session(frame);
         match session.setup().await {
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
-                    returned = { let body =
-                    ::core::pin::pin!(::core::option::Option::Some(async { let database =
-                    & mut * resource; { let (opening, frame) =
+                    body = ::core::pin::pin!(::core::option::Option::Some(async { let
+                    database = & mut * resource; { let (mut opening, frame) =
                     ::contextlib::__private::open(logging()); let frame =
                     ::core::pin::pin!(frame); let mut session = opening.session(frame);
                     match session.setup(). await { ::core::result::Result::Ok(resource)
                     => { let body = ::core::pin::pin!(::core::option::Option::Some(async
-                    { let mut resource = resource; let returned = { let body =
+                    { let mut resource = resource; let body =
                     ::core::pin::pin!(::core::option::Option::Some(async { let database :
                     & mut Database = database; #[allow(unreachable_code)]
                     ::core::result::Result::Ok(async { if let
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < () > { return returned; } { database
                     .insert(1). await; } } . await) }));
-                    ::contextlib::__private::caught(body). await }; (resource.back(),
-                    returned) })); let end = session.run(body). await; session
-                    .returned_or_panic(end) } ::core::result::Result::Err(not_entered) =>
-                    session.refused_or_panic(not_entered), } } }));
-                    ::contextlib::__private::caught(body). await }; (resource.back(),
-                    returned) })
+                    ::contextlib::__private::caught(body). await })); let end = session
+                    .run(body). await; session.returned_or_panic(end) }
+                    ::core::result::Result::Err(not_entered) => session
+                    .refused_or_panic(not_entered), } } }));
+                    ::contextlib::__private::caught(body). await })
                 );
                 let end = session.run(body).await;
                 session.returned_or_panic(end)

@@ -158,7 +158,7 @@ fn the_session() {
     ] {
         let (log, census) = (Log::new(), Census::new());
         {
-            let (opening, frame) = p::open(context(log.clone(), census.clone()));
+            let (mut opening, frame) = p::open(context(log.clone(), census.clone()));
             let frame = pin!(frame);
             let mut session = opening.session(frame);
             let resource = block_on(session.setup()).unwrap();
@@ -167,7 +167,7 @@ fn the_session() {
                 yields(1).await;
                 resource.touch();
                 let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
-                (resource.back(), returned)
+                returned
             }));
             if forgets == "the run" {
                 let mut run = Box::pin(session.run(body));

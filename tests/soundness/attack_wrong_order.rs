@@ -64,14 +64,14 @@ fn ending(result: Result<(), String>) -> p::Ending {
         let _ = yield_resource!();
         std::future::pending().await
     }
-    let (opening, frame) = p::open(source());
+    let (mut opening, frame) = p::open(source());
     let mut frame = Box::pin(frame);
     {
         let mut session = opening.session(frame.as_mut());
         let resource = block_on(session.setup()).unwrap();
         let body = pin!(Some(async {
-            let returned: Result<_, Box<dyn Any + Send>> = Ok(result);
-            (resource.back(), returned)
+            drop(resource);
+            Ok::<_, Box<dyn Any + Send>>(result)
         }));
         assert!(session.run(body).now_or_never().is_none());
         mem::forget(session);
@@ -105,8 +105,12 @@ const STEPS: [Step; 8] = [
 ];
 
 /// Does one step, on a frame in whatever state.
-fn step<C>(frame: Pin<&mut C>, opening: p::Opening<C, policy::Drop>, census: &Census, step: Step)
-where
+fn step<C>(
+    frame: Pin<&mut C>,
+    mut opening: p::Opening<C, policy::Drop>,
+    census: &Census,
+    step: Step,
+) where
     C: AsyncContext<Resource = Counted, Kind = Fallible<ContextError>>,
 {
     let cx = &mut Context::from_waker(Waker::noop());
@@ -128,7 +132,8 @@ where
                     let _local = census.value("local of the body");
                     yields(1).await;
                     let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
-                    (lent.take().expect("there is no resource").back(), returned)
+                    drop(lent.take().expect("there is no resource"));
+                    returned
                 }));
                 let mut run = pin!(session.run(body));
                 for _ in 0..3 {

@@ -15,6 +15,8 @@
 //! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //!
+//! [`Home`] is where a body's resource stays in closure and block style. Its unsafe code is what an exclusive borrow does that is given out and comes back:
+//! there is one key to a home, and at most one [`Lent`].
 //! [`Housed`] puts a frame in a box with what is known of its context. Its unsafe code is one pin projection, and a pointer to the box that is one to its first field.
 //! [`Held`] owns a box with a frame, and may forget the frame's type, but not its lifetime, nor whether it is `Send`: its steps are those of that type.
 
@@ -22,6 +24,7 @@ mod body;
 mod context;
 mod ending;
 mod held;
+mod home;
 mod housed;
 mod seed;
 
@@ -32,6 +35,7 @@ pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
+pub(crate) use home::{Home, Key, Lent};
 pub(crate) use housed::{Housed, Parts, Rest};
 pub(crate) use seed::{Seed, is_its_own_seed};
 

@@ -2,19 +2,16 @@
 
 mod caught;
 mod early;
-mod lent;
 mod run;
 
 pub(crate) use caught::called;
 pub use caught::caught;
-pub(crate) use lent::Home;
-pub(crate) use lent::Lent;
 
 use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Left, Settling, quietly},
     cold::Seldom,
-    frame::{AnyContext, Body, BodyPoll, Ending, Held, NotEntered, Threads},
+    frame::{AnyContext, Body, BodyPoll, Ending, Held, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
     policy::{Policy, Storage, leave_to},
@@ -35,8 +32,8 @@ use std::{
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 
-/// A body's outcome, and the resource [back](Lent::back) from it.
-pub(crate) type Returned<R, V, B> = (Option<R>, thread::Result<Result<V, B>>);
+/// What a body comes to.
+pub(crate) type Returned<V, B> = thread::Result<Result<V, B>>;
 
 /// A context with its body. Dropped before its end, it leaves the frame to the policy.
 pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
@@ -47,7 +44,8 @@ pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
 
 /// How far a session is: all of it but the frame.
 pub(crate) struct State<'a, R> {
-    home: &'a Home<R>,
+    entered: &'a Entered,
+    key: Key<'a, R>,
     stage: Stage,
 }
 
@@ -66,12 +64,17 @@ enum Stage {
 impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     /// Nothing runs before it is polled.
     #[inline]
-    pub(crate) fn new(storage: Pin<&'a mut P::Storage>, home: &'a Home<C::Resource>) -> Self {
+    pub(crate) fn new(
+        storage: Pin<&'a mut P::Storage>,
+        entered: &'a Entered,
+        home: &'a mut Home<C::Resource>,
+    ) -> Self {
         Session {
             storage,
             origin: Some(P::origin()),
             state: State {
-                home,
+                entered,
+                key: home.key(),
                 stage: Stage::Setup,
             },
         }
@@ -80,7 +83,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     /// Where and when the context was entered.
     #[inline]
     pub(crate) fn entered(&self) -> &'a Entered {
-        &self.state.home.entered
+        self.state.entered
     }
 
     /// The frame, and what else it takes to run it.
@@ -101,7 +104,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         body: Pin<&'s mut Option<Fut>>,
     ) -> BodyEnd<V, B, ErrorOf<C>>
     where
-        Fut: Future<Output = Returned<C::Resource, V, B>>,
+        Fut: Future<Output = Returned<V, B>>,
         B: Debug + Send + 'static,
     {
         let (frame, state) = self.parts();
@@ -115,11 +118,11 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn resume<D: AsyncContext + ?Sized>(
     frame: Pin<&mut D>,
-    state: &mut State<'_, D::Resource>,
+    stage: &mut Stage,
     resource: Option<D::Resource>,
     ending: Ending,
 ) {
-    state.stage = Stage::Waiting(ending.kind());
+    *stage = Stage::Waiting(ending.kind());
     match resource {
         Some(resource) => frame.resume(resource, ending),
         None => drop(frame.resume_evicted(ending)),
@@ -144,7 +147,7 @@ impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Setup { frame, state } = &mut *self;
-        let _lane = state.home.entered.frame_lane().enter();
+        let _lane = state.entered.frame_lane().enter();
         // If it unwinds, nothing is left to be set up or torn down.
         state.stage = Stage::Closed;
         match frame.as_mut().poll_setup(cx) {
@@ -154,7 +157,7 @@ impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
             }
             Poll::Ready(Ok(resource)) => {
                 state.stage = Stage::Open;
-                Poll::Ready(Ok(Lent::new(resource, state.home)))
+                Poll::Ready(Ok(state.key.lend(resource)))
             }
             Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
         }
@@ -172,10 +175,10 @@ type Polled<W> = fn() -> Threads<W>;
 pub(crate) struct Running<'s, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
 {
     frame: Pin<&'s mut D>,
-    state: &'s mut State<'a, D::Resource>,
+    stage: &'s mut Stage,
     run: Run<'s, 'a, D::Resource, X, V, B>,
     threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
     /// Whether the body is polled inside its context.
@@ -189,7 +192,7 @@ where
 impl<'s, 'a, D, X, V, B, Z> Running<'s, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
 {
     /// After the setup. `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
     pub(crate) fn new(
@@ -203,11 +206,16 @@ where
         if inside {
             frame.as_mut().begin_body();
         }
+        let State {
+            entered,
+            key,
+            stage,
+        } = state;
         Running {
             inside,
             frame,
-            run: Run::new(body, state.home, keep),
-            state,
+            run: Run::new(body, entered, key, keep),
+            stage,
             threads,
             settling: Settling::new(),
             early: Seldom::none(),
@@ -220,14 +228,14 @@ where
 impl<D, X, V, B, Z> Unpin for Running<'_, '_, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
 {
 }
 
 impl<D, X, V, B, Z> Future for Running<'_, '_, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
     B: Debug + 'static,
     Z: Finish<V, B, D::Kind>,
 {
@@ -237,7 +245,7 @@ where
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let polled = match this.state.stage {
+        let polled = match this.stage {
             Stage::Open if !this.inside => this.run.poll_open(cx),
             _ => return this.poll_rest(Poll::Pending, cx),
         };
@@ -251,23 +259,19 @@ where
 impl<D, X, V, B, Z> Running<'_, '_, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
     B: Debug + 'static,
     Z: Finish<V, B, D::Kind>,
 {
     /// The body inside its context, if it hasn't just returned without it, and the rest.
     #[inline(never)]
-    fn poll_rest(
-        &mut self,
-        polled: Poll<Returned<D::Resource, V, B>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Z::Output> {
+    fn poll_rest(&mut self, polled: Poll<Returned<V, B>>, cx: &mut Context<'_>) -> Poll<Z::Output> {
         let mut kept = None;
-        if let Poll::Ready((resource, returned)) = polled {
-            let (ending, rest) = self.run.split(returned);
-            resume(self.frame.as_mut(), self.state, resource, ending);
+        if let Poll::Ready(returned) = polled {
+            let (resource, ending, rest) = self.run.split(returned);
+            resume(self.frame.as_mut(), self.stage, resource, ending);
             kept = Some(rest);
-        } else if let Stage::Open = self.state.stage {
+        } else if let Stage::Open = self.stage {
             kept = ready!(self.poll_inside(cx));
         }
         // Only what has to wait is put aside.
@@ -275,11 +279,11 @@ where
             (Poll::Ready(Closed::Torn(torn)), kept) => {
                 let kept = kept.unwrap_or_else(|| self.run.take_kept());
                 let ended = Ended::new(kept, torn);
-                Poll::Ready(Z::finish(ended, &self.state.home.entered))
+                Poll::Ready(Z::finish(ended, self.run.entered()))
             }
             (Poll::Ready(Closed::Early(early)), _) => {
                 let ended = self.end_early(*early);
-                Poll::Ready(Z::finish(ended, &self.state.home.entered))
+                Poll::Ready(Z::finish(ended, self.run.entered()))
             }
             (Poll::Pending, kept) => {
                 if let Some(kept) = kept {
@@ -294,19 +298,19 @@ where
 impl<'a, D, X, V, B, Z> Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<D::Resource, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
     B: Debug + 'static,
 {
     /// Polls the body inside its context.
     fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Kept<V, B>>> {
         let Running {
             frame,
-            state,
+            stage,
             run,
             threads,
             ..
         } = self;
-        let _lane = state.home.entered.frame_lane().enter();
+        let _lane = run.entered().frame_lane().enter();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let threads = threads();
             frame.as_mut().poll_body(cx, Body::new(run, threads))
@@ -314,7 +318,7 @@ where
         match polled {
             Ok(Poll::Pending) if run.is_over() => {
                 let (resource, ending, kept) = run.resume();
-                resume(frame.as_mut(), state, resource, ending);
+                resume(frame.as_mut(), stage, resource, ending);
                 return Poll::Ready(Some(kept));
             }
             Ok(Poll::Pending) => return Poll::Pending,
@@ -327,8 +331,8 @@ where
     #[cold]
     fn ended_early(&mut self, context: Torn<D>) {
         BodyPoll::cancel(&mut self.run);
-        self.state.stage = Stage::Early;
-        let entered = &self.state.home.entered;
+        *self.stage = Stage::Early;
+        let entered = self.run.entered();
         let (context, _) = finish_late(self.frame.as_mut(), entered, context);
         self.early.set(Early::new(context, entered));
     }
@@ -348,31 +352,32 @@ where
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<'a, D>> {
         let Running {
             frame,
-            state,
+            stage,
+            run,
             settling,
             early,
             ..
         } = self;
-        let entered = &state.home.entered;
-        match state.stage {
+        let entered = run.entered();
+        match **stage {
             Stage::Waiting(exit) => {
                 ready!(settling.poll(entered, cx));
-                state.stage = Stage::Teardown(exit);
+                **stage = Stage::Teardown(exit);
             }
             Stage::Early => {
                 ready!(settling.poll(entered, cx));
-                state.stage = Stage::Closed;
+                **stage = Stage::Closed;
             }
             _ => {}
         }
         if let Some(early) = early.take() {
             return Poll::Ready(Closed::Early(early));
         }
-        let Stage::Teardown(_) = state.stage else {
+        let Stage::Teardown(_) = **stage else {
             panic!("a context was polled after its end");
         };
         let torn = ready!(teardown::poll(frame.as_mut(), entered, cx));
-        state.stage = Stage::Closed;
+        **stage = Stage::Closed;
         Poll::Ready(Closed::Torn(torn))
     }
 }
@@ -503,10 +508,10 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
 impl<R> State<'_, R> {
     /// How far the context had come, which gets its resource back; `None` if it was over early.
     fn leave<K: Kind>(&mut self, frame: Pin<&mut AnyContext<'_, R, K>>) -> Option<Left> {
-        let entered = self.home.entered;
+        let entered = *self.entered;
         match self.stage {
             Stage::Setup => Some(Left::setup(entered)),
-            Stage::Open => Some(match self.home.take() {
+            Stage::Open => Some(match self.key.take() {
                 Some(resource) => Left::open(entered, frame, &mut Some(resource)),
                 None => Left::teardown(entered, ExitKind::Cancelled),
             }),
@@ -521,12 +526,12 @@ impl<R> State<'_, R> {
 
     /// Drops what there is of a frame that can't be taken over.
     fn discard<K: Kind>(&mut self, mut frame: Pin<&mut AnyContext<'_, R, K>>) {
-        let entered = &self.home.entered;
+        let entered = self.entered;
         quietly(entered, &mut || {
             {
                 // A resource such as a stack drops what the body has entered.
                 let _lane = entered.body_lane().enter();
-                drop(self.home.take());
+                drop(self.key.take());
             }
             let _lane = entered.in_frame();
             finish_alone(entered, &mut || frame.as_mut().finish())

@@ -1,10 +1,10 @@
 //! A body's future, and what it comes to.
 
-use super::{Returned, caught::first_of, lent::Home};
+use super::{Returned, caught::first_of};
 use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
-    frame::{BodyPoll, Ending, Payload},
+    frame::{BodyPoll, Ending, Key, Payload},
     report,
     teardown::{Keep, Kept, split},
     trace::{BodySpan, is_watched},
@@ -19,19 +19,19 @@ use std::{
 };
 
 /// The place of a body's future, whatever that is.
-pub(crate) trait BodyPlace<R, V, B> {
+pub(crate) trait BodyPlace<V, B> {
     /// Polls the future, if there is one.
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>>;
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>>;
     /// Drops it.
     fn clear_body(self: Pin<&mut Self>);
 }
 
-impl<R, V, B, Fut> BodyPlace<R, V, B> for Option<Fut>
+impl<V, B, Fut> BodyPlace<V, B> for Option<Fut>
 where
-    Fut: Future<Output = Returned<R, V, B>>,
+    Fut: Future<Output = Returned<V, B>>,
 {
     #[inline]
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
         match self.as_pin_mut() {
             Some(body) => body.poll(cx),
             None => Poll::Pending,
@@ -43,28 +43,29 @@ where
     }
 }
 
-fn cleared<R, V, B, X: BodyPlace<R, V, B> + ?Sized>(body: Pin<&mut X>) -> Cleared<'_, X, R, V, B> {
+fn cleared<V, B, X: BodyPlace<V, B> + ?Sized>(body: Pin<&mut X>) -> Cleared<'_, X, V, B> {
     Cleared(body, PhantomData)
 }
 
 /// Drops a body of whatever type.
-struct Cleared<'p, X: ?Sized, R, V, B>(Pin<&'p mut X>, PhantomData<fn() -> Returned<R, V, B>>);
+struct Cleared<'p, X: ?Sized, V, B>(Pin<&'p mut X>, PhantomData<fn() -> Returned<V, B>>);
 
-impl<R, V, B, X: BodyPlace<R, V, B> + ?Sized> Clear for Cleared<'_, X, R, V, B> {
+impl<V, B, X: BodyPlace<V, B> + ?Sized> Clear for Cleared<'_, X, V, B> {
     fn clear(&mut self) {
         self.0.as_mut().clear_body();
     }
 }
 
 /// A body while it runs, and what it has come to. `X` is its [place](BodyPlace).
-pub(crate) struct Run<'s, 'a, R, X: BodyPlace<R, V, B> + ?Sized, V, B> {
+pub(crate) struct Run<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> {
     body: Pin<&'s mut X>,
-    course: Course<'a, R, V, B>,
+    course: Course<'s, 'a, R, V, B>,
 }
 
 /// What a body comes to: apart from its future, so that whatever is done with it is compiled once for all bodies that come to the same.
-struct Course<'a, R, V, B> {
-    home: &'a Home<R>,
+struct Course<'s, 'a, R, V, B> {
+    entered: &'a Entered,
+    key: &'s mut Key<'a, R>,
     span: BodySpan,
     keep: Keep<B>,
     progress: Progress,
@@ -87,19 +88,30 @@ enum Progress {
     Told,
 }
 
-impl<'s, 'a, R, X: BodyPlace<R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
+impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     #[inline]
-    pub(super) fn new(body: Pin<&'s mut X>, home: &'a Home<R>, keep: Keep<B>) -> Self {
+    pub(super) fn new(
+        body: Pin<&'s mut X>,
+        entered: &'a Entered,
+        key: &'s mut Key<'a, R>,
+        keep: Keep<B>,
+    ) -> Self {
         Run {
             body,
             course: Course {
-                home,
+                entered,
+                key,
                 span: BodySpan::none(),
                 keep,
                 progress: Progress::Open,
                 came: None,
             },
         }
+    }
+
+    #[inline]
+    pub(super) fn entered(&self) -> &'a Entered {
+        self.course.entered
     }
 
     /// Whether the body is over, and its context hasn't been told.
@@ -127,35 +139,35 @@ impl<'s, 'a, R, X: BodyPlace<R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     }
 }
 
-impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
+impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     /// What a body that is over leaves to the teardown.
     pub(super) fn resume(&mut self) -> Left<R, V, B> {
         self.course.resume()
     }
 }
 
-impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
+impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     /// Takes what a body that isn't polled any more has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[inline]
-    pub(super) fn split(&mut self, returned: thread::Result<Result<V, B>>) -> (Ending, Kept<V, B>) {
+    pub(super) fn split(&mut self, returned: Returned<V, B>) -> Left<R, V, B> {
         self.course.split(returned)
     }
 
     #[cold]
-    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
         let course = &mut self.course;
-        let _span = course.span.enter(course.home.entered.definition);
+        let _span = course.span.enter(course.entered.definition);
         self.body.as_mut().poll_body(cx)
     }
 
     /// Polls the body, if it isn't over.
     #[inline]
-    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<R, V, B>> {
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
         let course = &mut self.course;
         if course.progress != Progress::Open {
             return Poll::Pending;
         }
-        let _lane = course.home.entered.body_lane().enter();
+        let _lane = course.entered.body_lane().enter();
         if is_watched() {
             return self.poll_watched(cx);
         }
@@ -165,7 +177,7 @@ impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
 
 impl<R, X, V, B> BodyPoll<R> for Run<'_, '_, R, X, V, B>
 where
-    X: BodyPlace<R, V, B> + ?Sized,
+    X: BodyPlace<V, B> + ?Sized,
     B: Any,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
@@ -186,7 +198,7 @@ where
     }
 
     fn below(&self) -> Below {
-        self.course.home.entered.below()
+        self.course.entered.below()
     }
 
     fn lingers(&self) -> bool {
@@ -194,7 +206,7 @@ where
     }
 }
 
-impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
+impl<R, X: BodyPlace<V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
     #[inline]
     fn drop(&mut self) {
         if self.course.progress != Progress::Told {
@@ -203,33 +215,28 @@ impl<R, X: BodyPlace<R, V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
     }
 }
 
-impl<'a, R, V, B> Course<'a, R, V, B> {
-    fn entered(&self) -> &'a Entered {
-        &self.home.entered
-    }
-
+impl<R, V, B> Course<'_, '_, R, V, B> {
     /// Makes the body's lane the current one.
     fn in_lane(&self) -> InLane {
-        self.home.entered.body_lane().enter()
+        self.entered.body_lane().enter()
     }
 
     /// The body is over.
-    fn is_over(&mut self, (resource, returned): Returned<R, V, B>) {
-        self.home.put(resource);
+    fn is_over(&mut self, returned: Returned<V, B>) {
         self.came = Some(returned);
         self.progress = Progress::Over;
     }
 
     fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
         let came = self.came.take()?;
-        Some(came.map_err(|payload| first_of(self.entered(), payload)))
+        Some(came.map_err(|payload| first_of(self.entered, payload)))
     }
 
     /// Drops the body, which sends its resource home, and takes that.
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
-        let _span = is_watched().then(|| self.span.enter(self.home.entered.definition));
+        let _span = is_watched().then(|| self.span.enter(self.entered.definition));
         let body = clear(body);
-        (body, self.home.take())
+        (body, self.key.take())
     }
 
     /// Drops the body, and the resource that it had.
@@ -263,11 +270,11 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
             if self.came.is_none() {
                 self.came = Some(Err(panic));
             } else {
-                report::second_panic(self.entered(), panic);
+                report::second_panic(self.entered, panic);
             }
         }
         if self.progress == Progress::Cancelled {
-            self.entered().leave_body();
+            self.entered.leave_body();
         }
     }
 
@@ -276,8 +283,8 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
         if let Some(returned) = self.take_outcome() {
             let (ending, kept) = split(returned, self.keep);
             let exit = ending.kind();
-            report::unreturned(self.entered(), ending);
-            report::drop_quietly(self.entered(), exit, kept);
+            report::unreturned(self.entered, ending);
+            report::drop_quietly(self.entered, exit, kept);
         }
     }
 
@@ -288,10 +295,10 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
             return self.leave_untold();
         }
         let _lane = self.in_lane();
-        let _span = is_watched().then(|| self.span.enter(self.home.entered.definition));
+        let _span = is_watched().then(|| self.span.enter(self.entered.definition));
         if let Err(payload) = clear(body) {
             if thread::panicking() {
-                report::second_panic(&self.home.entered, payload);
+                report::second_panic(self.entered, payload);
             } else {
                 resume_unwind(payload);
             }
@@ -299,24 +306,22 @@ impl<'a, R, V, B> Course<'a, R, V, B> {
     }
 }
 
-impl<'a, R, V, B: Any> Course<'a, R, V, B> {
+impl<R, V, B: Any> Course<'_, '_, R, V, B> {
     /// Takes what a body has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn split(&mut self, returned: thread::Result<Result<V, B>>) -> (Ending, Kept<V, B>) {
+    fn split(&mut self, returned: Returned<V, B>) -> Left<R, V, B> {
         let returned = match returned {
             Ok(returned) => Ok(returned),
-            Err(payload) => Err(first_of(self.entered(), payload)),
+            Err(payload) => Err(first_of(self.entered, payload)),
         };
         self.progress = Progress::Told;
-        split(returned, self.keep)
+        let (ending, kept) = split(returned, self.keep);
+        (self.key.take(), ending, kept)
     }
 
     fn resume(&mut self) -> Left<R, V, B> {
         match self.came.take() {
-            Some(returned) => {
-                let (ending, kept) = self.split(returned);
-                (self.home.take(), ending, kept)
-            }
+            Some(returned) => self.split(returned),
             None => {
                 let ending = Ending::panicked(Box::new("the body has not ended"));
                 (None, ending, None)

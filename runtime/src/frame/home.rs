@@ -1,0 +1,115 @@
+//! A body's resource: lent to the body, or at home.
+
+use std::{
+    cell::UnsafeCell,
+    ops::{Deref, DerefMut},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// The place of a resource in closure and block style. It stays there from the setup to the teardown: its body borrows it.
+pub(crate) struct Home<R> {
+    resource: UnsafeCell<Option<R>>,
+    /// While there is a [`Lent`], that alone reaches the resource; else the [`Key`] does.
+    lent: AtomicBool,
+}
+
+// SAFETY: a shared home gives nothing. Its key and the one `Lent` use it, one after the other, as the flag says; both may be on other threads, which
+// `R: Send` allows. That several threads see the resource through a shared `Lent` is up to that: it is `Sync` only if the resource is.
+unsafe impl<R: Send> Sync for Home<R> {}
+
+impl<R> Home<R> {
+    /// Nobody is home yet.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Home {
+            resource: UnsafeCell::new(None),
+            lent: AtomicBool::new(false),
+        }
+    }
+
+    /// The one key to it.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Key<'_, R> {
+        Key(self)
+    }
+}
+
+/// The right to put a resource into its home and to take it out, while no body has it. There is one, since it is made from a `&mut Home`.
+pub(crate) struct Key<'h, R>(&'h Home<R>);
+
+impl<'h, R> Key<'h, R> {
+    /// Whether no body has it. What the body has done with it before is seen then.
+    #[inline]
+    fn is_home(&mut self) -> bool {
+        !self.0.lent.load(Ordering::Acquire)
+    }
+
+    /// Lends a resource to a body.
+    ///
+    /// # Panics
+    /// If there is a [`Lent`] already, or one was forgotten.
+    #[inline]
+    pub(crate) fn lend(&mut self, resource: R) -> Lent<'h, R> {
+        assert!(self.is_home(), "a body has a resource already");
+        // SAFETY: there is no `Lent`, and this is the one key, which is borrowed exclusively. Writing drops nothing: what was there is moved out.
+        let old = unsafe { (*self.0.resource.get()).replace(resource) };
+        self.0.lent.store(true, Ordering::Relaxed);
+        let lent = Lent(self.0);
+        drop(old);
+        lent
+    }
+
+    /// Takes the resource out; `None` if a body has it, or there is none.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<R> {
+        if !self.is_home() {
+            return None;
+        }
+        // SAFETY: there is no `Lent`, and this is the one key, which is borrowed exclusively.
+        unsafe { (*self.0.resource.get()).take() }
+    }
+}
+
+/// The resource while the body has it. It goes home when the body is dropped.
+pub struct Lent<'h, R>(&'h Home<R>);
+
+// SAFETY: it is used as a `&mut R` would be, and its flag is atomic.
+unsafe impl<R: Send> Send for Lent<'_, R> {}
+// SAFETY: as above: a shared one gives a `&R`, and nothing else.
+unsafe impl<R: Sync> Sync for Lent<'_, R> {}
+
+#[cold]
+fn gone() -> ! {
+    panic!("a resource is taken out of its home only when it isn't lent");
+}
+
+impl<R> Deref for Lent<'_, R> {
+    type Target = R;
+
+    #[inline]
+    fn deref(&self) -> &R {
+        // SAFETY: as long as there is a `Lent`, its key keeps off; and there is one `Lent`, which is borrowed for as long as the reference lives.
+        match unsafe { &*self.0.resource.get() } {
+            Some(resource) => resource,
+            None => gone(),
+        }
+    }
+}
+
+impl<R> DerefMut for Lent<'_, R> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut R {
+        // SAFETY: as above, borrowed exclusively.
+        match unsafe { &mut *self.0.resource.get() } {
+            Some(resource) => resource,
+            None => gone(),
+        }
+    }
+}
+
+impl<R> Drop for Lent<'_, R> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.lent.store(false, Ordering::Release);
+    }
+}
