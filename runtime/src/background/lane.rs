@@ -35,6 +35,7 @@ pub(crate) struct Lane(NonZero<u64>);
 /// The kinds of lanes, as their numbers' last bits.
 #[derive(Clone, Copy)]
 enum Of {
+    // Not 0, so that no lane is.
     Body = 1,
     Frame,
     Branch,
@@ -43,13 +44,22 @@ enum Of {
     Thread,
 }
 
+/// How many kinds of lanes there are, and one that isn't.
+const KINDS: usize = 1 << KIND_BITS;
+const KIND_BITS: u32 = 3;
+
 impl Lane {
     #[inline]
     const fn new(of: Of, number: u64) -> Self {
-        match NonZero::new(number << 3 | of as u64) {
+        match NonZero::new(number << KIND_BITS | of as u64) {
             Some(lane) => Lane(lane),
             None => unreachable!(),
         }
+    }
+
+    #[inline]
+    fn kind(self) -> usize {
+        self.0.get() as usize % KINDS
     }
 
     /// The body of the `with` of that number.
@@ -416,6 +426,8 @@ struct Table {
     draining: Vec<Draining>,
     /// How many places are taken in all.
     taken: usize,
+    /// How many of those in lanes of each kind. Mostly there are none of the kind that is looked for.
+    of_kind: [usize; KINDS],
     /// Tells apart what has the same number.
     last: u64,
 }
@@ -468,6 +480,9 @@ impl Table {
     /// The least of these numbers of which a rollback is pending in this lane.
     #[inline]
     fn first_in(&self, lane: Lane, visitors: bool, entered: Range<Number>) -> Option<Number> {
+        if self.of_kind[lane.kind()] == 0 {
+            return None;
+        }
         let natives = self.lanes.get(&lane);
         let first = natives.and_then(|in_lane| in_lane.first_in(entered.clone()));
         if !visitors || self.visitors.is_empty() {
@@ -494,6 +509,7 @@ impl Table {
             Entry::Occupied(mut occupied) => occupied.get_mut().insert(place, pending),
         }
         self.taken += 1;
+        self.of_kind[lane.kind()] += 1;
         self.publish();
     }
 
@@ -531,6 +547,7 @@ impl Table {
             *lanes = NONE;
         }
         self.taken -= 1;
+        self.of_kind[lane.kind()] -= 1;
         self.publish();
         if over.stuck.is_some() {
             self.count_down(over.runtime, wakers);
@@ -605,6 +622,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     counts: Vec::new(),
     draining: Vec::new(),
     taken: 0,
+    of_kind: [0; KINDS],
     last: 0,
 });
 
@@ -730,15 +748,18 @@ impl Wakers {
     }
 
     /// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
+    //
+    // By reference: moved, they would be copied in another width than they were written in, and wait for that.
     #[inline]
-    fn wake(self) {
+    fn wake(&mut self) {
         if self.one.is_some() || !self.more.is_empty() {
             self.wake_all();
         }
     }
 
-    fn wake_all(self) {
-        for waker in self.one.into_iter().chain(self.more) {
+    #[inline(never)]
+    fn wake_all(&mut self) {
+        for waker in self.one.take().into_iter().chain(self.more.drain(..)) {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 crate::report::discard(payload);
             }
