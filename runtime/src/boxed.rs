@@ -2,14 +2,15 @@
 
 use crate::{
     AsyncContext, ContextManager, Guard,
-    background::{Abandonment, Left},
-    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
+    background::{Abandonment, Entered, Left, Style},
+    frame::{Body, Ending, Lodged, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
     trace::Around,
 };
 use std::{
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -91,12 +92,16 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P: 'a,
         P::Origin: Send + 'a,
     {
-        let frame = Box::pin(self.into_seed().grow());
+        let seed = self.into_seed();
+        let definition = seed.definition();
+        // It isn't entered yet. What is said of that here goes when it is rolled back.
+        let entered = Entered::now(definition, Location::caller(), Style::Body);
+        let mut lodged = Lodged::new(seed, entered);
         ContextManager::new(Seed::new(BoxContext {
-            definition: frame.definition(),
-            polls_body: frame.polls_body(),
+            definition,
+            polls_body: lodged.as_mut().frame().polls_body(),
             erased: Some(Box::new(Erased::<C, P> {
-                frame,
+                lodged,
                 origin: None,
             })),
         }))
@@ -112,7 +117,7 @@ pub struct BoxContext<'a, T, K> {
 }
 
 struct Erased<C: AsyncContext, P: Policy<C>> {
-    frame: Pin<Box<C>>,
+    lodged: Pin<Box<Lodged<C>>>,
     /// What the policy remembers from where the context was entered.
     origin: Option<P::Origin>,
 }
@@ -122,7 +127,7 @@ trait AnyContext<T, K> {
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
     fn around(&self) -> Around;
-    fn roll_back(self: Box<Self>, left: Left);
+    fn roll_back(self: Box<Self>, entered: Entered, left: Left);
 }
 
 impl<C, P> AnyContext<C::Resource, C::Kind> for Erased<C, P>
@@ -139,16 +144,17 @@ where
     fn frame<'s>(
         &'s mut self,
     ) -> Pin<&'s mut (dyn AsyncContext<Resource = C::Resource, Kind = C::Kind> + 's)> {
-        self.frame.as_mut()
+        self.lodged.as_mut().frame()
     }
 
     fn around(&self) -> Around {
-        self.frame.around()
+        self.lodged.frame_ref().around()
     }
 
-    fn roll_back(self: Box<Self>, left: Left) {
-        let origin = self.origin.unwrap_or_else(P::origin);
-        P::take_over(Abandonment::new(self.frame.into(), left), origin);
+    fn roll_back(mut self: Box<Self>, entered: Entered, left: Left) {
+        let origin = self.origin.take().unwrap_or_else(P::origin);
+        self.lodged.as_mut().parts().0.entered = entered;
+        P::take_over(Abandonment::new(self.lodged.into(), left), origin);
     }
 }
 
@@ -165,9 +171,9 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
     }
 
     pub(crate) fn roll_back(frame: Abandonment<Self>) {
-        let (mut frame, left) = frame.into_parts();
+        let (mut frame, entered, left) = frame.into_parts();
         if let Some(erased) = frame.as_mut().erased.take() {
-            erased.roll_back(left);
+            erased.roll_back(entered, left);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     AsyncContext, BodyError,
-    frame::{Ending, Housed, Parts, Rest, Seed},
+    background::Entered,
+    frame::{Ending, Housed, Parts, Seed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
     policy::{Policy, Spawn},
@@ -242,7 +243,7 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
         context.resume(ending);
     }
     let torn = ready!(context.poll_teardown(cx));
-    Poll::Ready(Ended::new(result.take(), torn).into_result::<K>(&context.rest.entered))
+    Poll::Ready(Ended::new(result.take(), torn).into_result::<K>(context.entered()))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
@@ -268,7 +269,7 @@ impl<C: AsyncContext, P: Policy<C>> DerefMut for Guard<C, P> {
 impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
-            .field("context", &self.housed().rest.entered.definition.name())
+            .field("context", &self.housed().entered().definition.name())
             .field("resource", &**self)
             .finish()
     }
@@ -276,9 +277,9 @@ impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C
 
 /// A guard is dropped un-exited.
 #[cold]
-fn unexited<O, X>(context: &Rest<O, X>) {
-    if context.is_open() && !thread::panicking() {
-        report::unexited(&context.entered);
+fn unexited(entered: &Entered) {
+    if !thread::panicking() {
+        report::unexited(entered);
     }
 }
 
@@ -286,7 +287,9 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
-            unexited(&context.rest);
+            if context.is_open() {
+                unexited(context.entered());
+            }
             context.abandon();
         }
     }

@@ -238,12 +238,14 @@ where
     P: Policy<C>,
 {
     let seed = context.into_context_manager().into_seed();
+    let entered = Entered::now(seed.definition(), Location::caller(), Style::Body);
+    let storage = Storage::store(seed, &entered);
     let opening = Opening {
-        entered: Entered::now(seed.definition(), Location::caller(), Style::Body),
+        entered,
         home: Home::new(),
         _policy: PhantomData,
     };
-    (opening, Storage::store(seed))
+    (opening, storage)
 }
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {

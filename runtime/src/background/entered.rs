@@ -15,7 +15,7 @@ use std::{
 
 /// What is known of a context from the moment it is entered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entered {
+pub struct Entered {
     pub(crate) definition: Definition,
     pub(crate) at: &'static Location<'static>,
     pub(super) lane: Lane,
@@ -249,7 +249,7 @@ impl Waiting {
 
 /// A pending rollback's places: in the lane that its context was entered in, and in the one that it was dropped in, if that is another one.
 ///
-/// Small, since it moves with the rollback: its owner gives the places up, with one of the two methods, before it is dropped itself.
+/// Its owner gives the places up, with one of the two methods, before it is dropped itself.
 pub(crate) struct Places {
     /// What is entered from then on has this number or a higher one.
     began: Number,
@@ -262,8 +262,17 @@ struct Visit {
 }
 
 impl Places {
+    /// None are taken yet.
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Places {
+            began: 0,
+            visit: None,
+        }
+    }
+
     /// Takes them; says whether there may be something pending that the rollback has to wait for.
-    pub(crate) fn take(entered: &Entered, runtime: RuntimeId) -> (Places, bool) {
+    pub(crate) fn take(&mut self, entered: &Entered, runtime: RuntimeId) -> bool {
         let elsewhere = Elsewhere::than(entered, false);
         let began = lane::number_to_come();
         let pending = Pending {
@@ -284,11 +293,12 @@ impl Places {
                 entered.below_until(began, elsewhere.as_ref()).0
             }),
         };
-        let visit = elsewhere.map(|elsewhere| {
+        self.began = began;
+        self.visit = elsewhere.map(|elsewhere| {
             let _place = Ticket::visitor(elsewhere.lane, number);
             Box::new(Visit { elsewhere, _place })
         });
-        (Places { began, visit }, waits)
+        waits
     }
 
     /// The rollbacks that had been started below the context when the places were taken.

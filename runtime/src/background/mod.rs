@@ -33,7 +33,7 @@ pub(crate) use lane::{InLane, Lane, RuntimeId};
 #[cfg(feature = "tokio")]
 pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
-pub(crate) use rollback::{Left, quietly};
+pub(crate) use rollback::{Left, RollbackState, quietly};
 
 use lane::Drained;
 use std::{

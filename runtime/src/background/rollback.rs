@@ -46,8 +46,7 @@ impl<C: AsyncContext> Rollback<C> {
     where
         C: 'a,
     {
-        let raw = self.raw.0.take();
-        RawRollback(raw.map(|(frame, state)| (frame.into_any(), state)))
+        RawRollback(self.raw.0.take().map(Held::into_any))
     }
 
     /// Forgets which context it is of, but not that it is `Send`.
@@ -55,8 +54,7 @@ impl<C: AsyncContext> Rollback<C> {
     where
         C: Send + 'a,
     {
-        let raw = self.raw.0.take();
-        RawRollback(raw.map(|(frame, state)| (frame.into_sendable(), state)))
+        RawRollback(self.raw.0.take().map(Held::into_sendable))
     }
 }
 
@@ -78,12 +76,15 @@ impl<C: AsyncContext> Future for Rollback<C> {
 }
 
 /// A [`Rollback`] that may have forgotten its context's type, so that what runs it is compiled once. `None` if it was taken over.
-pub(crate) struct RawRollback<M: ?Sized>(Option<(Held<M>, State)>);
+//
+// Two words: how far it is, is kept beside its frame.
+pub(crate) struct RawRollback<M: ?Sized>(Option<Held<M>>);
 
 impl<M: ?Sized> RawRollback<M> {
-    fn new(mut frame: Held<M>, left: Left, runtime: RuntimeId) -> Self {
-        let state = State::new(left, runtime, frame.any_mut().around());
-        RawRollback(Some((frame, state)))
+    fn begin(mut frame: Held<M>, start: Start, runtime: RuntimeId) -> Self {
+        let (kept, mut frame_mut) = frame.parts();
+        kept.begin(start, runtime, frame_mut.around());
+        RawRollback(Some(frame))
     }
 
     /// Drops the frame without running its teardown, and reports why.
@@ -93,14 +94,16 @@ impl<M: ?Sized> RawRollback<M> {
 
     /// Drops the frame without running its teardown. Nothing is reported but the failure of a body that was over.
     pub(crate) fn discard(mut self) {
-        if let Some((frame, state)) = &mut self.0 {
-            state.discard(frame.any_mut());
+        if let Some(held) = &mut self.0 {
+            let (kept, frame) = held.parts();
+            kept.discard(frame);
         }
     }
 
     fn be_lost(&mut self, because: &'static str) {
-        if let Some((frame, state)) = &mut self.0 {
-            state.be_lost(frame.any_mut(), because);
+        if let Some(held) = &mut self.0 {
+            let (kept, frame) = held.parts();
+            kept.be_lost(frame, because);
         }
     }
 }
@@ -110,7 +113,10 @@ impl<M: ?Sized> Future for RawRollback<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            Some((frame, state)) => state.poll(frame.any_mut(), cx),
+            Some(held) => {
+                let (kept, frame) = held.parts();
+                kept.poll(frame, cx)
+            }
             None => Poll::Ready(()),
         }
     }
@@ -122,16 +128,22 @@ impl<M: ?Sized> Drop for RawRollback<M> {
     }
 }
 
-/// How far a rollback is, and where. Whatever it does with the frame, it does without its type.
-struct State {
-    entered: Entered,
+/// What is kept beside a frame: what is known of its context, and once its owner is gone, how far its rollback is, and where. Whatever that does with the
+/// frame, it does without its type.
+pub(crate) struct RollbackState {
+    pub(crate) entered: Entered,
     exit: ExitKind,
+    stage: Stage,
     around: Around,
-    // Given up last, which lets outer rollbacks go on.
     places: Places,
     waiter: Waiter,
-    stage: Stage,
 }
+
+// A `Held` relies on it.
+const _: () = {
+    const fn may_be_anywhere<T: Send + Sync>() {}
+    may_be_anywhere::<RollbackState>();
+};
 
 /// What a rollback begins with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -155,35 +167,37 @@ enum Stage {
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
     Parts,
+    /// Or it hasn't begun.
     Over,
 }
 
-impl State {
-    fn new(left: Left, runtime: RuntimeId, around: Around) -> Self {
-        let Left {
+impl RollbackState {
+    /// There is no rollback yet.
+    #[inline]
+    pub(crate) fn new(entered: Entered) -> Self {
+        RollbackState {
             entered,
-            exit,
-            start,
-        } = left;
-        let (places, waits) = Places::take(&entered, runtime);
-        State {
-            entered,
-            exit,
-            around,
-            places,
+            exit: ExitKind::Cancelled,
+            stage: Stage::Over,
+            around: Around::none(),
+            places: Places::none(),
             waiter: Waiter::default(),
-            stage: match start {
-                Start::Setup => Stage::Setup,
-                Start::Beginning if waits => Stage::Looking,
-                Start::Beginning | Start::Middle => Stage::Teardown,
-            },
         }
     }
 
+    fn begin(&mut self, start: Start, runtime: RuntimeId, around: Around) {
+        self.around = around;
+        let waits = self.places.take(&self.entered, runtime);
+        self.stage = match start {
+            Start::Setup => Stage::Setup,
+            Start::Beginning if waits => Stage::Looking,
+            Start::Beginning | Start::Middle => Stage::Teardown,
+        };
+    }
+
     fn poll(&mut self, mut frame: FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
-        let entered = self.entered;
-        let _lane = entered.frame_lane().enter();
-        let _rollback = self.places.rollback(&entered).enter();
+        let _lane = self.entered.frame_lane().enter();
+        let _rollback = self.places.rollback(&self.entered).enter();
         let around = self.around.clone();
         let _span = around.enter();
         if !matches!(self.stage, Stage::Parts | Stage::Over) {
@@ -196,7 +210,13 @@ impl State {
         }
         // What it has dropped comes before what is around it.
         if let Stage::Parts = self.stage {
-            ready!(self.places.poll_give_up(&entered, &mut self.waiter, cx));
+            let RollbackState {
+                entered,
+                places,
+                waiter,
+                ..
+            } = self;
+            ready!(places.poll_give_up(entered, waiter, cx));
             self.stage = Stage::Over;
         }
         Poll::Ready(())
@@ -204,27 +224,34 @@ impl State {
 
     /// One step; ready once the teardown is over.
     fn step(&mut self, frame: &mut FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
-        let (entered, exit) = (self.entered, self.exit);
+        let RollbackState {
+            entered,
+            exit,
+            stage,
+            places,
+            waiter,
+            ..
+        } = self;
         let failed = &mut |error: &dyn Debug| {
-            report::failure(&entered, exit, Failure::Error(error));
+            report::failure(entered, *exit, Failure::Error(error));
         };
         loop {
-            match self.stage {
+            match stage {
                 Stage::Setup => {
                     if !ready!(frame.poll_setup(cx, failed)) {
                         return Poll::Ready(());
                     }
-                    self.stage = Stage::Waiting;
+                    *stage = Stage::Waiting;
                 }
                 Stage::Looking => {
-                    self.stage = match self.places.is_behind(&entered) {
+                    *stage = match places.is_behind(entered) {
                         true => Stage::Waiting,
                         false => Stage::Teardown,
                     };
                 }
                 Stage::Waiting => {
-                    ready!(self.places.poll_behind(&entered, &mut self.waiter, cx));
-                    self.stage = Stage::Teardown;
+                    ready!(places.poll_behind(entered, waiter, cx));
+                    *stage = Stage::Teardown;
                 }
                 Stage::Teardown => return frame.poll_teardown(cx, failed),
                 Stage::Parts | Stage::Over => return Poll::Ready(()),
@@ -280,35 +307,31 @@ impl State {
 /// How far a context had come when its caller was gone.
 #[derive(Clone, Copy)]
 pub(crate) struct Left {
-    pub(crate) entered: Entered,
     /// What the context is told of its body.
-    pub(crate) exit: ExitKind,
-    pub(crate) start: Start,
+    exit: ExitKind,
+    start: Start,
 }
 
 impl Left {
     /// In the middle of the setup.
-    pub(crate) fn setup(entered: Entered) -> Self {
-        Left {
-            entered,
-            exit: ExitKind::Cancelled,
-            start: Start::Setup,
-        }
-    }
+    pub(crate) const SETUP: Self = Left {
+        exit: ExitKind::Cancelled,
+        start: Start::Setup,
+    };
 
     /// Before the teardown.
-    pub(crate) fn waiting(entered: Entered, exit: ExitKind) -> Self {
+    #[inline]
+    pub(crate) fn waiting(exit: ExitKind) -> Self {
         Left {
-            entered,
             exit,
             start: Start::Beginning,
         }
     }
 
     /// In the middle of the teardown.
-    pub(crate) fn teardown(entered: Entered, exit: ExitKind) -> Self {
+    #[inline]
+    pub(crate) fn teardown(exit: ExitKind) -> Self {
         Left {
-            entered,
             exit,
             start: Start::Middle,
         }
@@ -316,16 +339,16 @@ impl Left {
 
     /// At the yield point, where `frame` gets its resource back.
     pub(crate) fn open<T, K: Kind>(
-        entered: Entered,
+        entered: &Entered,
         mut frame: Pin<&mut AnyContext<'_, T, K>>,
         resource: &mut Option<T>,
     ) -> Self {
-        quietly(&entered, &mut || {
+        quietly(entered, &mut || {
             if let Some(resource) = resource.take() {
                 frame.as_mut().resume(resource, Ending::cancelled());
             }
         });
-        Left::waiting(entered, ExitKind::Cancelled)
+        Left::waiting(ExitKind::Cancelled)
     }
 }
 
@@ -333,16 +356,24 @@ impl Left {
 #[doc(hidden)]
 pub struct Abandonment<M: ?Sized> {
     frame: Held<M>,
-    left: Left,
+    start: Start,
 }
 
 impl<C> Abandonment<C> {
-    pub(crate) fn new(frame: Held<C>, left: Left) -> Self {
-        Abandonment { frame, left }
+    #[inline]
+    pub(crate) fn new(mut frame: Held<C>, left: Left) -> Self {
+        frame.parts().0.exit = left.exit;
+        Abandonment {
+            frame,
+            start: left.start,
+        }
     }
 
-    pub(crate) fn into_parts(self) -> (Held<C>, Left) {
-        (self.frame, self.left)
+    pub(crate) fn into_parts(mut self) -> (Held<C>, Entered, Left) {
+        let kept = self.frame.parts().0;
+        let (entered, exit) = (kept.entered, kept.exit);
+        let start = self.start;
+        (self.frame, entered, Left { exit, start })
     }
 
     /// Forgets which context it is of.
@@ -352,7 +383,7 @@ impl<C> Abandonment<C> {
     {
         Abandonment {
             frame: self.frame.into_any(),
-            left: self.left,
+            start: self.start,
         }
     }
 
@@ -363,47 +394,59 @@ impl<C> Abandonment<C> {
     {
         Abandonment {
             frame: self.frame.into_sendable(),
-            left: self.left,
+            start: self.start,
         }
     }
 }
 
 impl<M: ?Sized> Abandonment<M> {
     /// Has `run` roll it back, if there is anything to be rolled back: a setup is dropped where it stands.
-    pub(crate) fn roll_back<O>(self, runtime: RuntimeId, origin: O, run: fn(RawRollback<M>, O)) {
-        self.leave(origin, &mut |mut frame, mut left, origin| {
-            if left.start == Start::Setup {
-                if !frame.any_mut().interrupt() {
+    #[inline]
+    pub(crate) fn roll_back<O>(
+        self,
+        runtime: RuntimeId,
+        origin: O,
+        run: impl Fn(RawRollback<M>, O),
+    ) {
+        self.leave(origin, |mut frame, mut start, origin| {
+            if start == Start::Setup {
+                if !frame.parts().1.interrupt() {
                     return;
                 }
-                left.start = Start::Beginning;
+                start = Start::Beginning;
             }
-            run(RawRollback::new(frame, left, runtime), origin);
+            run(RawRollback::begin(frame, start, runtime), origin);
         });
     }
 
     /// Has `run` roll it back: a setup goes on to its yield point first.
+    #[inline]
     pub(crate) fn finish_then_roll_back<O>(
         self,
         runtime: RuntimeId,
         origin: O,
-        run: fn(RawRollback<M>, O),
+        run: impl Fn(RawRollback<M>, O),
     ) {
-        self.leave(origin, &mut |frame, left, origin| {
-            run(RawRollback::new(frame, left, runtime), origin);
+        self.leave(origin, |frame, start, origin| {
+            run(RawRollback::begin(frame, start, runtime), origin);
         });
     }
 
-    fn leave<O>(self, origin: O, to: &mut dyn FnMut(Held<M>, Left, O)) {
-        let left = self.left;
+    #[inline]
+    fn leave<O>(mut self, origin: O, to: impl Fn(Held<M>, Start, O)) {
+        let start = self.start;
+        if start != Start::Setup && !thread::panicking() {
+            return to(self.frame, start, origin);
+        }
+        let entered = self.frame.parts().0.entered;
         let mut moved = Some((self.frame, origin));
-        quietly(&left.entered, &mut || {
+        quietly(&entered, &mut || {
             if let Some((frame, origin)) = moved.take() {
-                to(frame, left, origin);
+                to(frame, start, origin);
             }
         });
-        if left.start == Start::Setup {
-            left.entered.leave_parts();
+        if start == Start::Setup {
+            entered.leave_parts();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
-use super::{AnyContext, AsyncContext, Ending, Housed, NotEntered};
-use crate::{kind::Kind, policy::Policy, trace::Around};
+use super::{AnyContext, AsyncContext, Ending, Housed, Lodged, NotEntered};
+use crate::{background::RollbackState, kind::Kind, policy::Policy, trace::Around};
 use std::{
     fmt::Debug,
     marker::PhantomData,
@@ -11,23 +11,26 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Owns a frame that is pinned in a box, alone or [`Housed`].
+/// Owns a frame that is pinned in a box, [`Lodged`] or [`Housed`], and what its rollback keeps there.
 ///
 /// `M` is the frame's type, or a `dyn AnyFrame`, which says of it only whether it is `Send`, and how long what it borrows lives.
 //
 // Where `M` is sized, the frame is an `M`: it is made with that type, and forgets it only for a `dyn AnyFrame`. The steps are those of the frame's type,
 // and `free` in them fits the box that it is in.
-pub(crate) struct Held<M: ?Sized> {
-    frame: NonNull<()>,
+pub struct Held<M: ?Sized> {
+    lodged: Place,
     steps: &'static Steps,
     _owns: PhantomData<M>,
 }
 
+/// Where a [`Lodged`] is, or a [`Housed`], which begins with one. It begins with a [`RollbackState`].
+type Place = NonNull<RollbackState>;
+
 /// A frame of whatever type.
 pub(crate) trait AnyFrame {}
 
-// SAFETY: beside the frame, all that is left of a `Housed` is plain data, see `Housed::into_held`; and a frame is an `M`, or of a type that was
-// `Send` when it was forgotten for an `M` that is.
+// SAFETY: beside the frame there is a `RollbackState`, which is `Send` and `Sync`, and all that is left of a `Housed` is plain data, see
+// `Housed::into_held`; and a frame is an `M`, or of a type that was `Send` when it was forgotten for an `M` that is.
 unsafe impl<M: ?Sized + Send> Send for Held<M> {}
 // SAFETY: as above; without its type, nothing can be done with a shared frame.
 unsafe impl<M: ?Sized + Sync> Sync for Held<M> {}
@@ -35,21 +38,23 @@ unsafe impl<M: ?Sized + Sync> Sync for Held<M> {}
 impl<M: ?Sized> Unpin for Held<M> {}
 
 impl<M: ?Sized> Held<M> {
-    /// The frame, for code that doesn't know its type.
+    /// What its rollback keeps, and the frame, for code that doesn't know its type.
     #[inline]
-    pub(crate) fn any_mut(&mut self) -> FrameMut<'_> {
-        FrameMut {
-            frame: self.frame,
+    pub(crate) fn parts(&mut self) -> (&mut RollbackState, FrameMut<'_>) {
+        let frame = FrameMut {
+            lodged: self.lodged,
             steps: self.steps,
             _borrows: PhantomData,
-        }
+        };
+        // SAFETY: that is where its first field is, and this is its owner, which is borrowed; a `FrameMut` keeps to the frame.
+        (unsafe { self.lodged.as_mut() }, frame)
     }
 }
 
 impl<C> Held<C> {
     pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
-        // SAFETY: the frame is a `C`, alive and pinned, and this is its owner.
-        unsafe { Pin::new_unchecked(self.frame.cast().as_mut()) }
+        // SAFETY: the frame is a `C`, and this is its owner, which is borrowed.
+        unsafe { pinned(self.lodged) }
     }
 
     /// Forgets the frame's type, but not how long it may live.
@@ -59,7 +64,7 @@ impl<C> Held<C> {
     {
         let held = ManuallyDrop::new(self);
         Held {
-            frame: held.frame,
+            lodged: held.lodged,
             steps: held.steps,
             _owns: PhantomData,
         }
@@ -72,7 +77,7 @@ impl<C> Held<C> {
     {
         let held = ManuallyDrop::new(self);
         Held {
-            frame: held.frame,
+            lodged: held.lodged,
             steps: held.steps,
             _owns: PhantomData,
         }
@@ -86,20 +91,21 @@ impl<C: AsyncContext> Held<C> {
     /// The caller gives up the box, beside whose frame there is nothing left but plain data.
     pub(super) unsafe fn housed<P: Policy<C>, X>(frame: NonNull<Housed<C, P, X>>) -> Self {
         Held {
-            frame: frame.cast(),
+            lodged: frame.cast(),
             steps: const { &Steps::of::<C>(free::<Housed<C, P, X>>) },
             _owns: PhantomData,
         }
     }
 }
 
-impl<C: AsyncContext> From<Pin<Box<C>>> for Held<C> {
-    fn from(frame: Pin<Box<C>>) -> Self {
+impl<C: AsyncContext> From<Pin<Box<Lodged<C>>>> for Held<C> {
+    #[inline]
+    fn from(lodged: Pin<Box<Lodged<C>>>) -> Self {
         // SAFETY: nothing moves the frame: it is dropped where it is.
-        let frame = Box::leak(unsafe { Pin::into_inner_unchecked(frame) });
+        let lodged = Box::leak(unsafe { Pin::into_inner_unchecked(lodged) });
         Held {
-            frame: NonNull::from(frame).cast(),
-            steps: const { &Steps::of::<C>(free::<C>) },
+            lodged: NonNull::from(lodged).cast(),
+            steps: const { &Steps::of::<C>(free::<Lodged<C>>) },
             _owns: PhantomData,
         }
     }
@@ -109,13 +115,13 @@ impl<M: ?Sized> Drop for Held<M> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
-        unsafe { (self.steps.free)(self.frame) };
+        unsafe { (self.steps.free)(self.lodged) };
     }
 }
 
 /// A frame of whatever type, borrowed from its owner.
 pub(crate) struct FrameMut<'h> {
-    frame: NonNull<()>,
+    lodged: Place,
     steps: &'static Steps,
     _borrows: PhantomData<&'h mut ()>,
 }
@@ -127,47 +133,47 @@ impl FrameMut<'_> {
     /// The span that it was entered in.
     pub(crate) fn around(&mut self) -> Around {
         // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
-        unsafe { (self.steps.around)(self.frame) }
+        unsafe { (self.steps.around)(self.lodged) }
     }
 
     /// Drops a setup where it stands. `true` if something has been entered already, whose teardown is to be run.
     pub(crate) fn interrupt(&mut self) -> bool {
         // SAFETY: as above.
-        unsafe { (self.steps.interrupt)(self.frame) }
+        unsafe { (self.steps.interrupt)(self.lodged) }
     }
 
     /// Runs the setup to its yield point, and says that the body was cancelled. `false` if there is nothing to be torn down.
     pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>, failed: Failed<'_>) -> Poll<bool> {
         // SAFETY: as above.
-        unsafe { (self.steps.setup)(self.frame, cx, failed) }
+        unsafe { (self.steps.setup)(self.lodged, cx, failed) }
     }
 
     /// Runs the teardown.
     pub(crate) fn poll_teardown(&mut self, cx: &mut Context<'_>, failed: Failed<'_>) -> Poll<()> {
         // SAFETY: as above.
-        unsafe { (self.steps.teardown)(self.frame, cx, failed) }
+        unsafe { (self.steps.teardown)(self.lodged, cx, failed) }
     }
 
     /// Drops what is left of the frame.
     pub(crate) fn finish(&mut self) -> Option<Ending> {
         // SAFETY: as above.
-        unsafe { (self.steps.finish)(self.frame) }
+        unsafe { (self.steps.finish)(self.lodged) }
     }
 }
 
 /// What a rollback does with a frame.
 struct Steps {
-    around: unsafe fn(NonNull<()>) -> Around,
-    interrupt: unsafe fn(NonNull<()>) -> bool,
-    setup: unsafe fn(NonNull<()>, &mut Context<'_>, Failed<'_>) -> Poll<bool>,
-    teardown: unsafe fn(NonNull<()>, &mut Context<'_>, Failed<'_>) -> Poll<()>,
-    finish: unsafe fn(NonNull<()>) -> Option<Ending>,
-    free: unsafe fn(NonNull<()>),
+    around: unsafe fn(Place) -> Around,
+    interrupt: unsafe fn(Place) -> bool,
+    setup: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<bool>,
+    teardown: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<()>,
+    finish: unsafe fn(Place) -> Option<Ending>,
+    free: unsafe fn(Place),
 }
 
 impl Steps {
     /// For a frame that is a `C`, alive, pinned, and used by nobody else meanwhile.
-    const fn of<C: AsyncContext>(free: unsafe fn(NonNull<()>)) -> Self {
+    const fn of<C: AsyncContext>(free: unsafe fn(Place)) -> Self {
         Steps {
             around: around::<C>,
             interrupt: interrupt::<C>,
@@ -181,25 +187,25 @@ impl Steps {
 
 /// # Safety
 /// As [`Steps::of`] has it, for as long as `'f`.
-unsafe fn pinned<'f, C>(frame: NonNull<()>) -> Pin<&'f mut C> {
-    // SAFETY: by this function's contract.
-    unsafe { Pin::new_unchecked(frame.cast().as_mut()) }
+unsafe fn pinned<'f, C>(lodged: Place) -> Pin<&'f mut C> {
+    // SAFETY: by this function's contract; `&raw` makes no reference to what is beside the frame.
+    unsafe { Pin::new_unchecked(&mut *(&raw mut (*lodged.cast::<Lodged<C>>().as_ptr()).frame)) }
 }
 
-unsafe fn around<C: AsyncContext>(frame: NonNull<()>) -> Around {
+unsafe fn around<C: AsyncContext>(lodged: Place) -> Around {
     // SAFETY: the pointer is that of a `Held`, which is borrowed.
-    unsafe { pinned::<C>(frame) }.around()
+    unsafe { pinned::<C>(lodged) }.around()
 }
 
-unsafe fn interrupt<C: AsyncContext>(frame: NonNull<()>) -> bool {
+unsafe fn interrupt<C: AsyncContext>(lodged: Place) -> bool {
     // SAFETY: as above.
-    unsafe { pinned::<C>(frame) }.interrupt()
+    unsafe { pinned::<C>(lodged) }.interrupt()
 }
 
 // The inner functions know only what the frame yields and returns: they are compiled once for all such contexts.
 
 unsafe fn setup<C: AsyncContext>(
-    frame: NonNull<()>,
+    lodged: Place,
     cx: &mut Context<'_>,
     failed: Failed<'_>,
 ) -> Poll<bool> {
@@ -219,11 +225,11 @@ unsafe fn setup<C: AsyncContext>(
         Poll::Ready(false)
     }
     // SAFETY: as above.
-    setup::<C::Resource, C::Kind>(unsafe { pinned::<C>(frame) }, cx, failed)
+    setup::<C::Resource, C::Kind>(unsafe { pinned::<C>(lodged) }, cx, failed)
 }
 
 unsafe fn teardown<C: AsyncContext>(
-    frame: NonNull<()>,
+    lodged: Place,
     cx: &mut Context<'_>,
     failed: Failed<'_>,
 ) -> Poll<()> {
@@ -238,16 +244,16 @@ unsafe fn teardown<C: AsyncContext>(
         Poll::Ready(())
     }
     // SAFETY: as above.
-    teardown::<C::Resource, C::Kind>(unsafe { pinned::<C>(frame) }, cx, failed)
+    teardown::<C::Resource, C::Kind>(unsafe { pinned::<C>(lodged) }, cx, failed)
 }
 
-unsafe fn finish<C: AsyncContext>(frame: NonNull<()>) -> Option<Ending> {
+unsafe fn finish<C: AsyncContext>(lodged: Place) -> Option<Ending> {
     // SAFETY: as above.
-    unsafe { pinned::<C>(frame) }.finish()
+    unsafe { pinned::<C>(lodged) }.finish()
 }
 
 /// Frees the box of a `B`.
-unsafe fn free<B>(frame: NonNull<()>) {
+unsafe fn free<B>(lodged: Place) {
     // SAFETY: the pointer is that of a box of a `B`, which was leaked for a `Held`, and is dropped with it.
-    drop(unsafe { Box::from_raw(frame.cast::<B>().as_ptr()) });
+    drop(unsafe { Box::from_raw(lodged.cast::<B>().as_ptr()) });
 }

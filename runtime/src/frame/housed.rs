@@ -1,9 +1,9 @@
 //! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
 
-use super::{AnyContext, AsyncContext, Ending, Held, Seed};
+use super::{AnyContext, AsyncContext, Ending, Held, Lodged, Seed};
 use crate::{
     ExitKind,
-    background::{Entered, Left, Settling, Style},
+    background::{Entered, Left, RollbackState, Settling, Style, lane::Number},
     kind::Kind,
     policy::{Policy, leave_to},
     teardown,
@@ -19,17 +19,16 @@ use std::{
 
 /// An entered context: its frame, its resource while it is open, and what is known of it. `X` is what its owner keeps beside them.
 //
-// In this order, so that a pointer to it is one to its frame.
+// In this order, so that a pointer to it is one to its first field.
 #[repr(C)]
 pub(crate) struct Housed<C: AsyncContext, P: Policy<C>, X = ()> {
-    frame: C,
+    lodged: Lodged<C>,
     pub(crate) resource: Option<C::Resource>,
     pub(crate) rest: Rest<P::Origin, X>,
 }
 
 /// What of a `Housed` isn't pinned, nor lent to anybody.
 pub(crate) struct Rest<O, X> {
-    pub(crate) entered: Entered,
     origin: Option<O>,
     pub(crate) extra: Option<X>,
     stage: Stage,
@@ -48,6 +47,7 @@ enum Stage {
 
 /// The parts of a `Housed`, whose frame is without its type: what is done with them is compiled once for all contexts that come to the same.
 pub(crate) struct Parts<'n, T, K: Kind, O, X> {
+    kept: &'n mut RollbackState,
     frame: Pin<&'n mut AnyContext<'n, T, K>>,
     pub(crate) resource: &'n mut Option<T>,
     pub(crate) rest: &'n mut Rest<O, X>,
@@ -71,13 +71,13 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
         extra: Option<X>,
     ) -> Pin<Box<Self>> {
         let entered = Entered::now(seed.definition(), at, Style::Guard);
-        let rest = Rest::new(entered, P::origin(), extra);
+        let rest = Rest::new(P::origin(), extra);
         let mut housed = Box::<Self>::new_uninit();
         let place = housed.as_mut_ptr();
         // SAFETY: the place is the box's own; all its fields are written, one by one, so that nothing is moved twice. If making
         // the frame unwinds, nothing has been written yet, and the box is freed as it was allocated, without a content; nothing else can.
         unsafe {
-            (&raw mut (*place).frame).write(seed.grow());
+            Lodged::write(&raw mut (*place).lodged, seed, entered);
             (&raw mut (*place).resource).write(None);
             (&raw mut (*place).rest).write(rest);
             Box::into_pin(housed.assume_init())
@@ -87,14 +87,31 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(self: Pin<&mut Self>) -> PartsOf<'_, C, P, X> {
         // SAFETY: structural pinning of the frame alone, which is never moved. A `Housed` has no `Drop`, and is `Unpin` only if the frame is.
-        unsafe {
+        let (lodged, resource, rest) = unsafe {
             let this = self.get_unchecked_mut();
-            Parts {
-                frame: Pin::new_unchecked(&mut this.frame),
-                resource: &mut this.resource,
-                rest: &mut this.rest,
-            }
+            (
+                Pin::new_unchecked(&mut this.lodged),
+                &mut this.resource,
+                &mut this.rest,
+            )
+        };
+        let (kept, frame) = lodged.parts();
+        Parts {
+            kept,
+            frame,
+            resource,
+            rest,
         }
+    }
+
+    #[inline]
+    pub(crate) fn entered(&self) -> &Entered {
+        &self.lodged.kept().entered
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.rest.stage, Stage::Open)
     }
 
     /// Leaves the frame to its policy, if its context isn't closed yet.
@@ -120,7 +137,17 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
 impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.rest.is_open()
+        matches!(self.rest.stage, Stage::Open)
+    }
+
+    #[inline]
+    pub(crate) fn entered(&self) -> &Entered {
+        &self.kept.entered
+    }
+
+    /// Makes it the last one that was entered, and returns its new number.
+    pub(crate) fn renumber(&mut self) -> Number {
+        self.kept.entered.renumber()
     }
 
     /// Runs the setup.
@@ -139,7 +166,7 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(not_entered)) => {
-                Poll::Ready(Err(not_entered.into_error(self.rest.entered.definition)))
+                Poll::Ready(Err(not_entered.into_error(self.kept.entered.definition)))
             }
         }
     }
@@ -159,12 +186,12 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<(thread::Result<Result<(), K::Error>>, Option<Ending>)> {
-        let rest = &mut *self.rest;
+        let (entered, rest) = (&self.kept.entered, &mut *self.rest);
         if let Stage::Waiting(exit) = rest.stage {
-            ready!(rest.settling.poll(&rest.entered, cx));
+            ready!(rest.settling.poll(entered, cx));
             rest.stage = Stage::Teardown(exit);
         }
-        let torn = ready!(teardown::poll(self.frame.as_mut(), &rest.entered, cx));
+        let torn = ready!(teardown::poll(self.frame.as_mut(), entered, cx));
         rest.stage = Stage::Closed;
         Poll::Ready(torn)
     }
@@ -172,12 +199,12 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.
     #[cold]
     fn leave(mut self) -> Option<Left> {
-        let entered = self.rest.entered;
+        let entered = &self.kept.entered;
         match mem::replace(&mut self.rest.stage, Stage::Closed) {
-            Stage::Setup => Some(Left::setup(entered)),
+            Stage::Setup => Some(Left::SETUP),
             Stage::Open => Some(Left::open(entered, self.frame.as_mut(), self.resource)),
-            Stage::Waiting(exit) => Some(Left::waiting(entered, exit)),
-            Stage::Teardown(exit) => Some(Left::teardown(entered, exit)),
+            Stage::Waiting(exit) => Some(Left::waiting(exit)),
+            Stage::Teardown(exit) => Some(Left::teardown(exit)),
             Stage::Closed => None,
         }
     }
@@ -185,19 +212,13 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
 
 impl<O, X> Rest<O, X> {
     #[inline]
-    fn new(entered: Entered, origin: O, extra: Option<X>) -> Self {
+    fn new(origin: O, extra: Option<X>) -> Self {
         Rest {
-            entered,
             origin: Some(origin),
             extra,
             stage: Stage::Setup,
             settling: Settling::new(),
         }
-    }
-
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Open)
     }
 
     /// Drops all that isn't plain data.

@@ -17,8 +17,9 @@
 //!
 //! [`Home`] is where a body's resource stays in closure and block style. Its unsafe code is what an exclusive borrow does that is given out and comes back:
 //! there is one key to a home, and at most one [`Lent`].
-//! [`Housed`] puts a frame in a box with what is known of its context. Its unsafe code is one pin projection, and a pointer to the box that is one to its first field.
-//! [`Held`] owns a box with a frame, and may forget the frame's type, but not its lifetime, nor whether it is `Send`: its steps are those of that type.
+//! [`Lodged`] and [`Housed`] put a frame in a box with what is known of its context. Their unsafe code is pin projections, and writing into a box where it is.
+//! [`Held`] owns such a box, by a pointer to it that is one to its first field, and may forget the frame's type, but not its lifetime, nor whether it is `Send`:
+//! its steps are those of that type.
 
 mod body;
 mod context;
@@ -26,6 +27,7 @@ mod ending;
 mod held;
 mod home;
 mod housed;
+mod lodged;
 mod seed;
 
 pub use body::Body;
@@ -36,7 +38,8 @@ pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};
-pub(crate) use housed::{Housed, Parts, Rest};
+pub(crate) use housed::{Housed, Parts};
+pub(crate) use lodged::Lodged;
 pub(crate) use seed::{Seed, is_its_own_seed};
 
 use crate::{

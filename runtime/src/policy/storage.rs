@@ -1,6 +1,10 @@
 //! Where a frame lives while `with` runs.
 
-use crate::{AsyncContext, frame::Seed};
+use crate::{
+    AsyncContext,
+    background::Entered,
+    frame::{Held, Lodged, Seed},
+};
 use std::pin::Pin;
 
 mod sealed {
@@ -10,35 +14,35 @@ mod sealed {
 /// Where a frame lives while `with` runs: in a box ([`Boxed<C>`]), or in the `with` future itself (`C`).
 pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
     #[doc(hidden)]
-    fn store(seed: Seed<C>) -> Self;
+    fn store(seed: Seed<C>, entered: &Entered) -> Self;
     #[doc(hidden)]
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C>;
     /// The frame of a caller that is gone, if it can be taken over.
     #[doc(hidden)]
-    fn take(self: Pin<&mut Self>) -> Option<Pin<Box<C>>>;
+    fn take(self: Pin<&mut Self>) -> Option<Held<C>>;
 }
 
 /// A frame in a box, which a policy can take over.
-pub struct Boxed<C>(Option<Pin<Box<C>>>);
+pub struct Boxed<C>(Option<Pin<Box<Lodged<C>>>>);
 
 // The frame is pinned in its box.
 impl<C> Unpin for Boxed<C> {}
 
 impl<C: AsyncContext> sealed::Sealed<C> for Boxed<C> {}
 impl<C: AsyncContext> Storage<C> for Boxed<C> {
-    fn store(seed: Seed<C>) -> Self {
-        Boxed(Some(Box::pin(seed.grow())))
+    fn store(seed: Seed<C>, entered: &Entered) -> Self {
+        Boxed(Some(Lodged::new(seed, *entered)))
     }
 
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
         match &mut self.get_mut().0 {
-            Some(frame) => frame.as_mut(),
+            Some(lodged) => lodged.as_mut().frame(),
             None => gone(),
         }
     }
 
-    fn take(mut self: Pin<&mut Self>) -> Option<Pin<Box<C>>> {
-        self.0.take()
+    fn take(mut self: Pin<&mut Self>) -> Option<Held<C>> {
+        self.0.take().map(Held::from)
     }
 }
 
@@ -50,7 +54,7 @@ fn gone() -> ! {
 impl<C: AsyncContext> sealed::Sealed<C> for C {}
 impl<C: AsyncContext> Storage<C> for C {
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn store(seed: Seed<C>) -> Self {
+    fn store(seed: Seed<C>, _: &Entered) -> Self {
         seed.grow()
     }
 
@@ -58,7 +62,7 @@ impl<C: AsyncContext> Storage<C> for C {
         self
     }
 
-    fn take(self: Pin<&mut Self>) -> Option<Pin<Box<C>>> {
+    fn take(self: Pin<&mut Self>) -> Option<Held<C>> {
         None
     }
 }

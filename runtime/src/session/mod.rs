@@ -11,7 +11,7 @@ use crate::{
     AsyncContext, ExitKind, Outcome,
     background::{Entered, Left, Settling, quietly},
     cold::Seldom,
-    frame::{AnyContext, Body, BodyPoll, Ending, Held, Home, Key, Lent, NotEntered, Threads},
+    frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
     policy::{Policy, Storage, leave_to},
@@ -494,11 +494,10 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     #[cold]
     fn abandon(&mut self) {
-        let Some(frame) = self.storage.as_mut().take() else {
+        let Some(mut frame) = self.storage.as_mut().take() else {
             let (frame, state) = self.parts();
             return state.discard(frame);
         };
-        let mut frame = Held::from(frame);
         let left = self.state.leave(frame.as_mut());
         leave_to::<C, P>(frame, left, &mut self.origin);
     }
@@ -508,15 +507,15 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
 impl<R> State<'_, R> {
     /// How far the context had come, which gets its resource back; `None` if it was over early.
     fn leave<K: Kind>(&mut self, frame: Pin<&mut AnyContext<'_, R, K>>) -> Option<Left> {
-        let entered = *self.entered;
+        let entered = self.entered;
         match self.stage {
-            Stage::Setup => Some(Left::setup(entered)),
+            Stage::Setup => Some(Left::SETUP),
             Stage::Open => Some(match self.key.take() {
                 Some(resource) => Left::open(entered, frame, &mut Some(resource)),
-                None => Left::teardown(entered, ExitKind::Cancelled),
+                None => Left::teardown(ExitKind::Cancelled),
             }),
-            Stage::Waiting(exit) => Some(Left::waiting(entered, exit)),
-            Stage::Teardown(exit) => Some(Left::teardown(entered, exit)),
+            Stage::Waiting(exit) => Some(Left::waiting(exit)),
+            Stage::Teardown(exit) => Some(Left::teardown(exit)),
             Stage::Early | Stage::Closed => {
                 entered.leave_all();
                 None

@@ -96,7 +96,7 @@ where
     X: Adds<E>,
 {
     fn entered(&self) -> Entered {
-        self.rest.entered
+        *Housed::entered(self)
     }
 
     fn poll_close(
@@ -126,7 +126,7 @@ where
     }
 
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked> {
-        let entered = self.rest.entered;
+        let entered = *Housed::entered(&self);
         catch_unwind(AssertUnwindSafe(|| self.abandon()))
             .map_err(|payload| Panicked { entered, payload })
     }
@@ -394,7 +394,7 @@ impl<'e, E> Entries<'e, E> {
             .expect("a context is put on a stack once, when it is set up");
         let mut list = self.lock();
         // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits.
-        let number = node.as_mut().parts().rest.entered.renumber();
+        let number = node.as_mut().parts().renumber();
         // SAFETY: nothing moves the node: it stays where it is until it is dropped.
         let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node) });
         // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
