@@ -44,6 +44,19 @@ impl<T> Seldom<T> {
         self.0.as_deref_mut()
     }
 
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+
+    #[cold]
+    pub(crate) fn get_or_default(&mut self) -> &mut T
+    where
+        T: Default,
+    {
+        self.0.get_or_insert_default()
+    }
+
     #[cold]
     pub(crate) fn set(&mut self, content: T) -> &mut T {
         self.0.insert(Box::new(content))

@@ -167,7 +167,14 @@ impl Elsewhere {
 }
 
 /// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
-pub(crate) struct Settling(Seldom<Waiting>);
+pub(crate) struct Settling(Seldom<Unsettled>);
+
+/// What there is to be settled first, and where.
+#[derive(Default)]
+struct Unsettled {
+    waiting: Option<Waiting>,
+    visit: Option<Visit>,
+}
 
 impl Settling {
     #[inline]
@@ -187,17 +194,53 @@ impl Settling {
     #[cold]
     fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let floor = InRollback::current().map_or(0, |rollback| rollback.number);
+        self.poll_for(|| entered.below(), floor, cx)
+    }
+
+    /// Waits for what `below` comes to when it is first asked.
+    fn poll_for(
+        &mut self,
+        below: impl FnOnce() -> Below,
+        floor: Number,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let waiting = match self.0.get_mut() {
+            Some(unsettled) => unsettled.waiting.as_mut(),
+            None => None,
+        };
+        let waiting = match waiting {
             Some(waiting) => waiting,
             None => {
-                let below = entered.below();
+                let below = below();
                 if !below.is_any_pending(floor) {
                     return Poll::Ready(());
                 }
-                self.0.set(below.into())
+                let unsettled = self.0.get_or_default();
+                unsettled.waiting.insert(below.into())
             }
         };
-        waiting.poll_above(cx, floor)
+        ready!(waiting.poll_above(cx, floor));
+        self.stop_waiting();
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn stop_waiting(&mut self) {
+        if let Some(unsettled) = self.0.get_mut() {
+            unsettled.waiting = None;
+        }
+    }
+
+    #[inline]
+    fn visit(&self) -> Option<&Visit> {
+        self.0.get()?.visit.as_ref()
+    }
+
+    #[inline]
+    fn end_visit(&mut self) {
+        if let Some(unsettled) = self.0.get_mut() {
+            unsettled.visit = None;
+        }
     }
 }
 
@@ -253,7 +296,7 @@ impl Waiting {
 pub(crate) struct Places {
     /// What is entered from then on has this number or a higher one.
     began: Number,
-    visit: Option<Box<Visit>>,
+    settling: Settling,
 }
 
 struct Visit {
@@ -267,14 +310,22 @@ impl Places {
     pub(crate) fn none() -> Self {
         Places {
             began: 0,
-            visit: None,
+            settling: Settling::new(),
         }
+    }
+
+    /// Waits for the rollbacks started below a context that isn't rolled back.
+    #[inline]
+    pub(crate) fn poll_settled(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        self.settling.poll(entered, cx)
     }
 
     /// Takes them; says whether there may be something pending that the rollback has to wait for.
     pub(crate) fn take(&mut self, entered: &Entered, runtime: RuntimeId) -> bool {
+        // Whoever owned the context may have been waiting.
+        self.settling.stop_waiting();
         let elsewhere = Elsewhere::than(entered, false);
-        let began = lane::number_to_come();
+        self.began = lane::number_to_come();
         let pending = Pending {
             runtime,
             stuck: Some(Stuck {
@@ -290,26 +341,25 @@ impl Places {
                 true
             }
             Style::Body => lane::insert_behind(lane, number, pending, || {
-                entered.below_until(began, elsewhere.as_ref()).0
+                entered.below_until(self.began, elsewhere.as_ref()).0
             }),
         };
-        self.began = began;
-        self.visit = elsewhere.map(|elsewhere| {
+        if let Some(elsewhere) = elsewhere {
             let _place = Ticket::visitor(elsewhere.lane, number);
-            Box::new(Visit { elsewhere, _place })
-        });
+            self.settling.0.get_or_default().visit = Some(Visit { elsewhere, _place });
+        }
         waits
     }
 
     /// The rollbacks that had been started below the context when the places were taken.
     fn below(&self, entered: &Entered) -> Below {
-        let visit = self.visit.as_ref();
+        let visit = self.settling.visit();
         entered.below_until(self.began, visit.map(|visit| &visit.elsewhere))
     }
 
     /// Whether any of those is pending.
     pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
-        let one_lane = entered.style == Style::Guard && self.visit.is_none();
+        let one_lane = entered.style == Style::Guard && self.settling.visit().is_none();
         let alone = match one_lane {
             true => !lane::is_any_crowded(),
             false => !lane::any_other_pending(),
@@ -318,15 +368,10 @@ impl Places {
     }
 
     /// Waits for those, and for what the context's setup has started.
-    pub(crate) fn poll_behind(
-        &self,
-        entered: &Entered,
-        waiter: &mut Waiter,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let Below(mut below) = self.below(entered);
         below[2] = Some(entered.parts());
-        waiter.poll(&below, cx, 0)
+        self.settling.poll_for(|| Below(below), 0, cx)
     }
 
     /// This rollback, to those that begin in it.
@@ -338,22 +383,17 @@ impl Places {
     }
 
     /// Gives the places up, once nothing is pending that the context's function has started.
-    pub(crate) fn poll_give_up(
-        &mut self,
-        entered: &Entered,
-        waiter: &mut Waiter,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         while !lane::remove_unless(entered.lane, entered.number, &entered.parts()) {
-            ready!(waiter.wait(&[Some(entered.parts())], cx, 0));
+            ready!(self.settling.poll_for(|| Below::of(entered.parts()), 0, cx));
         }
-        self.visit = None;
+        self.settling.end_visit();
         Poll::Ready(())
     }
 
     /// Gives the places up.
     pub(crate) fn leave(&mut self, entered: &Entered) {
         lane::remove(entered.lane, entered.number);
-        self.visit = None;
+        self.settling.end_visit();
     }
 }

@@ -1,6 +1,6 @@
 //! A teardown that nobody awaits, as a future for some executor to run.
 
-use super::{Entered, RuntimeId, entered::Places, lane::Waiter};
+use super::{Entered, RuntimeId, entered::Places};
 use crate::{
     AsyncContext, ExitKind,
     cold::catch,
@@ -136,7 +136,6 @@ pub(crate) struct RollbackState {
     stage: Stage,
     around: Around,
     places: Places,
-    waiter: Waiter,
 }
 
 // A `Held` relies on it.
@@ -181,8 +180,13 @@ impl RollbackState {
             stage: Stage::Over,
             around: Around::none(),
             places: Places::none(),
-            waiter: Waiter::default(),
         }
+    }
+
+    /// Waits for the rollbacks started below a context that isn't rolled back.
+    #[inline]
+    pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.places.poll_settled(&self.entered, cx)
     }
 
     fn begin(&mut self, start: Start, runtime: RuntimeId, around: Around) {
@@ -210,13 +214,7 @@ impl RollbackState {
         }
         // What it has dropped comes before what is around it.
         if let Stage::Parts = self.stage {
-            let RollbackState {
-                entered,
-                places,
-                waiter,
-                ..
-            } = self;
-            ready!(places.poll_give_up(entered, waiter, cx));
+            ready!(self.places.poll_give_up(&self.entered, cx));
             self.stage = Stage::Over;
         }
         Poll::Ready(())
@@ -229,7 +227,6 @@ impl RollbackState {
             exit,
             stage,
             places,
-            waiter,
             ..
         } = self;
         let failed = &mut |error: &dyn Debug| {
@@ -250,7 +247,7 @@ impl RollbackState {
                     };
                 }
                 Stage::Waiting => {
-                    ready!(places.poll_behind(entered, waiter, cx));
+                    ready!(places.poll_behind(entered, cx));
                     *stage = Stage::Teardown;
                 }
                 Stage::Teardown => return frame.poll_teardown(cx, failed),

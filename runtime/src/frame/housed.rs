@@ -3,7 +3,7 @@
 use super::{AnyContext, AsyncContext, Ending, Held, Lodged, Seed};
 use crate::{
     ExitKind,
-    background::{Entered, Left, RollbackState, Settling, Style, lane::Number},
+    background::{Entered, Left, RollbackState, Style, lane::Number},
     kind::Kind,
     policy::{Policy, leave_to},
     teardown,
@@ -32,7 +32,6 @@ pub(crate) struct Rest<O, X> {
     origin: Option<O>,
     pub(crate) extra: Option<X>,
     stage: Stage,
-    settling: Settling,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -186,13 +185,12 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<(thread::Result<Result<(), K::Error>>, Option<Ending>)> {
-        let (entered, rest) = (&self.kept.entered, &mut *self.rest);
-        if let Stage::Waiting(exit) = rest.stage {
-            ready!(rest.settling.poll(entered, cx));
-            rest.stage = Stage::Teardown(exit);
+        if let Stage::Waiting(exit) = self.rest.stage {
+            ready!(self.kept.poll_settled(cx));
+            self.rest.stage = Stage::Teardown(exit);
         }
-        let torn = ready!(teardown::poll(self.frame.as_mut(), entered, cx));
-        rest.stage = Stage::Closed;
+        let torn = ready!(teardown::poll(self.frame.as_mut(), &self.kept.entered, cx));
+        self.rest.stage = Stage::Closed;
         Poll::Ready(torn)
     }
 
@@ -217,13 +215,11 @@ impl<O, X> Rest<O, X> {
             origin: Some(origin),
             extra,
             stage: Stage::Setup,
-            settling: Settling::new(),
         }
     }
 
     /// Drops all that isn't plain data.
     fn clear<R>(&mut self, resource: &mut Option<R>) {
-        self.settling = Settling::new();
         *resource = None;
         self.origin = None;
         self.extra = None;
