@@ -299,8 +299,8 @@ type Place = (Number, u64);
 
 /// A lane in use.
 enum InTable {
-    /// One rollback, and one teardown that waits for it at the most: what most lanes have, and needs no allocation.
-    One(Place, Pending, Option<(Place, Waiting)>),
+    /// One rollback, and one teardown that waits for it at the most: what most lanes have. Without the latter it needs no allocation.
+    One(Place, Pending, Option<Box<(Place, Waiting)>>),
     Many(Box<Many>),
 }
 
@@ -325,7 +325,7 @@ impl InTable {
 
     fn wait(&mut self, place: Place, waiting: Waiting) {
         match self {
-            InTable::One(_, _, waits @ None) => *waits = Some((place, waiting)),
+            InTable::One(_, _, waits @ None) => *waits = Some(Box::new((place, waiting))),
             _ => {
                 self.many().waiting.insert(place, waiting);
             }
@@ -338,7 +338,7 @@ impl InTable {
             if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, &mut *self)
             {
                 many.pending.insert(place, pending);
-                many.waiting.extend(waiting);
+                many.waiting.extend(waiting.map(|waiting| *waiting));
             }
         }
         match self {
@@ -350,8 +350,8 @@ impl InTable {
     fn forget(&mut self, waiter: &Place) -> Option<Waiting> {
         match self {
             InTable::One(_, _, waiting) => {
-                let (_, waiting) = waiting.take_if(|(place, _)| place == waiter)?;
-                Some(waiting)
+                let waiting = waiting.take_if(|waiting| waiting.0 == *waiter)?;
+                Some(waiting.1)
             }
             InTable::Many(many) => many.waiting.remove(waiter),
         }
@@ -525,8 +525,8 @@ impl Table {
                     unreachable!("it is one");
                 };
                 // Whatever it waits for, nothing of that is pending now.
-                if let Some((_, waiting)) = waiting {
-                    wakers.push(waiting.waker);
+                if let Some(waiting) = waiting {
+                    wakers.push(waiting.1.waker);
                 }
                 over
             }
