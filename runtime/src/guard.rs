@@ -200,7 +200,9 @@ fn poll_exit<T, K: Kind, O>(
     if let Some(ending) = told.take() {
         context.resume(ending);
     }
-    context.poll_teardown(cx).map(|(context, _)| context)
+    let mut failed = None;
+    ready!(context.poll_teardown(&mut failed, cx));
+    Poll::Ready(failed.unwrap_or(Ok(Ok(()))))
 }
 
 /// The future of [`Guard::exit_with`].
@@ -242,8 +244,10 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
         *result = kept;
         context.resume(ending);
     }
-    let torn = ready!(context.poll_teardown(cx));
-    Poll::Ready(Ended::new(result.take(), torn).into_result::<K>(context.entered()))
+    let mut failed = None;
+    let ending = ready!(context.poll_teardown(&mut failed, cx));
+    let ended = Ended::new(result.take(), failed, ending);
+    Poll::Ready(ended.into_result::<K>(context.entered()))
 }
 
 impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {

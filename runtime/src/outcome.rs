@@ -43,15 +43,17 @@ impl<R, B: Debug + 'static, E> Ended<R, B, E> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn new(
         kept: Kept<R, B>,
-        (context, ending): (thread::Result<Result<(), E>>, Option<Ending>),
+        failed: Option<thread::Result<Result<(), E>>>,
+        ending: Option<Ending>,
     ) -> Self {
-        match (kept, context) {
-            (Some(Ok(value)), Ok(Ok(())))
-                if !ending.as_ref().is_some_and(Ending::is_suppressed) =>
-            {
+        match (kept, failed) {
+            (Some(Ok(value)), None) if !ending.as_ref().is_some_and(Ending::is_suppressed) => {
                 Ended::Well(value)
             }
-            (kept, context) => Ended::Otherwise(Came::new(kept, context, ending)),
+            (kept, failed) => {
+                let context = failed.unwrap_or(Ok(Ok(())));
+                Ended::Otherwise(Came::new(kept, context, ending))
+            }
         }
     }
 }

@@ -20,29 +20,31 @@ use std::{
 /// What a context's teardown came to: what it returned, or its panic.
 pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
-/// Runs a teardown, and drops what is left of the frame after it.
+/// Runs a teardown, and drops what is left of the frame after it. What it has come to is put into `failed`, unless all is well.
+//
+// Apart from what is returned, which is one word so: a larger one would be written in parts and copied as a whole, which has to wait for the parts.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn poll<C: AsyncContext + ?Sized>(
     mut frame: Pin<&mut C>,
     entered: &Entered,
+    failed: &mut Option<Torn<C>>,
     cx: &mut Context<'_>,
-) -> Poll<(Torn<C>, Option<Ending>)> {
+) -> Poll<Option<Ending>> {
     let _lane = entered.in_frame();
     let mut torn = None;
     let finished = catch_unwind(AssertUnwindSafe(|| {
         torn = Some(ready!(frame.as_mut().poll_teardown(cx)));
         Poll::Ready(frame.as_mut().finish())
     }));
-    match (finished, torn) {
-        // Said anew, and not copied from where it was returned.
-        (Ok(Poll::Ready(ending)), Some(Ok(()))) => Poll::Ready((Ok(Ok(())), ending)),
-        (Ok(Poll::Ready(ending)), Some(torn)) => Poll::Ready((Ok(torn), ending)),
-        (Ok(_), _) => Poll::Pending,
-        (Err(payload), None) => Poll::Ready(finish_late(frame, entered, Err(payload))),
-        (Err(payload), Some(torn)) => {
-            Poll::Ready(finished_anyway(frame, entered, Ok(torn), payload))
-        }
-    }
+    let (torn, ending) = match (finished, torn) {
+        (Ok(Poll::Ready(ending)), Some(Ok(()))) => return Poll::Ready(ending),
+        (Ok(Poll::Ready(ending)), Some(torn)) => (Ok(torn), ending),
+        (Ok(_), _) => return Poll::Pending,
+        (Err(payload), None) => finish_late(frame, entered, Err(payload)),
+        (Err(payload), Some(torn)) => finished_anyway(frame, entered, Ok(torn), payload),
+    };
+    *failed = Some(torn);
+    Poll::Ready(ending)
 }
 
 /// Drops what is left of a frame whose context has come to `torn` before its time.

@@ -179,19 +179,21 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         }
     }
 
-    /// Runs the teardown, after what was started below the context is over.
+    /// Runs the teardown, after what was started below the context is over. What it has come to is put into `failed`, unless all is well.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn poll_teardown(
         &mut self,
+        failed: &mut Option<thread::Result<Result<(), K::Error>>>,
         cx: &mut Context<'_>,
-    ) -> Poll<(thread::Result<Result<(), K::Error>>, Option<Ending>)> {
+    ) -> Poll<Option<Ending>> {
         if let Stage::Waiting(exit) = self.rest.stage {
             ready!(self.kept.poll_settled(cx));
             self.rest.stage = Stage::Teardown(exit);
         }
-        let torn = ready!(teardown::poll(self.frame.as_mut(), &self.kept.entered, cx));
+        let frame = self.frame.as_mut();
+        let ending = ready!(teardown::poll(frame, &self.kept.entered, failed, cx));
         self.rest.stage = Stage::Closed;
-        Poll::Ready(torn)
+        Poll::Ready(ending)
     }
 
     /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.

@@ -274,24 +274,22 @@ where
         } else if let Stage::Open = self.stage {
             kept = ready!(self.poll_inside(cx));
         }
-        // Only what has to wait is put aside.
-        match (self.poll_close(cx), kept) {
-            (Poll::Ready(Closed::Torn(torn)), kept) => {
+        let mut failed = None;
+        let Poll::Ready(ending) = self.poll_close(&mut failed, cx) else {
+            // Only what has to wait is put aside.
+            if let Some(kept) = kept {
+                self.run.keep(kept);
+            }
+            return Poll::Pending;
+        };
+        let ended = match self.early.take() {
+            None => {
                 let kept = kept.unwrap_or_else(|| self.run.take_kept());
-                let ended = Ended::new(kept, torn);
-                Poll::Ready(Z::finish(ended, self.run.entered()))
+                Ended::new(kept, failed, ending)
             }
-            (Poll::Ready(Closed::Early(early)), _) => {
-                let ended = self.end_early(*early);
-                Poll::Ready(Z::finish(ended, self.run.entered()))
-            }
-            (Poll::Pending, kept) => {
-                if let Some(kept) = kept {
-                    self.run.keep(kept);
-                }
-                Poll::Pending
-            }
-        }
+            Some(early) => self.end_early(*early),
+        };
+        Poll::Ready(Z::finish(ended, self.run.entered()))
     }
 }
 
@@ -349,13 +347,16 @@ where
 
     /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Closed<'a, D>> {
+    fn poll_close(
+        &mut self,
+        failed: &mut Option<Torn<D>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Ending>> {
         let Running {
             frame,
             stage,
             run,
             settling,
-            early,
             ..
         } = self;
         let entered = run.entered();
@@ -367,26 +368,17 @@ where
             Stage::Early => {
                 ready!(settling.poll(entered, cx));
                 **stage = Stage::Closed;
+                return Poll::Ready(None);
             }
             _ => {}
-        }
-        if let Some(early) = early.take() {
-            return Poll::Ready(Closed::Early(early));
         }
         let Stage::Teardown(_) = **stage else {
             panic!("a context was polled after its end");
         };
-        let torn = ready!(teardown::poll(frame.as_mut(), entered, cx));
+        let ending = ready!(teardown::poll(frame.as_mut(), entered, failed, cx));
         **stage = Stage::Closed;
-        Poll::Ready(Closed::Torn(torn))
+        Poll::Ready(ending)
     }
-}
-
-/// The end of a context.
-enum Closed<'a, D: AsyncContext + ?Sized> {
-    Torn((Torn<D>, Option<Ending>)),
-    /// It had ended by itself before.
-    Early(Box<Early<'a, ErrorOf<D>>>),
 }
 
 /// What a body would have returned whose context's setup has failed.

@@ -550,7 +550,12 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
         let (ending, kept) = split(Ok(result), keep_error);
         let unwound = self.unwind(ending).await;
-        Ended::new(kept, unwound).into_result::<Fallible<E, S>>(&self.entered())
+        let (context, ending) = unwound;
+        let failed = match context {
+            Ok(Ok(())) => None,
+            failed => Some(failed),
+        };
+        Ended::new(kept, failed, ending).into_result::<Fallible<E, S>>(&self.entered())
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled): what dropping the stack does in the background.

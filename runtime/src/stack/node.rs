@@ -109,8 +109,9 @@ where
             let told = told.take().unwrap_or_else(Ending::cancelled);
             parts.resume(told);
         }
-        let (context, told) = ready!(parts.poll_teardown(cx));
-        let context = match context {
+        let mut failed = None;
+        let told = ready!(parts.poll_teardown(&mut failed, cx));
+        let context = match failed.unwrap_or(Ok(Ok(()))) {
             Ok(Ok(())) => Ok(Ok(())),
             // `From` of the user's.
             Ok(Err(error)) => catch_unwind(AssertUnwindSafe(|| {
