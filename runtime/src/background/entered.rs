@@ -340,7 +340,7 @@ impl Places {
                 lane::insert(lane, number, pending);
                 true
             }
-            Style::Body => lane::insert_behind(lane, number, pending, || {
+            Style::Body => lane::insert_around(lane, number, pending, || {
                 entered.below_until(self.began, elsewhere.as_ref()).0
             }),
         };

@@ -26,6 +26,7 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker, ready},
+    thread::AccessError,
 };
 
 /// Where a context was entered. One word: what kind of lane it is, and its number.
@@ -173,7 +174,9 @@ pub(crate) fn number_to_come() -> Number {
 
 thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
-    static ROLLBACK: Cell<Option<InRollback>> = const { Cell::new(None) };
+    // An `InRollback`, or zeros. In two parts, since one would be restored in another width than it was saved in, and wait for that.
+    static ROLLBACK: Cell<Number> = const { Cell::new(0) };
+    static BEGAN: Cell<Number> = const { Cell::new(0) };
     static UNIT: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<u64> = const { Cell::new(0) };
 }
@@ -227,28 +230,38 @@ pub(crate) struct InRollback {
 
 impl InRollback {
     pub(crate) fn current() -> Option<Self> {
-        ROLLBACK.try_with(Cell::get).ok().flatten()
+        match ROLLBACK.try_with(Cell::get) {
+            Ok(0) | Err(_) => None,
+            Ok(number) => {
+                let began = BEGAN.try_with(Cell::get).ok()?;
+                Some(InRollback { number, began })
+            }
+        }
     }
 
     /// Makes this the current rollback until the returned value is dropped.
     pub(crate) fn enter(self) -> Rolling {
-        Rolling(
-            ROLLBACK
-                .try_with(|current| current.replace(Some(self)))
-                .ok()
-                .flatten(),
-        )
+        Rolling {
+            number: ROLLBACK.try_with(|number| number.replace(self.number)),
+            began: BEGAN.try_with(|began| began.replace(self.began)),
+        }
     }
 }
 
 /// Restores the rollback that was current before.
 #[must_use]
-pub(crate) struct Rolling(Option<InRollback>);
+pub(crate) struct Rolling {
+    number: Result<Number, AccessError>,
+    began: Result<Number, AccessError>,
+}
 
 impl Drop for Rolling {
     fn drop(&mut self) {
         // An error: the thread is ending.
-        let _ = ROLLBACK.try_with(|current| current.set(self.0));
+        if let (Ok(number), Ok(began)) = (self.number, self.began) {
+            let _ = ROLLBACK.try_with(|current| current.set(number));
+            let _ = BEGAN.try_with(|current| current.set(began));
+        }
     }
 }
 
@@ -493,6 +506,12 @@ impl Table {
         first.into_iter().chain(other).min()
     }
 
+    /// Whether any rollback is pending in a lane that is some `with`'s own.
+    #[inline]
+    fn is_any_inside(&self) -> bool {
+        self.of_kind[Of::Body as usize] != 0 || self.of_kind[Of::Frame as usize] != 0
+    }
+
     fn next_distinction(&mut self) -> u64 {
         self.last += 1;
         self.last
@@ -679,16 +698,16 @@ pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
     table().insert(lane, false, (number, 0), pending);
 }
 
-/// The same; says whether any of `lanes` has to be waited for.
+/// The same for a `with`; says whether any of `lanes`, which are its own two, has to be waited for.
 #[inline]
-pub(crate) fn insert_behind(
+pub(crate) fn insert_around(
     lane: Lane,
     number: Number,
     pending: Pending,
     lanes: impl FnOnce() -> [Option<Settled>; 3],
 ) -> bool {
     let mut table = table();
-    let blocked = table.taken > 0 && table.is_any_blocked(&lanes(), 0);
+    let blocked = table.is_any_inside() && table.is_any_blocked(&lanes(), 0);
     table.insert(lane, false, (number, 0), pending);
     blocked
 }
@@ -721,7 +740,7 @@ pub(crate) fn remove(lane: Lane, number: Number) {
 pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
     let mut wakers = Wakers::default();
     let mut table = table();
-    if table.taken > 1 && there.is_blocked(&table, 0) {
+    if table.of_kind[there.lane.kind()] != 0 && there.is_blocked(&table, 0) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);

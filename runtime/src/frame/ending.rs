@@ -194,6 +194,12 @@ impl Ending {
         self.head().kind
     }
 
+    /// Whether the body failed or panicked, suppressed or not.
+    #[inline]
+    pub(crate) fn is_failure(&self) -> bool {
+        self.head().steps.is_some()
+    }
+
     /// Suppresses the failure, if there is one.
     pub(crate) fn suppress(&self) {
         let head = self.head();

@@ -143,10 +143,20 @@ impl<T> Slot<T> {
         match self.stage {
             Stage::Open => {
                 self.stage = Stage::Resumed;
-                self.resource.replace(resource)
+                self.put(resource)
             }
             _ => Some(resource),
         }
+    }
+
+    /// Puts a resource in its place; comes back with another one that was there, which there mostly isn't: then nothing has to be moved out.
+    #[inline]
+    fn put(&mut self, resource: T) -> Option<T> {
+        if self.resource.is_some() {
+            return self.resource.replace(resource);
+        }
+        self.resource = Some(resource);
+        None
     }
 
     /// What is left by a yield point that the block has forgotten.
@@ -317,7 +327,7 @@ impl<'y, T, S> YieldOnce<'y, T, S> {
     #[inline]
     pub fn lend(self, resource: T) -> Lend<'y, T, S> {
         // SAFETY: a yielder can't leave its block (point 1), so that is being polled or dropped, and this becomes its yield point.
-        let old = unsafe { self.link.slot(|slot| slot.resource.replace(resource)) };
+        let old = unsafe { self.link.slot(|slot| slot.put(resource)) };
         drop(old);
         Lend {
             yielder: self,
