@@ -127,6 +127,9 @@ fn number_of(id: impl Hash) -> u64 {
 }
 
 /// Mixes the numbers that lanes are told apart by. Nobody from outside can choose them.
+///
+/// What is dropped one after the other was mostly entered so, and has numbers next to each other: those stay next to each other, in blocks, each of which is
+/// somewhere and permuted somehow.
 #[derive(Default)]
 struct LaneHasher(u64);
 
@@ -144,9 +147,18 @@ impl Hasher for LaneHasher {
 
     #[inline]
     fn write_u64(&mut self, number: u64) {
-        // The high bits, which are the well-mixed ones of a product, go where the table looks.
-        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = mixed ^ (mixed >> 32);
+        /// As many numbers are in a block.
+        const BLOCK: u64 = 1 << 8;
+        /// What the table compares before it compares numbers.
+        const TAG: u64 = 0x7F << 57;
+
+        // The high bits are the well-mixed ones of a product.
+        fn mixed(number: u64) -> u64 {
+            number.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        }
+        let (number, kind) = (number >> KIND_BITS, number % KINDS as u64);
+        let block = mixed(self.0 ^ (number / BLOCK) << KIND_BITS ^ kind) >> 7;
+        self.0 = (block ^ number % BLOCK) & !TAG | mixed(number) & TAG;
     }
 }
 

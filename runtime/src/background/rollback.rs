@@ -205,12 +205,23 @@ impl RollbackState {
         let around = self.around.clone();
         let _span = around.enter();
         if !matches!(self.stage, Stage::Parts | Stage::Over) {
-            match catch_unwind(AssertUnwindSafe(|| self.step(&mut frame, cx))) {
+            let finished = catch_unwind(AssertUnwindSafe(|| {
+                ready!(self.step(&mut frame, cx));
+                Poll::Ready(frame.finish())
+            }));
+            match finished {
                 Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(())) => {}
-                Err(payload) => self.panicked(payload),
+                Ok(Poll::Ready(ending)) => {
+                    self.stage = Stage::Parts;
+                    if let Some(ending) = ending.filter(Ending::is_failure) {
+                        report::unreturned(&self.entered, ending);
+                    }
+                }
+                Err(payload) => {
+                    self.panicked(payload);
+                    self.drop_frame(frame);
+                }
             }
-            self.drop_frame(frame);
         }
         // What it has dropped comes before what is around it.
         if let Stage::Parts = self.stage {
@@ -340,11 +351,15 @@ impl Left {
         mut frame: Pin<&mut AnyContext<'_, T, K>>,
         resource: &mut Option<T>,
     ) -> Self {
-        quietly(entered, &mut || {
+        let mut resume = || {
             if let Some(resource) = resource.take() {
                 frame.as_mut().resume(resource, Ending::cancelled());
             }
-        });
+        };
+        match thread::panicking() {
+            false => resume(),
+            true => quietly(entered, &mut resume),
+        }
         Left::waiting(ExitKind::Cancelled)
     }
 }
