@@ -108,27 +108,31 @@ macro_rules! run_inside {
         let mut home = Home::new();
         let storage = pin!(<P::Storage as Storage<C>>::store($seed, &entered));
         let mut session = Session::<C, P>::new(storage, &entered, &mut home);
-        let lent = {
-            let (frame, state) = session.parts();
-            let frame: Pin<&mut $frame> = frame;
-            Setup::new(frame, state).await
-        };
-        match lent {
-            Ok(mut lent) => {
+        'run: {
+            let mut body = pin!({
+                // Not outside: the whole future would have room for it.
+                let lent = {
+                    let (frame, state) = session.parts();
+                    let frame: Pin<&mut $frame> = frame;
+                    Setup::new(frame, state).await
+                };
+                let mut lent = match lent {
+                    Ok(lent) => lent,
+                    Err($error) => {
+                        let $entered = &entered;
+                        break 'run $failed;
+                    }
+                };
                 let body = $body;
-                let mut body = pin!(Some(async move {
+                Some(async move {
                     let place = pin!(None);
                     called(|| body(&mut lent), place).await.map($as_result)
-                }));
-                let (frame, state) = session.parts();
-                let frame: Pin<&mut $frame> = frame;
-                let body: Pin<&mut $place> = body.as_mut();
-                Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
-            }
-            Err($error) => {
-                let $entered = &entered;
-                $failed
-            }
+                })
+            });
+            let (frame, state) = session.parts();
+            let frame: Pin<&mut $frame> = frame;
+            let body: Pin<&mut $place> = body.as_mut();
+            Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
         }
     }};
 }

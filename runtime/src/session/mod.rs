@@ -178,7 +178,6 @@ where
     X: BodyPlace<V, B> + ?Sized,
 {
     frame: Pin<&'s mut D>,
-    stage: &'s mut Stage,
     run: Run<'s, 'a, D::Resource, X, V, B>,
     threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
     /// Whether the body is polled inside its context.
@@ -206,16 +205,10 @@ where
         if inside {
             frame.as_mut().begin_body();
         }
-        let State {
-            entered,
-            key,
-            stage,
-        } = state;
         Running {
             inside,
             frame,
-            run: Run::new(body, entered, key, keep),
-            stage,
+            run: Run::new(body, state, keep),
             threads,
             settling: Settling::new(),
             early: Seldom::none(),
@@ -245,7 +238,7 @@ where
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let polled = match this.stage {
+        let polled = match this.run.stage() {
             Stage::Open if !this.inside => this.run.poll_open(cx),
             _ => return this.poll_rest(Poll::Pending, cx),
         };
@@ -269,9 +262,9 @@ where
         let mut kept = None;
         if let Poll::Ready(returned) = polled {
             let (resource, ending, rest) = self.run.split(returned);
-            resume(self.frame.as_mut(), self.stage, resource, ending);
+            resume(self.frame.as_mut(), self.run.stage(), resource, ending);
             kept = Some(rest);
-        } else if let Stage::Open = self.stage {
+        } else if let Stage::Open = self.run.stage() {
             kept = ready!(self.poll_inside(cx));
         }
         let mut failed = None;
@@ -303,7 +296,6 @@ where
     fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Kept<V, B>>> {
         let Running {
             frame,
-            stage,
             run,
             threads,
             ..
@@ -316,7 +308,7 @@ where
         match polled {
             Ok(Poll::Pending) if run.is_over() => {
                 let (resource, ending, kept) = run.resume();
-                resume(frame.as_mut(), stage, resource, ending);
+                resume(frame.as_mut(), run.stage(), resource, ending);
                 return Poll::Ready(Some(kept));
             }
             Ok(Poll::Pending) => return Poll::Pending,
@@ -329,7 +321,7 @@ where
     #[cold]
     fn ended_early(&mut self, context: Torn<D>) {
         BodyPoll::cancel(&mut self.run);
-        *self.stage = Stage::Early;
+        *self.run.stage() = Stage::Early;
         let entered = self.run.entered();
         let (context, _) = finish_late(self.frame.as_mut(), entered, context);
         self.early.set(Early::new(context, entered));
@@ -354,29 +346,29 @@ where
     ) -> Poll<Option<Ending>> {
         let Running {
             frame,
-            stage,
             run,
             settling,
             ..
         } = self;
         let entered = run.entered();
-        match **stage {
+        let stage = run.stage();
+        match *stage {
             Stage::Waiting(exit) => {
                 ready!(settling.poll(entered, cx));
-                **stage = Stage::Teardown(exit);
+                *stage = Stage::Teardown(exit);
             }
             Stage::Early => {
                 ready!(settling.poll(entered, cx));
-                **stage = Stage::Closed;
+                *stage = Stage::Closed;
                 return Poll::Ready(None);
             }
             _ => {}
         }
-        let Stage::Teardown(_) = **stage else {
+        let Stage::Teardown(_) = *stage else {
             panic!("a context was polled after its end");
         };
         let ending = ready!(teardown::poll(frame.as_mut(), entered, failed, cx));
-        **stage = Stage::Closed;
+        *stage = Stage::Closed;
         Poll::Ready(ending)
     }
 }

@@ -1,10 +1,10 @@
 //! A body's future, and what it comes to.
 
-use super::{Returned, caught::first_of};
+use super::{Returned, Stage, State, caught::first_of};
 use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
-    frame::{BodyPoll, Ending, Key, Payload},
+    frame::{BodyPoll, Ending, Payload},
     report,
     teardown::{Keep, Kept, split},
     trace::{BodySpan, is_watched},
@@ -64,8 +64,7 @@ pub(crate) struct Run<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> {
 
 /// What a body comes to: apart from its future, so that whatever is done with it is compiled once for all bodies that come to the same.
 struct Course<'s, 'a, R, V, B> {
-    entered: &'a Entered,
-    key: &'s mut Key<'a, R>,
+    state: &'s mut State<'a, R>,
     span: BodySpan,
     keep: Keep<B>,
     progress: Progress,
@@ -90,17 +89,11 @@ enum Progress {
 
 impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     #[inline]
-    pub(super) fn new(
-        body: Pin<&'s mut X>,
-        entered: &'a Entered,
-        key: &'s mut Key<'a, R>,
-        keep: Keep<B>,
-    ) -> Self {
+    pub(super) fn new(body: Pin<&'s mut X>, state: &'s mut State<'a, R>, keep: Keep<B>) -> Self {
         Run {
             body,
             course: Course {
-                entered,
-                key,
+                state,
                 span: BodySpan::none(),
                 keep,
                 progress: Progress::Open,
@@ -111,7 +104,12 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
 
     #[inline]
     pub(super) fn entered(&self) -> &'a Entered {
-        self.course.entered
+        self.course.state.entered
+    }
+
+    #[inline]
+    pub(super) fn stage(&mut self) -> &mut Stage {
+        &mut self.course.state.stage
     }
 
     /// Whether the body is over, and its context hasn't been told.
@@ -156,7 +154,7 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     #[cold]
     fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
         let course = &mut self.course;
-        let _span = course.span.enter(course.entered.definition);
+        let _span = course.span.enter(course.state.entered.definition);
         self.body.as_mut().poll_body(cx)
     }
 
@@ -167,7 +165,7 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
         if course.progress != Progress::Open {
             return Poll::Pending;
         }
-        let _lane = course.entered.body_lane().enter();
+        let _lane = course.state.entered.body_lane().enter();
         if is_watched() {
             return self.poll_watched(cx);
         }
@@ -198,7 +196,7 @@ where
     }
 
     fn below(&self) -> Below {
-        self.course.entered.below()
+        self.course.state.entered.below()
     }
 
     fn lingers(&self) -> bool {
@@ -218,7 +216,7 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
 impl<R, V, B> Course<'_, '_, R, V, B> {
     /// Makes the body's lane the current one.
     fn in_lane(&self) -> InLane {
-        self.entered.body_lane().enter()
+        self.state.entered.body_lane().enter()
     }
 
     /// The body is over.
@@ -229,14 +227,14 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
 
     fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
         let came = self.came.take()?;
-        Some(came.map_err(|payload| first_of(self.entered, payload)))
+        Some(came.map_err(|payload| first_of(self.state.entered, payload)))
     }
 
     /// Drops the body, which sends its resource home, and takes that.
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
-        let _span = is_watched().then(|| self.span.enter(self.entered.definition));
+        let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
         let body = clear(body);
-        (body, self.key.take())
+        (body, self.state.key.take())
     }
 
     /// Drops the body, and the resource that it had.
@@ -270,11 +268,11 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
             if self.came.is_none() {
                 self.came = Some(Err(panic));
             } else {
-                report::second_panic(self.entered, panic);
+                report::second_panic(self.state.entered, panic);
             }
         }
         if self.progress == Progress::Cancelled {
-            self.entered.leave_body();
+            self.state.entered.leave_body();
         }
     }
 
@@ -283,8 +281,8 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         if let Some(returned) = self.take_outcome() {
             let (ending, kept) = split(returned, self.keep);
             let exit = ending.kind();
-            report::unreturned(self.entered, ending);
-            report::drop_quietly(self.entered, exit, kept);
+            report::unreturned(self.state.entered, ending);
+            report::drop_quietly(self.state.entered, exit, kept);
         }
     }
 
@@ -295,10 +293,10 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
             return self.leave_untold();
         }
         let _lane = self.in_lane();
-        let _span = is_watched().then(|| self.span.enter(self.entered.definition));
+        let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
         if let Err(payload) = clear(body) {
             if thread::panicking() {
-                report::second_panic(self.entered, payload);
+                report::second_panic(self.state.entered, payload);
             } else {
                 resume_unwind(payload);
             }
@@ -312,11 +310,11 @@ impl<R, V, B: Any> Course<'_, '_, R, V, B> {
     fn split(&mut self, returned: Returned<V, B>) -> Left<R, V, B> {
         let returned = match returned {
             Ok(returned) => Ok(returned),
-            Err(payload) => Err(first_of(self.entered, payload)),
+            Err(payload) => Err(first_of(self.state.entered, payload)),
         };
         self.progress = Progress::Told;
         let (ending, kept) = split(returned, self.keep);
-        (self.key.take(), ending, kept)
+        (self.state.key.take(), ending, kept)
     }
 
     fn resume(&mut self) -> Left<R, V, B> {
