@@ -536,14 +536,21 @@ where
 /// A context function, before, at and after its yield point.
 pub struct Frame<F, Fut, T, K> {
     // Dropped in this order: the block writes to what it shares (point 2).
-    block: Option<Fut>,
-    init: Option<F>,
+    work: Work<F, Fut>,
     shared: Shared<T>,
     definition: Definition,
     polls_body: bool,
     spans: Spans,
     _kind: PhantomData<fn() -> K>,
     _pinned: PhantomPinned,
+}
+
+/// A block, in one place with what it is made from.
+enum Work<F, Fut> {
+    /// It hasn't been polled. `None` while it is being made.
+    Init(Option<F>),
+    Block(Fut),
+    Gone,
 }
 
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
@@ -589,18 +596,18 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
 
     #[inline]
     fn block(self: Pin<&mut Self>) -> Option<Pin<&mut Fut>> {
-        // SAFETY: structural pinning of `block`, as in `start`.
-        match unsafe { &mut self.get_unchecked_mut().block } {
+        // SAFETY: structural pinning of the block, as in `start`.
+        match unsafe { &mut self.get_unchecked_mut().work } {
             // SAFETY: as above.
-            Some(block) => Some(unsafe { Pin::new_unchecked(block) }),
-            None => None,
+            Work::Block(block) => Some(unsafe { Pin::new_unchecked(block) }),
+            Work::Init(_) | Work::Gone => None,
         }
     }
 
     #[inline]
     fn drop_block(self: Pin<&mut Self>) {
-        // SAFETY: structural pinning of `block`: dropped in place.
-        unsafe { self.get_unchecked_mut().block = None };
+        // SAFETY: structural pinning of the block: dropped in place.
+        unsafe { self.get_unchecked_mut().work = Work::Gone };
     }
 }
 
@@ -620,12 +627,16 @@ where
     #[inline]
     fn start(self: Pin<&mut Self>) {
         let link = Link(NonNull::from(&self.shared));
-        // SAFETY: structural pinning of `block`, which is never moved: it is assigned to in place, once, and dropped in place. `init` isn't
-        // pinned. A frame is `!Unpin` and has no `Drop`.
+        // SAFETY: structural pinning of the block, which is never moved: it is assigned to in place, once, and dropped in place. What it is made from
+        // isn't pinned. A frame is `!Unpin` and has no `Drop`.
         let this = unsafe { self.get_unchecked_mut() };
-        if let Some(init) = this.init.take() {
+        let init = match &mut this.work {
+            Work::Init(init) => init.take(),
+            Work::Block(_) | Work::Gone => None,
+        };
+        if let Some(init) = init {
             // The brand is erased here: the block was type-checked for every `'y`, so it can't tell.
-            this.block = Some(init(YieldOnce {
+            this.work = Work::Block(init(YieldOnce {
                 link,
                 _brand: PhantomData,
             }));
@@ -642,7 +653,7 @@ where
     // Not an argument of that, which would be written and read again in another width, and wait for that.
     #[inline]
     fn bring(self: Pin<&mut Self>, body: BodyPtr<T>) {
-        if self.block.is_none() {
+        if !matches!(self.work, Work::Block(_)) {
             polled_after_end(self.definition);
         }
         let link = self.link();
@@ -764,8 +775,7 @@ where
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn grow(before: Before<F>) -> Self {
         Frame {
-            block: None,
-            init: Some(before.block),
+            work: Work::Init(Some(before.block)),
             shared: Shared::new(),
             definition: before.definition,
             polls_body: before.polls_body,
@@ -839,9 +849,6 @@ where
 
     #[inline]
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
-        // So that no block is made later.
-        // SAFETY: `init` isn't pinned.
-        unsafe { self.as_mut().get_unchecked_mut().init = None };
         self.as_mut().drop_block();
         let link = self.link();
         // SAFETY: the block has just been dropped.
