@@ -2,12 +2,13 @@
 
 use super::{
     ExitStack,
+    called::Called,
     node::{Adds, Entering, List},
 };
 use crate::{
     __private::{Nothing, Returns, Tail},
-    AsyncBody, BodyError, Definition, Exit, YieldOnce,
-    frame::{YieldFn, before},
+    AsyncBody, AsyncContext, BodyError, Definition, Exit, YieldOnce,
+    frame::{Seed, YieldFn, before},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -88,11 +89,10 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         F: FnOnce() -> T + Send + 'static,
         T: EntryEnd<E>,
     {
-        let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
-            let ((), _) = yielder.lend(()).await;
-            callback().end()
-        };
-        self.add(Definition::here(|| "callback"), None::<()>, block);
+        self.put(
+            Called::seed(Definition::here(|| "callback"), callback),
+            None::<()>,
+        );
     }
 
     /// [`callback`](ExitStack::callback) with an `async` closure.
@@ -235,13 +235,24 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         X: Adds<E> + Send + 'static,
         F: for<'y> YieldFn<'y, (), S, Out = Result<(), E>, Fut: Send> + Send + 'static,
     {
-        let seed = before::<(), Fallible<E, S>, F>(definition, false, block);
-        let mut entering = Entering::<_, OnCancel, X>::new(seed, definition.location(), added);
+        self.put(
+            before::<(), Fallible<E, S>, F>(definition, false, block),
+            added,
+        );
+    }
+
+    fn put<C, X>(&self, seed: Seed<C>, added: Option<X>)
+    where
+        C: AsyncContext<Resource = (), Kind = Fallible<E, S>> + Send + 'static,
+        X: Adds<E> + Send + 'static,
+    {
+        let at = seed.definition().location();
+        let mut entering = Entering::<_, OnCancel, X>::new(seed, at, added);
         match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 self.entries.push(entering);
             }
-            Poll::Ready(Err(_)) | Poll::Pending => unreachable!("these blocks yield at once"),
+            Poll::Ready(Err(_)) | Poll::Pending => unreachable!("these yield at once"),
         }
     }
 }

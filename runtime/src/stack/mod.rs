@@ -1,6 +1,7 @@
 //! The exit stack: contexts entered one by one, their number known only at run time, and exited together.
 
 mod callback;
+mod called;
 mod context;
 mod key;
 mod node;

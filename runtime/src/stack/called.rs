@@ -1,0 +1,123 @@
+//! A context whose teardown is a call, and nothing else.
+
+use super::callback::EntryEnd;
+use crate::{
+    AsyncContext, BodyError, Definition,
+    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
+    kind::{Fallible, Suppression},
+    trace::{Around, Spans, is_watched},
+};
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// What [`callback`](super::ExitStack::callback) puts on a stack: no future, so there is nothing that would have to be polled.
+pub(super) struct Called<F, E, S> {
+    callback: Option<F>,
+    definition: Definition,
+    ending: Option<Ending>,
+    spans: Spans,
+    _kind: PhantomData<fn() -> (E, S)>,
+}
+
+// Nothing of it is pinned.
+impl<F, E, S> Unpin for Called<F, E, S> {}
+
+impl<F, E, S> Sealed for Called<F, E, S> {}
+
+impl<F, T, E, S> Called<F, E, S>
+where
+    F: FnOnce() -> T,
+    T: EntryEnd<E>,
+    E: BodyError,
+    S: Suppression,
+{
+    #[inline]
+    pub(super) fn seed(definition: Definition, callback: F) -> Seed<Self> {
+        Seed::new(Called {
+            callback: Some(callback),
+            definition,
+            ending: None,
+            spans: Spans::none(),
+            _kind: PhantomData,
+        })
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, T, E, S> AsyncContext for Called<F, E, S>
+where
+    F: FnOnce() -> T,
+    T: EntryEnd<E>,
+    E: BodyError,
+    S: Suppression,
+{
+    type Resource = ();
+    type Kind = Fallible<E, S>;
+
+    is_its_own_seed!();
+
+    fn definition(&self) -> Definition {
+        self.definition
+    }
+
+    fn around(&self) -> Around {
+        self.spans.around()
+    }
+
+    fn polls_body(&self) -> bool {
+        false
+    }
+
+    fn poll_setup(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), NotEntered<E>>> {
+        if is_watched() {
+            let definition = self.definition;
+            let _span = self.spans.setup(definition);
+            self.spans.end();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn begin_body(self: Pin<&mut Self>) {}
+
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut body: Body<'_, ()>,
+    ) -> Poll<Result<(), E>> {
+        // Its driver knows when the body is over.
+        body.poll(cx);
+        Poll::Pending
+    }
+
+    fn resume(mut self: Pin<&mut Self>, (): (), ending: Ending) {
+        self.ending = Some(ending);
+    }
+
+    fn poll_teardown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+        let Some(callback) = self.callback.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        if !is_watched() {
+            return Poll::Ready(callback().end());
+        }
+        let definition = self.definition;
+        let span = self.spans.teardown(definition);
+        let ended = {
+            let _inside = span.enter();
+            callback().end()
+        };
+        self.spans.end();
+        Poll::Ready(ended)
+    }
+
+    fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
+        drop(self.callback.take());
+        self.ending.take()
+    }
+}
