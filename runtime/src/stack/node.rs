@@ -32,25 +32,36 @@ use std::{
     thread,
 };
 
-/// What an entry has come to.
+/// What an entry has come to: mostly nothing of this.
 pub(super) struct Closed<E> {
-    /// What its teardown came to, its error raised as the stack's.
-    pub(super) context: thread::Result<Result<(), E>>,
-    /// The outcome that it was told, suppressed or not.
-    pub(super) told: Option<Ending>,
+    /// What its teardown came to if that has failed, its error raised as the stack's.
+    pub(super) failed: Option<thread::Result<Result<(), E>>>,
     /// The entries that it has added.
     pub(super) added: Option<List<'static, E>>,
+}
+
+impl<E> Closed<E> {
+    #[inline]
+    pub(super) fn well() -> Self {
+        Closed {
+            failed: None,
+            added: None,
+        }
+    }
 }
 
 /// What a stack does with its entries, whatever they are. `E` is the error that their errors are raised as.
 trait Exits<E> {
     fn entered(&self) -> Entered;
-    /// Runs the teardown. At the first time, `told` is how the body ended.
+    /// Runs the teardown. At the first time, `told` is how the body ended; at the end, that is there again, suppressed or not.
+    //
+    // What is mostly nothing isn't returned: it would be copied in another width than it was written in, and wait for that.
     fn poll_close(
         self: Pin<&mut Self>,
         told: &mut Option<Ending>,
+        closed: &mut Closed<E>,
         cx: &mut Context<'_>,
-    ) -> Poll<Closed<E>>;
+    ) -> Poll<()>;
     /// Frees it; leaves what isn't closed yet to its policy. Comes back with the panic of a destructor.
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked>;
 }
@@ -102,34 +113,42 @@ where
     fn poll_close(
         self: Pin<&mut Self>,
         told: &mut Option<Ending>,
+        closed: &mut Closed<E>,
         cx: &mut Context<'_>,
-    ) -> Poll<Closed<E>> {
+    ) -> Poll<()> {
         let mut parts = self.parts();
         if parts.is_open() {
             let told = told.take().unwrap_or_else(Ending::cancelled);
             parts.resume(told);
         }
         let mut failed = None;
-        let told = ready!(parts.poll_teardown(&mut failed, cx));
-        let context = match failed.unwrap_or(Ok(Ok(()))) {
-            Ok(Ok(())) => Ok(Ok(())),
-            // `From` of the user's.
-            Ok(Err(error)) => catch_unwind(AssertUnwindSafe(|| {
-                Err(<C::Kind as RaiseAs<E>>::raise(error))
-            })),
-            Err(payload) => Err(payload),
-        };
-        Poll::Ready(Closed {
-            context,
-            told,
-            added: parts.rest.extra.take().and_then(Adds::added),
-        })
+        *told = ready!(parts.poll_teardown(&mut failed, cx));
+        if let Some(failed) = failed {
+            closed.failed = Some(raised::<C::Kind, E>(failed));
+        }
+        if let Some(added) = parts.rest.extra.take() {
+            closed.added = added.added();
+        }
+        Poll::Ready(())
     }
 
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked> {
         let entered = *Housed::entered(&self);
         catch_unwind(AssertUnwindSafe(|| self.abandon()))
             .map_err(|payload| Panicked { entered, payload })
+    }
+}
+
+/// What a teardown has come to, with its error as the stack's.
+#[cold]
+fn raised<K: RaiseAs<E>, E>(
+    failed: thread::Result<Result<(), K::Error>>,
+) -> thread::Result<Result<(), E>> {
+    match failed {
+        Ok(Ok(())) => Ok(Ok(())),
+        // `From` of the user's.
+        Ok(Err(error)) => catch_unwind(AssertUnwindSafe(|| Err(K::raise(error)))),
+        Err(payload) => Err(payload),
     }
 }
 
@@ -213,14 +232,15 @@ impl<E> Entry<'_, E> {
         unsafe { self.node.as_ref() }.entered()
     }
 
-    /// Runs the teardown. At the first time, `told` is the outcome as the inner entries left it.
+    /// Runs the teardown. At the first time, `told` is the outcome as the inner entries left it; at the end, as it is then.
     #[inline]
     pub(super) fn poll_close(
         &mut self,
         told: &mut Option<Ending>,
+        closed: &mut Closed<E>,
         cx: &mut Context<'_>,
-    ) -> Poll<Closed<E>> {
-        self.node().poll_close(told, cx)
+    ) -> Poll<()> {
+        self.node().poll_close(told, closed, cx)
     }
 
     /// Frees it; leaves what isn't closed yet to its policy. Comes back with the panic of a destructor.

@@ -52,7 +52,8 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
                     None => return Poll::Ready(()),
                 },
             };
-            let closed = ready!(entry.poll_close(&mut self.pending, cx));
+            let mut closed = Closed::well();
+            ready!(entry.poll_close(&mut self.pending, &mut closed, cx));
             if let Some(entry) = self.current.take() {
                 self.go_on(entry, closed);
             }
@@ -61,14 +62,13 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
 
     /// An entry is closed.
     fn go_on(&mut self, entry: Entry<'e, E>, closed: Closed<E>) {
-        let Closed {
-            context,
-            told,
-            added,
-        } = closed;
-        match (context, told) {
-            (Ok(Ok(())), Some(told)) if !told.is_suppressed() => self.pending = Some(told),
-            (context, told) => self.change(&entry.entered(), context, told),
+        let Closed { failed, added } = closed;
+        match (failed, &self.pending) {
+            (None, Some(told)) if !told.is_suppressed() => {}
+            (failed, _) => {
+                let told = self.pending.take();
+                self.change(&entry.entered(), failed.unwrap_or(Ok(Ok(()))), told);
+            }
         }
         if let Some(added) = added {
             self.entries.append(added);
