@@ -52,7 +52,7 @@ const KIND_BITS: u32 = 3;
 impl Lane {
     #[inline]
     const fn new(of: Of, number: u64) -> Self {
-        match NonZero::new(number << KIND_BITS | of as u64) {
+        match NonZero::new((number << KIND_BITS) | of as u64) {
             Some(lane) => Lane(lane),
             None => unreachable!(),
         }
@@ -157,8 +157,9 @@ impl Hasher for LaneHasher {
             number.wrapping_mul(0x9E37_79B9_7F4A_7C15)
         }
         let (number, kind) = (number >> KIND_BITS, number % KINDS as u64);
-        let block = mixed(self.0 ^ (number / BLOCK) << KIND_BITS ^ kind) >> 7;
-        self.0 = (block ^ number % BLOCK) & !TAG | mixed(number) & TAG;
+        let block = mixed(self.0 ^ ((number / BLOCK) << KIND_BITS) ^ kind) >> 7;
+        let in_block = number % BLOCK;
+        self.0 = ((block ^ in_block) & !TAG) | (mixed(number) & TAG);
     }
 }
 

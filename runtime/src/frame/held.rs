@@ -188,8 +188,8 @@ impl Steps {
 /// # Safety
 /// As [`Steps::of`] has it, for as long as `'f`.
 unsafe fn pinned<'f, C>(lodged: Place) -> Pin<&'f mut C> {
-    // SAFETY: by this function's contract; `&raw` makes no reference to what is beside the frame.
-    unsafe { Pin::new_unchecked(&mut *(&raw mut (*lodged.cast::<Lodged<C>>().as_ptr()).frame)) }
+    // SAFETY: by this function's contract. No reference is made to what is beside the frame.
+    unsafe { Pin::new_unchecked(&mut (*lodged.cast::<Lodged<C>>().as_ptr()).frame) }
 }
 
 unsafe fn around<C: AsyncContext>(lodged: Place) -> Around {
