@@ -95,7 +95,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         let seed = self.into_seed();
         let definition = seed.definition();
         // It isn't entered yet. What is said of that here goes when it is rolled back.
-        let entered = Entered::now(definition, Location::caller(), Style::Body);
+        let entered = Entered::now(|| definition, Location::caller(), Style::Body);
         let mut lodged = Lodged::new(seed, entered);
         ContextManager::new(Seed::new(BoxContext {
             definition,

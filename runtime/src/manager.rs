@@ -104,7 +104,7 @@ macro_rules! run_inside {
         driven: $frame:ty, $place:ty,
         not_set_up: |$entered:ident, $error:ident| $failed:expr $(,)?
     ) => {{
-        let entered = Entered::now($seed.definition(), $at, Style::Body);
+        let entered = Entered::now(|| $seed.definition(), $at, Style::Body);
         let mut home = Home::new();
         let storage = pin!(<P::Storage as Storage<C>>::store($seed, &entered));
         let mut session = Session::<C, P>::new(storage, &entered, &mut home);

@@ -238,7 +238,7 @@ where
     P: Policy<C>,
 {
     let seed = context.into_context_manager().into_seed();
-    let entered = Entered::now(seed.definition(), Location::caller(), Style::Body);
+    let entered = Entered::now(|| seed.definition(), Location::caller(), Style::Body);
     let storage = Storage::store(seed, &entered);
     let opening = Opening {
         entered,

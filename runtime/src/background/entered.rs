@@ -33,17 +33,20 @@ pub(crate) enum Style {
 }
 
 impl Entered {
+    //
+    // The definition is asked for last: set aside meanwhile, it would be read again in another width than it was written in, and wait for that.
     #[inline(always)]
     pub(crate) fn now(
-        definition: Definition,
+        definition: impl FnOnce() -> Definition,
         at: &'static Location<'static>,
         style: Style,
     ) -> Self {
+        let (lane, number) = (Lane::current(), lane::next_number());
         Entered {
-            definition,
+            definition: definition(),
             at,
-            lane: Lane::current(),
-            number: lane::next_number(),
+            lane,
+            number,
             style,
         }
     }

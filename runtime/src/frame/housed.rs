@@ -69,7 +69,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
         at: &'static Location<'static>,
         extra: Option<X>,
     ) -> Pin<Box<Self>> {
-        let entered = Entered::now(seed.definition(), at, Style::Guard);
+        let entered = Entered::now(|| seed.definition(), at, Style::Guard);
         let rest = Rest::new(P::origin(), extra);
         let mut housed = Box::<Self>::new_uninit();
         let place = housed.as_mut_ptr();

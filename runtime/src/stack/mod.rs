@@ -288,7 +288,7 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     /// The stack as something to report of.
     fn entered(&self) -> Entered {
         let definition = Definition::at(|| "ExitStack", self.at);
-        Entered::now(definition, self.at, Style::Guard)
+        Entered::now(|| definition, self.at, Style::Guard)
     }
 
     /// How many entries are on the stack.
