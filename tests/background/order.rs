@@ -6,7 +6,12 @@ use contextlib::{
     background::{drain, lane, pending},
     yield_resource,
 };
-use std::{future::pending as forever, sync::Arc, thread, time::Duration};
+use std::{
+    future::pending as forever,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::{JoinSet, yield_now},
@@ -55,6 +60,42 @@ async fn guards_dropped_in_the_wrong_order_are_still_rolled_back_inner_first() {
     drop(b);
     drain().await;
     assert_eq!(log.said(), "+a, +b, -b, -a Cancelled");
+}
+
+#[async_context]
+async fn numbered(over: Arc<Mutex<Vec<usize>>>, number: usize) {
+    let _ = yield_resource!();
+    // The inner ones take longer, so that whatever could overtake them does.
+    for _ in 0..number % 3 {
+        yield_now().await;
+    }
+    over.lock().unwrap().push(number);
+}
+
+/// A number without a pattern.
+fn scattered(number: usize) -> usize {
+    number.wrapping_mul(0x9E37_79B9) % 65_537
+}
+
+#[tokio::test]
+async fn any_number_of_guards_dropped_in_any_order() {
+    // A lane keeps few rollbacks in another way than many.
+    for count in [2, 3, 17, 255, 256, 257, 258, 700] {
+        let over = Arc::new(Mutex::new(Vec::new()));
+        let Ok(outermost) = numbered(over.clone(), 0).enter().await;
+        let mut guards = Vec::new();
+        for number in 1..=count {
+            let Ok(guard) = numbered(over.clone(), number).enter().await;
+            guards.push((scattered(number), guard));
+        }
+        guards.sort_by_key(|(order, _)| *order);
+        drop(guards);
+        assert_eq!(pending(), count);
+        let Ok(()) = outermost.exit().await;
+        let expected: Vec<usize> = (0..=count).rev().collect();
+        assert_eq!(*over.lock().unwrap(), expected);
+        assert_eq!(pending(), 0);
+    }
 }
 
 #[tokio::test]

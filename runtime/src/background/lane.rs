@@ -13,6 +13,7 @@
 //! They do where it is known that they belong together: what a rollback drops, and what is on one stack. It isn't known of the parts of a future that was
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 
+use super::row::Row;
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -321,7 +322,7 @@ impl Pending {
 }
 
 /// A place in a lane: the number of a context, and what tells it from others of that number.
-type Place = (Number, u64);
+pub(super) type Place = (Number, u64);
 
 /// A lane in use.
 enum InTable {
@@ -330,10 +331,8 @@ enum InTable {
     Many(Box<Many>),
 }
 
-/// Ordered, so that a stack of a hundred thousand entries is rolled back in steps that cost the same each.
-#[derive(Default)]
 struct Many {
-    pending: BTreeMap<Place, Pending>,
+    pending: Row,
     /// By the first number that they wait for.
     waiting: BTreeMap<Place, Waiting>,
 }
@@ -360,7 +359,11 @@ impl InTable {
 
     fn many(&mut self) -> &mut Many {
         if let InTable::One(..) = self {
-            let one = mem::replace(self, InTable::Many(Box::default()));
+            let many = Many {
+                pending: Row::new(),
+                waiting: BTreeMap::new(),
+            };
+            let one = mem::replace(self, InTable::Many(Box::new(many)));
             if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, &mut *self)
             {
                 many.pending.insert(place, pending);
@@ -385,11 +388,10 @@ impl InTable {
 
     fn pending(&self) -> impl Iterator<Item = (Number, &Pending)> {
         let (one, many) = match self {
-            InTable::One(place, pending, _) => (Some((place, pending)), None),
-            InTable::Many(many) => (None, Some(&many.pending)),
+            InTable::One((number, _), pending, _) => (Some((*number, pending)), None),
+            InTable::Many(many) => (None, Some(many.pending.iter())),
         };
-        let all = one.into_iter().chain(many.into_iter().flatten());
-        all.map(|((number, _), pending)| (*number, pending))
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     /// The least of these numbers of which a rollback is pending.
@@ -404,17 +406,8 @@ impl InTable {
 
 impl Many {
     fn first_in(&self, entered: Range<Number>) -> Option<Number> {
-        if entered.is_empty() {
-            return None;
-        }
-        let mut pending = self.pending.range((entered.start, 0)..(entered.end, 0));
-        pending.next().map(|((number, _), _)| *number)
-    }
-
-    /// The greatest of the numbers below this one.
-    fn last_before(&self, number: Number) -> Option<Number> {
-        let mut pending = self.pending.range(..(number, 0));
-        pending.next_back().map(|((before, _), _)| *before)
+        let first = self.pending.first_from(entered.start)?;
+        (first < entered.end).then_some(first)
     }
 
     /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
@@ -422,7 +415,10 @@ impl Many {
         if self.waiting.is_empty() {
             return;
         }
-        let first = self.last_before(number).map_or(0, |before| before + 1);
+        let first = self
+            .pending
+            .last_before(number)
+            .map_or(0, |before| before + 1);
         let end = self.first_in(number..Number::MAX).unwrap_or(Number::MAX);
         let unblocked: Vec<Place> = self
             .waiting
@@ -564,7 +560,7 @@ impl Table {
             }
             InTable::One(..) => return,
             InTable::Many(many) => {
-                let Some(over) = many.pending.remove(&place) else {
+                let Some(over) = many.pending.remove(place) else {
                     return;
                 };
                 many.unblocked_by(place.0, wakers);

@@ -26,6 +26,7 @@
 mod entered;
 pub(crate) mod lane;
 mod rollback;
+mod row;
 
 pub(crate) use entered::{Below, Entered, Settling, Style, Waiting};
 pub use lane::lanes_in_use;
