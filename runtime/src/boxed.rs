@@ -2,15 +2,14 @@
 
 use crate::{
     AsyncContext, ContextManager, Guard,
-    background::{Abandonment, Entered, Left, Style},
-    frame::{Body, Ending, Lodged, NotEntered, Sealed, Seed, is_its_own_seed},
+    background::{Abandonment, Entered, Left},
+    frame::{Body, Ending, Held, Lodged, NotEntered, Room, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
     trace::Around,
 };
 use std::{
-    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -94,12 +93,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     {
         let seed = self.into_seed();
         let definition = seed.definition();
-        // It isn't entered yet. What is said of that here goes when it is rolled back.
-        let entered = Entered::now(|| definition, Location::caller(), Style::Body);
-        let mut lodged = Lodged::new(seed, entered);
+        let lodged = Lodged::new(seed);
         ContextManager::new(Seed::new(BoxContext {
             definition,
-            polls_body: lodged.as_mut().frame().polls_body(),
+            polls_body: lodged.frame_ref().polls_body(),
             erased: Some(Box::new(Erased::<C, P> {
                 lodged,
                 origin: None,
@@ -117,7 +114,7 @@ pub struct BoxContext<'a, T, K> {
 }
 
 struct Erased<C: AsyncContext, P: Policy<C>> {
-    lodged: Pin<Box<Lodged<C>>>,
+    lodged: Pin<Box<Lodged<C, Room>>>,
     /// What the policy remembers from where the context was entered.
     origin: Option<P::Origin>,
 }
@@ -151,10 +148,12 @@ where
         self.lodged.frame_ref().around()
     }
 
-    fn roll_back(mut self: Box<Self>, entered: Entered, left: Left) {
-        let origin = self.origin.take().unwrap_or_else(P::origin);
-        self.lodged.as_mut().parts().0.entered = entered;
-        P::take_over(Abandonment::new(self.lodged.into(), left), origin);
+    fn roll_back(self: Box<Self>, entered: Entered, left: Left) {
+        let origin = self.origin.unwrap_or_else(P::origin);
+        P::take_over(
+            Abandonment::new(Held::new(self.lodged, entered), left),
+            origin,
+        );
     }
 }
 

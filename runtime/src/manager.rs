@@ -106,7 +106,7 @@ macro_rules! run_inside {
     ) => {{
         let entered = Entered::now(|| $seed.definition(), $at, Style::Body);
         let mut home = Home::new();
-        let storage = pin!(<P::Storage as Storage<C>>::store($seed, &entered));
+        let storage = pin!(<P::Storage as Storage<C>>::store($seed));
         let mut session = Session::<C, P>::new(storage, &entered, &mut home);
         'run: {
             let mut body = pin!({

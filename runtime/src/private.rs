@@ -239,7 +239,7 @@ where
 {
     let seed = context.into_context_manager().into_seed();
     let entered = Entered::now(|| seed.definition(), Location::caller(), Style::Body);
-    let storage = Storage::store(seed, &entered);
+    let storage = Storage::store(seed);
     let opening = Opening {
         entered,
         home: Home::new(),

@@ -1,7 +1,12 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
-use super::{AnyContext, AsyncContext, Ending, Housed, Lodged, NotEntered};
-use crate::{background::RollbackState, kind::Kind, policy::Policy, trace::Around};
+use super::{AnyContext, AsyncContext, Ending, Housed, Lodged, NotEntered, lodged::Room};
+use crate::{
+    background::{Entered, RollbackState},
+    kind::Kind,
+    policy::Policy,
+    trace::Around,
+};
 use std::{
     fmt::Debug,
     marker::PhantomData,
@@ -85,7 +90,21 @@ impl<C> Held<C> {
 }
 
 impl<C: AsyncContext> Held<C> {
-    /// Owns the frame in such a box, which is the first field of what is in it.
+    /// Owns the frame in such a box.
+    #[inline]
+    pub(crate) fn new(lodged: Pin<Box<Lodged<C, Room>>>, entered: Entered) -> Self {
+        // SAFETY: nothing moves the frame: it is dropped where it is.
+        let lodged = Box::leak(unsafe { Pin::into_inner_unchecked(lodged) });
+        lodged.kept.write(RollbackState::new(entered));
+        // From here on it is a `Lodged<C>`, of the same layout, since a `MaybeUninit` has that of what may be in it.
+        Held {
+            lodged: NonNull::from(lodged).cast(),
+            steps: const { &Steps::of::<C>(free::<Lodged<C>>) },
+            _owns: PhantomData,
+        }
+    }
+
+    /// Owns the frame in such a box, which is in the first field of what is in it.
     ///
     /// # Safety
     /// The caller gives up the box, beside whose frame there is nothing left but plain data.
@@ -93,19 +112,6 @@ impl<C: AsyncContext> Held<C> {
         Held {
             lodged: frame.cast(),
             steps: const { &Steps::of::<C>(free::<Housed<C, P, X>>) },
-            _owns: PhantomData,
-        }
-    }
-}
-
-impl<C: AsyncContext> From<Pin<Box<Lodged<C>>>> for Held<C> {
-    #[inline]
-    fn from(lodged: Pin<Box<Lodged<C>>>) -> Self {
-        // SAFETY: nothing moves the frame: it is dropped where it is.
-        let lodged = Box::leak(unsafe { Pin::into_inner_unchecked(lodged) });
-        Held {
-            lodged: NonNull::from(lodged).cast(),
-            steps: const { &Steps::of::<C>(free::<Lodged<C>>) },
             _owns: PhantomData,
         }
     }

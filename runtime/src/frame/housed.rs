@@ -105,7 +105,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
 
     #[inline]
     pub(crate) fn entered(&self) -> &Entered {
-        &self.lodged.kept().entered
+        &self.lodged.kept.entered
     }
 
     #[inline]

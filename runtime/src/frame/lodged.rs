@@ -2,30 +2,23 @@
 
 use super::{AsyncContext, Seed};
 use crate::background::{Entered, RollbackState};
-use std::pin::Pin;
+use std::{mem::MaybeUninit, pin::Pin};
 
 /// A frame, and what a rollback of it keeps: neither is moved when it is handed on.
 //
 // In this order, so that a pointer to it is one to what is kept.
 #[repr(C)]
-pub(crate) struct Lodged<C> {
-    kept: RollbackState,
+pub(crate) struct Lodged<C, K = RollbackState> {
+    pub(super) kept: K,
     pub(super) frame: C,
 }
 
-impl<C> Lodged<C> {
-    #[inline]
-    pub(crate) fn kept(&self) -> &RollbackState {
-        &self.kept
-    }
+/// Room for what a rollback keeps: until there is one, that isn't written, nor read.
+pub(crate) type Room = MaybeUninit<RollbackState>;
 
+impl<C, K> Lodged<C, K> {
     #[inline]
-    pub(crate) fn frame_ref(&self) -> &C {
-        &self.frame
-    }
-
-    #[inline]
-    pub(crate) fn parts(self: Pin<&mut Self>) -> (&mut RollbackState, Pin<&mut C>) {
+    pub(super) fn parts(self: Pin<&mut Self>) -> (&mut K, Pin<&mut C>) {
         // SAFETY: structural pinning of the frame alone, which is never moved. A `Lodged` has no `Drop`, and is `Unpin` only if the frame is.
         unsafe {
             let this = self.get_unchecked_mut();
@@ -37,19 +30,27 @@ impl<C> Lodged<C> {
     pub(crate) fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
         self.parts().1
     }
+
+    #[inline]
+    pub(crate) fn frame_ref(&self) -> &C {
+        &self.frame
+    }
 }
 
-impl<C: AsyncContext> Lodged<C> {
+impl<C: AsyncContext> Lodged<C, Room> {
     #[inline]
-    pub(crate) fn new(seed: Seed<C>, entered: Entered) -> Pin<Box<Self>> {
+    pub(crate) fn new(seed: Seed<C>) -> Pin<Box<Self>> {
         let mut lodged = Box::<Self>::new_uninit();
-        // SAFETY: the place is the box's own, and all of it is written; if that unwinds, the box is freed as it was allocated, without a content.
+        // SAFETY: the place is the box's own, and all of it is written that has to be, where it is; if that unwinds, the box is freed as it was allocated,
+        // without a content.
         unsafe {
-            Self::write(lodged.as_mut_ptr(), seed, entered);
+            (&raw mut (*lodged.as_mut_ptr()).frame).write(seed.grow());
             Box::into_pin(lodged.assume_init())
         }
     }
+}
 
+impl<C: AsyncContext> Lodged<C> {
     /// Writes all of it, field by field, so that nothing is moved twice. If making the frame unwinds, nothing has been written that has to be dropped.
     ///
     /// # Safety

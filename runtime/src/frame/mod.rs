@@ -39,7 +39,7 @@ pub(crate) use ending::{Payload, Standing};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};
 pub(crate) use housed::{Housed, Parts};
-pub(crate) use lodged::Lodged;
+pub(crate) use lodged::{Lodged, Room};
 pub(crate) use seed::{Seed, is_its_own_seed};
 
 use crate::{

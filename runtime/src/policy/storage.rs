@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext,
     background::Entered,
-    frame::{Held, Lodged, Seed},
+    frame::{Held, Lodged, Room, Seed},
 };
 use std::pin::Pin;
 
@@ -14,24 +14,24 @@ mod sealed {
 /// Where a frame lives while `with` runs: in a box ([`Boxed<C>`]), or in the `with` future itself (`C`).
 pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
     #[doc(hidden)]
-    fn store(seed: Seed<C>, entered: &Entered) -> Self;
+    fn store(seed: Seed<C>) -> Self;
     #[doc(hidden)]
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C>;
     /// The frame of a caller that is gone, if it can be taken over.
     #[doc(hidden)]
-    fn take(self: Pin<&mut Self>) -> Option<Held<C>>;
+    fn take(self: Pin<&mut Self>, entered: &Entered) -> Option<Held<C>>;
 }
 
 /// A frame in a box, which a policy can take over.
-pub struct Boxed<C>(Option<Pin<Box<Lodged<C>>>>);
+pub struct Boxed<C>(Option<Pin<Box<Lodged<C, Room>>>>);
 
 // The frame is pinned in its box.
 impl<C> Unpin for Boxed<C> {}
 
 impl<C: AsyncContext> sealed::Sealed<C> for Boxed<C> {}
 impl<C: AsyncContext> Storage<C> for Boxed<C> {
-    fn store(seed: Seed<C>, entered: &Entered) -> Self {
-        Boxed(Some(Lodged::new(seed, *entered)))
+    fn store(seed: Seed<C>) -> Self {
+        Boxed(Some(Lodged::new(seed)))
     }
 
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
@@ -41,8 +41,8 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
         }
     }
 
-    fn take(mut self: Pin<&mut Self>) -> Option<Held<C>> {
-        self.0.take().map(Held::from)
+    fn take(mut self: Pin<&mut Self>, entered: &Entered) -> Option<Held<C>> {
+        Some(Held::new(self.0.take()?, *entered))
     }
 }
 
@@ -54,7 +54,7 @@ fn gone() -> ! {
 impl<C: AsyncContext> sealed::Sealed<C> for C {}
 impl<C: AsyncContext> Storage<C> for C {
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn store(seed: Seed<C>, _: &Entered) -> Self {
+    fn store(seed: Seed<C>) -> Self {
         seed.grow()
     }
 
@@ -62,7 +62,7 @@ impl<C: AsyncContext> Storage<C> for C {
         self
     }
 
-    fn take(self: Pin<&mut Self>) -> Option<Held<C>> {
+    fn take(self: Pin<&mut Self>, _: &Entered) -> Option<Held<C>> {
         None
     }
 }

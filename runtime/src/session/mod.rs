@@ -478,7 +478,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     #[cold]
     fn abandon(&mut self) {
-        let Some(mut frame) = self.storage.as_mut().take() else {
+        let Some(mut frame) = self.storage.as_mut().take(self.state.entered) else {
             let (frame, state) = self.parts();
             return state.discard(frame);
         };
