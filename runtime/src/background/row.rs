@@ -1,7 +1,10 @@
 //! What is pending in a lane, in the order of entering.
 
 use super::lane::{Number, Pending, Place};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, VecDeque},
+};
 
 /// How many are few.
 const FEW: usize = 256;
@@ -36,7 +39,10 @@ impl Row {
                 many.insert(place, pending);
                 *self = Row::Many(many);
             }
-            Row::Few(few) => few.insert(below(few, place), (place, pending)),
+            Row::Few(few) => match below(few, place) {
+                at if at == few.len() => few.push_back((place, pending)),
+                at => few.insert(at, (place, pending)),
+            },
             Row::Many(many) => {
                 many.insert(place, pending);
             }
@@ -48,7 +54,14 @@ impl Row {
             Row::Few(few) => {
                 let at = below(few, place);
                 few.get(at).filter(|(found, _)| *found == place)?;
-                few.remove(at).map(|(_, pending)| pending)
+                let removed = if at == 0 {
+                    few.pop_front()
+                } else if at == few.len() - 1 {
+                    few.pop_back()
+                } else {
+                    few.remove(at)
+                };
+                removed.map(|(_, pending)| pending)
             }
             Row::Many(many) => many.remove(&place),
         }
@@ -89,9 +102,15 @@ impl Row {
 
 /// How many places are below this one. Looks at the ends first.
 fn below(few: &VecDeque<(Place, Pending)>, place: Place) -> usize {
-    match (few.front(), few.back()) {
-        (Some((first, _)), _) if place <= *first => 0,
-        (_, Some((last, _))) if *last < place => few.len(),
-        _ => few.partition_point(|(other, _)| *other < place),
+    let (Some((first, _)), Some((last, _))) = (few.front(), few.back()) else {
+        return 0;
+    };
+    if place <= *first {
+        return 0;
+    }
+    match place.cmp(last) {
+        Ordering::Less => few.partition_point(|(other, _)| *other < place),
+        Ordering::Equal => few.len() - 1,
+        Ordering::Greater => few.len(),
     }
 }
