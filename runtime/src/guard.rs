@@ -238,7 +238,7 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
     result: &mut Option<Result<R, B>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Out<K, R>, B>> {
-    if context.is_open() {
+    if context.rest.is_open() {
         let Some(known) = result.take() else { gone() };
         let (ending, kept) = split(Ok(known), keep_error);
         *result = kept;
@@ -291,7 +291,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
-            if context.is_open() {
+            if context.rest.is_open() {
                 unexited(context.entered());
             }
             context.abandon();

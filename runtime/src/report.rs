@@ -169,8 +169,15 @@ fn failure_in(entered: &Entered, whose: Whose, exit: ExitKind, failure: Failure<
 }
 
 /// Nobody is left who would get what the body came to: reports it, if that is a failure that nothing has swallowed.
-#[cold]
+#[inline]
 pub(crate) fn unreturned(entered: &Entered, ending: Ending) {
+    if ending.is_failure() {
+        failed_alone(entered, ending);
+    }
+}
+
+#[cold]
+fn failed_alone(entered: &Entered, ending: Ending) {
     let exit = ending.kind();
     match ending.into_standing() {
         Standing::Error(ending) => {

@@ -92,7 +92,7 @@ pub(crate) fn finish_alone(
             report::discard(another);
         }
     }
-    if let Some(ending) = ending.filter(Ending::is_failure) {
+    if let Some(ending) = ending {
         report::unreturned(entered, ending);
     }
     finished

@@ -265,11 +265,10 @@ fn a_timeout_around_nested_contexts() {
     });
 }
 
-#[tokio::test]
-async fn nested_contexts_are_told_of_their_own() {
+/// Drops, in the inner one's teardown, what `nested` makes of a body in two contexts: each of these is told of its own.
+async fn told_of_their_own<F: Future>(nested: impl FnOnce(Log) -> F) {
     let (reports, log) = (Reports::keep(), Log::new());
-    let inner = context(log.clone(), Well);
-    cut(outer(log.clone(), Well).with(async |()| inner.with(async |()| failed()).await));
+    cut(nested(log.clone()));
     drain().await;
     assert_eq!(
         log.take(),
@@ -282,22 +281,26 @@ async fn nested_contexts_are_told_of_their_own() {
 }
 
 #[tokio::test]
+async fn nested_contexts_are_told_of_their_own() {
+    told_of_their_own(async |log| {
+        let inner = context(log.clone(), Well);
+        outer(log, Well)
+            .with(async |()| inner.with(async |()| failed()).await)
+            .await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn in_a_block() {
-    let (reports, log) = (Reports::keep(), Log::new());
-    cut(async_with!(
-        _a = outer(log.clone(), Well),
-        _b = context(log.clone(), Well),
-        async || failed()
-    ));
-    drain().await;
-    assert_eq!(
-        log.take(),
-        ["context sees Failed(\"body\")", "outer sees Cancelled",]
-    );
-    assert_eq!(
-        reports.take(),
-        ["context's body failed: \"body\" after failed"]
-    );
+    told_of_their_own(|log| {
+        async_with!(
+            _a = outer(log.clone(), Well),
+            _b = context(log, Well),
+            async || failed()
+        )
+    })
+    .await;
 }
 
 mod tuples {

@@ -1,7 +1,7 @@
 //! Spans around setup, body and teardown; a rollback in the span that its context was entered in; events in place of the report hook.
 
 use crate::{Broken, How, alone, ends, events::Events, run};
-use contextlib::{async_context, background::drain, yield_resource};
+use contextlib::{ExitStack, async_context, background::drain, yield_resource};
 use std::{future::pending, panic::Location, time::Duration};
 use tokio::time::timeout;
 use tracing::{Instrument, Level, info, info_span};
@@ -78,6 +78,43 @@ fn a_rollback_runs_in_the_span_that_its_context_was_entered_in() {
             "INFO request/teardown: teardown",
             "INFO another/setup: setup",
             "INFO another/teardown: teardown",
+        ]
+    );
+    assert_eq!(events.open(), 0);
+}
+
+#[test]
+fn a_callback_of_a_stack_too() {
+    let _turn = alone();
+    let (events, _listening) = Events::listen(Level::TRACE);
+    run(async {
+        let put_on = async {
+            let stack = ExitStack::<Broken>::new();
+            stack.callback(|| info!("callback"));
+            stack
+        };
+        let stack = put_on.instrument(info_span!("request")).await;
+        stack
+            .exit()
+            .instrument(info_span!("elsewhere"))
+            .await
+            .unwrap();
+        let put_on = async {
+            let stack = ExitStack::<Broken>::new();
+            stack.callback(|| info!("rolled back"));
+            stack
+        };
+        let stack = put_on.instrument(info_span!("another")).await;
+        drop(stack);
+        drain().await;
+    });
+    let mut lines = events.take();
+    lines.retain(|line| !line.starts_with("DEBUG"));
+    assert_eq!(
+        lines,
+        [
+            "INFO elsewhere/teardown: callback",
+            "INFO another/teardown: rolled back",
         ]
     );
     assert_eq!(events.open(), 0);

@@ -33,6 +33,7 @@ pub(crate) enum Style {
 }
 
 impl Entered {
+    /// A context that is being entered here.
     //
     // The definition is asked for last: set aside meanwhile, it would be read again in another width than it was written in, and wait for that.
     #[inline(always)]
@@ -207,19 +208,15 @@ impl Settling {
         floor: Number,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let waiting = match self.0.get_mut() {
-            Some(unsettled) => unsettled.waiting.as_mut(),
-            None => None,
-        };
-        let waiting = match waiting {
+        let unsettled = self.0.get_mut();
+        let waiting = match unsettled.and_then(|unsettled| unsettled.waiting.as_mut()) {
             Some(waiting) => waiting,
             None => {
                 let below = below();
                 if !below.is_any_pending(floor) {
                     return Poll::Ready(());
                 }
-                let unsettled = self.0.get_or_default();
-                unsettled.waiting.insert(below.into())
+                self.0.get_or_default().waiting.insert(below.into())
             }
         };
         ready!(waiting.poll_above(cx, floor));
@@ -232,6 +229,11 @@ impl Settling {
         if let Some(unsettled) = self.0.get_mut() {
             unsettled.waiting = None;
         }
+    }
+
+    #[cold]
+    fn begin_visit(&mut self, visit: Visit) {
+        self.0.get_or_default().visit = Some(visit);
     }
 
     #[inline]
@@ -349,7 +351,7 @@ impl Places {
         };
         if let Some(elsewhere) = elsewhere {
             let _place = Ticket::visitor(elsewhere.lane, number);
-            self.settling.0.get_or_default().visit = Some(Visit { elsewhere, _place });
+            self.settling.begin_visit(Visit { elsewhere, _place });
         }
         waits
     }

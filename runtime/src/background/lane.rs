@@ -27,7 +27,6 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker, ready},
-    thread::AccessError,
 };
 
 /// Where a context was entered. One word: what kind of lane it is, and its number.
@@ -255,9 +254,12 @@ impl InRollback {
 
     /// Makes this the current rollback until the returned value is dropped.
     pub(crate) fn enter(self) -> Rolling {
+        // An error: the thread is ending, and there is nothing to be restored.
+        let number = ROLLBACK.try_with(|number| number.replace(self.number));
+        let began = BEGAN.try_with(|began| began.replace(self.began));
         Rolling {
-            number: ROLLBACK.try_with(|number| number.replace(self.number)),
-            began: BEGAN.try_with(|began| began.replace(self.began)),
+            number: number.unwrap_or(0),
+            began: began.unwrap_or(0),
         }
     }
 }
@@ -265,17 +267,15 @@ impl InRollback {
 /// Restores the rollback that was current before.
 #[must_use]
 pub(crate) struct Rolling {
-    number: Result<Number, AccessError>,
-    began: Result<Number, AccessError>,
+    number: Number,
+    began: Number,
 }
 
 impl Drop for Rolling {
     fn drop(&mut self) {
         // An error: the thread is ending.
-        if let (Ok(number), Ok(began)) = (self.number, self.began) {
-            let _ = ROLLBACK.try_with(|current| current.set(number));
-            let _ = BEGAN.try_with(|current| current.set(began));
-        }
+        let _ = ROLLBACK.try_with(|current| current.set(self.number));
+        let _ = BEGAN.try_with(|current| current.set(self.began));
     }
 }
 
@@ -502,9 +502,6 @@ impl Table {
     /// The least of these numbers of which a rollback is pending in this lane.
     #[inline]
     fn first_in(&self, lane: Lane, visitors: bool, entered: Range<Number>) -> Option<Number> {
-        if self.of_kind[lane.kind()] == 0 {
-            return None;
-        }
         let natives = self.lanes.get(&lane);
         let first = natives.and_then(|in_lane| in_lane.first_in(entered.clone()));
         if !visitors || self.visitors.is_empty() {
@@ -515,10 +512,16 @@ impl Table {
         first.into_iter().chain(other).min()
     }
 
+    /// Whether any place is taken in lanes of this kind.
+    #[inline]
+    fn has_any(&self, kind: usize) -> bool {
+        self.of_kind[kind] != 0
+    }
+
     /// Whether any rollback is pending in a lane that is some `with`'s own.
     #[inline]
     fn is_any_inside(&self) -> bool {
-        self.of_kind[Of::Body as usize] != 0 || self.of_kind[Of::Frame as usize] != 0
+        self.has_any(Of::Body as usize) || self.has_any(Of::Frame as usize)
     }
 
     fn next_distinction(&mut self) -> u64 {
@@ -749,7 +752,7 @@ pub(crate) fn remove(lane: Lane, number: Number) {
 pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
     let mut wakers = Wakers::default();
     let mut table = table();
-    if table.of_kind[there.lane.kind()] != 0 && there.is_blocked(&table, 0) {
+    if there.is_blocked(&table, 0) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);
@@ -874,6 +877,9 @@ impl Settled {
 
     #[inline]
     fn is_blocked(&self, table: &Table, floor: Number) -> bool {
+        if !table.has_any(self.lane.kind()) {
+            return false;
+        }
         let first = table.first_in(self.lane, self.visitors, self.range(floor));
         first.is_some()
     }
@@ -908,7 +914,7 @@ impl Waiter {
 
     /// The same, where it is known that one is pending.
     #[cold]
-    pub(crate) fn wait(
+    fn wait(
         &mut self,
         settled: &[Option<Settled>],
         cx: &mut Context<'_>,

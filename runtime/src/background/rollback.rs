@@ -166,7 +166,7 @@ enum Stage {
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
     Parts,
-    /// Or it hasn't begun.
+    /// It is over, or there is none yet.
     Over,
 }
 
@@ -213,7 +213,7 @@ impl RollbackState {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(ending)) => {
                     self.stage = Stage::Parts;
-                    if let Some(ending) = ending.filter(Ending::is_failure) {
+                    if let Some(ending) = ending {
                         report::unreturned(&self.entered, ending);
                     }
                 }
@@ -351,15 +351,11 @@ impl Left {
         mut frame: Pin<&mut AnyContext<'_, T, K>>,
         resource: &mut Option<T>,
     ) -> Self {
-        let mut resume = || {
+        quietly(entered, || {
             if let Some(resource) = resource.take() {
                 frame.as_mut().resume(resource, Ending::cancelled());
             }
-        };
-        match thread::panicking() {
-            false => resume(),
-            true => quietly(entered, &mut resume),
-        }
+        });
         Left::waiting(ExitKind::Cancelled)
     }
 }
@@ -418,7 +414,7 @@ impl<M: ?Sized> Abandonment<M> {
         self,
         runtime: RuntimeId,
         origin: O,
-        run: impl Fn(RawRollback<M>, O),
+        run: impl FnOnce(RawRollback<M>, O),
     ) {
         self.leave(origin, |mut frame, mut start, origin| {
             if start == Start::Setup {
@@ -437,7 +433,7 @@ impl<M: ?Sized> Abandonment<M> {
         self,
         runtime: RuntimeId,
         origin: O,
-        run: impl Fn(RawRollback<M>, O),
+        run: impl FnOnce(RawRollback<M>, O),
     ) {
         self.leave(origin, |frame, start, origin| {
             run(RawRollback::begin(frame, start, runtime), origin);
@@ -445,18 +441,10 @@ impl<M: ?Sized> Abandonment<M> {
     }
 
     #[inline]
-    fn leave<O>(mut self, origin: O, to: impl Fn(Held<M>, Start, O)) {
+    fn leave<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
         let start = self.start;
-        if start != Start::Setup && !thread::panicking() {
-            return to(self.frame, start, origin);
-        }
         let entered = self.frame.parts().0.entered;
-        let mut moved = Some((self.frame, origin));
-        quietly(&entered, &mut || {
-            if let Some((frame, origin)) = moved.take() {
-                to(frame, start, origin);
-            }
-        });
+        quietly(&entered, || to(self.frame, start, origin));
         if start == Start::Setup {
             entered.leave_parts();
         }
@@ -464,10 +452,21 @@ impl<M: ?Sized> Abandonment<M> {
 }
 
 /// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
-pub(crate) fn quietly(entered: &Entered, abandon: &mut dyn FnMut()) {
+#[inline]
+pub(crate) fn quietly(entered: &Entered, abandon: impl FnOnce()) {
     if !thread::panicking() {
         return abandon();
     }
+    let mut abandon = Some(abandon);
+    quietly_while_panicking(entered, &mut || {
+        if let Some(abandon) = abandon.take() {
+            abandon();
+        }
+    });
+}
+
+#[cold]
+fn quietly_while_panicking(entered: &Entered, abandon: &mut dyn FnMut()) {
     if let Err(payload) = catch(abandon) {
         report::failure(entered, ExitKind::Cancelled, Failure::Panic(&*payload));
         report::discard(payload);

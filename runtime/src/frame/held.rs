@@ -107,7 +107,7 @@ impl<C: AsyncContext> Held<C> {
     /// Owns the frame in such a box, which is in the first field of what is in it.
     ///
     /// # Safety
-    /// The caller gives up the box, beside whose frame there is nothing left but plain data.
+    /// The caller gives up the box, in which there is nothing left but plain data beside what is [`Lodged`].
     pub(super) unsafe fn housed<P: Policy<C>, X>(frame: NonNull<Housed<C, P, X>>) -> Self {
         Held {
             lodged: frame.cast(),

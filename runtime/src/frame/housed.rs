@@ -108,11 +108,6 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
         &self.lodged.kept.entered
     }
 
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.rest.stage, Stage::Open)
-    }
-
     /// Leaves the frame to its policy, if its context isn't closed yet.
     #[cold]
     pub(crate) fn abandon(mut self: Pin<Box<Self>>) {
@@ -122,23 +117,18 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
         leave_to::<C, P>(self.into_held(), left, &mut origin);
     }
 
-    /// Keeps its frame only, so that what is beside the frame may go wherever the frame may, and lives as long.
+    /// Keeps its frame and what a rollback keeps only, so that what is beside the frame may go wherever the frame may, and lives as long.
     fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
         let Parts { resource, rest, .. } = self.as_mut().parts();
         rest.clear(resource);
         // SAFETY: nothing moves it: it is dropped where it is.
         let housed = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
-        // SAFETY: what was beside the frame is gone.
+        // SAFETY: what else was beside the frame is gone.
         unsafe { Held::housed(NonNull::from(housed)) }
     }
 }
 
 impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.rest.stage, Stage::Open)
-    }
-
     #[inline]
     pub(crate) fn entered(&self) -> &Entered {
         &self.kept.entered
@@ -218,6 +208,11 @@ impl<O, X> Rest<O, X> {
             extra,
             stage: Stage::Setup,
         }
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
     }
 
     /// Drops all that isn't plain data.

@@ -510,7 +510,7 @@ impl<R> State<'_, R> {
     /// Drops what there is of a frame that can't be taken over.
     fn discard<K: Kind>(&mut self, mut frame: Pin<&mut AnyContext<'_, R, K>>) {
         let entered = self.entered;
-        quietly(entered, &mut || {
+        quietly(entered, || {
             {
                 // A resource such as a stack drops what the body has entered.
                 let _lane = entered.body_lane().enter();

@@ -69,7 +69,7 @@ struct Course<'s, 'a, R, V, B> {
     keep: Keep<B>,
     progress: Progress,
     /// What the body has come to, before its context is told; or, if its context has dropped it, its panic then; afterwards what its context isn't told.
-    came: Option<thread::Result<Result<V, B>>>,
+    came: Option<Returned<V, B>>,
 }
 
 /// What a body leaves: its resource, if that isn't gone, how it ended, and what its context isn't told.
@@ -132,7 +132,7 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
 
     /// The outcome of a body whose context hasn't waited for it, and has dropped it.
     #[cold]
-    pub(super) fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
+    pub(super) fn take_outcome(&mut self) -> Option<Returned<V, B>> {
         self.course.take_outcome()
     }
 }
@@ -142,9 +142,7 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     pub(super) fn resume(&mut self) -> Left<R, V, B> {
         self.course.resume()
     }
-}
 
-impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     /// Takes what a body that isn't polled any more has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[inline]
     pub(super) fn split(&mut self, returned: Returned<V, B>) -> Left<R, V, B> {
@@ -225,7 +223,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         self.progress = Progress::Over;
     }
 
-    fn take_outcome(&mut self) -> Option<thread::Result<Result<V, B>>> {
+    fn take_outcome(&mut self) -> Option<Returned<V, B>> {
         let came = self.came.take()?;
         Some(came.map_err(|payload| first_of(self.state.entered, payload)))
     }

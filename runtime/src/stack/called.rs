@@ -77,7 +77,10 @@ where
     ) -> Poll<Result<(), NotEntered<E>>> {
         if is_watched() {
             let definition = self.definition;
-            let _span = self.spans.setup(definition);
+            let span = self.spans.setup(definition);
+            {
+                let _inside = span.enter();
+            }
             self.spans.end();
         }
         Poll::Ready(Ok(()))

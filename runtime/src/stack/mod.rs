@@ -550,12 +550,8 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     #[doc(alias = "__aexit__")]
     pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
         let (ending, kept) = split(Ok(result), keep_error);
-        let unwound = self.unwind(ending).await;
-        let (context, ending) = unwound;
-        let failed = match context {
-            Ok(Ok(())) => None,
-            failed => Some(failed),
-        };
+        let (context, ending) = self.unwind(ending).await;
+        let failed = Some(context).filter(|context| !matches!(context, Ok(Ok(()))));
         Ended::new(kept, failed, ending).into_result::<Fallible<E, S>>(&self.entered())
     }
 

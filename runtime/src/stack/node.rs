@@ -117,7 +117,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let mut parts = self.parts();
-        if parts.is_open() {
+        if parts.rest.is_open() {
             let told = told.take().unwrap_or_else(Ending::cancelled);
             parts.resume(told);
         }
