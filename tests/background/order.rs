@@ -2,7 +2,7 @@
 
 use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
-    ExitStack, IntoContextManager, async_context,
+    BoxGuard, ExitStack, IntoContextManager, async_context,
     background::{drain, lane, pending},
     yield_resource,
 };
@@ -482,6 +482,49 @@ async fn a_lane_is_below_what_is_around_it() {
 }
 
 /// A context that enters others in its setup, keeps one over its yield point and drops one in its teardown.
+#[async_context(on_cancel = block)]
+async fn blocking() {
+    let _ = yield_resource!();
+    yield_now().await;
+}
+
+/// Its teardown has a rollback inside of its own, and exits what was entered before it.
+#[async_context]
+async fn has_one_inside(
+    log: Log,
+    outer: BoxGuard<'static, (), Broken>,
+    go: Arc<Semaphore>,
+) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    go.acquire().await.unwrap().forget();
+    let Ok(inside) = blocking().enter().await;
+    drop(inside);
+    outer.exit().await?;
+    log.say("-has_one_inside");
+}
+
+/// What is entered around a rollback isn't waited for in it, neither after another rollback has run inside of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_inside_of_a_rollback() {
+    let (log, go, gate) = (Log::default(), closed(), closed());
+    let outer = quick(log.clone(), "outer").boxed().enter().await.unwrap();
+    let context = has_one_inside(log.clone(), outer, go.clone());
+    drop(context.enter().await.unwrap());
+    let later = gated(log.clone(), "later", gate.clone());
+    drop(later.enter().await.unwrap());
+    go.add_permits(1);
+    let over = async {
+        while !log.said().contains("-has_one_inside") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = timeout(Duration::from_secs(10), over).await;
+    assert!(waited.is_ok(), "it waits: {}", log.said());
+    gate.add_permits(1);
+    drain().await;
+    assert!(log.said().ends_with("-later"), "{}", log.said());
+}
+
 #[async_context]
 async fn with_parts(log: Log, name: &'static str) -> Result<(), Broken> {
     let _kept = slow(log.clone(), "kept").enter().await?;

@@ -44,14 +44,19 @@ fn a_guard_dropped_without_a_runtime_uses_the_one_it_was_entered_on() {
     let (reports, log) = (Reports::keep(), Log::default());
     let runtime = multi_thread();
     let guard = runtime.block_on(here(log.clone(), "a").enter()).unwrap();
+    let boxed = here(log.clone(), "boxed").boxed();
+    let boxed = runtime.block_on(boxed.enter()).unwrap();
     thread::spawn(move || {
         assert!(tokio::runtime::Handle::try_current().is_err());
+        drop(boxed);
         drop(guard);
     })
     .join()
     .unwrap();
     runtime.block_on(drain());
-    assert_eq!(log.said(), "-a, a dropped");
+    let mut said = log.lines();
+    said.sort();
+    assert_eq!(said, ["-a", "-boxed", "a dropped", "boxed dropped"]);
     assert_eq!(reports.take(), [""; 0]);
 }
 

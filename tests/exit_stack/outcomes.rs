@@ -307,6 +307,27 @@ async fn a_conversion_that_panics() {
     assert_eq!(log.lines(), ["outer: panicked no conversion"]);
 }
 
+/// What a callback owns panics when it is dropped, on a stack that nothing can roll back.
+#[test]
+fn a_callback_that_is_lost_with_a_destructor_that_panics() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("bomb"));
+        }
+    }
+    let reports = Reports::keep();
+    let stack = ExitStack::<Numbered>::new();
+    let bomb = Bomb;
+    stack.callback(move || drop(bomb));
+    drop(stack);
+    let reports = reports.take();
+    assert!(
+        matches!(&*reports, [lost, panic] if lost.contains("lost its teardown") && panic.contains("panicked: bomb")),
+        "{reports:?}"
+    );
+}
+
 /// Destructors that panic, of the resource and of errors, keep no entry from its exit.
 #[tokio::test]
 async fn destructors_that_panic() {

@@ -146,6 +146,21 @@ async fn context(log: Log, census: Census) -> Result<Counted, ContextError> {
     Ok(())
 }
 
+/// The resource, lent by a session that is gone before its body is.
+#[test]
+fn the_lent_resource_outlives_its_session() {
+    let (log, census) = (Log::new(), Census::new());
+    {
+        let (mut opening, frame) = p::open(context(log.clone(), census.clone()));
+        let frame = pin!(frame);
+        let mut session = opening.session(frame);
+        let resource = block_on(session.setup()).unwrap();
+        drop(session);
+        resource.touch();
+    }
+    census.assert_balanced("lent");
+}
+
 /// Block style's functions, called without the macro: the session forgotten, the body forgotten, the body kept after its end.
 #[test]
 fn the_session() {
