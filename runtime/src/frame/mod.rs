@@ -663,7 +663,7 @@ where
 
     /// Polls the block, with a body that was [brought](Frame::bring) or without. One that has unwound is dropped, and never polled again; one that is
     /// over stays until [`finish`](AsyncContext::finish), as a future that panics if it is polled.
-    #[inline]
+    #[inline(never)]
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let definition = self.definition;
         let mut polling = Polling::begin(self, cx.waker());
