@@ -790,7 +790,6 @@ where
         seed.definition
     }
 
-    #[inline(always)]
     fn definition(&self) -> Definition {
         self.definition
     }
@@ -799,12 +798,10 @@ where
         self.spans.around()
     }
 
-    #[inline(always)]
     fn polls_body(&self) -> bool {
         self.polls_body
     }
 
-    #[inline]
     fn poll_setup(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -833,21 +830,18 @@ where
         self.poll_block(cx)
     }
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
     fn resume(self: Pin<&mut Self>, resource: T, ending: Ending) {
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
         unsafe { link.resume(resource, ending) };
     }
 
-    #[inline]
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let torn = ready!(self.as_mut().poll_step(cx, Spans::teardown));
         self.spans().end();
         Poll::Ready(torn)
     }
 
-    #[inline]
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
         self.as_mut().drop_block();
         let link = self.link();
