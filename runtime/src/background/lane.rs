@@ -344,26 +344,24 @@ struct Waiting {
 }
 
 impl InTable {
-    fn insert(&mut self, place: Place, pending: Pending) {
-        self.many().pending.insert(place, pending);
+    fn insert(&mut self, place: Place, pending: Pending, spare: &mut Option<Box<Many>>) {
+        self.many(spare).pending.insert(place, pending);
     }
 
-    fn wait(&mut self, place: Place, waiting: Waiting) {
+    fn wait(&mut self, place: Place, waiting: Waiting, spare: &mut Option<Box<Many>>) {
         match self {
             InTable::One(_, _, waits @ None) => *waits = Some(Box::new((place, waiting))),
             _ => {
-                self.many().waiting.insert(place, waiting);
+                self.many(spare).waiting.insert(place, waiting);
             }
         }
     }
 
-    fn many(&mut self) -> &mut Many {
+    /// Makes it one with room for many: `spare`, if there is that.
+    fn many(&mut self, spare: &mut Option<Box<Many>>) -> &mut Many {
         if let InTable::One(..) = self {
-            let many = Many {
-                pending: Row::new(),
-                waiting: BTreeMap::new(),
-            };
-            let one = mem::replace(self, InTable::Many(Box::new(many)));
+            let many = spare.take().unwrap_or_else(|| Box::new(Many::none()));
+            let one = mem::replace(self, InTable::Many(many));
             if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, &mut *self)
             {
                 many.pending.insert(place, pending);
@@ -405,6 +403,18 @@ impl InTable {
 }
 
 impl Many {
+    /// What is kept of it for the next lane, once nothing is pending: a row of a few.
+    fn into_spare(self: Box<Self>) -> Option<Box<Self>> {
+        Some(self).filter(|many| many.pending.is_few() && many.waiting.is_empty())
+    }
+
+    const fn none() -> Self {
+        Many {
+            pending: Row::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
     fn first_in(&self, entered: Range<Number>) -> Option<Number> {
         let first = self.pending.first_from(entered.start)?;
         (first < entered.end).then_some(first)
@@ -452,6 +462,8 @@ struct Table {
     of_kind: [usize; KINDS],
     /// Tells apart what has the same number.
     last: u64,
+    /// Room for a lane's many, from when there were some: no more than one lane's.
+    spare: Option<Box<Many>>,
 }
 
 struct Draining {
@@ -462,11 +474,16 @@ struct Draining {
 
 impl Table {
     fn lanes(&mut self, visitors: bool) -> &mut Lanes {
-        if visitors {
-            &mut self.visitors
-        } else {
-            &mut self.lanes
-        }
+        self.lanes_and_spare(visitors).0
+    }
+
+    #[inline]
+    fn lanes_and_spare(&mut self, visitors: bool) -> (&mut Lanes, &mut Option<Box<Many>>) {
+        let lanes = match visitors {
+            true => &mut self.visitors,
+            false => &mut self.lanes,
+        };
+        (lanes, &mut self.spare)
     }
 
     #[inline]
@@ -486,12 +503,13 @@ impl Table {
             let range = settled.range(floor);
             let place = (range.start, self.next_distinction());
             for visitors in [false, settled.visitors] {
-                let Some(in_lane) = self.lanes(visitors).get_mut(&settled.lane) else {
+                let (lanes, spare) = self.lanes_and_spare(visitors);
+                let Some(in_lane) = lanes.get_mut(&settled.lane) else {
                     continue;
                 };
                 if in_lane.first_in(range.clone()).is_some() {
                     let (end, waker) = (range.end, waker.take()?);
-                    in_lane.wait(place, Waiting { end, waker });
+                    in_lane.wait(place, Waiting { end, waker }, spare);
                     return Some(Waits(settled.lane, visitors, place));
                 }
             }
@@ -533,11 +551,12 @@ impl Table {
         if pending.stuck.is_some() {
             self.count_up(pending.runtime);
         }
-        match self.lanes(visits).entry(lane) {
+        let (lanes, spare) = self.lanes_and_spare(visits);
+        match lanes.entry(lane) {
             Entry::Vacant(vacant) => {
                 vacant.insert(InTable::One(place, pending, None));
             }
-            Entry::Occupied(mut occupied) => occupied.get_mut().insert(place, pending),
+            Entry::Occupied(mut occupied) => occupied.get_mut().insert(place, pending, spare),
         }
         self.taken += 1;
         self.of_kind[lane.kind()] += 1;
@@ -546,7 +565,7 @@ impl Table {
 
     /// The rollback is over; takes out who has waited for that.
     fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Wakers) {
-        let lanes = self.lanes(visits);
+        let (lanes, spare) = self.lanes_and_spare(visits);
         let Entry::Occupied(mut occupied) = lanes.entry(lane) else {
             return;
         };
@@ -568,7 +587,9 @@ impl Table {
                 };
                 many.unblocked_by(place.0, wakers);
                 if many.pending.is_empty() {
-                    occupied.remove();
+                    if let InTable::Many(many) = occupied.remove() {
+                        *spare = many.into_spare();
+                    }
                 }
                 over
             }
@@ -655,6 +676,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     taken: 0,
     of_kind: [0; KINDS],
     last: 0,
+    spare: None,
 });
 
 #[inline]

@@ -11,58 +11,46 @@ const FEW: usize = 256;
 
 /// The rollbacks that are pending in a lane.
 //
-// Mostly they are few, begin one after the other, and end in the order in which they began: then each is at an end. A stack of a hundred thousand entries is
-// rolled back in steps that cost the same each, too.
+// Mostly they are few, begin one after the other, and end near to where the one before has ended. A stack of a hundred thousand entries is rolled back in
+// steps that cost the same each, too.
 pub(super) enum Row {
-    /// Sorted.
-    Few(VecDeque<(Place, Pending)>),
+    Few(Few),
     Many(BTreeMap<Place, Pending>),
 }
 
 impl Row {
-    pub(super) fn new() -> Self {
-        Row::Few(VecDeque::new())
+    pub(super) const fn new() -> Self {
+        Row::Few(Few::new())
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Row::Few(few) => few.is_empty(),
+            Row::Few(few) => few.places.is_empty(),
             Row::Many(many) => many.is_empty(),
         }
     }
 
+    /// Whether it has room for few.
+    pub(super) fn is_few(&self) -> bool {
+        matches!(self, Row::Few(_))
+    }
+
     /// Adds one that isn't there yet.
     pub(super) fn insert(&mut self, place: Place, pending: Pending) {
-        match self {
-            Row::Few(few) if few.len() == FEW => {
-                let mut many: BTreeMap<_, _> = few.drain(..).collect();
-                many.insert(place, pending);
-                *self = Row::Many(many);
+        if let Row::Few(few) = self {
+            if few.has_room() {
+                return few.insert(place, pending);
             }
-            Row::Few(few) => match below(few, place) {
-                at if at == few.len() => few.push_back((place, pending)),
-                at => few.insert(at, (place, pending)),
-            },
-            Row::Many(many) => {
-                many.insert(place, pending);
-            }
+            *self = Row::Many(few.drain().collect());
+        }
+        if let Row::Many(many) = self {
+            many.insert(place, pending);
         }
     }
 
     pub(super) fn remove(&mut self, place: Place) -> Option<Pending> {
         match self {
-            Row::Few(few) => {
-                let at = below(few, place);
-                few.get(at).filter(|(found, _)| *found == place)?;
-                let removed = if at == 0 {
-                    few.pop_front()
-                } else if at == few.len() - 1 {
-                    few.pop_back()
-                } else {
-                    few.remove(at)
-                };
-                removed.map(|(_, pending)| pending)
-            }
+            Row::Few(few) => few.remove(place),
             Row::Many(many) => many.remove(&place),
         }
     }
@@ -71,7 +59,7 @@ impl Row {
     pub(super) fn first_from(&self, number: Number) -> Option<Number> {
         let from = (number, 0);
         match self {
-            Row::Few(few) => few.get(below(few, from)).map(|(place, _)| place.0),
+            Row::Few(few) => few.first_from(from),
             Row::Many(many) => many.range(from..).next().map(|(place, _)| place.0),
         }
     }
@@ -80,10 +68,7 @@ impl Row {
     pub(super) fn last_before(&self, number: Number) -> Option<Number> {
         let to = (number, 0);
         match self {
-            Row::Few(few) => {
-                let at = below(few, to).checked_sub(1)?;
-                few.get(at).map(|(place, _)| place.0)
-            }
+            Row::Few(few) => few.last_before(to),
             Row::Many(many) => many.range(..to).next_back().map(|(place, _)| place.0),
         }
     }
@@ -93,24 +78,158 @@ impl Row {
             Row::Few(few) => (Some(few), None),
             Row::Many(many) => (None, Some(many)),
         };
-        let few = few.into_iter().flatten();
-        let few = few.map(|(place, pending)| (place.0, pending));
+        let few = few.into_iter().flat_map(|few| &few.places);
+        let few = few.filter_map(|(place, pending)| Some((place.0, pending.as_ref()?)));
         let many = many.into_iter().flatten();
         few.chain(many.map(|(place, pending)| (place.0, pending)))
     }
 }
 
-/// How many places are below this one. Looks at the ends first.
-fn below(few: &VecDeque<(Place, Pending)>, place: Place) -> usize {
-    let (Some((first, _)), Some((last, _))) = (few.front(), few.back()) else {
-        return 0;
-    };
-    if place <= *first {
-        return 0;
+/// A few of them, sorted. One that is over leaves a gap, so that the others stay where they are; there is none at the ends.
+pub(super) struct Few {
+    places: VecDeque<(Place, Option<Pending>)>,
+    /// Near to this the next one is likely to end.
+    near: usize,
+}
+
+impl Few {
+    const fn new() -> Self {
+        Few {
+            places: VecDeque::new(),
+            near: 0,
+        }
     }
-    match place.cmp(last) {
-        Ordering::Less => few.partition_point(|(other, _)| *other < place),
-        Ordering::Equal => few.len() - 1,
-        Ordering::Greater => few.len(),
+
+    /// Whether there is room for another one, if need be where the gaps are.
+    fn has_room(&mut self) -> bool {
+        if self.places.len() < FEW {
+            return true;
+        }
+        self.places.retain(|(_, pending)| pending.is_some());
+        // Not for the sake of a few gaps each time.
+        self.places.len() <= FEW / 2
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = (Place, Pending)> {
+        let places = self.places.drain(..);
+        places.filter_map(|(place, pending)| Some((place, pending?)))
+    }
+
+    fn insert(&mut self, place: Place, pending: Pending) {
+        let at = self.below(place);
+        let pending = Some(pending);
+        match self.places.get_mut(at) {
+            None => self.places.push_back((place, pending)),
+            // It has been here before.
+            Some((there, gap)) if *there == place => *gap = pending,
+            Some(_) => self.places.insert(at, (place, pending)),
+        }
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Pending> {
+        let at = self.find(place);
+        let (found, pending) = self.places.get_mut(at)?;
+        if *found != place {
+            return None;
+        }
+        let removed = pending.take();
+        self.near = at;
+        while let Some((_, None)) = self.places.front() {
+            self.places.pop_front();
+            self.near = self.near.saturating_sub(1);
+        }
+        while let Some((_, None)) = self.places.back() {
+            self.places.pop_back();
+        }
+        removed
+    }
+
+    fn first_from(&self, from: Place) -> Option<Number> {
+        let mut places = self.places.range(self.below(from)..);
+        let first = places.find(|(_, pending)| pending.is_some());
+        first.map(|(place, _)| place.0)
+    }
+
+    fn last_before(&self, to: Place) -> Option<Number> {
+        let mut places = self.places.range(..self.below(to));
+        let last = places.rfind(|(_, pending)| pending.is_some());
+        last.map(|(place, _)| place.0)
+    }
+
+    /// Where this place is, if it is there. Looks where it is likely to be first.
+    fn find(&self, place: Place) -> usize {
+        let near = self.near.saturating_sub(1)..self.near + 2;
+        for at in near {
+            match self.places.get(at) {
+                Some((there, _)) if *there == place => return at,
+                _ => {}
+            }
+        }
+        self.below(place)
+    }
+
+    /// How many places are below this one. Looks at the ends first.
+    fn below(&self, place: Place) -> usize {
+        let (Some((first, _)), Some((last, _))) = (self.places.front(), self.places.back()) else {
+            return 0;
+        };
+        if place <= *first {
+            return 0;
+        }
+        match place.cmp(last) {
+            Ordering::Less => self.places.partition_point(|(other, _)| *other < place),
+            Ordering::Equal => self.places.len() - 1,
+            Ordering::Greater => self.places.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PENDING: Pending = Pending {
+        runtime: None,
+        stuck: None,
+    };
+
+    /// A row beside a plain map: whatever begins and ends, they agree.
+    #[test]
+    fn is_a_sorted_map() {
+        let mut state = 7_u64;
+        let mut random = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for most in [3, 40, 250, 1_000] {
+            let mut row = Row::new();
+            let mut map = BTreeMap::new();
+            let mut next = 1_000;
+            for _ in 0..20_000 {
+                if map.len() < most && random(2) == 0 {
+                    let place = match random(8) {
+                        0 => (random(next), random(3)),
+                        _ => (next, 0),
+                    };
+                    next += 1;
+                    if map.insert(place, ()).is_none() {
+                        row.insert(place, PENDING);
+                    }
+                } else if let Some(place) = map.keys().nth(random(map.len() as u64 + 1) as usize) {
+                    let place = *place;
+                    map.remove(&place);
+                    assert!(row.remove(place).is_some());
+                    assert!(row.remove(place).is_none());
+                }
+                let number = random(next + 2);
+                let first = map.range((number, 0)..).next().map(|(place, ())| place.0);
+                assert_eq!(row.first_from(number), first);
+                let last = map.range(..(number, 0)).next_back();
+                assert_eq!(row.last_before(number), last.map(|(place, ())| place.0));
+                assert_eq!(row.is_empty(), map.is_empty());
+            }
+            let numbers = map.keys().map(|place| place.0);
+            assert!(row.iter().map(|(number, _)| number).eq(numbers));
+        }
     }
 }
