@@ -1,5 +1,6 @@
 //! What is seldom done, in one function for all that do it: `catch_unwind` makes five for each closure, in the crate of whoever uses a context.
 
+use crate::frame::Payload;
 use std::{
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,6 +29,24 @@ impl<T> Clear for Pin<&mut Option<T>> {
 /// Drops what is there, and catches its panic.
 pub(crate) fn clear(place: &mut dyn Clear) -> thread::Result<()> {
     catch(&mut || place.clear())
+}
+
+/// What an unwinding future panicked with, that is dropped here: one payload, or [`Twice`].
+#[cold]
+pub(crate) fn unwound(future: &mut dyn Clear, payload: Payload) -> Payload {
+    match clear(future) {
+        Ok(()) => payload,
+        Err(second) => Box::new(Twice {
+            first: payload,
+            second,
+        }),
+    }
+}
+
+/// A future that panicked, and again while it was dropped: for whoever knows where to report the second panic.
+pub(crate) struct Twice {
+    pub(crate) first: Payload,
+    pub(crate) second: Payload,
 }
 
 /// What is seldom there, in a box. Whether it is, is looked up on the spot; what else there is to do with it isn't.

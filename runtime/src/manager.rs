@@ -3,12 +3,12 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::{Home, NotEntered, Seed, Threads},
+    frame::{Guest, Home, NotEntered, Seed, Threads},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{BodyPlace, Running, Session, Setup, called, refused},
+    session::{BodyPlace, Running, Session, Setup, refused},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -116,18 +116,13 @@ macro_rules! run_inside {
                     let frame: Pin<&mut $frame> = frame;
                     Setup::new(frame, state).await
                 };
-                let mut lent = match lent {
-                    Ok(lent) => lent,
+                match lent {
+                    Ok(lent) => Guest::new(lent, $body, $as_result),
                     Err($error) => {
                         let $entered = &entered;
                         break 'run $failed;
                     }
-                };
-                let body = $body;
-                Some(async move {
-                    let place = pin!(None);
-                    called(|| body(&mut lent), place).await.map($as_result)
-                })
+                }
             });
             let (frame, state) = session.parts();
             let frame: Pin<&mut $frame> = frame;
@@ -297,7 +292,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 as_result: identity,
                 finish: AsResult,
                 // With their types, so that the future is `Send` where they are.
-                driven: C, Option<_>,
+                driven: C, Guest<'_, _, _, _, _>,
                 not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
             )
         }

@@ -24,11 +24,13 @@
 mod body;
 mod context;
 mod ending;
+mod guest;
 mod held;
 mod home;
 mod housed;
 mod lodged;
 mod seed;
+mod work;
 
 pub use body::Body;
 pub(crate) use body::{BodyPoll, Threads};
@@ -36,6 +38,7 @@ pub use context::AsyncContext;
 pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
+pub(crate) use guest::Guest;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};
 pub(crate) use housed::{Housed, Parts};
@@ -50,6 +53,7 @@ use crate::{
     trace::{Around, Spans, Step, is_watched},
 };
 use body::BodyPtr;
+use work::Work;
 use std::{
     cell::UnsafeCell,
     marker::{PhantomData, PhantomPinned},
@@ -545,14 +549,6 @@ pub struct Frame<F, Fut, T, K> {
     _pinned: PhantomPinned,
 }
 
-/// A block, in one place with what it is made from.
-enum Work<F, Fut> {
-    /// It hasn't been polled. `None` while it is being made.
-    Init(Option<F>),
-    Block(Fut),
-    Gone,
-}
-
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
 // it is polled, when it can't be moved.
 unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
@@ -595,25 +591,9 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
     }
 
     #[inline]
-    fn block(self: Pin<&mut Self>) -> Option<Pin<&mut Fut>> {
-        // SAFETY: structural pinning of the block, as in `start`.
-        match unsafe { &mut self.get_unchecked_mut().work } {
-            // SAFETY: as above.
-            Work::Block(block) => Some(unsafe { Pin::new_unchecked(block) }),
-            Work::Init(_) | Work::Gone => None,
-        }
-    }
-
-    #[inline]
-    fn drop_block(self: Pin<&mut Self>) {
-        // SAFETY: structural pinning of the block: dropped in place.
-        unsafe { self.get_unchecked_mut().work = Work::Gone };
-    }
-}
-
-impl<F, Fut, T, K> Clear for Pin<&mut Frame<F, Fut, T, K>> {
-    fn clear(&mut self) {
-        self.as_mut().drop_block();
+    fn work(self: Pin<&mut Self>) -> Pin<&mut Work<F, Fut>> {
+        // SAFETY: structural pinning of the work, which is never moved. A frame is `!Unpin` and has no `Drop`.
+        unsafe { self.map_unchecked_mut(|frame| &mut frame.work) }
     }
 }
 
@@ -627,20 +607,13 @@ where
     #[inline]
     fn start(self: Pin<&mut Self>) {
         let link = Link(NonNull::from(&self.shared));
-        // SAFETY: structural pinning of the block, which is never moved: it is assigned to in place, once, and dropped in place. What it is made from
-        // isn't pinned. A frame is `!Unpin` and has no `Drop`.
-        let this = unsafe { self.get_unchecked_mut() };
-        let init = match &mut this.work {
-            Work::Init(init) => init.take(),
-            Work::Block(_) | Work::Gone => None,
-        };
-        if let Some(init) = init {
+        self.work().start(|init| {
             // The brand is erased here: the block was type-checked for every `'y`, so it can't tell.
-            this.work = Work::Block(init(YieldOnce {
+            init(YieldOnce {
                 link,
                 _brand: PhantomData,
-            }));
-        }
+            })
+        });
     }
 
     fn spans(self: Pin<&mut Self>) -> &mut Spans {
@@ -653,7 +626,7 @@ where
     // Not an argument of that, which would be written and read again in another width, and wait for that.
     #[inline]
     fn bring(self: Pin<&mut Self>, body: BodyPtr<T>) {
-        if !matches!(self.work, Work::Block(_)) {
+        if !self.work.is_future() {
             polled_after_end(self.definition);
         }
         let link = self.link();
@@ -667,7 +640,7 @@ where
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let definition = self.definition;
         let mut polling = Polling::begin(self, cx.waker());
-        let Some(block) = polling.frame.as_mut().block() else {
+        let Some(block) = polling.frame.as_mut().work().future() else {
             polling.unwinding = false;
             drop(polling);
             polled_after_end(definition);
@@ -746,7 +719,7 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
         }
         if self.unwinding {
             let context = self.frame.definition;
-            unwound(&mut self.frame, context);
+            unwound(&mut self.frame.as_mut().work(), context);
         }
     }
 }
@@ -775,7 +748,7 @@ where
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn grow(before: Before<F>) -> Self {
         Frame {
-            work: Work::Init(Some(before.block)),
+            work: Work::new(before.block),
             shared: Shared::new(),
             definition: before.definition,
             polls_body: before.polls_body,
@@ -843,7 +816,7 @@ where
     }
 
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
-        self.as_mut().drop_block();
+        self.as_mut().work().clear();
         let link = self.link();
         // SAFETY: the block has just been dropped.
         unsafe { link.finish() }

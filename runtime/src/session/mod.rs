@@ -4,7 +4,6 @@ mod caught;
 mod early;
 mod run;
 
-pub(crate) use caught::called;
 pub use caught::caught;
 
 use crate::{

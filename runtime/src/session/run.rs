@@ -4,7 +4,8 @@ use super::{Returned, Stage, State, caught::first_of};
 use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
-    frame::{BodyPoll, Ending, Payload},
+    frame::{BodyPoll, Ending, Guest, Payload},
+    manager::AsyncBody,
     report,
     teardown::{Keep, Kept, split},
     trace::{BodySpan, is_watched},
@@ -40,6 +41,21 @@ where
 
     fn clear_body(mut self: Pin<&mut Self>) {
         self.set(None);
+    }
+}
+
+impl<V, B, R, F, O, M> BodyPlace<V, B> for Guest<'_, R, F, O, M>
+where
+    F: for<'r> AsyncBody<&'r mut R, O>,
+    M: Fn(O) -> Result<V, B>,
+{
+    #[inline]
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
+        self.poll(cx)
+    }
+
+    fn clear_body(self: Pin<&mut Self>) {
+        self.leave();
     }
 }
 

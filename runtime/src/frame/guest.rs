@@ -1,0 +1,102 @@
+//! A body of closure style, with the resource that it borrows.
+
+use super::{Lent, work::Work};
+use crate::{
+    cold::{Clear, unwound},
+    manager::AsyncBody,
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    thread,
+};
+
+/// A closure that takes a resource, and then the future of that. The resource goes home when that is over or dropped. `M` makes what is wanted of what
+/// the future returns.
+pub(crate) struct Guest<'h, R, F, O, M>
+where
+    F: for<'r> AsyncBody<&'r mut R, O>,
+{
+    // In this order: the future borrows what is lent.
+    work: Work<F, FutureOf<'h, R, F, O>>,
+    lent: Option<Lent<'h, R>>,
+    made: M,
+}
+
+type FutureOf<'h, R, F, O> = <F as AsyncBody<&'h mut R, O>>::Fut;
+
+/// The parts of a [`Guest`].
+struct Parts<'g, 'h, R, Fut, F, M> {
+    work: Pin<&'g mut Work<F, Fut>>,
+    lent: &'g mut Option<Lent<'h, R>>,
+    made: &'g M,
+}
+
+impl<'h, R, F, O, M> Guest<'h, R, F, O, M>
+where
+    F: for<'r> AsyncBody<&'r mut R, O>,
+{
+    #[inline]
+    pub(crate) fn new(lent: Lent<'h, R>, body: F, made: M) -> Self {
+        Guest {
+            work: Work::new(body),
+            lent: Some(lent),
+            made,
+        }
+    }
+
+    #[inline]
+    fn parts(self: Pin<&mut Self>) -> Parts<'_, 'h, R, FutureOf<'h, R, F, O>, F, M> {
+        // SAFETY: structural pinning of the work alone, which is never moved. A `Guest` has no `Drop`, and is `Unpin` only if the work is.
+        let (work, lent, made) = unsafe {
+            let this = self.get_unchecked_mut();
+            let work = Pin::new_unchecked(&mut this.work);
+            (work, &mut this.lent, &this.made)
+        };
+        Parts { work, lent, made }
+    }
+
+    /// Calls the closure, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of these.
+    #[inline]
+    pub(crate) fn poll<X>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<X>>
+    where
+        M: Fn(O) -> X,
+    {
+        let Parts {
+            mut work,
+            lent,
+            made,
+        } = self.parts();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(lent) = lent {
+                // SAFETY: see `Lent::resource`. The closure is one for every lifetime of the reference, so all that can keep it is its future; that is dropped
+                // before `lent` is, here and in `leave`.
+                work.as_mut().start(|body| body(unsafe { lent.resource() }));
+            }
+            let Some(future) = work.as_mut().future() else {
+                return Poll::Pending;
+            };
+            let polled = future.poll(cx);
+            if polled.is_ready() {
+                // Before the resource moves: a future that is over may still use it in its destructor.
+                work.clear();
+            }
+            polled
+        }));
+        let returned = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(returned)) => Ok(made(returned)),
+            Err(payload) => Err(unwound(&mut work, payload)),
+        };
+        *lent = None;
+        Poll::Ready(returned)
+    }
+
+    /// Drops the closure or its future, and sends the resource home, also if that unwinds.
+    pub(crate) fn leave(self: Pin<&mut Self>) {
+        let Parts { mut work, lent, .. } = self.parts();
+        let _lent = lent.take();
+        work.clear();
+    }
+}

@@ -1,0 +1,56 @@
+//! A future, in one place with what it is made from.
+
+use crate::cold::Clear;
+use std::pin::Pin;
+
+/// A future that is made when it is first polled, and dropped where it is.
+pub(super) enum Work<F, Fut> {
+    /// It hasn't been made. `None` while it is being made.
+    Init(Option<F>),
+    Future(Fut),
+    Gone,
+}
+
+impl<F, Fut> Work<F, Fut> {
+    #[inline]
+    pub(super) fn new(init: F) -> Self {
+        Work::Init(Some(init))
+    }
+
+    /// Makes the future, once.
+    #[inline]
+    pub(super) fn start(self: Pin<&mut Self>, make: impl FnOnce(F) -> Fut) {
+        // SAFETY: structural pinning of the future, which is never moved: it is assigned to in place, once, and dropped in place. What it is made from
+        // isn't pinned. A `Work` is `Unpin` only if the future is, and has no `Drop`.
+        let this = unsafe { self.get_unchecked_mut() };
+        let init = match this {
+            Work::Init(init) => init.take(),
+            Work::Future(_) | Work::Gone => None,
+        };
+        if let Some(init) = init {
+            *this = Work::Future(make(init));
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_future(&self) -> bool {
+        matches!(self, Work::Future(_))
+    }
+
+    #[inline]
+    pub(super) fn future(self: Pin<&mut Self>) -> Option<Pin<&mut Fut>> {
+        // SAFETY: structural pinning of the future, as in `start`.
+        match unsafe { self.get_unchecked_mut() } {
+            // SAFETY: as above.
+            Work::Future(future) => Some(unsafe { Pin::new_unchecked(future) }),
+            Work::Init(_) | Work::Gone => None,
+        }
+    }
+}
+
+impl<F, Fut> Clear for Pin<&mut Work<F, Fut>> {
+    #[inline]
+    fn clear(&mut self) {
+        self.set(Work::Gone);
+    }
+}
