@@ -69,10 +69,8 @@ where
             made,
         } = self.parts();
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(lent) = lent {
-                // SAFETY: see `Lent::resource`. The closure is one for every lifetime of the reference, so all that can keep it is its future; that is dropped
-                // before `lent` is, here and in `leave`.
-                work.as_mut().start(|body| body(unsafe { lent.resource() }));
+            if !work.is_future() {
+                Self::start(work.as_mut(), lent);
             }
             let Some(future) = work.as_mut().future() else {
                 return Poll::Pending;
@@ -91,6 +89,19 @@ where
         };
         *lent = None;
         Poll::Ready(returned)
+    }
+
+    /// Calls the closure, if it hasn't been called.
+    #[inline]
+    fn start(
+        work: Pin<&mut Work<F, FutureOf<'h, R, F, O>>>,
+        lent: &mut Option<Lent<'h, R>>,
+    ) {
+        if let Some(lent) = lent {
+            // SAFETY: see `Lent::resource`. The closure is one for every lifetime of the reference, so all that can keep it is its future; that is dropped
+            // before `lent` is, in `poll` and in `leave`.
+            work.start(|body| body(unsafe { lent.resource() }));
+        }
     }
 
     /// Drops the closure or its future, and sends the resource home, also if that unwinds.

@@ -172,14 +172,10 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
         self.body.as_mut().poll_body(cx)
     }
 
-    /// Polls the body, if it isn't over.
+    /// Polls a body that isn't over.
     #[inline]
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
-        let course = &mut self.course;
-        if course.progress != Progress::Open {
-            return Poll::Pending;
-        }
-        let _lane = course.state.entered.body_lane().enter();
+        let _lane = self.course.in_lane();
         if is_watched() {
             return self.poll_watched(cx);
         }
@@ -193,10 +189,16 @@ where
     B: Any,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Poll::Ready(returned) = self.poll_open(cx) {
-            self.course.is_over(returned);
+        if self.course.progress != Progress::Open {
+            return true;
         }
-        self.course.progress != Progress::Open
+        match self.poll_open(cx) {
+            Poll::Ready(returned) => {
+                self.course.is_over(returned);
+                true
+            }
+            Poll::Pending => false,
+        }
     }
 
     #[cold]
