@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ContextManager, Guard,
     background::{Abandonment, Entered, Left},
-    frame::{Body, Ending, Held, Lodged, NotEntered, Room, Sealed, Seed, is_its_own_seed},
+    frame::{Body, Ending, Lodging, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
@@ -93,12 +93,12 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     {
         let seed = self.into_seed();
         let definition = seed.definition();
-        let lodged = Lodged::new(seed);
+        let lodging = Lodging::new(seed);
         ContextManager::new(Seed::new(BoxContext {
             definition,
-            polls_body: lodged.frame_ref().polls_body(),
+            polls_body: lodging.frame_ref().polls_body(),
             erased: Some(Box::new(Erased::<C, P> {
-                lodged,
+                lodging,
                 origin: None,
             })),
         }))
@@ -114,7 +114,7 @@ pub struct BoxContext<'a, T, K> {
 }
 
 struct Erased<C: AsyncContext, P: Policy<C>> {
-    lodged: Pin<Box<Lodged<C, Room>>>,
+    lodging: Lodging<C>,
     /// What the policy remembers from where the context was entered.
     origin: Option<P::Origin>,
 }
@@ -141,17 +141,17 @@ where
     fn frame<'s>(
         &'s mut self,
     ) -> Pin<&'s mut (dyn AsyncContext<Resource = C::Resource, Kind = C::Kind> + 's)> {
-        self.lodged.as_mut().frame()
+        self.lodging.frame()
     }
 
     fn around(&self) -> Around {
-        self.lodged.frame_ref().around()
+        self.lodging.frame_ref().around()
     }
 
     fn roll_back(self: Box<Self>, entered: Entered, left: Left) {
         let origin = self.origin.unwrap_or_else(P::origin);
         P::take_over(
-            Abandonment::new(Held::new(self.lodged, entered), left),
+            Abandonment::new(self.lodging.into_held(entered), left),
             origin,
         );
     }

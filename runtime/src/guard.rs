@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, BodyError,
     background::Entered,
-    frame::{Ending, Housed, Parts, Seed},
+    frame::{Ending, House, Parts, Seed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
     policy::{Policy, Spawn},
@@ -29,7 +29,7 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
     /// `None` once it is dropped.
-    context: Option<Pin<Box<Housed<C, P>>>>,
+    context: Option<House<C, P>>,
 }
 
 #[cold]
@@ -73,12 +73,12 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(seed) = this.seed.take() {
-            this.guard.context = Some(Housed::new(seed, this.at, None));
+            this.guard.context = Some(House::new(seed, this.at, None));
         }
         let Some(context) = &mut this.guard.context else {
             panic!("the future of `enter` was polled after its end");
         };
-        ready!(context.as_mut().parts().poll_setup(cx))?;
+        ready!(context.parts().poll_setup(cx))?;
         Poll::Ready(Ok(Guard {
             context: this.guard.context.take(),
         }))
@@ -93,15 +93,15 @@ impl<C: AsyncContext, P: Policy<C>> fmt::Debug for Enter<C, P> {
 
 impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     #[inline]
-    fn context(&mut self) -> Pin<&mut Housed<C, P>> {
+    fn context(&mut self) -> &mut House<C, P> {
         match &mut self.context {
-            Some(context) => context.as_mut(),
+            Some(context) => context,
             None => gone(),
         }
     }
 
     #[inline]
-    fn housed(&self) -> &Housed<C, P> {
+    fn house(&self) -> &House<C, P> {
         match &self.context {
             Some(context) => context,
             None => gone(),
@@ -254,7 +254,7 @@ impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
     type Target = C::Resource;
 
     fn deref(&self) -> &C::Resource {
-        match &self.housed().resource {
+        match &self.house().housed().resource {
             Some(resource) => resource,
             None => gone(),
         }
@@ -273,7 +273,7 @@ impl<C: AsyncContext, P: Policy<C>> DerefMut for Guard<C, P> {
 impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
-            .field("context", &self.housed().entered().definition.name())
+            .field("context", &self.house().housed().entered().definition.name())
             .field("resource", &**self)
             .finish()
     }
@@ -291,8 +291,8 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
-            if context.rest.is_open() {
-                unexited(context.entered());
+            if context.housed().rest.is_open() {
+                unexited(context.housed().entered());
             }
             context.abandon();
         }

@@ -1,34 +1,34 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
-use super::{AnyContext, AsyncContext, Ending, Housed, Lodged, NotEntered, lodged::Room};
+use super::{AnyContext, AsyncContext, Ending, NotEntered, heap::Allocated, lodged::Lodged};
 use crate::{
-    background::{Entered, RollbackState},
+    background::RollbackState,
     kind::Kind,
-    policy::Policy,
     trace::Around,
 };
 use std::{
+    alloc::Layout,
     fmt::Debug,
     marker::PhantomData,
     mem::ManuallyDrop,
     pin::Pin,
-    ptr::NonNull,
+    ptr::{self, NonNull},
     task::{Context, Poll, ready},
 };
 
-/// Owns a frame that is pinned in a box, [`Lodged`] or [`Housed`], and what its rollback keeps there.
+/// Owns a frame that is pinned in a box, [`Lodged`] or [`Housed`](super::Housed), and what its rollback keeps there.
 ///
 /// `M` is the frame's type, or a `dyn AnyFrame`, which says of it only whether it is `Send`, and how long what it borrows lives.
 //
 // Where `M` is sized, the frame is an `M`: it is made with that type, and forgets it only for a `dyn AnyFrame`. The steps are those of the frame's type,
-// and `free` in them fits the box that it is in.
+// and the layout in them is that of the box that it is in.
 pub struct Held<M: ?Sized> {
     lodged: Place,
     steps: &'static Steps,
     _owns: PhantomData<M>,
 }
 
-/// Where a [`Lodged`] is, or a [`Housed`], which begins with one. It begins with a [`RollbackState`].
+/// Where a [`Lodged`] is, or a [`Housed`](super::Housed), which begins with one. It begins with a [`RollbackState`].
 type Place = NonNull<RollbackState>;
 
 /// A frame of whatever type.
@@ -90,28 +90,15 @@ impl<C> Held<C> {
 }
 
 impl<C: AsyncContext> Held<C> {
-    /// Owns the frame in such a box.
-    #[inline]
-    pub(crate) fn new(lodged: Pin<Box<Lodged<C, Room>>>, entered: Entered) -> Self {
-        // SAFETY: nothing moves the frame: it is dropped where it is.
-        let lodged = Box::leak(unsafe { Pin::into_inner_unchecked(lodged) });
-        lodged.kept.write(RollbackState::new(entered));
-        // From here on it is a `Lodged<C>`, of the same layout, since a `MaybeUninit` has that of what may be in it.
-        Held {
-            lodged: NonNull::from(lodged).cast(),
-            steps: const { &Steps::of::<C>(free::<Lodged<C>>) },
-            _owns: PhantomData,
-        }
-    }
-
-    /// Owns the frame in such a box, which is in the first field of what is in it.
+    /// Owns the frame in such a box, which is in its first field, a [`Lodged`].
     ///
     /// # Safety
-    /// The caller gives up the box, in which there is nothing left but plain data beside what is [`Lodged`].
-    pub(super) unsafe fn housed<P: Policy<C>, X>(frame: NonNull<Housed<C, P, X>>) -> Self {
+    /// The caller gives up the box, in which there is nothing left but plain data beside what is [`Lodged`], and that is written.
+    #[inline]
+    pub(super) unsafe fn new<B>(place: NonNull<B>) -> Self {
         Held {
-            lodged: frame.cast(),
-            steps: const { &Steps::of::<C>(free::<Housed<C, P, X>>) },
+            lodged: place.cast(),
+            steps: const { &Steps::of::<C>(Layout::new::<B>()) },
             _owns: PhantomData,
         }
     }
@@ -120,8 +107,28 @@ impl<C: AsyncContext> Held<C> {
 impl<M: ?Sized> Drop for Held<M> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `free` belongs to this pointer, which nobody uses from here on.
-        unsafe { (self.steps.free)(self.lodged) };
+        // SAFETY: nobody uses the box from here on.
+        unsafe { free(self.lodged, self.steps) };
+    }
+}
+
+/// Drops what is kept, and the frame, and frees the box, also if these unwind.
+///
+/// # Safety
+/// The steps are those of this box, which isn't used afterwards.
+unsafe fn free(lodged: Place, steps: &'static Steps) {
+    struct Frame(Place, &'static Steps);
+    impl Drop for Frame {
+        fn drop(&mut self) {
+            // SAFETY: by the contract of `free`.
+            unsafe { (self.1.drop)(self.0) };
+        }
+    }
+    // SAFETY: by this function's contract.
+    unsafe {
+        let _emptied = Allocated::again(lodged.cast(), steps.layout);
+        let _frame = Frame(lodged, steps);
+        ptr::drop_in_place(lodged.as_ptr());
     }
 }
 
@@ -174,19 +181,22 @@ struct Steps {
     setup: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<bool>,
     teardown: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<()>,
     finish: unsafe fn(Place) -> Option<Ending>,
-    free: unsafe fn(Place),
+    drop: unsafe fn(Place),
+    /// That of the box.
+    layout: Layout,
 }
 
 impl Steps {
     /// For a frame that is a `C`, alive, pinned, and used by nobody else meanwhile.
-    const fn of<C: AsyncContext>(free: unsafe fn(Place)) -> Self {
+    const fn of<C: AsyncContext>(layout: Layout) -> Self {
         Steps {
             around: around::<C>,
             interrupt: interrupt::<C>,
             setup: setup::<C>,
             teardown: teardown::<C>,
             finish: finish::<C>,
-            free,
+            drop: drop_frame::<C>,
+            layout,
         }
     }
 }
@@ -258,8 +268,7 @@ unsafe fn finish<C: AsyncContext>(lodged: Place) -> Option<Ending> {
     unsafe { pinned::<C>(lodged) }.finish()
 }
 
-/// Frees the box of a `B`.
-unsafe fn free<B>(lodged: Place) {
-    // SAFETY: the pointer is that of a box of a `B`, which was leaked for a `Held`, and is dropped with it.
-    drop(unsafe { Box::from_raw(lodged.cast::<B>().as_ptr()) });
+unsafe fn drop_frame<C>(lodged: Place) {
+    // SAFETY: as above; and this is the last that is done with the frame, where it is.
+    unsafe { ptr::drop_in_place(pinned::<C>(lodged).get_unchecked_mut()) };
 }

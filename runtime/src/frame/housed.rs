@@ -1,6 +1,6 @@
 //! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
 
-use super::{AnyContext, AsyncContext, Ending, Held, Lodged, Seed};
+use super::{AnyContext, AsyncContext, Ending, Held, Seed, heap::Allocated, lodged::Lodged};
 use crate::{
     ExitKind,
     background::{Entered, Left, RollbackState, Style, lane::Number},
@@ -9,10 +9,12 @@ use crate::{
     teardown,
 };
 use std::{
-    mem,
+    alloc::Layout,
+    marker::PhantomData,
+    mem::{self, ManuallyDrop, MaybeUninit},
     panic::Location,
     pin::Pin,
-    ptr::NonNull,
+    ptr::{self, NonNull},
     task::{Context, Poll, ready},
     thread,
 };
@@ -61,70 +63,133 @@ type PartsOf<'n, C, P, X> = Parts<
     X,
 >;
 
-impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
+/// Owns a [`Housed`], in a box. Dropped, it drops the frame where it stands; [`abandon`](House::abandon) leaves that to its policy.
+//
+// By a pointer, as a [`Lodging`](super::Lodging) does.
+pub(crate) struct House<C: AsyncContext, P: Policy<C>, X = ()> {
+    place: NonNull<Housed<C, P, X>>,
+    _owns: PhantomData<Housed<C, P, X>>,
+}
+
+// SAFETY: it owns what is in the box, and memory.
+unsafe impl<C: AsyncContext, P: Policy<C>, X> Send for House<C, P, X> where Housed<C, P, X>: Send {}
+// SAFETY: a shared one gives references to what is in the box, and nothing else.
+unsafe impl<C: AsyncContext, P: Policy<C>, X> Sync for House<C, P, X> where Housed<C, P, X>: Sync {}
+
+// What is pinned is in the box.
+impl<C: AsyncContext, P: Policy<C>, X> Unpin for House<C, P, X> {}
+
+impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Parts::poll_setup).
     #[inline]
-    pub(crate) fn new(
-        seed: Seed<C>,
-        at: &'static Location<'static>,
-        extra: Option<X>,
-    ) -> Pin<Box<Self>> {
+    pub(crate) fn new(seed: Seed<C>, at: &'static Location<'static>, extra: Option<X>) -> Self {
         let entered = Entered::now(|| seed.definition(), at, Style::Guard);
         let rest = Rest::new(P::origin(), extra);
-        let mut housed = Box::<Self>::new_uninit();
-        let place = housed.as_mut_ptr();
-        // SAFETY: the place is the box's own; all its fields are written, one by one, so that nothing is moved twice. If making
-        // the frame unwinds, nothing has been written yet, and the box is freed as it was allocated, without a content; nothing else can.
+        let allocated = Allocated::new(Layout::new::<Housed<C, P, X>>());
+        let place = allocated.place().cast::<Housed<C, P, X>>();
+        // SAFETY: there is room for it; all its fields are written, one by one, so that nothing is moved twice. If making the frame unwinds, nothing has
+        // been written yet, and the memory is freed, without a content; nothing else can.
         unsafe {
-            Lodged::write(&raw mut (*place).lodged, seed, entered);
-            (&raw mut (*place).resource).write(None);
-            (&raw mut (*place).rest).write(rest);
-            Box::into_pin(housed.assume_init())
+            let housed = place.as_ptr();
+            (&raw mut (*housed).lodged.frame).write(seed.grow());
+            let kept = RollbackState::new(entered);
+            (&raw mut (*housed).lodged.kept).write(MaybeUninit::new(kept));
+            (&raw mut (*housed).resource).write(None);
+            (&raw mut (*housed).rest).write(rest);
+        }
+        allocated.leak();
+        House {
+            place,
+            _owns: PhantomData,
+        }
+    }
+
+    /// The same as a box.
+    pub(crate) fn into_box(self) -> Pin<Box<Housed<C, P, X>>> {
+        // SAFETY: it was allocated as a box allocates it, is owned by this, and nothing moves what is in it.
+        unsafe { Pin::new_unchecked(Box::from_raw(ManuallyDrop::new(self).place.as_ptr())) }
+    }
+
+    pub(crate) fn from_box(housed: Pin<Box<Housed<C, P, X>>>) -> Self {
+        // SAFETY: nothing moves what is in the box.
+        let housed = Box::leak(unsafe { Pin::into_inner_unchecked(housed) });
+        House {
+            place: NonNull::from(housed),
+            _owns: PhantomData,
         }
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn parts(&mut self) -> PartsOf<'_, C, P, X> {
+        // SAFETY: this owns the box, and is borrowed; nothing moves the frame.
+        unsafe { Pin::new_unchecked(self.place.as_mut()) }.parts()
+    }
+
+    #[inline]
+    pub(crate) fn housed(&self) -> &Housed<C, P, X> {
+        // SAFETY: as above.
+        unsafe { self.place.as_ref() }
+    }
+
+    /// Leaves the frame to its policy, if its context isn't closed yet.
+    #[cold]
+    pub(crate) fn abandon(mut self) {
+        let mut parts = self.parts();
+        let mut origin = parts.rest.origin.take();
+        let left = parts.leave();
+        // What is beside the frame may go nowhere but where the frame may, and lives no longer: only plain data of it stays.
+        parts.clear();
+        let place = ManuallyDrop::new(self).place;
+        // SAFETY: the box is given up; all that is in it was written when it was made.
+        let frame = unsafe { Held::new::<Housed<C, P, X>>(place) };
+        leave_to::<C, P>(frame, left, &mut origin);
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>, X> Drop for House<C, P, X> {
+    #[inline(never)]
+    fn drop(&mut self) {
+        // SAFETY: this is the last that is done with what is in the box, where it is; what is kept is dropped, which it isn't by itself, and the memory is
+        // freed also if the rest unwinds.
+        unsafe {
+            let _emptied = Allocated::again(self.place.cast(), Layout::new::<Housed<C, P, X>>());
+            let _kept = Leaving(self.place.cast());
+            ptr::drop_in_place(self.place.as_ptr());
+        }
+    }
+}
+
+/// Drops what is kept in a place.
+struct Leaving(NonNull<RollbackState>);
+
+impl Drop for Leaving {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: whoever makes it does nothing else with that place afterwards.
+        unsafe { ptr::drop_in_place(self.0.as_ptr()) };
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(self: Pin<&mut Self>) -> PartsOf<'_, C, P, X> {
-        // SAFETY: structural pinning of the frame alone, which is never moved. A `Housed` has no `Drop`, and is `Unpin` only if the frame is.
-        let (lodged, resource, rest) = unsafe {
+        // SAFETY: structural pinning of the frame alone, which is never moved. A `Housed` has no `Drop`, and is `Unpin` only if the frame is. What is kept
+        // was written when it was made.
+        unsafe {
             let this = self.get_unchecked_mut();
-            (
-                Pin::new_unchecked(&mut this.lodged),
-                &mut this.resource,
-                &mut this.rest,
-            )
-        };
-        let (kept, frame) = lodged.parts();
-        Parts {
-            kept,
-            frame,
-            resource,
-            rest,
+            Parts {
+                kept: this.lodged.kept.assume_init_mut(),
+                frame: Pin::new_unchecked(&mut this.lodged.frame),
+                resource: &mut this.resource,
+                rest: &mut this.rest,
+            }
         }
     }
 
     #[inline]
     pub(crate) fn entered(&self) -> &Entered {
-        &self.lodged.kept.entered
-    }
-
-    /// Leaves the frame to its policy, if its context isn't closed yet.
-    #[cold]
-    pub(crate) fn abandon(mut self: Pin<Box<Self>>) {
-        let parts = self.as_mut().parts();
-        let mut origin = parts.rest.origin.take();
-        let left = parts.leave();
-        leave_to::<C, P>(self.into_held(), left, &mut origin);
-    }
-
-    /// Keeps its frame and what a rollback keeps only, so that what is beside the frame may go wherever the frame may, and lives as long.
-    fn into_held(mut self: Pin<Box<Self>>) -> Held<C> {
-        let Parts { resource, rest, .. } = self.as_mut().parts();
-        rest.clear(resource);
-        // SAFETY: nothing moves it: it is dropped where it is.
-        let housed = Box::leak(unsafe { Pin::into_inner_unchecked(self) });
-        // SAFETY: what else was beside the frame is gone.
-        unsafe { Held::housed(NonNull::from(housed)) }
+        // SAFETY: as above.
+        &unsafe { self.lodged.kept.assume_init_ref() }.entered
     }
 }
 
@@ -186,9 +251,16 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         Poll::Ready(ending)
     }
 
+    /// Drops what is beside the frame, if it isn't plain data.
+    fn clear(&mut self) {
+        *self.resource = None;
+        self.rest.origin = None;
+        self.rest.extra = None;
+    }
+
     /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.
     #[cold]
-    fn leave(mut self) -> Option<Left> {
+    fn leave(&mut self) -> Option<Left> {
         let entered = &self.kept.entered;
         match mem::replace(&mut self.rest.stage, Stage::Closed) {
             Stage::Setup => Some(Left::SETUP),
@@ -213,12 +285,5 @@ impl<O, X> Rest<O, X> {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
-    }
-
-    /// Drops all that isn't plain data.
-    fn clear<R>(&mut self, resource: &mut Option<R>) {
-        *resource = None;
-        self.origin = None;
-        self.extra = None;
     }
 }

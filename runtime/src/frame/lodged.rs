@@ -1,66 +1,86 @@
-//! A frame in its box, behind what its rollback keeps there: what a policy takes over.
+//! A frame in its box, behind room for what its rollback keeps there: what a policy takes over.
 
-use super::{AsyncContext, Seed};
+use super::{AsyncContext, Held, Seed, heap::Allocated};
 use crate::background::{Entered, RollbackState};
-use std::{mem::MaybeUninit, pin::Pin};
+use std::{
+    alloc::Layout,
+    marker::PhantomData,
+    mem::{ManuallyDrop, MaybeUninit},
+    pin::Pin,
+    ptr::{self, NonNull},
+};
 
 /// A frame, and what a rollback of it keeps: neither is moved when it is handed on.
 //
 // In this order, so that a pointer to it is one to what is kept.
 #[repr(C)]
-pub(crate) struct Lodged<C, K = RollbackState> {
-    pub(super) kept: K,
+pub(super) struct Lodged<C> {
+    /// Until there is a rollback, or a guard, that isn't written, nor read.
+    pub(super) kept: MaybeUninit<RollbackState>,
     pub(super) frame: C,
 }
 
-/// Room for what a rollback keeps: until there is one, that isn't written, nor read.
-pub(crate) type Room = MaybeUninit<RollbackState>;
+/// Owns a frame in a box that has room for what a rollback keeps.
+//
+// By a pointer, and not as a box: what std does with that is compiled for each context in a dozen of functions.
+pub(crate) struct Lodging<C> {
+    place: NonNull<Lodged<C>>,
+    _owns: PhantomData<C>,
+}
 
-impl<C, K> Lodged<C, K> {
-    #[inline]
-    pub(super) fn parts(self: Pin<&mut Self>) -> (&mut K, Pin<&mut C>) {
-        // SAFETY: structural pinning of the frame alone, which is never moved. A `Lodged` has no `Drop`, and is `Unpin` only if the frame is.
-        unsafe {
-            let this = self.get_unchecked_mut();
-            (&mut this.kept, Pin::new_unchecked(&mut this.frame))
+// SAFETY: it owns a frame, and memory.
+unsafe impl<C: Send> Send for Lodging<C> {}
+// SAFETY: a shared one gives a reference to the frame, and nothing else.
+unsafe impl<C: Sync> Sync for Lodging<C> {}
+
+// The frame is pinned in the box.
+impl<C> Unpin for Lodging<C> {}
+
+impl<C: AsyncContext> Lodging<C> {
+    pub(crate) fn new(seed: Seed<C>) -> Self {
+        let allocated = Allocated::new(Layout::new::<Lodged<C>>());
+        let place = allocated.place().cast::<Lodged<C>>();
+        // SAFETY: there is room for it, and the frame is written where it is; if making it unwinds, the memory is freed, without a content.
+        unsafe { (&raw mut (*place.as_ptr()).frame).write(seed.grow()) };
+        allocated.leak();
+        Lodging {
+            place,
+            _owns: PhantomData,
         }
     }
 
+    /// Keeps what is known of its context beside it, for a rollback.
+    pub(crate) fn into_held(self, entered: Entered) -> Held<C> {
+        let place = ManuallyDrop::new(self).place;
+        // SAFETY: there is room for it. The box is given up, with all of it written.
+        unsafe {
+            (&raw mut (*place.as_ptr()).kept).write(MaybeUninit::new(RollbackState::new(entered)));
+            Held::new::<Lodged<C>>(place)
+        }
+    }
+}
+
+impl<C> Lodging<C> {
     #[inline]
-    pub(crate) fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
-        self.parts().1
+    pub(crate) fn frame(&mut self) -> Pin<&mut C> {
+        // SAFETY: the frame is there, is never moved, and this is its owner, which is borrowed.
+        unsafe { Pin::new_unchecked(&mut (*self.place.as_ptr()).frame) }
     }
 
     #[inline]
     pub(crate) fn frame_ref(&self) -> &C {
-        &self.frame
+        // SAFETY: as above.
+        unsafe { &(*self.place.as_ptr()).frame }
     }
 }
 
-impl<C: AsyncContext> Lodged<C, Room> {
-    #[inline]
-    pub(crate) fn new(seed: Seed<C>) -> Pin<Box<Self>> {
-        let mut lodged = Box::<Self>::new_uninit();
-        // SAFETY: the place is the box's own, and all of it is written that has to be, where it is; if that unwinds, the box is freed as it was allocated,
-        // without a content.
+impl<C> Drop for Lodging<C> {
+    #[inline(never)]
+    fn drop(&mut self) {
+        // SAFETY: the frame is there, and this is the last that is done with it, where it is; the memory is freed also if that unwinds.
         unsafe {
-            (&raw mut (*lodged.as_mut_ptr()).frame).write(seed.grow());
-            Box::into_pin(lodged.assume_init())
-        }
-    }
-}
-
-impl<C: AsyncContext> Lodged<C> {
-    /// Writes all of it, field by field, so that nothing is moved twice. If making the frame unwinds, nothing has been written that has to be dropped.
-    ///
-    /// # Safety
-    /// There is room for it at `place`.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) unsafe fn write(place: *mut Self, seed: Seed<C>, entered: Entered) {
-        // SAFETY: by this function's contract.
-        unsafe {
-            (&raw mut (*place).frame).write(seed.grow());
-            (&raw mut (*place).kept).write(RollbackState::new(entered));
+            let _emptied = Allocated::again(self.place.cast(), Layout::new::<Lodged<C>>());
+            ptr::drop_in_place(&raw mut (*self.place.as_ptr()).frame);
         }
     }
 }

@@ -25,6 +25,7 @@ mod body;
 mod context;
 mod ending;
 mod guest;
+mod heap;
 mod held;
 mod home;
 mod housed;
@@ -41,8 +42,8 @@ pub(crate) use ending::{Payload, Standing};
 pub(crate) use guest::Guest;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};
-pub(crate) use housed::{Housed, Parts};
-pub(crate) use lodged::{Lodged, Room};
+pub(crate) use housed::{House, Housed, Parts};
+pub(crate) use lodged::Lodging;
 pub(crate) use seed::{Seed, is_its_own_seed};
 
 use crate::{
@@ -815,6 +816,7 @@ where
         Poll::Ready(torn)
     }
 
+    #[inline(never)]
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
         self.as_mut().work().clear();
         let link = self.link();

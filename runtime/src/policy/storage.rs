@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext,
     background::Entered,
-    frame::{Held, Lodged, Room, Seed},
+    frame::{Held, Lodging, Seed},
 };
 use std::pin::Pin;
 
@@ -23,26 +23,23 @@ pub trait Storage<C: AsyncContext>: sealed::Sealed<C> {
 }
 
 /// A frame in a box, which a policy can take over.
-pub struct Boxed<C>(Option<Pin<Box<Lodged<C, Room>>>>);
-
-// The frame is pinned in its box.
-impl<C> Unpin for Boxed<C> {}
+pub struct Boxed<C>(Option<Lodging<C>>);
 
 impl<C: AsyncContext> sealed::Sealed<C> for Boxed<C> {}
 impl<C: AsyncContext> Storage<C> for Boxed<C> {
     fn store(seed: Seed<C>) -> Self {
-        Boxed(Some(Lodged::new(seed)))
+        Boxed(Some(Lodging::new(seed)))
     }
 
     fn frame(self: Pin<&mut Self>) -> Pin<&mut C> {
         match &mut self.get_mut().0 {
-            Some(lodged) => lodged.as_mut().frame(),
+            Some(lodging) => lodging.frame(),
             None => gone(),
         }
     }
 
     fn take(mut self: Pin<&mut Self>, entered: &Entered) -> Option<Held<C>> {
-        Some(Held::new(self.0.take()?, *entered))
+        Some(self.0.take()?.into_held(*entered))
     }
 }
 

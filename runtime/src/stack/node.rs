@@ -17,7 +17,7 @@ use crate::{
         Entered,
         lane::{Number, Unit},
     },
-    frame::{Ending, Housed, Payload, Seed},
+    frame::{Ending, House, Housed, Payload, Seed},
     kind::{Kind, RaiseAs},
     policy::Policy,
     report::{self, Failure},
@@ -134,7 +134,7 @@ where
 
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked> {
         let entered = *Housed::entered(&self);
-        catch_unwind(AssertUnwindSafe(|| self.abandon()))
+        catch_unwind(AssertUnwindSafe(|| House::from_box(self).abandon()))
             .map_err(|payload| Panicked { entered, payload })
     }
 }
@@ -158,7 +158,7 @@ pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X> {
     seed: Option<Seed<C>>,
     at: &'static Location<'static>,
     added: Option<X>,
-    node: Option<Pin<Box<Housed<C, P, X>>>>,
+    node: Option<House<C, P, X>>,
 }
 
 // The frame is pinned in the node only.
@@ -192,10 +192,10 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
         if let Some(seed) = self.seed.take() {
-            self.node = Some(Housed::new(seed, self.at, self.added.take()));
+            self.node = Some(House::new(seed, self.at, self.added.take()));
         }
         match &mut self.node {
-            Some(node) => node.as_mut().parts().poll_setup(cx),
+            Some(node) => node.parts().poll_setup(cx),
             None => panic!("the future of `enter` was polled after its end"),
         }
     }
@@ -411,13 +411,13 @@ impl<'e, E> Entries<'e, E> {
         let mut node = entering
             .node
             .take()
-            .filter(|node| node.resource.is_some())
+            .filter(|node| node.housed().resource.is_some())
             .expect("a context is put on a stack once, when it is set up");
         let mut list = self.lock();
         // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits.
-        let number = node.as_mut().parts().renumber();
+        let number = node.parts().renumber();
         // SAFETY: nothing moves the node: it stays where it is until it is dropped.
-        let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node) });
+        let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node.into_box()) });
         // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
         let (node, resource) = unsafe {
             let resource = &mut (*node).resource;
