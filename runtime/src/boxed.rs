@@ -93,10 +93,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     {
         let seed = self.into_seed();
         let definition = seed.definition();
-        let lodging = Lodging::new(seed);
+        let mut lodging = Lodging::new(seed);
         ContextManager::new(Seed::new(BoxContext {
             definition,
-            polls_body: lodging.frame_ref().polls_body(),
+            polls_body: lodging.frame().polls_body(),
             erased: Some(Box::new(Erased::<C, P> {
                 lodging,
                 origin: None,
@@ -123,7 +123,7 @@ trait AnyContext<T, K> {
     /// Lets the policy look round where the context is entered.
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
-    fn around(&self) -> Around;
+    fn around(&mut self) -> Around;
     fn roll_back(self: Box<Self>, entered: Entered, left: Left);
 }
 
@@ -144,8 +144,8 @@ where
         self.lodging.frame()
     }
 
-    fn around(&self) -> Around {
-        self.lodging.frame_ref().around()
+    fn around(&mut self) -> Around {
+        self.lodging.frame().around()
     }
 
     fn roll_back(self: Box<Self>, entered: Entered, left: Left) {
@@ -186,16 +186,16 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
 
     is_its_own_seed!();
 
-    fn definition(&self) -> Definition {
+    fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
     }
 
-    fn polls_body(&self) -> bool {
+    fn polls_body(self: Pin<&mut Self>) -> bool {
         self.polls_body
     }
 
-    fn around(&self) -> Around {
-        match &self.erased {
+    fn around(mut self: Pin<&mut Self>) -> Around {
+        match &mut self.erased {
             Some(erased) => erased.around(),
             None => Around::none(),
         }
@@ -246,11 +246,18 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
 ///
 /// Not a bare `Pin<Box<dyn …>>`, whose `'static` the compiler would forget inside an `async` block, so that a guard held there couldn't be
 /// spawned.
-pub struct Contained<T, K>(Pin<Box<dyn AsyncContext<Resource = T, Kind = K> + Send>>);
+pub struct Contained<T, K> {
+    definition: Definition,
+    context: Pin<Box<dyn AsyncContext<Resource = T, Kind = K> + Send>>,
+}
 
 impl<T, K> Contained<T, K> {
     pub(crate) fn new(context: impl AsyncContext<Resource = T, Kind = K> + Send + 'static) -> Self {
-        Contained(Box::pin(context))
+        let mut context = Box::pin(context);
+        Contained {
+            definition: context.as_mut().definition(),
+            context,
+        }
     }
 }
 
@@ -267,34 +274,34 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
     }
 
     fn defined(seed: &Self) -> Definition {
-        seed.definition()
+        seed.definition
     }
 
-    fn definition(&self) -> Definition {
-        self.0.definition()
+    fn definition(self: Pin<&mut Self>) -> Definition {
+        self.definition
     }
 
-    fn polls_body(&self) -> bool {
-        self.0.polls_body()
+    fn polls_body(mut self: Pin<&mut Self>) -> bool {
+        self.context.as_mut().polls_body()
     }
 
-    fn around(&self) -> Around {
-        self.0.around()
+    fn around(mut self: Pin<&mut Self>) -> Around {
+        self.context.as_mut().around()
     }
 
     fn poll_setup(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
-        self.0.as_mut().poll_setup(cx)
+        self.context.as_mut().poll_setup(cx)
     }
 
     fn interrupt(mut self: Pin<&mut Self>) -> bool {
-        self.0.as_mut().interrupt()
+        self.context.as_mut().interrupt()
     }
 
     fn begin_body(mut self: Pin<&mut Self>) {
-        self.0.as_mut().begin_body();
+        self.context.as_mut().begin_body();
     }
 
     fn poll_body(
@@ -302,22 +309,22 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
         cx: &mut Context<'_>,
         body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
-        self.0.as_mut().poll_body(cx, body)
+        self.context.as_mut().poll_body(cx, body)
     }
 
     fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
-        self.0.as_mut().resume(resource, ending);
+        self.context.as_mut().resume(resource, ending);
     }
 
     fn resume_evicted(mut self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
-        self.0.as_mut().resume_evicted(ending)
+        self.context.as_mut().resume_evicted(ending)
     }
 
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        self.0.as_mut().poll_teardown(cx)
+        self.context.as_mut().poll_teardown(cx)
     }
 
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
-        self.0.as_mut().finish()
+        self.context.as_mut().finish()
     }
 }

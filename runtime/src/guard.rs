@@ -254,7 +254,7 @@ impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {
     type Target = C::Resource;
 
     fn deref(&self) -> &C::Resource {
-        match &self.house().housed().resource {
+        match self.house().resource() {
             Some(resource) => resource,
             None => gone(),
         }
@@ -273,7 +273,7 @@ impl<C: AsyncContext, P: Policy<C>> DerefMut for Guard<C, P> {
 impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
-            .field("context", &self.house().housed().entered().definition.name())
+            .field("context", &self.house().entered().definition.name())
             .field("resource", &**self)
             .finish()
     }
@@ -291,8 +291,8 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Guard<C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
-            if context.housed().rest.is_open() {
-                unexited(context.housed().entered());
+            if context.is_open() {
+                unexited(context.entered());
             }
             context.abandon();
         }

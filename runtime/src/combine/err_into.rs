@@ -102,16 +102,16 @@ where
         C::defined(seed)
     }
 
-    fn definition(&self) -> Definition {
-        self.context.definition()
+    fn definition(self: Pin<&mut Self>) -> Definition {
+        self.project().context.definition()
     }
 
-    fn polls_body(&self) -> bool {
-        self.context.polls_body()
+    fn polls_body(self: Pin<&mut Self>) -> bool {
+        self.project().context.polls_body()
     }
 
-    fn around(&self) -> Around {
-        self.context.around()
+    fn around(self: Pin<&mut Self>) -> Around {
+        self.project().context.around()
     }
 
     fn poll_setup(

@@ -269,7 +269,7 @@ where
                 };
                 let mut innermost = Innermost { state, body };
                 // As for the outer context.
-                if !inner.polls_body() {
+                if !inner.as_mut().polls_body() {
                     innermost.poll(cx);
                     return;
                 }
@@ -299,7 +299,7 @@ where
 
     /// The inner context has come to its end: what is left of its frame is dropped.
     fn over(&mut self, came: Came<ErrorOf<B>>) {
-        let definition = self.inner.definition();
+        let definition = self.inner.as_mut().definition();
         let mut finish = || catch_unwind(AssertUnwindSafe(|| self.inner.as_mut().finish()));
         let (came, ending) = match finish() {
             Ok(ending) => (came, ending),
@@ -327,7 +327,7 @@ where
     /// The setup of the inner context is cancelled.
     fn interrupt(&mut self) {
         self.state.body = BodyIs::Gone;
-        let definition = self.inner.definition();
+        let definition = self.inner.as_mut().definition();
         let reporter = self.state.reporter(definition, ExitKind::Cancelled);
         match catch_unwind(AssertUnwindSafe(|| self.inner.as_mut().interrupt())) {
             Ok(true) => self.state.task = Task::Teardown,
@@ -477,14 +477,14 @@ where
         cx: &mut Context<'_>,
         body: &mut Option<Body<'_, (A::Resource, B::Resource)>>,
     ) {
-        let this = self.project();
+        let mut this = self.project();
         let mut inside = Inside {
             inner: this.inner,
             state: this.state,
             body: body.as_mut().map(Body::reborrow),
         };
         // To poll an outer context that awaits its yield point itself would only lead back here.
-        if !this.outer.polls_body() {
+        if !this.outer.as_mut().polls_body() {
             inside.step(cx);
             return;
         }
@@ -507,7 +507,7 @@ where
     fn leave_inner(self: Pin<&mut Self>) {
         let mut this = self.project();
         let state = this.state;
-        let definition = this.inner.definition();
+        let definition = this.inner.as_mut().definition();
         let ending = state.body_ending.take();
         let came = match state.inner_came.take() {
             // It has ended its body by itself.
@@ -537,7 +537,10 @@ where
     /// The outer context is over, and with it both.
     fn leave_outer(self: Pin<&mut Self>, came: Came<ErrorOf<A>>) -> Came<JoinedError<A, B>> {
         let mut this = self.project();
-        let (outer, inner) = (this.outer.definition(), this.inner.definition());
+        let (outer, inner) = (
+            this.outer.as_mut().definition(),
+            this.inner.as_mut().definition(),
+        );
         let mut finish = || catch_unwind(AssertUnwindSafe(|| this.outer.as_mut().finish()));
         let (came, ending) = match (came, finish()) {
             (came, Ok(ending)) => (came, ending),
@@ -601,19 +604,19 @@ where
 
     /// Both are over, the inner one outside of the outer one: its failure is reported, as that of a rollback.
     fn part(self: Pin<&mut Self>) -> Came<JoinedError<A, B>> {
-        let this = self.project();
+        let mut this = self.project();
         let state = this.state;
         state.stage = Stage::Over;
         let ending = state.body_ending.take();
         let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
         if let Some(came) = state.inner_came.take() {
-            let reporter = state.reporter(this.inner.definition(), exit);
+            let reporter = state.reporter(this.inner.as_mut().definition(), exit);
             reporter.failure(came);
         }
         let mut came = state.outer_came.take().unwrap_or(Ok(Ok(())));
         let ended_early = matches!(came, Ok(Ok(())));
         if ended_early {
-            came = check_early::<A::Kind>(this.outer.definition()).map(Ok);
+            came = check_early::<A::Kind>(this.outer.as_mut().definition()).map(Ok);
         }
         if state.body == BodyIs::Told {
             // The body was over in the poll in which its outermost context left: a failure of its is told, a value isn't there any more.
@@ -685,16 +688,18 @@ where
         seed.definition
     }
 
-    fn definition(&self) -> Definition {
-        self.state.definition
+    fn definition(self: Pin<&mut Self>) -> Definition {
+        self.project().state.definition
     }
 
-    fn polls_body(&self) -> bool {
-        self.outer.polls_body() || self.inner.polls_body()
+    fn polls_body(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        this.outer.polls_body() || this.inner.polls_body()
     }
 
-    fn around(&self) -> Around {
-        self.outer.around().or(self.inner.around())
+    fn around(self: Pin<&mut Self>) -> Around {
+        let this = self.project();
+        this.outer.around().or(this.inner.around())
     }
 
     fn poll_setup(
@@ -806,7 +811,10 @@ where
         match this.state.ending.take() {
             Some(ending) => Some(ending),
             None => {
-                let contexts = (this.outer.definition(), this.inner.definition());
+                let contexts = (
+                    this.outer.as_mut().definition(),
+                    this.inner.as_mut().definition(),
+                );
                 this.state.left(contexts)
             }
         }

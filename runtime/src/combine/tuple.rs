@@ -89,16 +89,16 @@ where
         N::defined(seed)
     }
 
-    fn definition(&self) -> Definition {
-        self.nested.definition()
+    fn definition(self: Pin<&mut Self>) -> Definition {
+        self.project().nested.definition()
     }
 
-    fn polls_body(&self) -> bool {
-        self.nested.polls_body()
+    fn polls_body(self: Pin<&mut Self>) -> bool {
+        self.project().nested.polls_body()
     }
 
-    fn around(&self) -> Around {
-        self.nested.around()
+    fn around(self: Pin<&mut Self>) -> Around {
+        self.project().nested.around()
     }
 
     fn poll_setup(

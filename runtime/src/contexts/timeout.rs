@@ -428,7 +428,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
 
     is_its_own_seed!();
 
-    fn definition(&self) -> Definition {
+    fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
     }
 

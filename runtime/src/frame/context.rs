@@ -48,17 +48,17 @@ pub trait AsyncContext: Sealed {
 
     /// Its name and where it is defined.
     #[doc(hidden)]
-    fn definition(&self) -> Definition;
+    fn definition(self: Pin<&mut Self>) -> Definition;
 
     /// The span that it was entered in.
     #[doc(hidden)]
-    fn around(&self) -> Around {
+    fn around(self: Pin<&mut Self>) -> Around {
         Around::none()
     }
 
     /// Whether its yield point is, or may be, inside of a future of its own. If it isn't, the body may as well be polled without it.
     #[doc(hidden)]
-    fn polls_body(&self) -> bool {
+    fn polls_body(self: Pin<&mut Self>) -> bool {
         true
     }
 

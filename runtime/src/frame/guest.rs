@@ -93,10 +93,7 @@ where
 
     /// Calls the closure, if it hasn't been called.
     #[inline]
-    fn start(
-        work: Pin<&mut Work<F, FutureOf<'h, R, F, O>>>,
-        lent: &mut Option<Lent<'h, R>>,
-    ) {
+    fn start(work: Pin<&mut Work<F, FutureOf<'h, R, F, O>>>, lent: &mut Option<Lent<'h, R>>) {
         if let Some(lent) = lent {
             // SAFETY: see `Lent::resource`. The closure is one for every lifetime of the reference, so all that can keep it is its future; that is dropped
             // before `lent` is, in `poll` and in `leave`.

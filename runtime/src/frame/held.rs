@@ -1,11 +1,7 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
 use super::{AnyContext, AsyncContext, Ending, NotEntered, heap::Allocated, lodged::Lodged};
-use crate::{
-    background::RollbackState,
-    kind::Kind,
-    trace::Around,
-};
+use crate::{background::RollbackState, kind::Kind, trace::Around};
 use std::{
     alloc::Layout,
     fmt::Debug,

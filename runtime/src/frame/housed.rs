@@ -121,14 +121,28 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(&mut self) -> PartsOf<'_, C, P, X> {
-        // SAFETY: this owns the box, and is borrowed; nothing moves the frame.
-        unsafe { Pin::new_unchecked(self.place.as_mut()) }.parts()
+        // SAFETY: this owns the box, and is borrowed.
+        unsafe { Housed::parts_at(self.place) }
+    }
+
+    // No reference is made to the frame in these, which may borrow from itself.
+
+    #[inline]
+    pub(crate) fn resource(&self) -> Option<&C::Resource> {
+        // SAFETY: this owns the box, and is borrowed.
+        unsafe { &(*self.place.as_ptr()).resource }.as_ref()
     }
 
     #[inline]
-    pub(crate) fn housed(&self) -> &Housed<C, P, X> {
+    pub(crate) fn entered(&self) -> &Entered {
+        // SAFETY: as above. What is kept was written when it was made.
+        &unsafe { (*self.place.as_ptr()).lodged.kept.assume_init_ref() }.entered
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
         // SAFETY: as above.
-        unsafe { self.place.as_ref() }
+        unsafe { &(*self.place.as_ptr()).rest }.is_open()
     }
 
     /// Leaves the frame to its policy, if its context isn't closed yet.
@@ -171,25 +185,29 @@ impl Drop for Leaving {
 }
 
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
-    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(self: Pin<&mut Self>) -> PartsOf<'_, C, P, X> {
-        // SAFETY: structural pinning of the frame alone, which is never moved. A `Housed` has no `Drop`, and is `Unpin` only if the frame is. What is kept
-        // was written when it was made.
-        unsafe {
-            let this = self.get_unchecked_mut();
-            Parts {
-                kept: this.lodged.kept.assume_init_mut(),
-                frame: Pin::new_unchecked(&mut this.lodged.frame),
-                resource: &mut this.resource,
-                rest: &mut this.rest,
-            }
-        }
+        // SAFETY: it is in its place, and borrowed for as long. Nothing moves the frame.
+        unsafe { Housed::parts_at(NonNull::from(self.get_unchecked_mut())) }
     }
 
-    #[inline]
-    pub(crate) fn entered(&self) -> &Entered {
-        // SAFETY: as above.
-        &unsafe { self.lodged.kept.assume_init_ref() }.entered
+    /// # Safety
+    /// It is there, pinned, and nobody else uses it for as long as `'n`.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    unsafe fn parts_at<'n>(place: NonNull<Self>) -> PartsOf<'n, C, P, X>
+    where
+        Self: 'n,
+    {
+        let housed = place.as_ptr();
+        // SAFETY: by this function's contract. Structural pinning of the frame alone, which is never moved: a `Housed` has no `Drop`, and is `Unpin` only if
+        // the frame is. What is kept was written when it was made.
+        unsafe {
+            Parts {
+                kept: (*housed).lodged.kept.assume_init_mut(),
+                frame: Pin::new_unchecked(&mut (*housed).lodged.frame),
+                resource: &mut (*housed).resource,
+                rest: &mut (*housed).rest,
+            }
+        }
     }
 }
 

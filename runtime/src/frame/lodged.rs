@@ -30,7 +30,7 @@ pub(crate) struct Lodging<C> {
 
 // SAFETY: it owns a frame, and memory.
 unsafe impl<C: Send> Send for Lodging<C> {}
-// SAFETY: a shared one gives a reference to the frame, and nothing else.
+// SAFETY: with a shared one nothing can be done.
 unsafe impl<C: Sync> Sync for Lodging<C> {}
 
 // The frame is pinned in the box.
@@ -65,12 +65,6 @@ impl<C> Lodging<C> {
     pub(crate) fn frame(&mut self) -> Pin<&mut C> {
         // SAFETY: the frame is there, is never moved, and this is its owner, which is borrowed.
         unsafe { Pin::new_unchecked(&mut (*self.place.as_ptr()).frame) }
-    }
-
-    #[inline]
-    pub(crate) fn frame_ref(&self) -> &C {
-        // SAFETY: as above.
-        unsafe { &(*self.place.as_ptr()).frame }
     }
 }
 

@@ -15,9 +15,15 @@
 //! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //!
+//! 5. The block may borrow from itself. So what is asked of a frame is asked through a `Pin<&mut _>`, and no shared reference to it is made, which would
+//!    count as a look at all of it; of what an owner shares, one is made to what is beside the frame.
+//!
+//! [`Work`] is a future in one place with what it is made from. Its unsafe code is the pin projection to the future.
 //! [`Home`] is where a body's resource stays in closure and block style. Its unsafe code is what an exclusive borrow does that is given out and comes back:
-//! there is one key to a home, and at most one [`Lent`].
-//! [`Lodged`] and [`Housed`] put a frame in a box with what is known of its context. Their unsafe code is pin projections, and writing into a box where it is.
+//! there is one key to a home, and at most one [`Lent`]. A [`Guest`] is a body with its `Lent`: the closure's future borrows the resource for as long as it
+//! keeps that.
+//! [`Lodging`] and [`House`] own a frame in a box with what is known of its context, by a pointer. Their unsafe code is what a box does, pin projections, and
+//! writing into the box where it is; [`Allocated`](heap::Allocated) is the memory.
 //! [`Held`] owns such a box, by a pointer to it that is one to its first field, and may forget the frame's type, but not its lifetime, nor whether it is `Send`:
 //! its steps are those of that type.
 
@@ -54,7 +60,6 @@ use crate::{
     trace::{Around, Spans, Step, is_watched},
 };
 use body::BodyPtr;
-use work::Work;
 use std::{
     cell::UnsafeCell,
     marker::{PhantomData, PhantomPinned},
@@ -64,12 +69,14 @@ use std::{
     ptr::{self, NonNull},
     task::{Context, Poll, Waker, ready},
 };
+use work::Work;
 
 /// What the yield point and the driver share.
 struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
     /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
     ending: UnsafeCell<Option<Ending>>,
+    _pinned: PhantomPinned,
 }
 
 struct Slot<T> {
@@ -109,6 +116,7 @@ impl<T> Shared<T> {
                 stage: Stage::Setup,
             }),
             ending: UnsafeCell::new(None),
+            _pinned: PhantomPinned,
         }
     }
 }
@@ -542,12 +550,24 @@ where
 pub struct Frame<F, Fut, T, K> {
     // Dropped in this order: the block writes to what it shares (point 2).
     work: Work<F, Fut>,
+    rest: Rest<T>,
+    _kind: PhantomData<fn() -> K>,
+}
+
+/// What of a [`Frame`] isn't its work.
+struct Rest<T> {
     shared: Shared<T>,
     definition: Definition,
     polls_body: bool,
     spans: Spans,
-    _kind: PhantomData<fn() -> K>,
-    _pinned: PhantomPinned,
+}
+
+impl<T> Rest<T> {
+    #[inline]
+    fn link(&mut self) -> Link<T> {
+        // `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
+        Link(NonNull::from(&self.shared))
+    }
 }
 
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
@@ -585,10 +605,16 @@ where
 }
 
 impl<F, Fut, T, K> Frame<F, Fut, T, K> {
+    /// By no shared reference to the whole: the block in the work may borrow from itself.
+    #[inline]
+    fn rest(self: Pin<&mut Self>) -> &mut Rest<T> {
+        // SAFETY: nothing is moved out of the pinned frame; of this part only what is shared stays where it is, of which no more than a pointer is given.
+        unsafe { &mut self.get_unchecked_mut().rest }
+    }
+
     #[inline]
     fn link(self: Pin<&mut Self>) -> Link<T> {
-        // SAFETY: nothing is moved out of the pinned frame. `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
-        Link(NonNull::from(unsafe { &self.get_unchecked_mut().shared }))
+        self.rest().link()
     }
 
     #[inline]
@@ -606,8 +632,8 @@ where
 {
     /// Makes the block, once.
     #[inline]
-    fn start(self: Pin<&mut Self>) {
-        let link = Link(NonNull::from(&self.shared));
+    fn start(mut self: Pin<&mut Self>) {
+        let link = self.as_mut().link();
         self.work().start(|init| {
             // The brand is erased here: the block was type-checked for every `'y`, so it can't tell.
             init(YieldOnce {
@@ -618,17 +644,16 @@ where
     }
 
     fn spans(self: Pin<&mut Self>) -> &mut Spans {
-        // SAFETY: the spans aren't pinned, and nothing else is moved.
-        unsafe { &mut self.get_unchecked_mut().spans }
+        &mut self.rest().spans
     }
 
     /// Puts a body where the yield point finds it. [`poll_block`](Frame::poll_block) comes next, and takes it away again.
     //
     // Not an argument of that, which would be written and read again in another width, and wait for that.
     #[inline]
-    fn bring(self: Pin<&mut Self>, body: BodyPtr<T>) {
-        if !self.work.is_future() {
-            polled_after_end(self.definition);
+    fn bring(mut self: Pin<&mut Self>, body: BodyPtr<T>) {
+        if self.as_mut().work().future().is_none() {
+            polled_after_end(self.rest().definition);
         }
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
@@ -639,9 +664,9 @@ where
     /// over stays until [`finish`](AsyncContext::finish), as a future that panics if it is polled.
     #[inline(never)]
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        let definition = self.definition;
         let mut polling = Polling::begin(self, cx.waker());
         let Some(block) = polling.frame.as_mut().work().future() else {
+            let definition = polling.frame.as_mut().rest().definition;
             polling.unwinding = false;
             drop(polling);
             polled_after_end(definition);
@@ -670,7 +695,7 @@ where
         cx: &mut Context<'_>,
         span: fn(&mut Spans, Definition) -> Step,
     ) -> Poll<Result<(), K::Error>> {
-        let definition = self.definition;
+        let definition = self.as_mut().rest().definition;
         let span = span(self.as_mut().spans(), definition);
         let _inside = span.enter();
         self.poll_block(cx)
@@ -719,7 +744,7 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
             process::abort();
         }
         if self.unwinding {
-            let context = self.frame.definition;
+            let context = self.frame.as_mut().rest().definition;
             unwound(&mut self.frame.as_mut().work(), context);
         }
     }
@@ -750,12 +775,13 @@ where
     fn grow(before: Before<F>) -> Self {
         Frame {
             work: Work::new(before.block),
-            shared: Shared::new(),
-            definition: before.definition,
-            polls_body: before.polls_body,
-            spans: Spans::none(),
+            rest: Rest {
+                shared: Shared::new(),
+                definition: before.definition,
+                polls_body: before.polls_body,
+                spans: Spans::none(),
+            },
             _kind: PhantomData,
-            _pinned: PhantomPinned,
         }
     }
 
@@ -764,16 +790,16 @@ where
         seed.definition
     }
 
-    fn definition(&self) -> Definition {
-        self.definition
+    fn definition(self: Pin<&mut Self>) -> Definition {
+        self.rest().definition
     }
 
-    fn around(&self) -> Around {
-        self.spans.around()
+    fn around(self: Pin<&mut Self>) -> Around {
+        self.rest().spans.around()
     }
 
-    fn polls_body(&self) -> bool {
-        self.polls_body
+    fn polls_body(self: Pin<&mut Self>) -> bool {
+        self.rest().polls_body
     }
 
     fn poll_setup(
@@ -782,9 +808,9 @@ where
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
         let polled = self.as_mut().poll_step(cx, Spans::setup);
-        let link = self.as_mut().link();
+        let (link, definition) = (self.as_mut().link(), self.as_mut().definition());
         // SAFETY: this is the driver, and the block isn't being polled.
-        let set_up = ready!(unsafe { link.set_up(polled, self.definition) });
+        let set_up = ready!(unsafe { link.set_up(polled, definition) });
         self.spans().end();
         Poll::Ready(set_up)
     }

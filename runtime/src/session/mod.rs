@@ -200,7 +200,7 @@ where
         threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
         keep: Keep<B>,
     ) -> Self {
-        let inside = frame.polls_body();
+        let inside = frame.as_mut().polls_body();
         if inside {
             frame.as_mut().begin_body();
         }

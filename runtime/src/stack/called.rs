@@ -59,15 +59,15 @@ where
 
     is_its_own_seed!();
 
-    fn definition(&self) -> Definition {
+    fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
     }
 
-    fn around(&self) -> Around {
+    fn around(self: Pin<&mut Self>) -> Around {
         self.spans.around()
     }
 
-    fn polls_body(&self) -> bool {
+    fn polls_body(self: Pin<&mut Self>) -> bool {
         false
     }
 

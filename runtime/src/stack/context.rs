@@ -41,11 +41,11 @@ impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
 
     is_its_own_seed!();
 
-    fn definition(&self) -> Definition {
+    fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
     }
 
-    fn polls_body(&self) -> bool {
+    fn polls_body(self: Pin<&mut Self>) -> bool {
         false
     }
 

@@ -52,7 +52,8 @@ impl<E> Closed<E> {
 
 /// What a stack does with its entries, whatever they are. `E` is the error that their errors are raised as.
 trait Exits<E> {
-    fn entered(&self) -> Entered;
+    // By no shared reference to the node: its frame may borrow from itself.
+    fn entered(self: Pin<&mut Self>) -> Entered;
     /// Runs the teardown. At the first time, `told` is how the body ended; at the end, that is there again, suppressed or not.
     //
     // What is mostly nothing isn't returned: it would be copied in another width than it was written in, and wait for that.
@@ -106,8 +107,8 @@ where
     P: Policy<C>,
     X: Adds<E>,
 {
-    fn entered(&self) -> Entered {
-        *Housed::entered(self)
+    fn entered(self: Pin<&mut Self>) -> Entered {
+        *self.parts().entered()
     }
 
     fn poll_close(
@@ -133,8 +134,9 @@ where
     }
 
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked> {
-        let entered = *Housed::entered(&self);
-        catch_unwind(AssertUnwindSafe(|| House::from_box(self).abandon()))
+        let house = House::from_box(self);
+        let entered = *house.entered();
+        catch_unwind(AssertUnwindSafe(|| house.abandon()))
             .map_err(|payload| Panicked { entered, payload })
     }
 }
@@ -227,9 +229,8 @@ impl<E> Entry<'_, E> {
         unsafe { Pin::new_unchecked(self.node.as_mut()) }
     }
 
-    pub(super) fn entered(&self) -> Entered {
-        // SAFETY: as said above.
-        unsafe { self.node.as_ref() }.entered()
+    pub(super) fn entered(&mut self) -> Entered {
+        self.node().entered()
     }
 
     /// Runs the teardown. At the first time, `told` is the outcome as the inner entries left it; at the end, as it is then.
@@ -323,7 +324,7 @@ impl<'e, E> List<'e, E> {
 
 impl<E> Drop for List<'_, E> {
     fn drop(&mut self) {
-        let entries = self.outermost.iter().chain(&self.others);
+        let entries = self.outermost.iter_mut().chain(&mut self.others);
         let _unit = Unit::of(entries.map(Entry::entered));
         let mut first: Option<Panicked> = None;
         while let Some(entry) = self.pop() {
@@ -411,7 +412,7 @@ impl<'e, E> Entries<'e, E> {
         let mut node = entering
             .node
             .take()
-            .filter(|node| node.housed().resource.is_some())
+            .filter(|node| node.resource().is_some())
             .expect("a context is put on a stack once, when it is set up");
         let mut list = self.lock();
         // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits.

@@ -61,7 +61,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
     }
 
     /// An entry is closed.
-    fn go_on(&mut self, entry: Entry<'e, E>, closed: Closed<E>) {
+    fn go_on(&mut self, mut entry: Entry<'e, E>, closed: Closed<E>) {
         let Closed { failed, added } = closed;
         match (failed, &self.pending) {
             (None, Some(told)) if !told.is_suppressed() => {}
