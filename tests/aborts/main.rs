@@ -6,6 +6,7 @@ use contextlib::{
     background::{drain, lanes_in_use, pending},
     yield_resource,
 };
+use futures::FutureExt;
 use std::{
     future::pending as forever,
     sync::{
@@ -98,6 +99,36 @@ async fn abort_all(style: Style, shut_down: bool) {
     assert_eq!((pending(), lanes_in_use()), (0, 0), "{style:?}");
 }
 
+/// Contexts whose teardowns are awaited, but have to wait for a rollback first.
+async fn exit_after_rollbacks(style: Style) {
+    let task = Arc::<Task>::default();
+    let (outer, inner) = (layer(task.clone()), layer(task.clone()));
+    match style {
+        Style::With => {
+            outer
+                .run(async |_| {
+                    let Ok(_inner) = inner.enter().await;
+                })
+                .await;
+        }
+        Style::Guards => {
+            let Ok(outer) = outer.enter().await;
+            let Ok(inner) = inner.enter().await;
+            drop(inner);
+            let Ok(()) = outer.exit().await;
+        }
+        Style::Mixed => {
+            let Ok(outer) = outer.enter().await;
+            let inner = inner.run(async |_| forever::<()>().await);
+            assert_eq!(inner.now_or_never(), None);
+            let Ok(()) = outer.exit().await;
+        }
+    }
+    assert_eq!(task.closed.load(SeqCst), 2, "{style:?}");
+    assert_eq!(task.disorder.load(SeqCst), 0, "{style:?}");
+    drain().await;
+}
+
 const STYLES: [Style; 3] = [Style::With, Style::Guards, Style::Mixed];
 
 fn run(runtime: &Runtime, style: Style, shut_down: bool) {
@@ -114,6 +145,12 @@ fn ten_thousand_tasks_aborted_at_once() {
         run(&here, style, true);
         let memory = allocation_counter::measure(|| run(&here, style, false));
         assert_eq!(memory.bytes_current, 0, "{style:?}: memory left");
+        assert_eq!(memory.count_current, 0, "{style:?}: allocations left");
+    }
+    for style in STYLES {
+        let exit = || here.block_on(async { tokio::spawn(exit_after_rollbacks(style)).await });
+        exit().unwrap();
+        let memory = allocation_counter::measure(|| exit().unwrap());
         assert_eq!(memory.count_current, 0, "{style:?}: allocations left");
     }
     let everywhere = Builder::new_multi_thread()

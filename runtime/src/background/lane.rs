@@ -405,7 +405,7 @@ impl InTable {
 impl Many {
     /// What is kept of it for the next lane, once nothing is pending: a row of a few.
     fn into_spare(self: Box<Self>) -> Option<Box<Self>> {
-        Some(self).filter(|many| many.pending.is_few() && many.waiting.is_empty())
+        Some(self).filter(|many| many.pending.is_few())
     }
 
     const fn none() -> Self {
