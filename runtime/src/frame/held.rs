@@ -1,6 +1,10 @@
 //! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
 
-use super::{AnyContext, AsyncContext, Ending, NotEntered, heap::Allocated, lodged::Lodged};
+use super::{
+    AnyContext, AsyncContext, Ending, NotEntered,
+    heap::Allocated,
+    lodged::{Lodged, Place},
+};
 use crate::{background::RollbackState, kind::Kind, trace::Around};
 use std::{
     alloc::Layout,
@@ -8,7 +12,7 @@ use std::{
     marker::PhantomData,
     mem::ManuallyDrop,
     pin::Pin,
-    ptr::{self, NonNull},
+    ptr,
     task::{Context, Poll, ready},
 };
 
@@ -23,9 +27,6 @@ pub struct Held<M: ?Sized> {
     steps: &'static Steps,
     _owns: PhantomData<M>,
 }
-
-/// Where a [`Lodged`] is, or a [`Housed`](super::Housed), which begins with one. It begins with a [`RollbackState`].
-type Place = NonNull<RollbackState>;
 
 /// A frame of whatever type.
 pub(crate) trait AnyFrame {}
@@ -91,9 +92,9 @@ impl<C: AsyncContext> Held<C> {
     /// # Safety
     /// The caller gives up the box, in which there is nothing left but plain data beside what is [`Lodged`], and that is written.
     #[inline]
-    pub(super) unsafe fn new<B>(place: NonNull<B>) -> Self {
+    pub(super) unsafe fn new<B>(place: Place) -> Self {
         Held {
-            lodged: place.cast(),
+            lodged: place,
             steps: const { &Steps::of::<C>(Layout::new::<B>()) },
             _owns: PhantomData,
         }
@@ -122,7 +123,7 @@ unsafe fn free(lodged: Place, steps: &'static Steps) {
     }
     // SAFETY: by this function's contract.
     unsafe {
-        let _emptied = Allocated::again(lodged.cast(), steps.layout);
+        let _emptied = Allocated::again(lodged, steps.layout);
         let _frame = Frame(lodged, steps);
         ptr::drop_in_place(lodged.as_ptr());
     }
@@ -201,7 +202,7 @@ impl Steps {
 /// As [`Steps::of`] has it, for as long as `'f`.
 unsafe fn pinned<'f, C>(lodged: Place) -> Pin<&'f mut C> {
     // SAFETY: by this function's contract. No reference is made to what is beside the frame.
-    unsafe { Pin::new_unchecked(&mut (*lodged.cast::<Lodged<C>>().as_ptr()).frame) }
+    unsafe { Pin::new_unchecked(&mut (*(lodged.as_ptr() as *mut Lodged<C>)).frame) }
 }
 
 unsafe fn around<C: AsyncContext>(lodged: Place) -> Around {

@@ -1,6 +1,10 @@
 //! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
 
-use super::{AnyContext, AsyncContext, Ending, Held, Seed, heap::Allocated, lodged::Lodged};
+use super::{
+    AnyContext, AsyncContext, Ending, Held, Seed,
+    heap::Allocated,
+    lodged::{Lodged, Place},
+};
 use crate::{
     ExitKind,
     background::{Entered, Left, RollbackState, Style, lane::Number},
@@ -11,7 +15,7 @@ use crate::{
 use std::{
     alloc::Layout,
     marker::PhantomData,
-    mem::{self, ManuallyDrop, MaybeUninit},
+    mem,
     panic::Location,
     pin::Pin,
     ptr::{self, NonNull},
@@ -67,7 +71,7 @@ type PartsOf<'n, C, P, X> = Parts<
 //
 // By a pointer, as a [`Lodging`](super::Lodging) does.
 pub(crate) struct House<C: AsyncContext, P: Policy<C>, X = ()> {
-    place: NonNull<Housed<C, P, X>>,
+    place: Place,
     _owns: PhantomData<Housed<C, P, X>>,
 }
 
@@ -86,14 +90,13 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         let entered = Entered::now(|| seed.definition(), at, Style::Guard);
         let rest = Rest::new(P::origin(), extra);
         let allocated = Allocated::new(Layout::new::<Housed<C, P, X>>());
-        let place = allocated.place().cast::<Housed<C, P, X>>();
+        let place = allocated.place();
         // SAFETY: there is room for it; all its fields are written, one by one, so that nothing is moved twice. If making the frame unwinds, nothing has
         // been written yet, and the memory is freed, without a content; nothing else can.
         unsafe {
-            let housed = place.as_ptr();
+            let housed = place.as_ptr() as *mut Housed<C, P, X>;
             (&raw mut (*housed).lodged.frame).write(seed.grow());
-            let kept = RollbackState::new(entered);
-            (&raw mut (*housed).lodged.kept).write(MaybeUninit::new(kept));
+            place.write(RollbackState::new(entered));
             (&raw mut (*housed).resource).write(None);
             (&raw mut (*housed).rest).write(rest);
         }
@@ -107,22 +110,29 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     /// The same as a box.
     pub(crate) fn into_box(self) -> Pin<Box<Housed<C, P, X>>> {
         // SAFETY: it was allocated as a box allocates it, is owned by this, and nothing moves what is in it.
-        unsafe { Pin::new_unchecked(Box::from_raw(ManuallyDrop::new(self).place.as_ptr())) }
+        let housed = unsafe { Pin::new_unchecked(Box::from_raw(self.housed())) };
+        mem::forget(self);
+        housed
     }
 
     pub(crate) fn from_box(housed: Pin<Box<Housed<C, P, X>>>) -> Self {
         // SAFETY: nothing moves what is in the box.
         let housed = Box::leak(unsafe { Pin::into_inner_unchecked(housed) });
         House {
-            place: NonNull::from(housed),
+            place: NonNull::from(housed).cast(),
             _owns: PhantomData,
         }
+    }
+
+    #[inline]
+    fn housed(&self) -> *mut Housed<C, P, X> {
+        self.place.as_ptr() as *mut _
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(&mut self) -> PartsOf<'_, C, P, X> {
         // SAFETY: this owns the box, and is borrowed.
-        unsafe { Housed::parts_at(self.place) }
+        unsafe { Housed::parts_at(self.housed()) }
     }
 
     // No reference is made to the frame in these, which may borrow from itself.
@@ -130,19 +140,19 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     #[inline]
     pub(crate) fn resource(&self) -> Option<&C::Resource> {
         // SAFETY: this owns the box, and is borrowed.
-        unsafe { &(*self.place.as_ptr()).resource }.as_ref()
+        unsafe { &(*self.housed()).resource }.as_ref()
     }
 
     #[inline]
     pub(crate) fn entered(&self) -> &Entered {
         // SAFETY: as above. What is kept was written when it was made.
-        &unsafe { (*self.place.as_ptr()).lodged.kept.assume_init_ref() }.entered
+        &unsafe { self.place.as_ref() }.entered
     }
 
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         // SAFETY: as above.
-        unsafe { &(*self.place.as_ptr()).rest }.is_open()
+        unsafe { &(*self.housed()).rest }.is_open()
     }
 
     /// Leaves the frame to its policy, if its context isn't closed yet.
@@ -153,7 +163,8 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         let mut origin = parts.rest.origin.take();
         // What is beside the frame may go nowhere but where the frame may, and lives no longer: only plain data of it stays.
         parts.clear();
-        let place = ManuallyDrop::new(self).place;
+        let place = self.place;
+        mem::forget(self);
         // SAFETY: the box is given up; all that is in it was written when it was made.
         let frame = unsafe { Held::new::<Housed<C, P, X>>(place) };
         leave_to::<C, P>(frame, Some(left), &mut origin);
@@ -166,15 +177,15 @@ impl<C: AsyncContext, P: Policy<C>, X> Drop for House<C, P, X> {
         // SAFETY: this is the last that is done with what is in the box, where it is; what is kept is dropped, which it isn't by itself, and the memory is
         // freed also if the rest unwinds.
         unsafe {
-            let _emptied = Allocated::again(self.place.cast(), Layout::new::<Housed<C, P, X>>());
-            let _kept = Leaving(self.place.cast());
-            ptr::drop_in_place(self.place.as_ptr());
+            let _emptied = Allocated::again(self.place, Layout::new::<Housed<C, P, X>>());
+            let _kept = Leaving(self.place);
+            ptr::drop_in_place(self.housed());
         }
     }
 }
 
 /// Drops what is kept in a place.
-struct Leaving(NonNull<RollbackState>);
+struct Leaving(Place);
 
 impl Drop for Leaving {
     #[inline]
@@ -187,17 +198,16 @@ impl Drop for Leaving {
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     pub(crate) fn parts(self: Pin<&mut Self>) -> PartsOf<'_, C, P, X> {
         // SAFETY: it is in its place, and borrowed for as long. Nothing moves the frame.
-        unsafe { Housed::parts_at(NonNull::from(self.get_unchecked_mut())) }
+        unsafe { Housed::parts_at(self.get_unchecked_mut()) }
     }
 
     /// # Safety
     /// It is there, pinned, and nobody else uses it for as long as `'n`.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    unsafe fn parts_at<'n>(place: NonNull<Self>) -> PartsOf<'n, C, P, X>
+    unsafe fn parts_at<'n>(housed: *mut Self) -> PartsOf<'n, C, P, X>
     where
         Self: 'n,
     {
-        let housed = place.as_ptr();
         // SAFETY: by this function's contract. Structural pinning of the frame alone, which is never moved: a `Housed` has no `Drop`, and is `Unpin` only if
         // the frame is. What is kept was written when it was made.
         unsafe {

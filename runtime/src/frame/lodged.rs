@@ -5,7 +5,7 @@ use crate::background::{Entered, RollbackState};
 use std::{
     alloc::Layout,
     marker::PhantomData,
-    mem::{ManuallyDrop, MaybeUninit},
+    mem::{self, MaybeUninit},
     pin::Pin,
     ptr::{self, NonNull},
 };
@@ -24,9 +24,12 @@ pub(super) struct Lodged<C> {
 //
 // By a pointer, and not as a box: what std does with that is compiled for each context in a dozen of functions.
 pub(crate) struct Lodging<C> {
-    place: NonNull<Lodged<C>>,
+    place: Place,
     _owns: PhantomData<C>,
 }
+
+/// Where a [`Lodged`] is, or what begins with one. It has room for a [`RollbackState`] at its beginning.
+pub(super) type Place = NonNull<RollbackState>;
 
 // SAFETY: it owns a frame, and memory.
 unsafe impl<C: Send> Send for Lodging<C> {}
@@ -39,9 +42,9 @@ impl<C> Unpin for Lodging<C> {}
 impl<C: AsyncContext> Lodging<C> {
     pub(crate) fn new(seed: Seed<C>) -> Self {
         let allocated = Allocated::new(Layout::new::<Lodged<C>>());
-        let place = allocated.place().cast::<Lodged<C>>();
+        let place = allocated.place();
         // SAFETY: there is room for it, and the frame is written where it is; if making it unwinds, the memory is freed, without a content.
-        unsafe { (&raw mut (*place.as_ptr()).frame).write(seed.grow()) };
+        unsafe { (&raw mut (*(place.as_ptr() as *mut Lodged<C>)).frame).write(seed.grow()) };
         allocated.leak();
         Lodging {
             place,
@@ -51,10 +54,11 @@ impl<C: AsyncContext> Lodging<C> {
 
     /// Keeps what is known of its context beside it, for a rollback.
     pub(crate) fn into_held(self, entered: Entered) -> Held<C> {
-        let place = ManuallyDrop::new(self).place;
+        let place = self.place;
+        mem::forget(self);
         // SAFETY: there is room for it. The box is given up, with all of it written.
         unsafe {
-            (&raw mut (*place.as_ptr()).kept).write(MaybeUninit::new(RollbackState::new(entered)));
+            place.write(RollbackState::new(entered));
             Held::new::<Lodged<C>>(place)
         }
     }
@@ -62,9 +66,14 @@ impl<C: AsyncContext> Lodging<C> {
 
 impl<C> Lodging<C> {
     #[inline]
+    fn lodged(&self) -> *mut Lodged<C> {
+        self.place.as_ptr() as *mut _
+    }
+
+    #[inline]
     pub(crate) fn frame(&mut self) -> Pin<&mut C> {
         // SAFETY: the frame is there, is never moved, and this is its owner, which is borrowed.
-        unsafe { Pin::new_unchecked(&mut (*self.place.as_ptr()).frame) }
+        unsafe { Pin::new_unchecked(&mut (*self.lodged()).frame) }
     }
 }
 
@@ -73,8 +82,8 @@ impl<C> Drop for Lodging<C> {
     fn drop(&mut self) {
         // SAFETY: the frame is there, and this is the last that is done with it, where it is; the memory is freed also if that unwinds.
         unsafe {
-            let _emptied = Allocated::again(self.place.cast(), Layout::new::<Lodged<C>>());
-            ptr::drop_in_place(&raw mut (*self.place.as_ptr()).frame);
+            let _emptied = Allocated::again(self.place, Layout::new::<Lodged<C>>());
+            ptr::drop_in_place(&raw mut (*self.lodged()).frame);
         }
     }
 }

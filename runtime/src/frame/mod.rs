@@ -620,7 +620,7 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
     #[inline]
     fn work(self: Pin<&mut Self>) -> Pin<&mut Work<F, Fut>> {
         // SAFETY: structural pinning of the work, which is never moved. A frame is `!Unpin` and has no `Drop`.
-        unsafe { self.map_unchecked_mut(|frame| &mut frame.work) }
+        unsafe { Pin::new_unchecked(&mut self.get_unchecked_mut().work) }
     }
 }
 

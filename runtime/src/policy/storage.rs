@@ -38,8 +38,9 @@ impl<C: AsyncContext> Storage<C> for Boxed<C> {
         }
     }
 
-    fn take(mut self: Pin<&mut Self>, entered: &Entered) -> Option<Held<C>> {
-        Some(self.0.take()?.into_held(*entered))
+    fn take(self: Pin<&mut Self>, entered: &Entered) -> Option<Held<C>> {
+        let lodging = self.get_mut().0.take();
+        lodging.map(|lodging| lodging.into_held(*entered))
     }
 }
 
