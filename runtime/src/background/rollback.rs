@@ -274,6 +274,8 @@ impl RollbackState {
             Stage::Parts => {}
             Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
                 let _lane = self.entered.frame_lane().enter();
+                // What it drops belongs together, as in a rollback that runs.
+                let _rollback = self.places.rollback(&self.entered).enter();
                 let around = self.around.clone();
                 let _span = around.enter();
                 report::failure(&self.entered, self.exit, Failure::Lost(because));
