@@ -1,6 +1,6 @@
 //! A teardown that nobody awaits, as a future for some executor to run.
 
-use super::{Entered, RuntimeId, entered::Places};
+use super::{Entered, InLane, RuntimeId, entered::Places, lane::Rolling};
 use crate::{
     AsyncContext, ExitKind,
     cold::catch,
@@ -199,9 +199,14 @@ impl RollbackState {
         };
     }
 
+    /// Makes it the current rollback, and its lane the current one, until what is returned is dropped: what is dropped meanwhile belongs together.
+    fn enter(&self) -> (InLane, Rolling) {
+        let lane = self.entered.frame_lane().enter();
+        (lane, self.places.rollback(&self.entered).enter())
+    }
+
     fn poll(&mut self, mut frame: FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
-        let _lane = self.entered.frame_lane().enter();
-        let _rollback = self.places.rollback(&self.entered).enter();
+        let _inside = self.enter();
         let around = self.around.clone();
         let _span = around.enter();
         if !matches!(self.stage, Stage::Parts | Stage::Over) {
@@ -273,9 +278,7 @@ impl RollbackState {
             Stage::Over => return,
             Stage::Parts => {}
             Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
-                let _lane = self.entered.frame_lane().enter();
-                // What it drops belongs together, as in a rollback that runs.
-                let _rollback = self.places.rollback(&self.entered).enter();
+                let _inside = self.enter();
                 let around = self.around.clone();
                 let _span = around.enter();
                 report::failure(&self.entered, self.exit, Failure::Lost(because));

@@ -38,7 +38,7 @@ impl Row {
     /// Adds one that isn't there yet.
     pub(super) fn insert(&mut self, place: Place, pending: Pending) {
         if let Row::Few(few) = self {
-            if few.has_room() {
+            if few.make_room() {
                 return few.insert(place, pending);
             }
             *self = Row::Many(few.drain().collect());
@@ -100,8 +100,8 @@ impl Few {
         }
     }
 
-    /// Whether there is room for another one, if need be where the gaps are.
-    fn has_room(&mut self) -> bool {
+    /// Makes room for another one, if need be where the gaps are. `false` if there is none.
+    fn make_room(&mut self) -> bool {
         if self.places.len() < FEW {
             return true;
         }

@@ -1,14 +1,10 @@
 //! A body of closure style, with the resource that it borrows.
 
 use super::{Lent, work::Work};
-use crate::{
-    cold::{Clear, unwound},
-    manager::AsyncBody,
-};
+use crate::{cold::Clear, manager::AsyncBody, session::poll_caught};
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -68,32 +64,18 @@ where
             lent,
             made,
         } = self.parts();
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            if !work.is_future() {
-                Self::start(work.as_mut(), lent);
-            }
-            let Some(future) = work.as_mut().future() else {
-                return Poll::Pending;
-            };
-            let polled = future.poll(cx);
-            if polled.is_ready() {
-                // Before the resource moves: a future that is over may still use it in its destructor.
-                work.clear();
-            }
-            polled
-        }));
-        let returned = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(returned)) => Ok(made(returned)),
-            Err(payload) => Err(unwound(&mut work, payload)),
-        };
+        let start = |work: &mut Pin<&mut Work<_, _>>| Self::start(work.as_mut(), lent);
+        let returned = ready!(poll_caught(&mut work, start, cx));
         *lent = None;
-        Poll::Ready(returned)
+        Poll::Ready(returned.map(made))
     }
 
     /// Calls the closure, if it hasn't been called.
     #[inline]
-    fn start(work: Pin<&mut Work<F, FutureOf<'h, R, F, O>>>, lent: &mut Option<Lent<'h, R>>) {
+    fn start(mut work: Pin<&mut Work<F, FutureOf<'h, R, F, O>>>, lent: &mut Option<Lent<'h, R>>) {
+        if work.as_mut().future().is_some() {
+            return;
+        }
         if let Some(lent) = lent {
             // SAFETY: see `Lent::resource`. The closure is one for every lifetime of the reference, so all that can keep it is its future; that is dropped
             // before `lent` is, in `poll` and in `leave`.

@@ -160,14 +160,14 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     pub(crate) fn abandon(mut self) {
         let mut parts = self.parts();
         let Some(left) = parts.leave() else { return };
-        let mut origin = parts.rest.origin.take();
+        let origin = parts.rest.origin.take();
         // What is beside the frame may go nowhere but where the frame may, and lives no longer: only plain data of it stays.
         parts.clear();
         let place = self.place;
         mem::forget(self);
         // SAFETY: the box is given up; all that is in it was written when it was made.
         let frame = unsafe { Held::new::<Housed<C, P, X>>(place) };
-        leave_to::<C, P>(frame, Some(left), &mut origin);
+        leave_to::<C, P>(frame, left, origin);
     }
 }
 

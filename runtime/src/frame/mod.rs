@@ -14,7 +14,6 @@
 //!    the block by the driver, right before it: [`Polling`] clears them on every way out.
 //! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
-//!
 //! 5. The block may borrow from itself. So what is asked of a frame is asked through a `Pin<&mut _>`, and no shared reference to it is made, which would
 //!    count as a look at all of it; of what an owner shares, one is made to what is beside the frame.
 //!
@@ -562,14 +561,6 @@ struct Rest<T> {
     spans: Spans,
 }
 
-impl<T> Rest<T> {
-    #[inline]
-    fn link(&mut self) -> Link<T> {
-        // `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
-        Link(NonNull::from(&self.shared))
-    }
-}
-
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
 // it is polled, when it can't be moved.
 unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
@@ -614,7 +605,8 @@ impl<F, Fut, T, K> Frame<F, Fut, T, K> {
 
     #[inline]
     fn link(self: Pin<&mut Self>) -> Link<T> {
-        self.rest().link()
+        // `NonNull::from(&…)`: the slot and the ending are in `UnsafeCell`s.
+        Link(NonNull::from(&self.rest().shared))
     }
 
     #[inline]
@@ -641,10 +633,6 @@ where
                 _brand: PhantomData,
             })
         });
-    }
-
-    fn spans(self: Pin<&mut Self>) -> &mut Spans {
-        &mut self.rest().spans
     }
 
     /// Puts a body where the yield point finds it. [`poll_block`](Frame::poll_block) comes next, and takes it away again.
@@ -695,8 +683,8 @@ where
         cx: &mut Context<'_>,
         span: fn(&mut Spans, Definition) -> Step,
     ) -> Poll<Result<(), K::Error>> {
-        let definition = self.as_mut().rest().definition;
-        let span = span(self.as_mut().spans(), definition);
+        let rest = self.as_mut().rest();
+        let span = span(&mut rest.spans, rest.definition);
         let _inside = span.enter();
         self.poll_block(cx)
     }
@@ -808,10 +796,10 @@ where
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().start();
         let polled = self.as_mut().poll_step(cx, Spans::setup);
-        let (link, definition) = (self.as_mut().link(), self.as_mut().definition());
+        let (link, definition) = (self.as_mut().link(), self.as_mut().rest().definition);
         // SAFETY: this is the driver, and the block isn't being polled.
         let set_up = ready!(unsafe { link.set_up(polled, definition) });
-        self.spans().end();
+        self.rest().spans.end();
         Poll::Ready(set_up)
     }
 
@@ -838,7 +826,7 @@ where
 
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let torn = ready!(self.as_mut().poll_step(cx, Spans::teardown));
-        self.spans().end();
+        self.rest().spans.end();
         Poll::Ready(torn)
     }
 

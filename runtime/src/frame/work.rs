@@ -1,6 +1,6 @@
 //! A future, in one place with what it is made from.
 
-use crate::cold::Clear;
+use crate::{cold::Clear, session::InPlace};
 use std::pin::Pin;
 
 /// A future that is made when it is first polled, and dropped where it is.
@@ -32,11 +32,7 @@ impl<F, Fut> Work<F, Fut> {
         }
     }
 
-    #[inline]
-    pub(super) fn is_future(&self) -> bool {
-        matches!(self, Work::Future(_))
-    }
-
+    // There is no way to ask by a shared reference: the future may borrow from itself.
     #[inline]
     pub(super) fn future(self: Pin<&mut Self>) -> Option<Pin<&mut Fut>> {
         // SAFETY: structural pinning of the future, as in `start`.
@@ -45,6 +41,15 @@ impl<F, Fut> Work<F, Fut> {
             Work::Future(future) => Some(unsafe { Pin::new_unchecked(future) }),
             Work::Init(_) | Work::Gone => None,
         }
+    }
+}
+
+impl<F, Fut: Future> InPlace for Pin<&mut Work<F, Fut>> {
+    type Fut = Fut;
+
+    #[inline]
+    fn in_place(&mut self) -> Option<Pin<&mut Fut>> {
+        self.as_mut().future()
     }
 }
 

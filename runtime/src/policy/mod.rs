@@ -95,17 +95,15 @@ pub trait Policy<C: AsyncContext>: Sized {
     }
 }
 
-/// The caller is gone: leaves a frame to its policy, unless it is over.
+/// The caller is gone: leaves a frame to its policy.
 pub(crate) fn leave_to<C: AsyncContext, P: Policy<C>>(
     frame: Held<C>,
-    left: Option<Left>,
-    origin: &mut Option<P::Origin>,
+    left: Left,
+    origin: Option<P::Origin>,
 ) {
-    if let Some(left) = left {
-        let frame = Abandonment::new(frame, left);
-        if let Some(origin) = origin.take() {
-            P::take_over(frame, origin);
-        }
+    let frame = Abandonment::new(frame, left);
+    if let Some(origin) = origin {
+        P::take_over(frame, origin);
     }
 }
 

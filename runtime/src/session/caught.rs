@@ -2,7 +2,7 @@
 
 use crate::{
     background::Entered,
-    cold::{Twice, unwound},
+    cold::{Clear, Twice, unwound},
     frame::Payload,
     report,
 };
@@ -28,22 +28,47 @@ impl<Fut: Future> Future for Caught<'_, Fut> {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let place = &mut self.place;
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let Some(future) = place.as_mut().as_pin_mut() else {
-                return Poll::Pending;
-            };
-            let polled = future.poll(cx);
-            if polled.is_ready() {
-                // Before the resource moves: a future that is over may still use it in its destructor.
-                place.set(None);
-            }
-            polled
-        }));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(unwound(place, payload))),
+        poll_caught(&mut self.place, |_| {}, cx)
+    }
+}
+
+/// A place where a body's future is pinned, if it is there.
+pub(crate) trait InPlace: Clear {
+    type Fut: Future;
+    fn in_place(&mut self) -> Option<Pin<&mut Self::Fut>>;
+}
+
+impl<Fut: Future> InPlace for Pin<&mut Option<Fut>> {
+    type Fut = Fut;
+
+    #[inline]
+    fn in_place(&mut self) -> Option<Pin<&mut Fut>> {
+        self.as_mut().as_pin_mut()
+    }
+}
+
+/// Polls the future that is there once `start` is through, and drops it at its end; catches the panics of all of these.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn poll_caught<P: InPlace>(
+    place: &mut P,
+    start: impl FnOnce(&mut P),
+    cx: &mut Context<'_>,
+) -> Poll<thread::Result<<P::Fut as Future>::Output>> {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        start(place);
+        let Some(future) = place.in_place() else {
+            return Poll::Pending;
+        };
+        let polled = future.poll(cx);
+        if polled.is_ready() {
+            // Before the resource moves: a future that is over may still use it in its destructor.
+            place.clear();
         }
+        polled
+    }));
+    match polled {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(unwound(place, payload))),
     }
 }
 

@@ -5,6 +5,7 @@ mod early;
 mod run;
 
 pub use caught::caught;
+pub(crate) use caught::{InPlace, poll_caught};
 
 use crate::{
     AsyncContext, ExitKind, Outcome,
@@ -481,8 +482,9 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
             let (frame, state) = self.parts();
             return state.discard(frame);
         };
-        let left = self.state.leave(frame.as_mut());
-        leave_to::<C, P>(frame, left, &mut self.origin);
+        if let Some(left) = self.state.leave(frame.as_mut()) {
+            leave_to::<C, P>(frame, left, self.origin.take());
+        }
     }
 }
 
