@@ -2,14 +2,12 @@
 
 use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
-    AsyncContext, BoxGuard, ExitStack, IntoContextManager, Rollback, async_context,
+    BoxGuard, ExitStack, IntoContextManager, async_context,
     background::{drain, lane, pending},
-    policy::{Boxed, Policy},
     yield_resource,
 };
 use std::{
     future::pending as forever,
-    pin::Pin,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -525,62 +523,6 @@ async fn a_rollback_inside_of_a_rollback() {
     gate.add_permits(1);
     drain().await;
     assert!(log.said().ends_with("-later"), "{}", log.said());
-}
-
-type AnyRollback = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// The rollbacks of `Kept` contexts, for the test to poll and to drop.
-static KEPT: Mutex<Vec<AnyRollback>> = Mutex::new(Vec::new());
-
-struct Kept;
-
-impl<C: AsyncContext<Resource: Send> + Send + 'static> Policy<C> for Kept {
-    type Storage = Boxed<C>;
-    type Origin = ();
-
-    fn origin() {}
-
-    fn rollback(rollback: Rollback<C>, (): ()) {
-        KEPT.lock().unwrap().push(Box::pin(rollback));
-    }
-}
-
-fn kept() -> AnyRollback {
-    KEPT.lock().unwrap().pop().expect("a rollback has begun")
-}
-
-/// Its teardown enters two others, one inside of the other, and waits for `go` between them.
-#[async_context(on_cancel = Kept)]
-async fn enters_two(log: Log, go: Arc<Semaphore>) -> Result<(), Broken> {
-    let _ = yield_resource!();
-    let _outer = quick(log.clone(), "outer").enter().await?;
-    go.acquire().await.unwrap().forget();
-    let _inner = slow(log.clone(), "inner").enter().await?;
-    forever::<()>().await;
-}
-
-/// Its teardown has that one's in it.
-#[async_context(on_cancel = Kept)]
-async fn exits(context: BoxGuard<'static, (), Broken>) -> Result<(), Broken> {
-    let _ = yield_resource!();
-    context.exit().await?;
-}
-
-/// A teardown that was awaited, then part of a rollback, and then a rollback that is lost: what it has entered meanwhile, each in another lane, is in order.
-#[tokio::test]
-async fn what_a_lost_rollback_drops() {
-    let (log, go) = (Log::default(), closed());
-    let two = enters_two(log.clone(), go.clone()).boxed();
-    let around = exits(two.enter().await.unwrap()).enter().await.unwrap();
-    assert!(poll_once(around.exit()).await.is_none());
-    let mut around = kept();
-    go.add_permits(1);
-    assert!(poll_once(around.as_mut()).await.is_none());
-    assert_eq!(log.said(), "+outer, +inner");
-    drop(around);
-    drop(kept());
-    drain().await;
-    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Cancelled");
 }
 
 /// A context that enters others in its setup, keeps one over its yield point and drops one in its teardown.

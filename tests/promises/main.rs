@@ -38,4 +38,5 @@ mod promise_14_panics;
 mod promise_15_inside_the_yield_point;
 mod promise_16_wrapping_contexts;
 mod promise_17_with_is_send;
+mod promise_19_what_a_lost_rollback_drops;
 mod promise_30_boxed;
