@@ -2,9 +2,11 @@
 
 use super::{
     Stuck,
-    lane::{
-        self, InLane, InRollback, Lane, Number, Pending, RuntimeId, Settled, Ticket, Unit, Waiter,
-    },
+    in_table::Pending,
+    lane::{self, InLane, InRollback, Lane, Number, RuntimeId, Unit},
+    settled::{Settled, Waiter},
+    table,
+    ticket::{self, Ticket},
 };
 use crate::{Definition, cold::Seldom};
 use std::{
@@ -115,7 +117,7 @@ impl Entered {
     /// The context is over without having waited for what was started below it: whatever is around it does.
     pub(crate) fn leave_all(&self) {
         if self.style == Style::Body {
-            lane::leave(self.body_lane(), self.number, self.lane, Some(self.number));
+            ticket::leave(self.body_lane(), self.number, self.lane, Some(self.number));
         }
         self.leave_parts();
     }
@@ -123,13 +125,13 @@ impl Entered {
     /// The context is over, with rollbacks pending that its function has started.
     #[inline]
     pub(crate) fn leave_parts(&self) {
-        lane::leave(self.frame_lane(), self.number, self.lane, Some(self.number));
+        ticket::leave(self.frame_lane(), self.number, self.lane, Some(self.number));
     }
 
     /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
     pub(crate) fn leave_body(&self) {
-        if lane::any_pending() {
-            lane::leave(self.body_lane(), self.number, Lane::current(), None);
+        if table::any_pending() {
+            ticket::leave(self.body_lane(), self.number, Lane::current(), None);
         }
     }
 }
@@ -188,7 +190,7 @@ impl Settling {
 
     #[inline]
     pub(crate) fn poll(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        if lane::any_pending() {
+        if table::any_pending() {
             self.poll_pending(entered, cx)
         } else {
             Poll::Ready(())
@@ -265,7 +267,7 @@ impl Below {
     }
 
     fn is_any_pending(&self, floor: Number) -> bool {
-        lane::are_blocked(&self.0, floor)
+        table::are_blocked(&self.0, floor)
     }
 }
 
@@ -342,10 +344,10 @@ impl Places {
         let waits = match entered.style {
             // It looks when it is polled: it may yet be followed by those that were entered after it, as a tuple of guards is dropped in order.
             Style::Guard => {
-                lane::insert(lane, number, pending);
+                table::insert(lane, number, pending);
                 true
             }
-            Style::Body => lane::insert_around(lane, number, pending, || {
+            Style::Body => table::insert_around(lane, number, pending, || {
                 entered.below_until(self.began, elsewhere.as_ref()).0
             }),
         };
@@ -366,8 +368,8 @@ impl Places {
     pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
         let one_lane = entered.style == Style::Guard && self.settling.visit().is_none();
         let alone = match one_lane {
-            true => !lane::is_any_crowded(),
-            false => !lane::any_other_pending(),
+            true => !table::is_any_crowded(),
+            false => !table::any_other_pending(),
         };
         !alone && self.below(entered).is_any_pending(0)
     }
@@ -389,7 +391,7 @@ impl Places {
 
     /// Gives the places up, once nothing is pending that the context's function has started.
     pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        while !lane::remove_unless(entered.lane, entered.number, &entered.parts()) {
+        while !table::remove_unless(entered.lane, entered.number, &entered.parts()) {
             ready!(self.settling.poll_for(|| Below::of(entered.parts()), 0, cx));
         }
         self.settling.end_visit();
@@ -398,7 +400,7 @@ impl Places {
 
     /// Gives the places up.
     pub(crate) fn leave(&mut self, entered: &Entered) {
-        lane::remove(entered.lane, entered.number);
+        table::remove(entered.lane, entered.number);
         self.settling.end_visit();
     }
 }

@@ -23,20 +23,27 @@
     allow(dead_code, reason = "the policies that use the rest need tokio")
 )]
 
+mod drained;
 mod entered;
+mod in_table;
 pub(crate) mod lane;
+mod lanes;
 mod rollback;
 mod row;
+pub(crate) mod settled;
+pub(crate) mod table;
+mod ticket;
+mod wakers;
 
 pub(crate) use entered::{Below, Entered, Settling, Style, Waiting};
-pub use lane::lanes_in_use;
 pub(crate) use lane::{InLane, Lane, RuntimeId};
 #[cfg(feature = "tokio")]
 pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
 pub(crate) use rollback::{Left, RollbackState, quietly};
+pub use table::lanes_in_use;
 
-use lane::Drained;
+use drained::Drained;
 use std::{
     fmt,
     future::poll_fn,
@@ -82,12 +89,12 @@ pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeou
 
 /// How many rollbacks are pending on this runtime; off a runtime, in the process.
 pub fn pending() -> usize {
-    lane::count_on(current_runtime())
+    table::count_on(current_runtime())
 }
 
 /// The contexts whose rollbacks are pending on this runtime, in the order in which they were entered; off a runtime, in the process.
 pub fn stuck() -> Vec<Stuck> {
-    lane::pending_on(current_runtime())
+    table::pending_on(current_runtime())
 }
 
 /// Runs `future` with a lane of its own: guards entered in it wait for each other's rollbacks, and for no others.
@@ -132,7 +139,7 @@ impl OwnLane {
 
 impl Drop for OwnLane {
     fn drop(&mut self) {
-        lane::leave(
+        ticket::leave(
             Lane::branch(self.number),
             self.number,
             self.around,

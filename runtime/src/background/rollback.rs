@@ -447,6 +447,19 @@ impl<M: ?Sized> Abandonment<M> {
 
     #[inline]
     fn leave<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
+        if thread::panicking() {
+            return self.leave_while_panicking(origin, to);
+        }
+        let start = self.start;
+        let setup = (start == Start::Setup).then(|| self.frame.parts().0.entered);
+        to(self.frame, start, origin);
+        if let Some(entered) = setup {
+            entered.leave_parts();
+        }
+    }
+
+    #[cold]
+    fn leave_while_panicking<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
         let start = self.start;
         let entered = self.frame.parts().0.entered;
         quietly(&entered, || to(self.frame, start, origin));

@@ -1,6 +1,9 @@
 //! What is pending in a lane, in the order of entering.
 
-use super::lane::{Number, Pending, Place};
+use super::{
+    in_table::{Counted, Pending, Place},
+    lane::Number,
+};
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, VecDeque},
@@ -48,10 +51,11 @@ impl Row {
         }
     }
 
-    pub(super) fn remove(&mut self, place: Place) -> Option<Pending> {
+    /// Where it was counted, if it is there.
+    pub(super) fn remove(&mut self, place: Place) -> Option<Counted> {
         match self {
             Row::Few(few) => few.remove(place),
-            Row::Many(many) => many.remove(&place),
+            Row::Many(many) => many.remove(&place).map(|pending| pending.counted()),
         }
     }
 
@@ -115,24 +119,29 @@ impl Few {
         places.filter_map(|(place, pending)| Some((place, pending?)))
     }
 
+    #[inline]
     fn insert(&mut self, place: Place, pending: Pending) {
-        let at = self.below(place);
-        let pending = Some(pending);
-        match self.places.get_mut(at) {
-            None => self.places.push_back((place, pending)),
-            // It has been here before.
-            Some((there, gap)) if *there == place => *gap = pending,
-            Some(_) => self.places.insert(at, (place, pending)),
+        match self.places.back() {
+            Some((last, _)) if place <= *last => self.insert_between(place, pending),
+            _ => self.places.push_back((place, Some(pending))),
         }
     }
 
-    fn remove(&mut self, place: Place) -> Option<Pending> {
-        let at = self.find(place);
-        let (found, pending) = self.places.get_mut(at)?;
-        if *found != place {
-            return None;
+    #[cold]
+    fn insert_between(&mut self, place: Place, pending: Pending) {
+        let at = self.below(place);
+        let pending = Some(pending);
+        match self.places.get_mut(at) {
+            // It has been here before.
+            Some((there, gap)) if *there == place => *gap = pending,
+            _ => self.places.insert(at, (place, pending)),
         }
-        let removed = pending.take();
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Counted> {
+        let at = self.find(place)?;
+        let (_, pending) = self.places.get_mut(at)?;
+        let counted = pending.take()?.counted();
         self.near = at;
         while let Some((_, None)) = self.places.front() {
             self.places.pop_front();
@@ -141,7 +150,7 @@ impl Few {
         while let Some((_, None)) = self.places.back() {
             self.places.pop_back();
         }
-        removed
+        Some(counted)
     }
 
     fn first_from(&self, from: Place) -> Option<Number> {
@@ -156,16 +165,17 @@ impl Few {
         last.map(|(place, _)| place.0)
     }
 
-    /// Where this place is, if it is there. Looks where it is likely to be first.
-    fn find(&self, place: Place) -> usize {
-        let near = self.near.saturating_sub(1)..self.near + 2;
-        for at in near {
-            match self.places.get(at) {
-                Some((there, _)) if *there == place => return at,
-                _ => {}
-            }
-        }
-        self.below(place)
+    /// Where this place is. Looks where it is likely to be first.
+    fn find(&self, place: Place) -> Option<usize> {
+        let is_at = |at: &usize| {
+            self.places
+                .get(*at)
+                .is_some_and(|(there, _)| *there == place)
+        };
+        let near = [self.near.wrapping_sub(1), self.near, self.near + 1];
+        near.into_iter()
+            .find(is_at)
+            .or_else(|| Some(self.below(place)).filter(is_at))
     }
 
     /// How many places are below this one. Looks at the ends first.

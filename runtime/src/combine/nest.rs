@@ -5,7 +5,9 @@ use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
         Below, Waiting,
-        lane::{self, Lane, Number, Settled},
+        lane::{self, Lane, Number},
+        settled::Settled,
+        table,
     },
     frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
@@ -190,7 +192,7 @@ where
         &mut self,
         body: &mut Body<'_, (A::Resource, B::Resource)>,
     ) -> Option<(A::Resource, B::Resource)> {
-        if lane::any_pending() {
+        if table::any_pending() {
             self.below = Some(body.below().into());
         }
         let resources = body.evict();
@@ -657,7 +659,7 @@ impl<A: AsyncContext, B: AsyncContext> State<A, B> {
             ready!(below.poll(cx));
             self.below = None;
         }
-        if lane::any_pending() {
+        if table::any_pending() {
             let here = Settled::new(Lane::current(), self.since + 1..Number::MAX);
             let below = self.below.insert(Below::of(here).into());
             ready!(below.poll(cx));

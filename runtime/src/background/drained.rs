@@ -1,0 +1,90 @@
+//! Waiting for all that is pending.
+
+use super::{
+    RuntimeId,
+    lane::{InRollback, Number, next_number},
+    settled::{Settled, Waiter},
+    table::{Draining, Table, any_pending, table},
+};
+use std::task::{Context, Poll, ready};
+
+/// Waits until no rollback that runs on `runtime` is pending; in a rollback, until none is of a context that was entered after its own.
+pub(crate) struct Drained {
+    runtime: RuntimeId,
+    waiter: Number,
+    inside: Option<Number>,
+    /// One of those, in a rollback.
+    later: Option<([Option<Settled>; 1], Waiter)>,
+}
+
+impl Drained {
+    #[inline]
+    pub(crate) fn new(runtime: RuntimeId) -> Self {
+        Drained {
+            runtime,
+            waiter: next_number(),
+            inside: InRollback::current().map(|rollback| rollback.number),
+            later: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !any_pending() {
+            return Poll::Ready(());
+        }
+        if let Some(number) = self.inside {
+            return self.poll_later(number, cx);
+        }
+        let waker = cx.waker().clone();
+        let mut table = table();
+        let old = self.leave(&mut table);
+        let blocked = table.count(self.runtime) > 0;
+        if blocked {
+            table.draining.push(Draining {
+                runtime: self.runtime,
+                waiter: self.waiter,
+                waker,
+            });
+        }
+        drop(table);
+        drop(old);
+        if blocked {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    /// As everything in a rollback, this waits for higher numbers only: what is around may be waiting for this one.
+    #[cold]
+    fn poll_later(&mut self, number: Number, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some((later, waiter)) = &mut self.later {
+                ready!(waiter.poll(later, cx, 0));
+                self.later = None;
+            }
+            let Some((lane, later)) = table().any_later(number, self.runtime) else {
+                return Poll::Ready(());
+            };
+            let later = Settled::new(lane, later..later + 1);
+            self.later = Some(([Some(later)], Waiter::default()));
+        }
+    }
+
+    fn leave(&self, table: &mut Table) -> Option<Draining> {
+        let mut draining = table.draining.iter();
+        let at = draining.position(|draining| draining.waiter == self.waiter)?;
+        Some(table.draining.swap_remove(at))
+    }
+}
+
+impl Drop for Drained {
+    #[inline]
+    fn drop(&mut self) {
+        let mut table = table();
+        let old = self.leave(&mut table);
+        drop(table);
+        drop(old);
+    }
+}

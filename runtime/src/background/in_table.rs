@@ -1,0 +1,197 @@
+//! A lane in use: what is pending in it, and who waits for that.
+
+use super::{RuntimeId, Stuck, lane::Number, row::Row, wakers::Wakers};
+use std::{collections::BTreeMap, mem, ops::Range, task::Waker};
+
+/// What a rollback is known by while it is pending.
+#[derive(Clone)]
+pub(crate) struct Pending {
+    pub(crate) runtime: RuntimeId,
+    /// `None` for what is counted elsewhere: a rollback's second lane, an heir.
+    pub(crate) stuck: Option<Stuck>,
+}
+
+impl Pending {
+    /// An entry that stands for rollbacks in another lane.
+    pub(super) const ELSEWHERE: Self = Pending {
+        runtime: None,
+        stuck: None,
+    };
+
+    #[inline]
+    pub(super) fn counted(&self) -> Counted {
+        self.stuck.as_ref().map(|_| self.runtime)
+    }
+}
+
+/// The runtime that a rollback was counted on, if it was counted.
+pub(super) type Counted = Option<RuntimeId>;
+
+/// A place in a lane: the number of a context, and what tells it from others of that number.
+pub(super) type Place = (Number, u64);
+
+/// A lane in use.
+pub(super) enum InTable {
+    /// One rollback, and one teardown that waits for it at the most: what most lanes have. Without the latter it needs no allocation.
+    One(Place, Pending, Option<Box<(Place, Waiting)>>),
+    Many(Box<Many>),
+}
+
+pub(super) struct Many {
+    pending: Row,
+    /// By the first number that they wait for.
+    waiting: BTreeMap<Place, Waiting>,
+}
+
+/// What has ended.
+pub(super) struct End {
+    pub(super) counted: Counted,
+    /// Nothing else is pending in the lane.
+    pub(super) is_last: bool,
+}
+
+/// A teardown that waits for numbers up to this one.
+pub(super) struct Waiting {
+    pub(super) end: Number,
+    pub(super) waker: Waker,
+}
+
+impl From<(Place, Pending)> for InTable {
+    #[inline]
+    fn from((place, pending): (Place, Pending)) -> Self {
+        InTable::One(place, pending, None)
+    }
+}
+
+impl InTable {
+    pub(super) fn insert(
+        &mut self,
+        (place, pending): (Place, Pending),
+        spare: &mut Option<Box<Many>>,
+    ) {
+        self.many(spare).pending.insert(place, pending);
+    }
+
+    pub(super) fn wait(&mut self, place: Place, waiting: Waiting, spare: &mut Option<Box<Many>>) {
+        match self {
+            InTable::One(_, _, waits @ None) => *waits = Some(Box::new((place, waiting))),
+            _ => {
+                self.many(spare).waiting.insert(place, waiting);
+            }
+        }
+    }
+
+    /// Makes it one with room for many: `spare`, if there is that.
+    fn many(&mut self, spare: &mut Option<Box<Many>>) -> &mut Many {
+        if let InTable::One(..) = self {
+            let many = spare.take().unwrap_or_else(|| Box::new(Many::none()));
+            let one = mem::replace(self, InTable::Many(many));
+            if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, &mut *self)
+            {
+                many.pending.insert(place, pending);
+                many.waiting.extend(waiting.map(|waiting| *waiting));
+            }
+        }
+        match self {
+            InTable::Many(many) => many,
+            InTable::One(..) => unreachable!("it has just become many"),
+        }
+    }
+
+    /// A rollback is over; takes out who has waited for that. `None` if it isn't here.
+    #[inline]
+    pub(super) fn end(&mut self, place: Place, wakers: &mut Wakers) -> Option<End> {
+        match self {
+            InTable::One(one, pending, waiting) => {
+                if *one != place {
+                    return None;
+                }
+                // Whatever it waits for, nothing of that is pending now.
+                if let Some(waiting) = waiting.take() {
+                    wakers.push(waiting.1.waker);
+                }
+                let counted = pending.counted();
+                Some(End {
+                    counted,
+                    is_last: true,
+                })
+            }
+            InTable::Many(many) => {
+                let counted = many.pending.remove(place)?;
+                many.unblocked_by(place.0, wakers);
+                let is_last = many.pending.is_empty();
+                Some(End { counted, is_last })
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, waiter: &Place) -> Option<Waiting> {
+        match self {
+            InTable::One(_, _, waiting) => {
+                let waiting = waiting.take_if(|waiting| waiting.0 == *waiter)?;
+                Some(waiting.1)
+            }
+            InTable::Many(many) => many.waiting.remove(waiter),
+        }
+    }
+
+    pub(super) fn pending(&self) -> impl Iterator<Item = (Number, &Pending)> {
+        let (one, many) = match self {
+            InTable::One((number, _), pending, _) => (Some((*number, pending)), None),
+            InTable::Many(many) => (None, Some(many.pending.iter())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    /// The least of these numbers of which a rollback is pending.
+    #[inline]
+    pub(super) fn first_in(&self, entered: Range<Number>) -> Option<Number> {
+        match self {
+            InTable::One((number, _), ..) => Some(*number).filter(|one| entered.contains(one)),
+            InTable::Many(many) => many.first_in(entered),
+        }
+    }
+}
+
+impl Many {
+    /// What is kept of it for the next lane, once nothing is pending: a row of a few.
+    pub(super) fn into_spare(self: Box<Self>) -> Option<Box<Self>> {
+        Some(self).filter(|many| many.pending.is_few())
+    }
+
+    const fn none() -> Self {
+        Many {
+            pending: Row::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    fn first_in(&self, entered: Range<Number>) -> Option<Number> {
+        let first = self.pending.first_from(entered.start)?;
+        (first < entered.end).then_some(first)
+    }
+
+    /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
+    fn unblocked_by(&mut self, number: Number, wakers: &mut Wakers) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let first = self
+            .pending
+            .last_before(number)
+            .map_or(0, |before| before + 1);
+        let end = self.first_in(number..Number::MAX).unwrap_or(Number::MAX);
+        let unblocked: Vec<Place> = self
+            .waiting
+            .range((first, 0)..=(number, Number::MAX))
+            .filter(|(_, waiting)| waiting.end <= end)
+            .map(|(place, _)| *place)
+            .collect();
+        let waiting = unblocked
+            .iter()
+            .filter_map(|place| self.waiting.remove(place));
+        for waiting in waiting {
+            wakers.push(waiting.waker);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The lanes that are in use: a map by lane.
+
+use super::lane::Lane;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    mem,
+};
+
+/// What is known of each lane in use.
+//
+// What is rolled back at the same time was mostly entered so, by tasks or contexts with numbers next to each other. Each lane has one slot to be in, and
+// neighbours have neighbouring ones: there is nothing to be searched, and a lane that is given up leaves no trace. Where a lane's slot is taken it is
+// among the others, in a map of std's.
+pub(super) struct Lanes<T> {
+    /// As many as some power of two, or none.
+    slots: Vec<Option<(Lane, T)>>,
+    others: HashMap<Lane, T, BuildHasherDefault<Mixed>>,
+    len: usize,
+}
+
+/// As many slots there are at first.
+const FIRST: usize = 1 << 4;
+
+impl<T> Lanes<T> {
+    pub(super) const fn new() -> Self {
+        Lanes {
+            slots: Vec::new(),
+            others: HashMap::with_hasher(BuildHasherDefault::new()),
+            len: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many it has room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len() + self.others.capacity()
+    }
+
+    pub(super) fn get(&self, lane: Lane) -> Option<&T> {
+        match self.slots.get(self.slot_of(lane)) {
+            Some(Some((there, found))) if *there == lane => Some(found),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&lane),
+        }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, lane: Lane) -> Option<&mut T> {
+        let slot = self.slot_of(lane);
+        match self.slots.get_mut(slot) {
+            Some(Some((there, found))) if *there == lane => Some(found),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get_mut(&lane),
+        }
+    }
+
+    /// Adds a lane, or has `merge` put what is new to what is known of it.
+    #[inline]
+    pub(super) fn insert<N: Into<T>>(&mut self, lane: Lane, new: N, merge: impl FnOnce(&mut T, N)) {
+        let slot = self.slot_of(lane);
+        match self.slots.get_mut(slot) {
+            Some(Some((there, known))) if *there == lane => merge(known, new),
+            Some(free @ None) if self.others.is_empty() => {
+                *free = Some((lane, new.into()));
+                self.len += 1;
+            }
+            _ => self.insert_elsewhere(lane, new, merge),
+        }
+    }
+
+    /// The same, where it may be among the others.
+    #[cold]
+    fn insert_elsewhere<N: Into<T>>(&mut self, lane: Lane, new: N, merge: impl FnOnce(&mut T, N)) {
+        if let Some(known) = self.others.get_mut(&lane) {
+            return merge(known, new);
+        }
+        let new = new.into();
+        self.len += 1;
+        let slot = self.slot_of(lane);
+        match self.slots.get_mut(slot) {
+            Some(free @ None) => *free = Some((lane, new)),
+            _ => {
+                self.others.insert(lane, new);
+                if self.others.len() > self.slots.len() / 4 {
+                    self.grow();
+                }
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let room = (self.slots.len() * 2).max(FIRST);
+        let mut slots = Vec::new();
+        slots.resize_with(room, || None);
+        let slots = mem::replace(&mut self.slots, slots);
+        let others = mem::take(&mut self.others);
+        for (lane, known) in slots.into_iter().flatten().chain(others) {
+            let slot = self.slot_of(lane);
+            match &mut self.slots[slot] {
+                free @ None => *free = Some((lane, known)),
+                Some(_) => {
+                    self.others.insert(lane, known);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, lane: Lane) -> Option<T> {
+        let slot = self.slot_of(lane);
+        let removed = match self.slots.get_mut(slot) {
+            Some(slot @ Some(_)) if slot.as_ref().is_some_and(|(there, _)| *there == lane) => {
+                slot.take().map(|(_, known)| known)
+            }
+            _ => self.others.remove(&lane),
+        };
+        self.len -= usize::from(removed.is_some());
+        removed
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
+        let slots = self.slots.iter().flatten();
+        let slots = slots.map(|(lane, known)| (*lane, known));
+        slots.chain(self.others.iter().map(|(lane, known)| (*lane, known)))
+    }
+
+    /// The one slot that this lane may be in.
+    #[inline]
+    fn slot_of(&self, lane: Lane) -> usize {
+        lane.spread() & self.slots.len().wrapping_sub(1)
+    }
+}
+
+/// Mixes the numbers that lanes are told apart by. Nobody from outside can choose them.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The high bits of a product are the well-mixed ones.
+        self.0 = (self.0 ^ number)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lanes beside a plain map: whatever begins and ends, wherever the numbers are, they agree.
+    #[test]
+    fn are_a_map() {
+        let mut state = 7_u64;
+        let mut random = move |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        // Neighbours, and lanes that all have the same slot.
+        for (most, stride) in [(3, 1), (100, 1), (100, 1 << 12), (2_000, 3)] {
+            let mut lanes = Lanes::new();
+            let mut map = HashMap::new();
+            for _ in 0..20_000 {
+                let number = random(most) * stride;
+                let lane = match random(2) {
+                    0 => Lane::body(number),
+                    _ => Lane::frame(number),
+                };
+                assert_eq!(lanes.get(lane), map.get(&lane));
+                match random(2) {
+                    0 => {
+                        lanes.insert(lane, number, |known, new| *known += new + 1);
+                        map.entry(lane)
+                            .and_modify(|known| *known += number + 1)
+                            .or_insert(number);
+                    }
+                    _ => assert_eq!(lanes.remove(lane), map.remove(&lane)),
+                }
+                assert_eq!(lanes.get_mut(lane), map.get_mut(&lane));
+                assert_eq!(lanes.len(), map.len());
+                assert_eq!(lanes.is_empty(), map.is_empty());
+            }
+            let known: HashMap<_, _> = lanes.iter().map(|(lane, known)| (lane, *known)).collect();
+            assert_eq!(known, map);
+            assert!(lanes.capacity() < 16 * most as usize + 100);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Waiting for what is pending in a lane.
+
+use super::{
+    in_table::{Place, Waiting},
+    lane::{Lane, Number},
+    table::{Table, table},
+};
+use std::{
+    ops::Range,
+    task::{Context, Poll},
+};
+
+/// What is waited for: rollbacks of contexts with one of these numbers that are pending in `lane`.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    pub(super) lane: Lane,
+    pub(super) visitors: bool,
+    entered: Range<Number>,
+}
+
+impl Settled {
+    /// Natives and visitors.
+    #[inline]
+    pub(crate) fn new(lane: Lane, entered: Range<Number>) -> Self {
+        Settled {
+            lane,
+            visitors: true,
+            entered,
+        }
+    }
+
+    /// Those only that were entered in the lane.
+    pub(crate) fn natives(lane: Lane, entered: Range<Number>) -> Self {
+        let mut settled = Settled::new(lane, entered);
+        settled.visitors = false;
+        settled
+    }
+
+    pub(super) fn range(&self, floor: Number) -> Range<Number> {
+        self.entered.start.max(floor + 1)..self.entered.end
+    }
+
+    #[inline]
+    pub(super) fn is_blocked(&self, table: &Table, floor: Number) -> bool {
+        if !table.has_any(self.lane.kind()) {
+            return false;
+        }
+        let first = table.first_in(self.lane, self.visitors, self.range(floor));
+        first.is_some()
+    }
+}
+
+/// One who waits for rollbacks, and where, if it has to. One word, since it moves with rollbacks that mostly don't.
+#[derive(Default, Debug)]
+pub(crate) struct Waiter(Option<Box<Waits>>);
+
+/// A lane, whether it is with the visitors there, and its place among those who wait.
+#[derive(Debug)]
+pub(super) struct Waits(pub(super) Lane, pub(super) bool, pub(super) Place);
+
+impl Waiter {
+    /// Waits until none of these is pending. Looks at rollbacks of contexts entered after `floor` only.
+    pub(crate) fn poll(
+        &mut self,
+        settled: &[Option<Settled>],
+        cx: &mut Context<'_>,
+        floor: Number,
+    ) -> Poll<()> {
+        let mut table = table();
+        if table.is_any_blocked(settled, floor) {
+            drop(table);
+            return self.wait(settled, cx, floor);
+        }
+        let waiting = self.leave(&mut table);
+        drop(table);
+        drop(waiting);
+        Poll::Ready(())
+    }
+
+    /// The same, where it is known that one is pending.
+    #[cold]
+    fn wait(
+        &mut self,
+        settled: &[Option<Settled>],
+        cx: &mut Context<'_>,
+        floor: Number,
+    ) -> Poll<()> {
+        // Outside of the lock: wakers are code of the user's.
+        let mut waker = Some(cx.waker().clone());
+        let mut table = table();
+        let old = self.leave(&mut table);
+        let waits = table.wait(settled, floor, &mut waker);
+        drop(table);
+        self.0 = waits.map(Box::new);
+        drop((old, waker));
+        match self.0 {
+            Some(_) => Poll::Pending,
+            // Over in the meantime.
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn leave(&mut self, table: &mut Table) -> Option<Waiting> {
+        let Waits(lane, visitors, place) = *self.0.take()?;
+        let in_lane = table.lanes(visitors).get_mut(lane)?;
+        in_lane.forget(&place)
+    }
+}
+
+impl Drop for Waiter {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            let mut table = table();
+            let waiting = self.leave(&mut table);
+            drop(table);
+            drop(waiting);
+        }
+    }
+}

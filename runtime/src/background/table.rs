@@ -1,0 +1,336 @@
+//! The table of the lanes in use: what is pending in each of them, and how much on each runtime. One for the process, behind a lock.
+
+use super::{
+    RuntimeId, Stuck,
+    in_table::{InTable, Many, Pending, Place, Waiting},
+    lane::{KINDS, Lane, Number, Of},
+    lanes::Lanes,
+    settled::{Settled, Waits},
+    wakers::Wakers,
+};
+use std::{
+    ops::Range,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+pub(super) struct Table {
+    lanes: Lanes<InTable>,
+    /// What was dropped in a lane but entered in another one.
+    visitors: Lanes<InTable>,
+    /// How many counted rollbacks are pending on each runtime; none of them is zero.
+    counts: Vec<(RuntimeId, usize)>,
+    pub(super) draining: Vec<Draining>,
+    /// How many places are taken in all.
+    taken: usize,
+    /// How many of those in lanes of each kind. Mostly there are none of the kind that is looked for.
+    of_kind: [usize; KINDS],
+    /// Tells apart what has the same number.
+    last: u64,
+    /// Room for a lane's many, from when there were some: no more than one lane's.
+    spare: Option<Box<Many>>,
+}
+
+pub(super) struct Draining {
+    pub(super) runtime: RuntimeId,
+    pub(super) waiter: Number,
+    pub(super) waker: Waker,
+}
+
+impl Table {
+    pub(super) fn lanes(&mut self, visitors: bool) -> &mut Lanes<InTable> {
+        self.lanes_and_spare(visitors).0
+    }
+
+    #[inline]
+    fn lanes_and_spare(&mut self, visitors: bool) -> (&mut Lanes<InTable>, &mut Option<Box<Many>>) {
+        let lanes = match visitors {
+            true => &mut self.visitors,
+            false => &mut self.lanes,
+        };
+        (lanes, &mut self.spare)
+    }
+
+    #[inline]
+    pub(super) fn is_any_blocked(&self, settled: &[Option<Settled>], floor: Number) -> bool {
+        let mut settled = settled.iter().flatten();
+        settled.any(|settled| settled.is_blocked(self, floor))
+    }
+
+    /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
+    pub(super) fn wait(
+        &mut self,
+        settled: &[Option<Settled>],
+        floor: Number,
+        waker: &mut Option<Waker>,
+    ) -> Option<Waits> {
+        for settled in settled.iter().flatten() {
+            let range = settled.range(floor);
+            let place = (range.start, self.next_distinction());
+            for visitors in [false, settled.visitors] {
+                let (lanes, spare) = self.lanes_and_spare(visitors);
+                let Some(in_lane) = lanes.get_mut(settled.lane) else {
+                    continue;
+                };
+                if in_lane.first_in(range.clone()).is_some() {
+                    let (end, waker) = (range.end, waker.take()?);
+                    in_lane.wait(place, Waiting { end, waker }, spare);
+                    return Some(Waits(settled.lane, visitors, place));
+                }
+            }
+        }
+        None
+    }
+
+    /// The least of these numbers of which a rollback is pending in this lane.
+    #[inline]
+    pub(super) fn first_in(
+        &self,
+        lane: Lane,
+        visitors: bool,
+        entered: Range<Number>,
+    ) -> Option<Number> {
+        let natives = self.lanes.get(lane);
+        let first = natives.and_then(|in_lane| in_lane.first_in(entered.clone()));
+        if !visitors || self.visitors.is_empty() {
+            return first;
+        }
+        let visitors = self.visitors.get(lane);
+        let other = visitors.and_then(|in_lane| in_lane.first_in(entered));
+        first.into_iter().chain(other).min()
+    }
+
+    /// Whether any place is taken in lanes of this kind.
+    #[inline]
+    pub(super) fn has_any(&self, kind: usize) -> bool {
+        self.of_kind[kind] != 0
+    }
+
+    /// Whether any rollback is pending in a lane that is some `with`'s own.
+    #[inline]
+    fn is_any_inside(&self) -> bool {
+        self.has_any(Of::Body as usize) || self.has_any(Of::Frame as usize)
+    }
+
+    pub(super) fn next_distinction(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(super) fn insert(&mut self, lane: Lane, visits: bool, place: Place, pending: Pending) {
+        if pending.stuck.is_some() {
+            self.count_up(pending.runtime);
+        }
+        let (lanes, spare) = self.lanes_and_spare(visits);
+        lanes.insert(lane, (place, pending), |in_lane, new| {
+            in_lane.insert(new, spare);
+        });
+        self.taken += 1;
+        self.of_kind[lane.kind()] += 1;
+        self.publish();
+    }
+
+    /// The rollback is over; takes out who has waited for that.
+    pub(super) fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Wakers) {
+        let (lanes, spare) = self.lanes_and_spare(visits);
+        let in_lane = lanes.get_mut(lane);
+        let Some(end) = in_lane.and_then(|in_lane| in_lane.end(place, wakers)) else {
+            return;
+        };
+        if end.is_last {
+            if let Some(InTable::Many(many)) = lanes.remove(lane) {
+                *spare = many.into_spare();
+            }
+            if lanes.is_empty() && lanes.capacity() > ROOM {
+                // After many at once: not kept for good.
+                *lanes = Lanes::new();
+            }
+        }
+        self.taken -= 1;
+        self.of_kind[lane.kind()] -= 1;
+        self.publish();
+        if let Some(runtime) = end.counted {
+            self.count_down(runtime, wakers);
+        }
+    }
+
+    /// Says what is pending to those who don't lock the table.
+    #[inline]
+    fn publish(&self) {
+        let crowded = self.taken != self.lanes.len();
+        PENDING.store(self.taken << 1 | usize::from(crowded), Ordering::Release);
+    }
+
+    /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
+    pub(super) fn count(&self, runtime: RuntimeId) -> usize {
+        let counts = self.counts.iter();
+        let belonging = counts.filter(|(pending, _)| belongs(*pending, runtime));
+        belonging.map(|(_, count)| count).sum()
+    }
+
+    /// A counted rollback of a context with a higher number, and its lane.
+    pub(super) fn any_later(&self, number: Number, runtime: RuntimeId) -> Option<(Lane, Number)> {
+        self.lanes.iter().find_map(|(lane, in_lane)| {
+            let mut pending = in_lane.pending();
+            let later = pending.find(|(other, pending)| {
+                *other > number && pending.stuck.is_some() && belongs(pending.runtime, runtime)
+            });
+            Some((lane, later?.0))
+        })
+    }
+
+    fn count_up(&mut self, runtime: RuntimeId) {
+        match self.counts.iter_mut().find(|(known, _)| *known == runtime) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((runtime, 1)),
+        }
+    }
+
+    /// One rollback less on `runtime`; takes out who has waited for that.
+    fn count_down(&mut self, runtime: RuntimeId, wakers: &mut Wakers) {
+        let Some(at) = self.counts.iter().position(|(known, _)| *known == runtime) else {
+            return;
+        };
+        let (_, count) = &mut self.counts[at];
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.counts.swap_remove(at);
+        // In place: the next one who drains needs no allocation.
+        let mut at = 0;
+        while let Some(draining) = self.draining.get(at) {
+            if self.count(draining.runtime) == 0 {
+                wakers.push(self.draining.swap_remove(at).waker);
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// How many places are taken in all, and in the last bit, whether any lane has more than one, or visitors: what is looked at first, so that nothing is locked
+/// where there is none. It changes under the table's lock only.
+///
+/// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since; and whoever sees that it is over
+/// sees what it has done.
+static PENDING: AtomicUsize = AtomicUsize::new(0);
+
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    lanes: Lanes::new(),
+    visitors: Lanes::new(),
+    counts: Vec::new(),
+    draining: Vec::new(),
+    taken: 0,
+    of_kind: [0; KINDS],
+    last: 0,
+    spare: None,
+});
+
+#[inline]
+pub(super) fn table() -> MutexGuard<'static, Table> {
+    // Nothing in this module panics with the table half-changed.
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many lanes an empty table has room for at the most.
+const ROOM: usize = 1_000;
+
+/// Takes the one counted place of a context in its lane.
+#[inline]
+pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
+    table().insert(lane, false, (number, 0), pending);
+}
+
+/// The same for a `with`; says whether any of `lanes`, which are its own two, has to be waited for.
+#[inline]
+pub(crate) fn insert_around(
+    lane: Lane,
+    number: Number,
+    pending: Pending,
+    lanes: impl FnOnce() -> [Option<Settled>; 3],
+) -> bool {
+    let mut table = table();
+    let blocked = table.is_any_inside() && table.is_any_blocked(&lanes(), 0);
+    table.insert(lane, false, (number, 0), pending);
+    blocked
+}
+
+/// Whether any of `lanes` has to be waited for, looking at rollbacks of contexts entered after `floor` only.
+pub(crate) fn are_blocked(lanes: &[Option<Settled>], floor: Number) -> bool {
+    table().is_any_blocked(lanes, floor)
+}
+
+/// Whether another rollback is pending than the one that asks.
+#[inline]
+pub(crate) fn any_other_pending() -> bool {
+    PENDING.load(Ordering::Acquire) >> 1 > 1
+}
+
+/// Whether any lane has more than one rollback pending, or visitors: else whoever has a place in one is alone there.
+#[inline]
+pub(crate) fn is_any_crowded() -> bool {
+    PENDING.load(Ordering::Acquire) & 1 != 0
+}
+
+/// Gives that place up.
+pub(crate) fn remove(lane: Lane, number: Number) {
+    let mut wakers = Wakers::default();
+    table().remove(lane, false, (number, 0), &mut wakers);
+    wakers.wake();
+}
+
+/// Gives that place up, unless something is pending there. `true` if it is given up.
+pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
+    let mut wakers = Wakers::default();
+    let mut table = table();
+    if there.is_blocked(&table, 0) {
+        return false;
+    }
+    table.remove(lane, false, (number, 0), &mut wakers);
+    drop(table);
+    wakers.wake();
+    true
+}
+
+/// Whether any rollback is pending anywhere.
+#[inline]
+pub(crate) fn any_pending() -> bool {
+    PENDING.load(Ordering::Acquire) != 0
+}
+
+/// The pending rollbacks that run on `runtime`, or all of them for `None`.
+pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<Stuck> {
+    let table = table();
+    let lanes = table.lanes.iter();
+    let mut pending: Vec<_> = lanes
+        .flat_map(|(_, in_lane)| in_lane.pending())
+        .filter(|(_, pending)| belongs(pending.runtime, runtime))
+        .filter_map(|(number, pending)| Some((number, pending.stuck.clone()?)))
+        .collect();
+    drop(table);
+    pending.sort_by_key(|(number, _)| *number);
+    pending.into_iter().map(|(_, stuck)| stuck).collect()
+}
+
+fn belongs(pending: RuntimeId, runtime: RuntimeId) -> bool {
+    runtime.is_none() || pending.is_none() || pending == runtime
+}
+
+pub(crate) fn count_on(runtime: RuntimeId) -> usize {
+    if any_pending() {
+        table().count(runtime)
+    } else {
+        0
+    }
+}
+
+/// How many lanes are in the table: for tests that nothing is left behind.
+#[doc(hidden)]
+pub fn lanes_in_use() -> usize {
+    let table = table();
+    table.lanes.len() + table.visitors.len()
+}

@@ -1,0 +1,92 @@
+//! Places in a lane that stand for rollbacks elsewhere.
+
+use super::{
+    in_table::{Pending, Place},
+    lane::{Lane, Number},
+    settled::{Settled, Waiter},
+    table::{any_pending, table},
+    wakers::Wakers,
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Wake, Waker},
+};
+
+/// A place in a lane that stands for a rollback elsewhere; its drop says that that is over.
+pub(crate) struct Ticket {
+    lane: Lane,
+    visits: bool,
+    place: Place,
+}
+
+impl Ticket {
+    fn take(lane: Lane, visits: bool, number: Number) -> Self {
+        let mut table = table();
+        let place = (number, table.next_distinction());
+        table.insert(lane, visits, place, Pending::ELSEWHERE);
+        Ticket {
+            lane,
+            visits,
+            place,
+        }
+    }
+
+    /// For a lane whose owner is gone, in the one around it.
+    fn heir(lane: Lane, number: Number) -> Self {
+        Ticket::take(lane, false, number)
+    }
+
+    /// In the lane that a context was dropped in.
+    pub(crate) fn visitor(lane: Lane, number: Number) -> Self {
+        Ticket::take(lane, true, number)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut wakers = Wakers::default();
+        table().remove(self.lane, self.visits, self.place, &mut wakers);
+        wakers.wake();
+    }
+}
+
+/// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
+/// were of the context `number` there; for `None`, of the first of themselves.
+#[inline]
+pub(crate) fn leave(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
+    if any_pending() {
+        leave_pending(lane, above, around, number);
+    }
+}
+
+#[cold]
+fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
+    let entered = above + 1..Number::MAX;
+    let first = table().first_in(lane, true, entered.clone());
+    if let Some(first) = first {
+        let settled = Settled::new(lane, entered);
+        let place = Ticket::heir(around, number.unwrap_or(first));
+        Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
+    }
+}
+
+/// Waits for a lane as its own waker, holding a place in the lane around it.
+struct Heir(Mutex<Option<(Settled, Waiter, Ticket)>>);
+
+impl Wake for Heir {
+    fn wake(self: Arc<Self>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waker = Waker::from(self.clone());
+        let over = match &mut *held {
+            Some((settled, waiter, _)) => {
+                let settled = [Some(settled.clone())];
+                let mut cx = Context::from_waker(&waker);
+                waiter.poll(&settled, &mut cx, 0).is_ready()
+            }
+            None => false,
+        };
+        let over = if over { held.take() } else { None };
+        drop(held);
+        drop(over);
+    }
+}
