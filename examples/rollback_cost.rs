@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns; the other half of each pair does so with
-//! values whose `Drop` spawns the same teardown, which is what people write by hand. The pairs take turns, and the figure is the median of their ratios. The second part aborts tasks that are inside of two
+//! values whose `Drop` spawns the same teardown, which is what people write by hand. The pairs take turns, each in a heap of its own that is as random as a server's, and the
+//! figure is the median of their ratios. The second part aborts tasks that are inside of two
 //! nested contexts each, and looks at the order in every task, at the time for each, and at the lanes that are left. (That no memory is left is tested:
 //! `cargo test -p contextlib-tests --test aborts`. An allocator that counts would be part of what is measured here.) Beside it stands what the same number of
 //! tasks costs with spawning by hand, in no order: where memory no longer fits the caches, each costs more there, too.
@@ -82,6 +83,39 @@ impl Drop for SpawnsOnDrop {
     }
 }
 
+/// A heap as that of a program that has run for a while: some thousands of allocations, as many gaps between them.
+///
+/// Both sides of a pair find the same one. What an allocation costs depends on what was freed before, by a quarter of a rollback and more; without this
+/// each side would find what the other one has left, the same in every turn.
+struct Heap(Vec<Vec<u8>>);
+
+impl Heap {
+    /// The most allocations that there are, half of which are kept.
+    const MOST: u64 = 10_000;
+    const LARGEST: u64 = 1_000;
+
+    fn of_turn(turn: usize) -> Self {
+        let mut state = turn as u64;
+        let mut random = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let number = random(Self::MOST);
+        let mut allocations: Vec<_> = (0..number)
+            .map(|_| Vec::with_capacity(1 + random(Self::LARGEST) as usize))
+            .collect();
+        allocations.retain(|_| random(2) == 0);
+        Heap(allocations)
+    }
+
+    /// How many are kept.
+    fn kept(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// Opens one after the other, drops it, and waits until its teardown is over; how long the latter two take.
 async fn one_by_one<F: Future>(open: impl Fn(Done) -> F) -> Duration {
     let done = Done::default();
@@ -100,8 +134,16 @@ async fn one_by_one<F: Future>(open: impl Fn(Done) -> F) -> Duration {
     took
 }
 
-/// Opens all of them, drops them, and waits until the last teardown is over.
-async fn all_at_once<F: Future>(open: impl Fn(Done) -> F) -> Duration {
+/// Opens all of them in one task, drops them, and waits until the last teardown is over.
+async fn all_at_once<F>(open: impl Fn(Done) -> F + Send + 'static) -> Duration
+where
+    F: Future + Send + 'static,
+{
+    let task = tokio::spawn(all_at_once_here(open));
+    task.await.expect("nothing panics")
+}
+
+async fn all_at_once_here<F: Future>(open: impl Fn(Done) -> F) -> Duration {
     let done = Done::default();
     let mut bodies: Vec<_> = (0..GUARDS).map(|_| Box::pin(open(done.clone()))).collect();
     for body in &mut bodies {
@@ -117,7 +159,7 @@ async fn all_at_once<F: Future>(open: impl Fn(Done) -> F) -> Duration {
 }
 
 /// A `with` future that is dropped.
-fn with(done: Done) -> impl Future {
+fn with(done: Done) -> impl Future + Send {
     context(done).run(async |_| pending::<()>().await)
 }
 
@@ -189,6 +231,13 @@ fn nanoseconds(took: Duration) -> f64 {
     took.as_secs_f64() * 1e9 / GUARDS as f64
 }
 
+async fn in_heap_of(turn: usize, measured: &impl AsyncFn() -> Duration) -> Duration {
+    let heap = Heap::of_turn(turn);
+    let took = measured().await;
+    assert!(heap.kept() as u64 <= Heap::MOST);
+    took
+}
+
 /// Prints one row; the ratio of the two.
 fn compare(
     name: &str,
@@ -200,11 +249,11 @@ fn compare(
     for turn in 0..TURNS {
         let (rollback, spawn) = runtime.block_on(async {
             if turn % 2 == 0 {
-                let rollback = rollbacks().await;
-                (rollback, by_hand().await)
+                let rollback = in_heap_of(turn, &rollbacks).await;
+                (rollback, in_heap_of(turn, &by_hand).await)
             } else {
-                let spawn = by_hand().await;
-                (rollbacks().await, spawn)
+                let spawn = in_heap_of(turn, &by_hand).await;
+                (in_heap_of(turn, &rollbacks).await, spawn)
             }
         });
         ours.push(nanoseconds(rollback));
