@@ -4,12 +4,18 @@
 //! cargo run --release --example rollback_cost
 //! ```
 //!
-//! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns; the other half of each pair does so with
-//! values whose `Drop` spawns the same teardown, which is what people write by hand. The pairs take turns, each in a heap of its own that is as random as a server's, and the
-//! figure is the median of their ratios. The second part aborts tasks that are inside of two
-//! nested contexts each, and looks at the order in every task, at the time for each, and at the lanes that are left. (That no memory is left is tested:
-//! `cargo test -p contextlib-tests --test aborts`. An allocator that counts would be part of what is measured here.) Beside it stands what the same number of
-//! tasks costs with spawning by hand, in no order: where memory no longer fits the caches, each costs more there, too.
+//! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns. The same is done by hand in two ways, both with a value
+//! whose `Drop` spawns the teardown:
+//!
+//! - *a teardown made anew*: the resource is kept, and its teardown is called when it is dropped. This is what people write, and what the target is for.
+//! - *the same function*, run to the point where a context yields: what is left of it is what is spawned, in a box, as a future that is half-run has to be where it
+//!   may outlive its caller. It costs less, since nothing is moved. Beside this a rollback adds what the library is for: its order, `drain`, reports.
+//!
+//! The three take turns, each of a turn in the same heap, which is as random as a server's; a figure is the median of the ratios.
+//!
+//! The second part aborts tasks that are inside of two nested contexts each, and looks at the order in every task, at the time for each, and at the lanes that are left. (That
+//! no memory is left is tested: `cargo test -p contextlib-tests --test aborts`. An allocator that counts would be part of what is measured here.) Beside it stands what the same
+//! number of tasks costs with teardowns made anew, in no order: where memory no longer fits the caches, each costs more there, too.
 //!
 //! In Python there is nothing to compare with: a cancelled task runs its `__aexit__` itself, and nobody waits for it at shutdown.
 
@@ -22,6 +28,8 @@ use contextlib::{
 };
 use std::{
     future::{pending, poll_fn},
+    mem,
+    pin::Pin,
     process::ExitCode,
     sync::{
         Arc,
@@ -72,15 +80,46 @@ async fn context(done: Done) -> Resource {
     resource.tear_down().await;
 }
 
-/// The same by hand: nobody orders these, waits for them or hears of their failures.
-struct SpawnsOnDrop(Option<Resource>);
+/// The same by hand, with a teardown made anew: nobody orders these, waits for them or hears of their failures.
+struct SpawnsAnew(Option<Resource>);
 
-impl Drop for SpawnsOnDrop {
+impl Drop for SpawnsAnew {
     fn drop(&mut self) {
         if let Some(resource) = self.0.take() {
             tokio::spawn(resource.tear_down());
         }
     }
+}
+
+async fn set_up(done: Done) -> SpawnsAnew {
+    SpawnsAnew(Some(Resource::new(done)))
+}
+
+/// The same function by hand: what is left of it after its setup.
+struct SpawnsRest(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Drop for SpawnsRest {
+    fn drop(&mut self) {
+        if let Some(rest) = self.0.take() {
+            tokio::spawn(rest);
+        }
+    }
+}
+
+async fn run_to_its_yield(done: Done) -> SpawnsRest {
+    let mut rest = Box::pin(async move {
+        let resource = Resource::new(done);
+        let mut yielded = false;
+        poll_fn(|_| match mem::replace(&mut yielded, true) {
+            false => Poll::Pending,
+            true => Poll::Ready(()),
+        })
+        .await;
+        resource.tear_down().await;
+    });
+    let set_up = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await;
+    assert!(set_up.is_pending());
+    SpawnsRest(Some(rest))
 }
 
 /// A heap as that of a program that has run for a while: some thousands of allocations, as many gaps between them.
@@ -163,9 +202,9 @@ fn with(done: Done) -> impl Future + Send {
     context(done).run(async |_| pending::<()>().await)
 }
 
-/// The same, with a teardown that is spawned by hand.
-async fn by_hand(done: Done) {
-    let _guard = SpawnsOnDrop(Some(Resource::new(done)));
+/// The same by hand.
+async fn by_hand<G>(opened: impl Future<Output = G>) {
+    let _guard = opened.await;
     pending::<()>().await;
 }
 
@@ -191,11 +230,18 @@ async fn with_in_tasks() -> Duration {
     .await
 }
 
-async fn spawned_in_tasks() -> Duration {
-    in_tasks(|done, opened: Done| async move {
-        let _guard = SpawnsOnDrop(Some(Resource::new(done)));
-        opened.fetch_add(1, SeqCst);
-        pending::<()>().await;
+/// The same by hand.
+async fn by_hand_in_tasks<F>(open: impl Fn(Done) -> F) -> Duration
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    in_tasks(|done, opened: Done| {
+        let opening = open(done);
+        async move {
+            let _guard = opening.await;
+            opened.fetch_add(1, SeqCst);
+            pending::<()>().await;
+        }
     })
     .await
 }
@@ -231,42 +277,59 @@ fn nanoseconds(took: Duration) -> f64 {
     took.as_secs_f64() * 1e9 / GUARDS as f64
 }
 
-async fn in_heap_of(turn: usize, measured: &impl AsyncFn() -> Duration) -> Duration {
+async fn in_heap_of(turn: usize, measured: &dyn Measured) -> Duration {
     let heap = Heap::of_turn(turn);
-    let took = measured().await;
+    let took = measured.run().await;
     assert!(heap.kept() as u64 <= Heap::MOST);
     took
 }
 
-/// Prints one row; the ratio of the two.
+/// What is measured in one turn.
+trait Measured {
+    fn run(&self) -> Pin<Box<dyn Future<Output = Duration> + '_>>;
+}
+
+impl<F: AsyncFn() -> Duration> Measured for F {
+    fn run(&self) -> Pin<Box<dyn Future<Output = Duration> + '_>> {
+        Box::pin(self())
+    }
+}
+
+/// A row: how a rollback compares with a teardown made anew.
+struct Row {
+    name: &'static str,
+    beside_anew: f64,
+}
+
+/// Prints one row.
 fn compare(
-    name: &str,
+    name: &'static str,
     runtime: &Runtime,
-    rollbacks: impl AsyncFn() -> Duration,
-    by_hand: impl AsyncFn() -> Duration,
-) -> f64 {
-    let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    rollback: impl AsyncFn() -> Duration,
+    anew: impl AsyncFn() -> Duration,
+    same: impl AsyncFn() -> Duration,
+) -> Row {
+    let sides: [&dyn Measured; 3] = [&rollback, &anew, &same];
+    let mut took: [Vec<f64>; 3] = Default::default();
     for turn in 0..TURNS {
-        let (rollback, spawn) = runtime.block_on(async {
-            if turn % 2 == 0 {
-                let rollback = in_heap_of(turn, &rollbacks).await;
-                (rollback, in_heap_of(turn, &by_hand).await)
-            } else {
-                let spawn = in_heap_of(turn, &by_hand).await;
-                (in_heap_of(turn, &rollbacks).await, spawn)
+        runtime.block_on(async {
+            for place in 0..sides.len() {
+                let side = (turn + place) % sides.len();
+                let duration = in_heap_of(turn, sides[side]).await;
+                took[side].push(nanoseconds(duration));
             }
         });
-        ours.push(nanoseconds(rollback));
-        theirs.push(nanoseconds(spawn));
-        ratios.push(rollback.as_secs_f64() / spawn.as_secs_f64());
     }
-    let ratio = median(ratios);
+    let beside = |other: &[f64]| {
+        let pairs = took[0].iter().zip(other);
+        median(pairs.map(|(rollback, other)| rollback / other).collect())
+    };
+    let (beside_anew, beside_same) = (beside(&took[1]), beside(&took[2]));
+    let [rollback, anew, same] = took.map(median);
     println!(
-        "{name:<40} {:>6.0} ns   spawned by hand {:>6.0} ns   ratio {ratio:.2}",
-        median(ours),
-        median(theirs),
+        "{name:<32} {rollback:>8.0} ns  {anew:>8.0} ns {beside_anew:>6.2}  {same:>10.0} ns {beside_same:>6.2}"
     );
-    ratio
+    Row { name, beside_anew }
 }
 
 /// Says whether it is the inner or the outer one that is over.
@@ -343,31 +406,41 @@ where
 
 fn main() -> ExitCode {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    println!("medians of {TURNS} pairs of {GUARDS}:");
-    let single = compare(
-        "a future dropped, one by one",
-        &runtime,
-        async || one_by_one(with).await,
-        async || one_by_one(by_hand).await,
+    println!("medians of {TURNS} turns of {GUARDS}:");
+    println!(
+        "{:<32} {:>11}  {:>18}  {:>20}",
+        "", "rollback", "by hand, made anew", "the same function"
     );
-    let guards = compare(
-        "tasks with a guard aborted, all at once",
-        &runtime,
-        guards_in_tasks,
-        spawned_in_tasks,
-    );
-    let in_with = compare(
-        "tasks in `with` aborted, all at once",
-        &runtime,
-        with_in_tasks,
-        spawned_in_tasks,
-    );
-    let together = compare(
-        "futures of one task dropped, all at once",
-        &runtime,
-        async || all_at_once(with).await,
-        async || all_at_once(by_hand).await,
-    );
+    let rows = [
+        compare(
+            "futures dropped, one by one",
+            &runtime,
+            async || one_by_one(with).await,
+            async || one_by_one(|done| by_hand(set_up(done))).await,
+            async || one_by_one(|done| by_hand(run_to_its_yield(done))).await,
+        ),
+        compare(
+            "tasks with a guard, all at once",
+            &runtime,
+            guards_in_tasks,
+            async || by_hand_in_tasks(set_up).await,
+            async || by_hand_in_tasks(run_to_its_yield).await,
+        ),
+        compare(
+            "tasks in `with`, all at once",
+            &runtime,
+            with_in_tasks,
+            async || by_hand_in_tasks(set_up).await,
+            async || by_hand_in_tasks(run_to_its_yield).await,
+        ),
+        compare(
+            "futures of one task, all at once",
+            &runtime,
+            async || all_at_once(with).await,
+            async || all_at_once(|done| by_hand(set_up(done))).await,
+            async || all_at_once(|done| by_hand(run_to_its_yield(done))).await,
+        ),
+    ];
 
     println!("\ntasks aborted at once, two nested contexts each:");
     let mut each = Vec::new();
@@ -386,7 +459,7 @@ fn main() -> ExitCode {
         let (ours, theirs) = (median(ours), median(theirs));
         let lanes = lanes_in_use();
         println!(
-            "{tasks:>7} tasks: {ours:>6.0} ns each, {lanes} lanes left   spawned by hand {theirs:>6.0} ns   ratio {:.2}",
+            "{tasks:>7} tasks: {ours:>6.0} ns each, {lanes} lanes left   made anew by hand {theirs:>6.0} ns   ratio {:.2}",
             ours / theirs,
         );
         each.push((ours, theirs));
@@ -395,20 +468,18 @@ fn main() -> ExitCode {
     println!("out of order or lost: {lost}");
     for (at, tasks) in [(1, "10,000"), (2, "100,000")] {
         println!(
-            "{tasks} tasks cost {:.2} times as much each as 1,000 do; spawned by hand {:.2} times",
+            "{tasks} tasks cost {:.2} times as much each as 1,000 do; by hand {:.2} times",
             each[at].0 / each[0].0,
             each[at].1 / each[0].1,
         );
     }
-    println!("target, a ratio of at most {TARGET:.2}:");
-    for (what, ratio) in [
-        ("one by one", single),
-        ("tasks with a guard", guards),
-        ("tasks in `with`", in_with),
-        ("futures of one task", together),
-    ] {
-        let met = if ratio <= TARGET { "met" } else { "not met" };
-        println!("{what:>20}: {ratio:.2}, {met}");
+    println!("target, at most {TARGET:.2} times a teardown made anew:");
+    for row in rows {
+        let met = match row.beside_anew <= TARGET {
+            true => "met",
+            false => "not met",
+        };
+        println!("{:<32} {:.2}, {met}", row.name, row.beside_anew);
     }
     match lost {
         0 => ExitCode::SUCCESS,

@@ -21,6 +21,8 @@ pub(super) struct Lanes<T> {
 
 /// As many slots there are at first.
 const FIRST: usize = 1 << 4;
+/// As many are kept, however few are in use: more are given back after many at once.
+const KEPT: usize = 1 << 10;
 
 impl<T> Lanes<T> {
     pub(super) const fn new() -> Self {
@@ -37,11 +39,6 @@ impl<T> Lanes<T> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// How many it has room for.
-    pub(super) fn capacity(&self) -> usize {
-        self.slots.len() + self.others.capacity()
     }
 
     pub(super) fn get(&self, lane: Lane) -> Option<&T> {
@@ -97,9 +94,18 @@ impl<T> Lanes<T> {
     }
 
     fn grow(&mut self) {
-        let room = (self.slots.len() * 2).max(FIRST);
+        self.make_slots((self.slots.len() * 2).max(FIRST));
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.make_slots((self.len * 4).next_power_of_two().max(FIRST));
+    }
+
+    /// Makes as many slots, and puts each lane where it is then.
+    fn make_slots(&mut self, number: usize) {
         let mut slots = Vec::new();
-        slots.resize_with(room, || None);
+        slots.resize_with(number, || None);
         let slots = mem::replace(&mut self.slots, slots);
         let others = mem::take(&mut self.others);
         for (lane, known) in slots.into_iter().flatten().chain(others) {
@@ -123,6 +129,9 @@ impl<T> Lanes<T> {
             _ => self.others.remove(&lane),
         };
         self.len -= usize::from(removed.is_some());
+        if self.slots.len() > KEPT && self.len < self.slots.len() / 16 {
+            self.shrink();
+        }
         removed
     }
 
@@ -202,7 +211,27 @@ mod tests {
             }
             let known: HashMap<_, _> = lanes.iter().map(|(lane, known)| (lane, *known)).collect();
             assert_eq!(known, map);
-            assert!(lanes.capacity() < 16 * most as usize + 100);
+        }
+    }
+
+    /// Many at once leave no room behind, also while one of them is still there.
+    #[test]
+    fn give_room_back() {
+        for stride in [1, 1 << 12] {
+            let lanes_of = |numbers: std::ops::Range<u64>| {
+                numbers.map(move |number| Lane::body(1 + number * stride))
+            };
+            let mut lanes = Lanes::new();
+            for lane in lanes_of(0..100_000) {
+                lanes.insert(lane, (), |(), ()| unreachable!("each is another one"));
+            }
+            assert!(lanes.slots.len() <= 800_000);
+            for lane in lanes_of(1..100_000) {
+                assert!(lanes.remove(lane).is_some());
+            }
+            assert_eq!(lanes.len(), 1);
+            assert!(lanes.slots.len() <= KEPT);
+            assert!(lanes.others.capacity() <= KEPT);
         }
     }
 }

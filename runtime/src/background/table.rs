@@ -144,10 +144,6 @@ impl Table {
             if let Some(InTable::Many(many)) = lanes.remove(lane) {
                 *spare = many.into_spare();
             }
-            if lanes.is_empty() && lanes.capacity() > ROOM {
-                // After many at once: not kept for good.
-                *lanes = Lanes::new();
-            }
         }
         self.taken -= 1;
         self.of_kind[lane.kind()] -= 1;
@@ -235,9 +231,6 @@ pub(super) fn table() -> MutexGuard<'static, Table> {
     // Nothing in this module panics with the table half-changed.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// How many lanes an empty table has room for at the most.
-const ROOM: usize = 1_000;
 
 /// Takes the one counted place of a context in its lane.
 #[inline]
