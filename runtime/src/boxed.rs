@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ContextManager, Guard,
     background::{Abandonment, Entered, Left},
-    frame::{Body, Ending, Lodging, NotEntered, Sealed, Seed, is_its_own_seed},
+    frame::{Body, Lodging, NotEntered, Sealed, Seed, hands_on, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
@@ -165,7 +165,7 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
             .expect("the frame is taken out only when its owner is gone")
     }
 
-    fn frame(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)> {
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)> {
         self.any().frame()
     }
 
@@ -185,6 +185,7 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     type Kind = K;
 
     is_its_own_seed!();
+    hands_on! { interrupt begin_body resume resume_evicted finish }
 
     fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
@@ -206,15 +207,7 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
         self.as_mut().any().enter();
-        self.frame().poll_setup(cx)
-    }
-
-    fn interrupt(self: Pin<&mut Self>) -> bool {
-        self.frame().interrupt()
-    }
-
-    fn begin_body(self: Pin<&mut Self>) {
-        self.frame().begin_body();
+        self.inner().poll_setup(cx)
     }
 
     fn poll_body(
@@ -222,23 +215,11 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
         cx: &mut Context<'_>,
         body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
-        self.frame().poll_body(cx, body)
-    }
-
-    fn resume(self: Pin<&mut Self>, resource: T, ending: Ending) {
-        self.frame().resume(resource, ending);
-    }
-
-    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
-        self.frame().resume_evicted(ending)
+        self.inner().poll_body(cx, body)
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        self.frame().poll_teardown(cx)
-    }
-
-    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
-        self.frame().finish()
+        self.inner().poll_teardown(cx)
     }
 }
 
@@ -261,70 +242,44 @@ impl<T, K> Contained<T, K> {
     }
 }
 
+impl<T, K> Contained<T, K> {
+    fn inner(
+        self: Pin<&mut Self>,
+    ) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + Send + 'static)> {
+        self.get_mut().context.as_mut()
+    }
+}
+
 impl<T, K> Sealed for Contained<T, K> {}
 
 #[diagnostic::do_not_recommend]
 impl<T, K: Kind> AsyncContext for Contained<T, K> {
     type Resource = T;
     type Kind = K;
-    type Seed = Self;
 
-    fn grow(seed: Self) -> Self {
-        seed
-    }
-
-    fn defined(seed: &Self) -> Definition {
-        seed.definition
-    }
+    is_its_own_seed!();
+    hands_on! { polls_body around interrupt begin_body resume resume_evicted finish }
 
     fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
     }
 
-    fn polls_body(mut self: Pin<&mut Self>) -> bool {
-        self.context.as_mut().polls_body()
-    }
-
-    fn around(mut self: Pin<&mut Self>) -> Around {
-        self.context.as_mut().around()
-    }
-
     fn poll_setup(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, NotEntered<K::Error>>> {
-        self.context.as_mut().poll_setup(cx)
-    }
-
-    fn interrupt(mut self: Pin<&mut Self>) -> bool {
-        self.context.as_mut().interrupt()
-    }
-
-    fn begin_body(mut self: Pin<&mut Self>) {
-        self.context.as_mut().begin_body();
+        self.inner().poll_setup(cx)
     }
 
     fn poll_body(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
-        self.context.as_mut().poll_body(cx, body)
+        self.inner().poll_body(cx, body)
     }
 
-    fn resume(mut self: Pin<&mut Self>, resource: T, ending: Ending) {
-        self.context.as_mut().resume(resource, ending);
-    }
-
-    fn resume_evicted(mut self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
-        self.context.as_mut().resume_evicted(ending)
-    }
-
-    fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        self.context.as_mut().poll_teardown(cx)
-    }
-
-    fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
-        self.context.as_mut().finish()
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        self.inner().poll_teardown(cx)
     }
 }

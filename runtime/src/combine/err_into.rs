@@ -3,10 +3,9 @@
 use crate::{
     AsyncContext, ContextManager, Definition,
     background::Abandonment,
-    frame::{Body, Ending, NotEntered, Sealed, Seed},
+    frame::{Body, NotEntered, Sealed, Seed, hands_on},
     kind::{Fallible, Kind, RaiseAs},
     policy::{Policy, RollsItselfBack, Spawn},
-    trace::Around,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -79,6 +78,12 @@ where
     }
 }
 
+impl<C: AsyncContext, E> ErrInto<C, E> {
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut C> {
+        self.project().context
+    }
+}
+
 impl<C: AsyncContext, E> Sealed for ErrInto<C, E> {}
 
 #[diagnostic::do_not_recommend]
@@ -102,32 +107,14 @@ where
         C::defined(seed)
     }
 
-    fn definition(self: Pin<&mut Self>) -> Definition {
-        self.project().context.definition()
-    }
-
-    fn polls_body(self: Pin<&mut Self>) -> bool {
-        self.project().context.polls_body()
-    }
-
-    fn around(self: Pin<&mut Self>) -> Around {
-        self.project().context.around()
-    }
+    hands_on! { definition polls_body around interrupt begin_body resume resume_evicted finish }
 
     fn poll_setup(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<C::Resource, NotEntered<E>>> {
-        let set_up = self.project().context.poll_setup(cx);
+        let set_up = self.inner().poll_setup(cx);
         set_up.map_err(|not_entered| not_entered.map(C::Kind::raise))
-    }
-
-    fn interrupt(self: Pin<&mut Self>) -> bool {
-        self.project().context.interrupt()
-    }
-
-    fn begin_body(self: Pin<&mut Self>) {
-        self.project().context.begin_body();
     }
 
     fn poll_body(
@@ -135,26 +122,11 @@ where
         cx: &mut Context<'_>,
         body: Body<'_, C::Resource>,
     ) -> Poll<Result<(), E>> {
-        let ended = self.project().context.poll_body(cx, body);
+        let ended = self.inner().poll_body(cx, body);
         ended.map_err(C::Kind::raise)
     }
 
-    fn resume(self: Pin<&mut Self>, resource: C::Resource, ending: Ending) {
-        self.project().context.resume(resource, ending);
-    }
-
-    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
-        self.project().context.resume_evicted(ending)
-    }
-
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        self.project()
-            .context
-            .poll_teardown(cx)
-            .map_err(C::Kind::raise)
-    }
-
-    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
-        self.project().context.finish()
+        self.inner().poll_teardown(cx).map_err(C::Kind::raise)
     }
 }

@@ -4,10 +4,9 @@ use super::{Nest, told::ErrorOf};
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
     background::Abandonment,
-    frame::{Body, Ending, NotEntered, Sealed, Seed},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, hands_on},
     policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
     protocol::AsyncContextManagerOrTuple,
-    trace::Around,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -66,6 +65,12 @@ impl<R: Flatten> crate::frame::BodyPoll<R::Nested> for Unflat<'_, R> {
     }
 }
 
+impl<N, R> Flat<N, R> {
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut N> {
+        self.project().nested
+    }
+}
+
 impl<N, R> Sealed for Flat<N, R> {}
 
 #[diagnostic::do_not_recommend]
@@ -89,31 +94,13 @@ where
         N::defined(seed)
     }
 
-    fn definition(self: Pin<&mut Self>) -> Definition {
-        self.project().nested.definition()
-    }
-
-    fn polls_body(self: Pin<&mut Self>) -> bool {
-        self.project().nested.polls_body()
-    }
-
-    fn around(self: Pin<&mut Self>) -> Around {
-        self.project().nested.around()
-    }
+    hands_on! { definition polls_body around interrupt begin_body resume_evicted finish }
 
     fn poll_setup(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<R, NotEntered<ErrorOf<N>>>> {
-        self.project().nested.poll_setup(cx).map_ok(R::flatten)
-    }
-
-    fn interrupt(self: Pin<&mut Self>) -> bool {
-        self.project().nested.interrupt()
-    }
-
-    fn begin_body(self: Pin<&mut Self>) {
-        self.project().nested.begin_body();
+        self.inner().poll_setup(cx).map_ok(R::flatten)
     }
 
     fn poll_body(
@@ -122,23 +109,15 @@ where
         body: Body<'_, R>,
     ) -> Poll<Result<(), ErrorOf<N>>> {
         let mut body = Unflat(body);
-        self.project().nested.poll_body(cx, Body::local(&mut body))
+        self.inner().poll_body(cx, Body::local(&mut body))
     }
 
     fn resume(self: Pin<&mut Self>, resource: R, ending: Ending) {
-        self.project().nested.resume(resource.nest(), ending);
-    }
-
-    fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
-        self.project().nested.resume_evicted(ending)
+        self.inner().resume(resource.nest(), ending);
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<N>>> {
-        self.project().nested.poll_teardown(cx)
-    }
-
-    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
-        self.project().nested.finish()
+        self.inner().poll_teardown(cx)
     }
 }
 

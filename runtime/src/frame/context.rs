@@ -111,6 +111,61 @@ pub trait AsyncContext: Sealed {
     fn finish(self: Pin<&mut Self>) -> Option<Ending>;
 }
 
+/// What a context that is around one other leaves to that one: to its `inner`, a method that gives its pinned frame.
+macro_rules! hands_on {
+    ($($method:ident)*) => {
+        $($crate::frame::hands_on! { @ $method })*
+    };
+    (@ definition) => {
+        fn definition(self: std::pin::Pin<&mut Self>) -> $crate::Definition {
+            self.inner().definition()
+        }
+    };
+    (@ polls_body) => {
+        fn polls_body(self: std::pin::Pin<&mut Self>) -> bool {
+            self.inner().polls_body()
+        }
+    };
+    (@ around) => {
+        fn around(self: std::pin::Pin<&mut Self>) -> $crate::trace::Around {
+            self.inner().around()
+        }
+    };
+    (@ interrupt) => {
+        fn interrupt(self: std::pin::Pin<&mut Self>) -> bool {
+            self.inner().interrupt()
+        }
+    };
+    (@ begin_body) => {
+        fn begin_body(self: std::pin::Pin<&mut Self>) {
+            self.inner().begin_body();
+        }
+    };
+    (@ resume) => {
+        fn resume(
+            self: std::pin::Pin<&mut Self>,
+            resource: Self::Resource,
+            ending: $crate::frame::Ending,
+        ) {
+            self.inner().resume(resource, ending);
+        }
+    };
+    (@ resume_evicted) => {
+        fn resume_evicted(
+            self: std::pin::Pin<&mut Self>,
+            ending: $crate::frame::Ending,
+        ) -> Option<$crate::frame::Ending> {
+            self.inner().resume_evicted(ending)
+        }
+    };
+    (@ finish) => {
+        fn finish(self: std::pin::Pin<&mut Self>) -> Option<$crate::frame::Ending> {
+            self.inner().finish()
+        }
+    };
+}
+pub(crate) use hands_on;
+
 /// A context of which only what it yields and returns is known. What isn't in a hurry takes this, and is compiled once for all of these.
 pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> + 'f;
 

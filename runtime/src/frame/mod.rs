@@ -41,7 +41,7 @@ mod work;
 pub use body::Body;
 pub(crate) use body::{BodyPoll, Threads};
 pub use context::AsyncContext;
-pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed};
+pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed, hands_on};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use guest::Guest;
