@@ -391,7 +391,7 @@ impl Places {
 
     /// Gives the places up, once nothing is pending that the context's function has started.
     pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        while !table::remove_unless(entered.lane, entered.number, &entered.parts()) {
+        while !table::remove_unless(entered.lane, entered.number, || entered.parts()) {
             ready!(self.settling.poll_for(|| Below::of(entered.parts()), 0, cx));
         }
         self.settling.end_visit();

@@ -99,7 +99,7 @@ impl InTable {
     }
 
     /// A rollback is over; takes out who has waited for that. `None` if it isn't here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&mut self, place: Place, wakers: &mut Wakers) -> Option<End> {
         match self {
             InTable::One(one, pending, waiting) => {

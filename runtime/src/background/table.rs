@@ -120,6 +120,7 @@ impl Table {
         self.last
     }
 
+    #[inline(always)]
     pub(super) fn insert(&mut self, lane: Lane, visits: bool, place: Place, pending: Pending) {
         if pending.stuck.is_some() {
             self.count_up(pending.runtime);
@@ -134,6 +135,7 @@ impl Table {
     }
 
     /// The rollback is over; takes out who has waited for that.
+    #[inline(always)]
     pub(super) fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Wakers) {
         let (lanes, spare) = self.lanes_and_spare(visits);
         let in_lane = lanes.get_mut(lane);
@@ -186,16 +188,22 @@ impl Table {
     }
 
     /// One rollback less on `runtime`; takes out who has waited for that.
+    #[inline(always)]
     fn count_down(&mut self, runtime: RuntimeId, wakers: &mut Wakers) {
         let Some(at) = self.counts.iter().position(|(known, _)| *known == runtime) else {
             return;
         };
         let (_, count) = &mut self.counts[at];
         *count -= 1;
-        if *count > 0 {
-            return;
+        if *count == 0 {
+            self.counts.swap_remove(at);
+            self.drained(wakers);
         }
-        self.counts.swap_remove(at);
+    }
+
+    /// Takes out those who have waited until nothing is pending on their runtime.
+    #[cold]
+    fn drained(&mut self, wakers: &mut Wakers) {
         // In place: the next one who drains needs no allocation.
         let mut at = 0;
         while let Some(draining) = self.draining.get(at) {
@@ -276,11 +284,11 @@ pub(crate) fn remove(lane: Lane, number: Number) {
     wakers.wake();
 }
 
-/// Gives that place up, unless something is pending there. `true` if it is given up.
-pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
+/// Gives that place up, unless something is pending in `parts`, a context function's lane. `true` if it is given up.
+pub(crate) fn remove_unless(lane: Lane, number: Number, parts: impl FnOnce() -> Settled) -> bool {
     let mut wakers = Wakers::default();
     let mut table = table();
-    if there.is_blocked(&table, 0) {
+    if table.has_any(Of::Frame as usize) && parts().is_blocked(&table, 0) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);
