@@ -253,6 +253,10 @@ pub mod name {
     pub const BOXED: &str = "by hand, a boxed future";
     /// In a box, with three suspensions.
     pub const BOXED_SUSPENDING: &str = "by hand, a boxed future, suspending";
+    /// With a resource of some size.
+    pub const INLINE_LARGE: &str = "by hand, inline, 256 bytes";
+    /// In a box, with a resource of some size.
+    pub const BOXED_LARGE: &str = "by hand, a boxed future, 256 bytes";
 }
 
 use name::{BOXED, BOXED_SUSPENDING, INLINE, INLINE_SUSPENDING};
@@ -261,6 +265,7 @@ use name::{BOXED, BOXED_SUSPENDING, INLINE, INLINE_SUSPENDING};
 pub fn rows() -> Vec<Row> {
     let mut rows = by_hand();
     rows.extend(styles());
+    rows.extend(crate::large::rows());
     rows.extend([
         row!("by hand, the body fails", beside INLINE, inline_failing()),
         row!("`with`, `drop`, the body fails", beside "by hand, the body fails", dropping(READY).with(async |_| -> Result<u64, Broken> { Err(Broken(black_box(1))) })),

@@ -204,10 +204,11 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
 
     fn poll_setup(
         mut self: Pin<&mut Self>,
+        room: &mut Option<T>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<T, NotEntered<K::Error>>> {
+    ) -> Poll<Result<(), NotEntered<K::Error>>> {
         self.as_mut().any().enter();
-        self.inner().poll_setup(cx)
+        self.inner().poll_setup(room, cx)
     }
 
     fn poll_body(
@@ -266,9 +267,10 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
 
     fn poll_setup(
         self: Pin<&mut Self>,
+        room: &mut Option<T>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<T, NotEntered<K::Error>>> {
-        self.inner().poll_setup(cx)
+    ) -> Poll<Result<(), NotEntered<K::Error>>> {
+        self.inner().poll_setup(room, cx)
     }
 
     fn poll_body(

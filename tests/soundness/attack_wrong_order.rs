@@ -84,21 +84,25 @@ fn ending(result: Result<(), String>) -> p::Ending {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Setup,
+    SetupIntoFull,
     BeginBody,
     Body,
     ResumeWell,
     ResumeBadly,
+    ResumeWithNone,
     Teardown,
     Finish,
     DropSession,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     Step::Setup,
+    Step::SetupIntoFull,
     Step::BeginBody,
     Step::Body,
     Step::ResumeWell,
     Step::ResumeBadly,
+    Step::ResumeWithNone,
     Step::Teardown,
     Step::Finish,
     Step::DropSession,
@@ -116,9 +120,15 @@ fn step<C>(
     let cx = &mut Context::from_waker(Waker::noop());
     match step {
         Step::Setup => {
-            if let Poll::Ready(Ok(resource)) = frame.poll_setup(cx) {
-                resource.touch();
+            let mut room = None;
+            if let Poll::Ready(Ok(())) = frame.poll_setup(&mut room, cx) {
+                room.expect("the resource is there").touch();
             }
+        }
+        Step::SetupIntoFull => {
+            let mut room = Some(census.value("in the way"));
+            let _ = frame.poll_setup(&mut room, cx);
+            room.expect("there is one or the other").touch();
         }
         Step::BeginBody => frame.begin_body(),
         Step::Body => {
@@ -144,11 +154,14 @@ fn step<C>(
             }
             mem::forget(session);
         }
-        Step::ResumeWell => frame.resume(census.value("another resource"), ending(Ok(()))),
+        Step::ResumeWell => {
+            frame.resume(&mut Some(census.value("another resource")), ending(Ok(())))
+        }
         Step::ResumeBadly => frame.resume(
-            census.value("another resource"),
+            &mut Some(census.value("another resource")),
             ending(Err("an error on the heap".repeat(2))),
         ),
+        Step::ResumeWithNone => frame.resume(&mut None, ending(Ok(()))),
         Step::Teardown => drop(frame.poll_teardown(cx)),
         Step::Finish => drop(frame.finish()),
         Step::DropSession => {
@@ -236,16 +249,17 @@ fn resumed_twice_under_a_view() {
     let (_, frame) = p::open(looks(census.clone()));
     {
         let mut frame = Box::pin(frame);
-        let Poll::Ready(Ok(resource)) = frame.as_mut().poll_setup(cx) else {
-            unreachable!()
-        };
+        let mut room = None;
+        let set_up = frame.as_mut().poll_setup(&mut room, cx);
+        assert!(matches!(set_up, Poll::Ready(Ok(()))));
         frame
             .as_mut()
-            .resume(resource, ending(Err("the first error".to_owned())));
+            .resume(&mut room, ending(Err("the first error".to_owned())));
+        assert!(room.is_none());
         assert!(frame.as_mut().poll_teardown(cx).is_pending());
         for _ in 0..2 {
             frame.as_mut().resume(
-                census.value("another"),
+                &mut Some(census.value("another")),
                 ending(Err("the second error".to_owned())),
             );
             assert!(frame.as_mut().poll_teardown(cx).is_pending());

@@ -350,15 +350,15 @@ impl Left {
         }
     }
 
-    /// At the yield point, where `frame` gets its resource back.
+    /// At the yield point, where `frame` gets its resource back from `room`.
     pub(crate) fn open<T, K: Kind>(
         entered: &Entered,
         mut frame: Pin<&mut AnyContext<'_, T, K>>,
-        resource: &mut Option<T>,
+        room: &mut Option<T>,
     ) -> Self {
         quietly(entered, || {
-            if let Some(resource) = resource.take() {
-                frame.as_mut().resume(resource, Ending::cancelled());
+            if room.is_some() {
+                frame.as_mut().resume(room, Ending::cancelled());
             }
         });
         Left::waiting(ExitKind::Cancelled)

@@ -111,9 +111,10 @@ where
 
     fn poll_setup(
         self: Pin<&mut Self>,
+        room: &mut Option<C::Resource>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<C::Resource, NotEntered<E>>> {
-        let set_up = self.inner().poll_setup(cx);
+    ) -> Poll<Result<(), NotEntered<E>>> {
+        let set_up = self.inner().poll_setup(room, cx);
         set_up.map_err(|not_entered| not_entered.map(C::Kind::raise))
     }
 

@@ -251,16 +251,15 @@ where
         let Inside { inner, state, body } = self;
         let mut inner = inner.as_mut();
         let polled = match state.task {
-            Task::Setup => match catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll_setup(cx))) {
-                Ok(Poll::Ready(Ok(resource))) => {
-                    state.inner_resource = Some(resource);
+            Task::Setup => {
+                let room = &mut state.inner_resource;
+                let polled = catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll_setup(room, cx)));
+                if let Ok(Poll::Ready(Ok(()))) = polled {
                     state.task = Task::Open;
                     return;
                 }
-                Ok(Poll::Ready(Err(not_entered))) => Ok(Poll::Ready(Err(not_entered))),
-                Ok(Poll::Pending) => Ok(Poll::Pending),
-                Err(payload) => Err(payload),
-            },
+                polled
+            }
             // Without its yield point it runs to its end.
             Task::Open if state.inner_left => catch_unwind(AssertUnwindSafe(|| {
                 inner.as_mut().poll_teardown(cx).map_err(NotEntered::Failed)
@@ -410,20 +409,22 @@ where
     ) -> Poll<Option<Came<JoinedError<A, B>>>> {
         loop {
             match self.state.stage {
-                Stage::Setup => match ready!(self.as_mut().project().outer.poll_setup(cx)) {
-                    Ok(resource) => {
-                        let mut this = self.as_mut().project();
-                        this.state.outer_resource = Some(resource);
-                        this.state.since = lane::next_number();
-                        this.state.stage = Stage::Inside;
-                        this.outer.as_mut().begin_body();
+                Stage::Setup => {
+                    let mut this = self.as_mut().project();
+                    let room = &mut this.state.outer_resource;
+                    match ready!(this.outer.as_mut().poll_setup(room, cx)) {
+                        Ok(()) => {
+                            this.state.since = lane::next_number();
+                            this.state.stage = Stage::Inside;
+                            this.outer.as_mut().begin_body();
+                        }
+                        Err(not_entered) => {
+                            this.state.stage = Stage::Over;
+                            let came = from_outer::<A, B>(Ok(Err(not_entered)));
+                            return Poll::Ready(Some(came));
+                        }
                     }
-                    Err(not_entered) => {
-                        self.as_mut().project().state.stage = Stage::Over;
-                        let came = from_outer::<A, B>(Ok(Err(not_entered)));
-                        return Poll::Ready(Some(came));
-                    }
-                },
+                }
                 Stage::Interrupted => {
                     let came = ready!(self.as_mut().poll_outer(cx));
                     let this = self.project();
@@ -521,8 +522,9 @@ where
         let (told, ending) = Told::new_of(state.reporter(definition, exit), came, ending);
         state.told = told;
         state.stage = Stage::Outside;
-        match state.outer_resource.take() {
-            Some(resource) => this.outer.as_mut().resume(resource, ending),
+        let room = &mut state.outer_resource;
+        match room {
+            Some(_) => this.outer.as_mut().resume(room, ending),
             None => state.untold = this.outer.as_mut().resume_evicted(ending),
         }
     }
@@ -576,8 +578,9 @@ where
                 Task::Open => {
                     ready!(state.poll_settled(cx));
                     state.task = Task::Teardown;
-                    if let Some(resource) = state.inner_resource.take() {
-                        this.inner.as_mut().resume(resource, Ending::cancelled());
+                    let room = &mut state.inner_resource;
+                    if room.is_some() {
+                        this.inner.as_mut().resume(room, Ending::cancelled());
                     }
                 }
                 Task::Setup | Task::Teardown => {
@@ -706,13 +709,17 @@ where
 
     fn poll_setup(
         mut self: Pin<&mut Self>,
+        room: &mut Option<Self::Resource>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Self::Resource, NotEntered<JoinedError<A, B>>>> {
+    ) -> Poll<Result<(), NotEntered<JoinedError<A, B>>>> {
         let came = ready!(self.as_mut().drive(cx, None));
         let state = self.project().state;
         let resources = (state.outer_resource.take(), state.inner_resource.take());
         Poll::Ready(match (came, resources) {
-            (None, (Some(outer), Some(inner))) => Ok((outer, inner)),
+            (None, (Some(outer), Some(inner))) => {
+                *room = Some((outer, inner));
+                Ok(())
+            }
             (Some(Ok(Err(not_entered))), _) => Err(not_entered),
             (Some(Err(payload)), _) => resume_unwind(payload),
             (None | Some(Ok(Ok(()))), _) => Err(NotEntered::Skipped(None)),
@@ -757,15 +764,18 @@ where
         self.poll_to_end(cx, Some(body))
     }
 
-    fn resume(self: Pin<&mut Self>, (outer, inner): Self::Resource, ending: Ending) {
+    fn resume(self: Pin<&mut Self>, room: &mut Option<Self::Resource>, ending: Ending) {
         let mut this = self.project();
         let state = this.state;
         state.body = BodyIs::Told;
+        let Some((outer, inner)) = room.take() else {
+            return;
+        };
         match (state.stage, state.task) {
             (Stage::Inside, Task::Open) => {
                 state.outer_resource = Some(outer);
                 state.task = Task::Teardown;
-                this.inner.as_mut().resume(inner, ending);
+                this.inner.as_mut().resume(&mut Some(inner), ending);
                 this.outer.as_mut().begin_body();
             }
             _ => drop((inner, outer, ending)),
@@ -779,8 +789,9 @@ where
             return Some(ending);
         }
         state.body = BodyIs::Told;
-        match state.inner_resource.take() {
-            Some(inner) => this.inner.as_mut().resume(inner, ending),
+        let room = &mut state.inner_resource;
+        match room {
+            Some(_) => this.inner.as_mut().resume(room, ending),
             None => state.body_ending = this.inner.as_mut().resume_evicted(ending),
         }
         if state.task == Task::Open {

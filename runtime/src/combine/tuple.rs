@@ -98,9 +98,15 @@ where
 
     fn poll_setup(
         self: Pin<&mut Self>,
+        room: &mut Option<R>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<R, NotEntered<ErrorOf<N>>>> {
-        self.inner().poll_setup(cx).map_ok(R::flatten)
+    ) -> Poll<Result<(), NotEntered<ErrorOf<N>>>> {
+        let mut nested = None;
+        let set_up = self.inner().poll_setup(&mut nested, cx);
+        if let Some(nested) = nested {
+            *room = Some(R::flatten(nested));
+        }
+        set_up
     }
 
     fn poll_body(
@@ -112,8 +118,8 @@ where
         self.inner().poll_body(cx, Body::local(&mut body))
     }
 
-    fn resume(self: Pin<&mut Self>, resource: R, ending: Ending) {
-        self.inner().resume(resource.nest(), ending);
+    fn resume(self: Pin<&mut Self>, room: &mut Option<R>, ending: Ending) {
+        self.inner().resume(&mut room.take().map(R::nest), ending);
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<N>>> {

@@ -434,8 +434,9 @@ impl<K: Expires> AsyncContext for Timed<K> {
 
     fn poll_setup(
         self: Pin<&mut Self>,
+        room: &mut Option<Timeout>,
         _: &mut Context<'_>,
-    ) -> Poll<Result<Timeout, NotEntered<K::Error>>> {
+    ) -> Poll<Result<(), NotEntered<K::Error>>> {
         assert!(
             Handle::try_current().is_ok(),
             "{} was entered outside of a tokio runtime, which has the timer that it needs",
@@ -443,7 +444,8 @@ impl<K: Expires> AsyncContext for Timed<K> {
         );
         let timeout = self.timeout.0.clone();
         timeout.lock().stage = Stage::Active;
-        Poll::Ready(Ok(timeout))
+        *room = Some(timeout);
+        Poll::Ready(Ok(()))
     }
 
     fn begin_body(self: Pin<&mut Self>) {}
@@ -481,11 +483,11 @@ impl<K: Expires> AsyncContext for Timed<K> {
         Poll::Pending
     }
 
-    fn resume(self: Pin<&mut Self>, timeout: Timeout, ending: Ending) {
+    fn resume(self: Pin<&mut Self>, room: &mut Option<Timeout>, ending: Ending) {
         let this = self.project();
         this.timeout.end(Stage::Finished);
         *this.ending = Some(ending);
-        drop(timeout);
+        *room = None;
     }
 
     fn poll_teardown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), K::Error>> {

@@ -62,12 +62,15 @@ pub trait AsyncContext: Sealed {
         true
     }
 
-    /// Runs the setup, up to the yield point.
+    /// Runs the setup, up to the yield point, and puts the resource into `room`, in which there is nothing before.
+    //
+    // Not returned: it would be moved once for everything that hands it on.
     #[doc(hidden)]
     fn poll_setup(
         self: Pin<&mut Self>,
+        room: &mut Option<Self::Resource>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Self::Resource, NotEntered<<Self::Kind as Kind>::Error>>>;
+    ) -> Poll<Result<(), NotEntered<<Self::Kind as Kind>::Error>>>;
 
     /// The caller is gone before the setup was over. `true` if something has been entered already: then the teardown is to be run, with no
     /// resource to put back. Else what there is of the frame may be dropped.
@@ -88,9 +91,9 @@ pub trait AsyncContext: Sealed {
         body: Body<'_, Self::Resource>,
     ) -> Poll<Result<(), <Self::Kind as Kind>::Error>>;
 
-    /// Puts the resource back and says how the body ended.
+    /// Takes the resource back, which is in `room`, and says how the body ended.
     #[doc(hidden)]
-    fn resume(self: Pin<&mut Self>, resource: Self::Resource, ending: Ending);
+    fn resume(self: Pin<&mut Self>, room: &mut Option<Self::Resource>, ending: Ending);
 
     /// Says how the body ended whose resource the context has taken back already, when the body was over in that same poll. Gives it back if
     /// it has no use for it.
@@ -144,10 +147,10 @@ macro_rules! hands_on {
     (@ resume) => {
         fn resume(
             self: std::pin::Pin<&mut Self>,
-            resource: Self::Resource,
+            room: &mut Option<Self::Resource>,
             ending: $crate::frame::Ending,
         ) {
-            self.inner().resume(resource, ending);
+            self.inner().resume(room, ending);
         }
     };
     (@ resume_evicted) => {

@@ -227,9 +227,10 @@ unsafe fn setup<C: AsyncContext>(
         cx: &mut Context<'_>,
         failed: Failed<'_>,
     ) -> Poll<bool> {
-        match ready!(frame.as_mut().poll_setup(cx)) {
-            Ok(resource) => {
-                frame.resume(resource, Ending::cancelled());
+        let mut room = None;
+        match ready!(frame.as_mut().poll_setup(&mut room, cx)) {
+            Ok(()) => {
+                frame.resume(&mut room, Ending::cancelled());
                 return Poll::Ready(true);
             }
             Err(NotEntered::Failed(error)) => failed(&error),

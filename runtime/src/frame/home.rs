@@ -44,29 +44,31 @@ impl<'h, R> Key<'h, R> {
         !self.0.lent.load(Ordering::Acquire)
     }
 
-    /// Lends a resource to a body.
+    /// The place of the resource; `None` if a body has that.
+    #[inline]
+    pub(crate) fn room(&mut self) -> Option<&mut Option<R>> {
+        if !self.is_home() {
+            return None;
+        }
+        // SAFETY: there is no `Lent`, and this is the one key, which is borrowed exclusively for as long as the reference lives: neither is one made meanwhile.
+        Some(unsafe { &mut *self.0.resource.get() })
+    }
+
+    /// Lends the resource to a body.
     ///
     /// # Panics
     /// If there is a [`Lent`] already, or one was forgotten.
     #[inline]
-    pub(crate) fn lend(&mut self, resource: R) -> Lent<'h, R> {
+    pub(crate) fn lend(&mut self) -> Lent<'h, R> {
         assert!(self.is_home(), "a body has a resource already");
-        // SAFETY: there is no `Lent`, and this is the one key, which is borrowed exclusively. Writing drops nothing: what was there is moved out.
-        let old = unsafe { (*self.0.resource.get()).replace(resource) };
         self.0.lent.store(true, Ordering::Relaxed);
-        let lent = Lent(self.0);
-        drop(old);
-        lent
+        Lent(self.0)
     }
 
     /// Takes the resource out; `None` if a body has it, or there is none.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<R> {
-        if !self.is_home() {
-            return None;
-        }
-        // SAFETY: there is no `Lent`, and this is the one key, which is borrowed exclusively.
-        unsafe { (*self.0.resource.get()).take() }
+        self.room()?.take()
     }
 }
 

@@ -237,13 +237,12 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         // If it unwinds, or fails, nothing is left to be set up or torn down.
         self.rest.stage = Stage::Closed;
-        match self.frame.as_mut().poll_setup(cx) {
+        match self.frame.as_mut().poll_setup(self.resource, cx) {
             Poll::Pending => {
                 self.rest.stage = Stage::Setup;
                 Poll::Pending
             }
-            Poll::Ready(Ok(set_up)) => {
-                *self.resource = Some(set_up);
+            Poll::Ready(Ok(())) => {
                 self.rest.stage = Stage::Open;
                 Poll::Ready(Ok(()))
             }
@@ -257,8 +256,8 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn resume(&mut self, ending: Ending) {
         self.rest.stage = Stage::Waiting(ending.kind());
-        if let Some(resource) = self.resource.take() {
-            self.frame.as_mut().resume(resource, ending);
+        if self.resource.is_some() {
+            self.frame.as_mut().resume(self.resource, ending);
         }
     }
 

@@ -140,24 +140,24 @@ impl<T> Slot<T> {
         self.in_body
     }
 
-    /// The resource, if the yield point has been reached.
+    /// Hands out the resource, if the yield point has been reached; comes back with what was in its place. `true` if it was handed out.
     #[inline]
-    fn take_open(&mut self) -> Option<T> {
+    fn give(&mut self, room: &mut Option<T>) -> (bool, Option<T>) {
         match self.stage {
-            Stage::Open => self.resource.take(),
-            _ => None,
+            Stage::Open if self.resource.is_some() => (true, hand(&mut self.resource, room)),
+            _ => (false, None),
         }
     }
 
-    /// Puts the resource back; comes back with what there is no use for.
+    /// Takes the resource back; comes back with what there is no use for.
     #[inline]
-    fn put_back(&mut self, resource: T) -> Option<T> {
+    fn put_back(&mut self, room: &mut Option<T>) -> Option<T> {
         match self.stage {
             Stage::Open => {
                 self.stage = Stage::Resumed;
-                self.put(resource)
+                hand(room, &mut self.resource)
             }
-            _ => Some(resource),
+            _ => room.take(),
         }
     }
 
@@ -176,6 +176,21 @@ impl<T> Slot<T> {
     fn take_left(&mut self) -> (Option<T>, Option<Waker>) {
         (self.resource.take(), self.waker.take())
     }
+}
+
+/// Moves what is in `from` into `to`; comes back with what was there, which mostly is nothing: then it is one copy, and nothing has to be moved out.
+#[inline]
+fn hand<T>(from: &mut Option<T>, to: &mut Option<T>) -> Option<T> {
+    // Small ones go through registers: as one copy they would be read in another width than they were written in, and wait for that.
+    if to.is_some() || mem::size_of::<Option<T>>() <= 2 * mem::size_of::<usize>() {
+        return mem::replace(to, from.take());
+    }
+    // SAFETY: both are borrowed exclusively, so they are two; what is in `from` is moved out of there; and in `to` there is nothing that would have to be dropped.
+    unsafe {
+        ptr::copy_nonoverlapping(from, to, 1);
+        ptr::write(from, None);
+    }
+    None
 }
 
 /// A pointer to what is shared.
@@ -263,8 +278,9 @@ impl<T> Link<T> {
     unsafe fn set_up<E>(
         self,
         polled: Poll<Result<(), E>>,
+        room: &mut Option<T>,
         context: Definition,
-    ) -> Poll<Result<T, NotEntered<E>>> {
+    ) -> Poll<Result<(), NotEntered<E>>> {
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
             // SAFETY: by this function's contract.
@@ -274,23 +290,26 @@ impl<T> Link<T> {
                 false => never_yielded(context),
             },
             // SAFETY: as above.
-            Poll::Pending => match unsafe { self.slot(Slot::take_open) } {
-                Some(resource) => Poll::Ready(Ok(resource)),
-                None => Poll::Pending,
+            Poll::Pending => match unsafe { self.slot(|slot| slot.give(room)) } {
+                (true, old) => {
+                    drop(old);
+                    Poll::Ready(Ok(()))
+                }
+                (false, _) => Poll::Pending,
             },
         }
     }
 
-    /// Puts the resource back, says how the body ended, and wakes the yield point.
+    /// Takes the resource back, says how the body ended, and wakes the yield point.
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
     #[cfg_attr(not(debug_assertions), inline(always))]
-    unsafe fn resume(self, resource: T, ending: Ending) {
+    unsafe fn resume(self, room: &mut Option<T>, ending: Ending) {
         // SAFETY: by this function's contract.
         let late = unsafe {
             self.end(ending);
-            self.slot(|slot| slot.put_back(resource))
+            self.slot(|slot| slot.put_back(room))
         };
         drop(late);
         // SAFETY: as above.
@@ -792,13 +811,14 @@ where
 
     fn poll_setup(
         mut self: Pin<&mut Self>,
+        room: &mut Option<T>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<T, NotEntered<K::Error>>> {
+    ) -> Poll<Result<(), NotEntered<K::Error>>> {
         self.as_mut().start();
         let polled = self.as_mut().poll_step(cx, Spans::setup);
         let (link, definition) = (self.as_mut().link(), self.as_mut().rest().definition);
         // SAFETY: this is the driver, and the block isn't being polled.
-        let set_up = ready!(unsafe { link.set_up(polled, definition) });
+        let set_up = ready!(unsafe { link.set_up(polled, room, definition) });
         self.rest().spans.end();
         Poll::Ready(set_up)
     }
@@ -818,10 +838,10 @@ where
         self.poll_block(cx)
     }
 
-    fn resume(self: Pin<&mut Self>, resource: T, ending: Ending) {
+    fn resume(self: Pin<&mut Self>, room: &mut Option<T>, ending: Ending) {
         let link = self.link();
         // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.resume(resource, ending) };
+        unsafe { link.resume(room, ending) };
     }
 
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {

@@ -114,18 +114,17 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     }
 }
 
-/// Puts the resource back, if it isn't gone, and says how the body ended.
+/// Gives the resource back, if it isn't gone, and says how the body ended.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn resume<D: AsyncContext + ?Sized>(
     frame: Pin<&mut D>,
-    stage: &mut Stage,
-    resource: Option<D::Resource>,
+    state: &mut State<'_, D::Resource>,
     ending: Ending,
 ) {
-    *stage = Stage::Waiting(ending.kind());
-    match resource {
-        Some(resource) => frame.resume(resource, ending),
-        None => drop(frame.resume_evicted(ending)),
+    state.stage = Stage::Waiting(ending.kind());
+    match state.key.room() {
+        Some(room @ Some(_)) => frame.resume(room, ending),
+        _ => drop(frame.resume_evicted(ending)),
     }
 }
 
@@ -150,14 +149,15 @@ impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
         let _lane = state.entered.frame_lane().enter();
         // If it unwinds, nothing is left to be set up or torn down.
         state.stage = Stage::Closed;
-        match frame.as_mut().poll_setup(cx) {
+        let room = state.key.room().expect("no body has the resource yet");
+        match frame.as_mut().poll_setup(room, cx) {
             Poll::Pending => {
                 state.stage = Stage::Setup;
                 Poll::Pending
             }
-            Poll::Ready(Ok(resource)) => {
+            Poll::Ready(Ok(())) => {
                 state.stage = Stage::Open;
-                Poll::Ready(Ok(state.key.lend(resource)))
+                Poll::Ready(Ok(state.key.lend()))
             }
             Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
         }
@@ -261,8 +261,8 @@ where
     fn poll_rest(&mut self, polled: Poll<Returned<V, B>>, cx: &mut Context<'_>) -> Poll<Z::Output> {
         let mut kept = None;
         if let Poll::Ready(returned) = polled {
-            let (resource, ending, rest) = self.run.split(returned);
-            resume(self.frame.as_mut(), self.run.stage(), resource, ending);
+            let (ending, rest) = self.run.split(returned);
+            resume(self.frame.as_mut(), self.run.state(), ending);
             kept = Some(rest);
         } else if let Stage::Open = self.run.stage() {
             kept = ready!(self.poll_inside(cx));
@@ -307,8 +307,8 @@ where
         }));
         match polled {
             Ok(Poll::Pending) if run.is_over() => {
-                let (resource, ending, kept) = run.resume();
-                resume(frame.as_mut(), run.stage(), resource, ending);
+                let (ending, kept) = run.resume();
+                resume(frame.as_mut(), run.state(), ending);
                 return Poll::Ready(Some(kept));
             }
             Ok(Poll::Pending) => return Poll::Pending,
@@ -495,9 +495,9 @@ impl<R> State<'_, R> {
         let entered = self.entered;
         match self.stage {
             Stage::Setup => Some(Left::SETUP),
-            Stage::Open => Some(match self.key.take() {
-                Some(resource) => Left::open(entered, frame, &mut Some(resource)),
-                None => Left::teardown(ExitKind::Cancelled),
+            Stage::Open => Some(match self.key.room() {
+                Some(room @ Some(_)) => Left::open(entered, frame, room),
+                _ => Left::teardown(ExitKind::Cancelled),
             }),
             Stage::Waiting(exit) => Some(Left::waiting(exit)),
             Stage::Teardown(exit) => Some(Left::teardown(exit)),

@@ -88,8 +88,8 @@ struct Course<'s, 'a, R, V, B> {
     came: Option<Returned<V, B>>,
 }
 
-/// What a body leaves: its resource, if that isn't gone, how it ended, and what its context isn't told.
-type Left<R, V, B> = (Option<R>, Ending, Kept<V, B>);
+/// What a body leaves beside its resource: how it ended, and what its context isn't told.
+type Left<V, B> = (Ending, Kept<V, B>);
 
 /// How far a body has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,11 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
         &mut self.course.state.stage
     }
 
+    #[inline]
+    pub(super) fn state(&mut self) -> &mut State<'a, R> {
+        self.course.state
+    }
+
     /// Whether the body is over, and its context hasn't been told.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
@@ -155,13 +160,13 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
 
 impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     /// What a body that is over leaves to the teardown.
-    pub(super) fn resume(&mut self) -> Left<R, V, B> {
+    pub(super) fn resume(&mut self) -> Left<V, B> {
         self.course.resume()
     }
 
     /// Takes what a body that isn't polled any more has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[inline]
-    pub(super) fn split(&mut self, returned: Returned<V, B>) -> Left<R, V, B> {
+    pub(super) fn split(&mut self, returned: Returned<V, B>) -> Left<V, B> {
         self.course.split(returned)
     }
 
@@ -323,22 +328,21 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
 impl<R, V, B: Any> Course<'_, '_, R, V, B> {
     /// Takes what a body has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn split(&mut self, returned: Returned<V, B>) -> Left<R, V, B> {
+    fn split(&mut self, returned: Returned<V, B>) -> Left<V, B> {
         let returned = match returned {
             Ok(returned) => Ok(returned),
             Err(payload) => Err(first_of(self.state.entered, payload)),
         };
         self.progress = Progress::Told;
-        let (ending, kept) = split(returned, self.keep);
-        (self.state.key.take(), ending, kept)
+        split(returned, self.keep)
     }
 
-    fn resume(&mut self) -> Left<R, V, B> {
+    fn resume(&mut self) -> Left<V, B> {
         match self.came.take() {
             Some(returned) => self.split(returned),
             None => {
                 let ending = Ending::panicked(Box::new("the body has not ended"));
-                (None, ending, None)
+                (ending, None)
             }
         }
     }

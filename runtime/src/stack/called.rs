@@ -73,8 +73,10 @@ where
 
     fn poll_setup(
         mut self: Pin<&mut Self>,
+        room: &mut Option<()>,
         _: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<E>>> {
+        *room = Some(());
         if is_watched() {
             let definition = self.definition;
             let span = self.spans.setup(definition);
@@ -98,7 +100,8 @@ where
         Poll::Pending
     }
 
-    fn resume(mut self: Pin<&mut Self>, (): (), ending: Ending) {
+    fn resume(mut self: Pin<&mut Self>, room: &mut Option<()>, ending: Ending) {
+        *room = None;
         self.ending = Some(ending);
     }
 

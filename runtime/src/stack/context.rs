@@ -51,9 +51,11 @@ impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
 
     fn poll_setup(
         self: Pin<&mut Self>,
+        room: &mut Option<ExitStack<'e, E, S>>,
         _: &mut Context<'_>,
-    ) -> Poll<Result<ExitStack<'e, E, S>, NotEntered<E>>> {
-        Poll::Ready(Ok(ExitStack::inside(self.definition.location())))
+    ) -> Poll<Result<(), NotEntered<E>>> {
+        *room = Some(ExitStack::inside(self.definition.location()));
+        Poll::Ready(Ok(()))
     }
 
     fn begin_body(self: Pin<&mut Self>) {}
@@ -68,8 +70,10 @@ impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
         Poll::Pending
     }
 
-    fn resume(mut self: Pin<&mut Self>, mut stack: ExitStack<'e, E, S>, ending: Ending) {
-        self.unwinding = Some(Unwinding::new(stack.entries.take(), ending));
+    fn resume(mut self: Pin<&mut Self>, room: &mut Option<ExitStack<'e, E, S>>, ending: Ending) {
+        if let Some(mut stack) = room.take() {
+            self.unwinding = Some(Unwinding::new(stack.entries.take(), ending));
+        }
     }
 
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
