@@ -37,6 +37,7 @@ impl Census {
         Counted {
             census: self.clone(),
             number: Box::new(number),
+            _size: [number; 4],
         }
     }
 
@@ -76,10 +77,11 @@ impl Census {
     }
 }
 
-/// A value whose drops are counted. It lies on the heap, so that AddressSanitizer sees its abuse too.
+/// A value whose drops are counted. It lies on the heap, so that AddressSanitizer sees its abuse too, and is too large for registers.
 pub struct Counted {
     census: Census,
     number: Box<usize>,
+    _size: [usize; 4],
 }
 
 impl Counted {

@@ -456,3 +456,28 @@ fn the_kinds_have_names(
 ) -> ContextManager<impl AsyncContext<Kind = Fallible<App>>, policy::Drop> {
     manager.err_into::<App>()
 }
+
+/// An outer context that leaves its yield point in the very poll in which the body was over.
+#[tokio::test]
+async fn an_inner_context_is_told_how_a_body_ended_that_was_over_when_the_outer_one_left() {
+    #[async_context]
+    async fn impatient(signal: Arc<tokio::sync::Semaphore>) -> Result<(), io::Error> {
+        tokio::select! {
+            biased;
+            ((), exit) = async { yield_resource!(move ()) } => drop(exit.kind()),
+            _ = signal.acquire() => {}
+        }
+        Err(io::Error::other("left"))
+    }
+    for fails in [false, true] {
+        let (log, signal) = (Log::default(), Arc::new(tokio::sync::Semaphore::new(0)));
+        let both = (impatient(signal.clone()), plain(log.clone()));
+        let ended = both.with(async |_| -> Result<(), App> {
+            signal.add_permits(1);
+            if fails { Err(App::Other) } else { Ok(()) }
+        });
+        assert!(ended.await.is_err());
+        let how = if fails { "Failed" } else { "Completed" };
+        assert_eq!(*log.lock().unwrap(), [format!("x {how}")]);
+    }
+}
