@@ -122,6 +122,14 @@ impl Entered {
         self.leave_parts();
     }
 
+    /// The same, for whatever is around it in a lane that it visits.
+    fn leave_all_visiting(&self, visited: Lane) {
+        if self.style == Style::Body {
+            ticket::leave_visiting(self.body_lane(), self.number, visited, self.number);
+        }
+        ticket::leave_visiting(self.frame_lane(), self.number, visited, self.number);
+    }
+
     /// The context is over, with rollbacks pending that its function has started.
     #[inline]
     pub(crate) fn leave_parts(&self) {
@@ -398,8 +406,12 @@ impl Places {
         Poll::Ready(())
     }
 
-    /// Gives the places up.
+    /// Gives the places up, to what is pending below the context.
     pub(crate) fn leave(&mut self, entered: &Entered) {
+        entered.leave_all();
+        if let Some(visit) = self.settling.visit() {
+            entered.leave_all_visiting(visit.elsewhere.lane);
+        }
         table::remove(entered.lane, entered.number);
         self.settling.end_visit();
     }

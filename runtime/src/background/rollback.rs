@@ -312,7 +312,6 @@ impl RollbackState {
     /// Ends without waiting for anything more.
     fn leave(&mut self) {
         self.stage = Stage::Over;
-        self.entered.leave_all();
         self.places.leave(&self.entered);
     }
 }

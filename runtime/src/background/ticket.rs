@@ -55,18 +55,27 @@ impl Drop for Ticket {
 #[inline]
 pub(crate) fn leave(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
     if any_pending() {
-        leave_pending(lane, above, around, number);
+        leave_pending(lane, above, |first| {
+            Ticket::heir(around, number.unwrap_or(first))
+        });
+    }
+}
+
+/// The same, to a lane that the context `number` is a visitor in.
+pub(super) fn leave_visiting(lane: Lane, above: Number, visited: Lane, number: Number) {
+    if any_pending() {
+        leave_pending(lane, above, |_| Ticket::visitor(visited, number));
     }
 }
 
 #[cold]
-fn leave_pending(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
+fn leave_pending(lane: Lane, above: Number, place: impl FnOnce(Number) -> Ticket) {
     let entered = above + 1..Number::MAX;
     let first = table().first_in(lane, true, entered.clone());
     if let Some(first) = first {
         let settled = Settled::new(lane, entered);
-        let place = Ticket::heir(around, number.unwrap_or(first));
-        Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
+        let heir = (settled, Waiter::default(), place(first));
+        Arc::new(Heir(Mutex::new(Some(heir)))).wake();
     }
 }
 
