@@ -6,7 +6,7 @@
 //!
 //! A teardown waits for the rollbacks of contexts that were entered in its lane after its own and before it began (a later one may need what this one
 //! gives back). So everything waits for higher numbers only, never in a circle. A lane whose owner is gone while rollbacks in it are pending has an
-//! *heir*: an entry in the lane around it that lasts as long as they do.
+//! *heir*: an entry in the lane around it, and in the one that its owner visited, that lasts as long as they do.
 //!
 //! A context that is dropped in another lane than its own (a guard that was sent to another task, a future that one task has begun and another one
 //! ends) is a *visitor* there: what was entered in that lane before it waits for it, but two visitors, who may have nothing to do with each other, don't.
