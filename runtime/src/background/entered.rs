@@ -6,7 +6,7 @@ use super::{
     lane::{self, InLane, InRollback, Lane, Number, RuntimeId, Unit},
     settled::{Settled, Waiter},
     table,
-    ticket::{self, Ticket},
+    ticket::{self, Around, Ticket},
 };
 use crate::{Definition, cold::Seldom};
 use std::{
@@ -116,30 +116,33 @@ impl Entered {
 
     /// The context is over without having waited for what was started below it: whatever is around it does.
     pub(crate) fn leave_all(&self) {
-        if self.style == Style::Body {
-            ticket::leave(self.body_lane(), self.number, self.lane, Some(self.number));
-        }
-        self.leave_parts();
+        self.leave_all_to(Around::Entered(self.lane));
     }
 
-    /// The same, for whatever is around it in a lane that it visits.
-    fn leave_all_visiting(&self, visited: Lane) {
+    /// The same, for whatever is around it in that lane.
+    fn leave_all_to(&self, around: Around) {
         if self.style == Style::Body {
-            ticket::leave_visiting(self.body_lane(), self.number, visited, self.number);
+            ticket::leave(self.body_lane(), self.number, around, Some(self.number));
         }
-        ticket::leave_visiting(self.frame_lane(), self.number, visited, self.number);
+        self.leave_parts_to(around);
     }
 
     /// The context is over, with rollbacks pending that its function has started.
     #[inline]
     pub(crate) fn leave_parts(&self) {
-        ticket::leave(self.frame_lane(), self.number, self.lane, Some(self.number));
+        self.leave_parts_to(Around::Entered(self.lane));
+    }
+
+    #[inline]
+    fn leave_parts_to(&self, around: Around) {
+        ticket::leave(self.frame_lane(), self.number, around, Some(self.number));
     }
 
     /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
     pub(crate) fn leave_body(&self) {
         if table::any_pending() {
-            ticket::leave(self.body_lane(), self.number, Lane::current(), None);
+            let around = Around::Entered(Lane::current());
+            ticket::leave(self.body_lane(), self.number, around, None);
         }
     }
 }
@@ -399,7 +402,7 @@ impl Places {
 
     /// Gives the places up, once nothing is pending that the context's function has started.
     pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        while !table::remove_unless(entered.lane, entered.number, || entered.parts()) {
+        while !table::remove_unless(entered.lane, entered.number, &entered.parts()) {
             ready!(self.settling.poll_for(|| Below::of(entered.parts()), 0, cx));
         }
         self.settling.end_visit();
@@ -410,7 +413,7 @@ impl Places {
     pub(crate) fn leave(&mut self, entered: &Entered) {
         entered.leave_all();
         if let Some(visit) = self.settling.visit() {
-            entered.leave_all_visiting(visit.elsewhere.lane);
+            entered.leave_all_to(Around::Visited(visit.elsewhere.lane));
         }
         table::remove(entered.lane, entered.number);
         self.settling.end_visit();

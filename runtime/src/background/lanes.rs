@@ -173,18 +173,12 @@ impl Hasher for Mixed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::dice::dice, *};
 
     /// The lanes beside a plain map: whatever begins and ends, wherever the numbers are, they agree.
     #[test]
     fn are_a_map() {
-        let mut state = 7_u64;
-        let mut random = move |below: u64| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 33) % below
-        };
+        let mut random = dice();
         // Neighbours, and lanes that all have the same slot.
         for (most, stride) in [(3, 1), (100, 1), (100, 1 << 12), (2_000, 3)] {
             let mut lanes = Lanes::new();

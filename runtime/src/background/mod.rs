@@ -23,6 +23,8 @@
     allow(dead_code, reason = "the policies that use the rest need tokio")
 )]
 
+#[cfg(test)]
+mod dice;
 mod drained;
 mod entered;
 mod in_table;
@@ -51,6 +53,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+use ticket::Around;
 
 use crate::Definition;
 
@@ -142,7 +145,7 @@ impl Drop for OwnLane {
         ticket::leave(
             Lane::branch(self.number),
             self.number,
-            self.around,
+            Around::Entered(self.around),
             Some(self.number),
         );
     }

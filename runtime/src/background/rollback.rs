@@ -446,25 +446,22 @@ impl<M: ?Sized> Abandonment<M> {
 
     #[inline]
     fn leave<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
-        if thread::panicking() {
-            return self.leave_while_panicking(origin, to);
-        }
         let start = self.start;
         let setup = (start == Start::Setup).then(|| self.frame.parts().0.entered);
-        to(self.frame, start, origin);
+        if thread::panicking() {
+            self.leave_quietly(origin, to);
+        } else {
+            to(self.frame, start, origin);
+        }
         if let Some(entered) = setup {
             entered.leave_parts();
         }
     }
 
     #[cold]
-    fn leave_while_panicking<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
-        let start = self.start;
+    fn leave_quietly<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
         let entered = self.frame.parts().0.entered;
-        quietly(&entered, || to(self.frame, start, origin));
-        if start == Start::Setup {
-            entered.leave_parts();
-        }
+        quietly(&entered, || to(self.frame, self.start, origin));
     }
 }
 

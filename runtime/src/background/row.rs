@@ -196,7 +196,7 @@ impl Few {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::dice::dice, *};
 
     const PENDING: Pending = Pending {
         runtime: None,
@@ -206,13 +206,7 @@ mod tests {
     /// A row beside a plain map: whatever begins and ends, they agree.
     #[test]
     fn is_a_sorted_map() {
-        let mut state = 7_u64;
-        let mut random = move |below: u64| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 33) % below
-        };
+        let mut random = dice();
         for most in [3, 40, 250, 1_000] {
             let mut row = Row::new();
             let mut map = BTreeMap::new();

@@ -40,7 +40,7 @@ impl Settled {
         self.entered.start.max(floor + 1)..self.entered.end
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_blocked(&self, table: &Table, floor: Number) -> bool {
         if !table.has_any(self.lane.kind()) {
             return false;

@@ -284,11 +284,11 @@ pub(crate) fn remove(lane: Lane, number: Number) {
     wakers.wake();
 }
 
-/// Gives that place up, unless something is pending in `parts`, a context function's lane. `true` if it is given up.
-pub(crate) fn remove_unless(lane: Lane, number: Number, parts: impl FnOnce() -> Settled) -> bool {
+/// Gives that place up, unless something is pending there. `true` if it is given up.
+pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
     let mut wakers = Wakers::default();
     let mut table = table();
-    if table.has_any(Of::Frame as usize) && parts().is_blocked(&table, 0) {
+    if there.is_blocked(&table, 0) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);

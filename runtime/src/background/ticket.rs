@@ -50,32 +50,36 @@ impl Drop for Ticket {
     }
 }
 
+/// A lane around what is left to it.
+#[derive(Clone, Copy)]
+pub(crate) enum Around {
+    /// The one that the owner was entered in.
+    Entered(Lane),
+    /// One that it is a visitor in.
+    Visited(Lane),
+}
+
 /// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
 /// were of the context `number` there; for `None`, of the first of themselves.
 #[inline]
-pub(crate) fn leave(lane: Lane, above: Number, around: Lane, number: Option<Number>) {
+pub(crate) fn leave(lane: Lane, above: Number, around: Around, number: Option<Number>) {
     if any_pending() {
-        leave_pending(lane, above, |first| {
-            Ticket::heir(around, number.unwrap_or(first))
-        });
-    }
-}
-
-/// The same, to a lane that the context `number` is a visitor in.
-pub(super) fn leave_visiting(lane: Lane, above: Number, visited: Lane, number: Number) {
-    if any_pending() {
-        leave_pending(lane, above, |_| Ticket::visitor(visited, number));
+        leave_pending(lane, above, around, number);
     }
 }
 
 #[cold]
-fn leave_pending(lane: Lane, above: Number, place: impl FnOnce(Number) -> Ticket) {
+fn leave_pending(lane: Lane, above: Number, around: Around, number: Option<Number>) {
     let entered = above + 1..Number::MAX;
     let first = table().first_in(lane, true, entered.clone());
     if let Some(first) = first {
         let settled = Settled::new(lane, entered);
-        let heir = (settled, Waiter::default(), place(first));
-        Arc::new(Heir(Mutex::new(Some(heir)))).wake();
+        let number = number.unwrap_or(first);
+        let place = match around {
+            Around::Entered(lane) => Ticket::heir(lane, number),
+            Around::Visited(lane) => Ticket::visitor(lane, number),
+        };
+        Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
     }
 }
 
