@@ -2,7 +2,10 @@
 
 use super::lane::Lane;
 use std::{
-    collections::HashMap,
+    collections::{
+        HashMap,
+        hash_map::{Entry, OccupiedEntry},
+    },
     hash::{BuildHasherDefault, Hasher},
     mem,
 };
@@ -15,9 +18,11 @@ use std::{
 pub(super) struct Lanes<T> {
     /// As many as some power of two, or none.
     slots: Vec<Option<(Lane, T)>>,
-    others: HashMap<Lane, T, BuildHasherDefault<Mixed>>,
+    others: Others<T>,
     len: usize,
 }
+
+type Others<T> = HashMap<Lane, T, BuildHasherDefault<Mixed>>;
 
 /// As many slots there are at first.
 const FIRST: usize = 1 << 4;
@@ -119,20 +124,34 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// A lane that may be given up.
     #[inline]
-    pub(super) fn remove(&mut self, lane: Lane) -> Option<T> {
+    pub(super) fn find(&mut self, lane: Lane) -> Option<Found<'_, T>> {
         let slot = self.slot_of(lane);
-        let removed = match self.slots.get_mut(slot) {
-            Some(slot @ Some(_)) if slot.as_ref().is_some_and(|(there, _)| *there == lane) => {
-                slot.take().map(|(_, known)| known)
+        let place = match self.slots.get_mut(slot) {
+            Some(slot) if slot.as_ref().is_some_and(|(there, _)| *there == lane) => {
+                Place::Slot(slot)
             }
-            _ => self.others.remove(&lane),
+            _ => Place::Other(Self::find_other(&mut self.others, lane)?),
         };
-        self.len -= usize::from(removed.is_some());
+        let len = &mut self.len;
+        Some(Found { place, len })
+    }
+
+    #[cold]
+    fn find_other(others: &mut Others<T>, lane: Lane) -> Option<OccupiedEntry<'_, Lane, T>> {
+        match others.entry(lane) {
+            Entry::Occupied(found) => Some(found),
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    /// To be called when one was removed: gives room back after many at once.
+    #[inline]
+    pub(super) fn tidy(&mut self) {
         if self.slots.len() > KEPT && self.len < self.slots.len() / 16 {
             self.shrink();
         }
-        removed
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
@@ -145,6 +164,38 @@ impl<T> Lanes<T> {
     #[inline]
     fn slot_of(&self, lane: Lane) -> usize {
         lane.spread() & self.slots.len().wrapping_sub(1)
+    }
+}
+
+/// A lane in use.
+pub(super) struct Found<'l, T> {
+    place: Place<'l, T>,
+    len: &'l mut usize,
+}
+
+enum Place<'l, T> {
+    Slot(&'l mut Option<(Lane, T)>),
+    Other(OccupiedEntry<'l, Lane, T>),
+}
+
+impl<T> Found<'_, T> {
+    /// What is known of it.
+    #[inline]
+    pub(super) fn known(&mut self) -> Option<&mut T> {
+        match &mut self.place {
+            Place::Slot(slot) => slot.as_mut().map(|(_, known)| known),
+            Place::Other(entry) => Some(entry.get_mut()),
+        }
+    }
+
+    /// Gives it up.
+    #[inline]
+    pub(super) fn remove(self) -> Option<T> {
+        *self.len -= 1;
+        match self.place {
+            Place::Slot(slot) => slot.take().map(|(_, known)| known),
+            Place::Other(entry) => Some(entry.remove()),
+        }
     }
 }
 
@@ -175,6 +226,12 @@ impl Hasher for Mixed {
 mod tests {
     use super::{super::dice::dice, *};
 
+    fn remove<T>(lanes: &mut Lanes<T>, lane: Lane) -> Option<T> {
+        let removed = lanes.find(lane).and_then(Found::remove);
+        lanes.tidy();
+        removed
+    }
+
     /// The lanes beside a plain map: whatever begins and ends, wherever the numbers are, they agree.
     #[test]
     fn are_a_map() {
@@ -197,7 +254,7 @@ mod tests {
                             .and_modify(|known| *known += number + 1)
                             .or_insert(number);
                     }
-                    _ => assert_eq!(lanes.remove(lane), map.remove(&lane)),
+                    _ => assert_eq!(remove(&mut lanes, lane), map.remove(&lane)),
                 }
                 assert_eq!(lanes.get_mut(lane), map.get_mut(&lane));
                 assert_eq!(lanes.len(), map.len());
@@ -221,7 +278,7 @@ mod tests {
             }
             assert!(lanes.slots.len() <= 800_000);
             for lane in lanes_of(1..100_000) {
-                assert!(lanes.remove(lane).is_some());
+                assert!(remove(&mut lanes, lane).is_some());
             }
             assert_eq!(lanes.len(), 1);
             assert!(lanes.slots.len() <= KEPT);

@@ -75,12 +75,13 @@ impl<C: AsyncContext> Future for Rollback<C> {
     }
 }
 
-/// A [`Rollback`] that may have forgotten its context's type, so that what runs it is compiled once. `None` if it was taken over.
+/// A [`Rollback`] that may have forgotten its context's type, so that what runs it is compiled once. `None` once it is over, or was taken over.
 //
 // Two words: how far it is, is kept beside its frame.
 pub(crate) struct RawRollback<M: ?Sized>(Option<Held<M>>);
 
 impl<M: ?Sized> RawRollback<M> {
+    #[inline(always)]
     fn begin(mut frame: Held<M>, start: Start, runtime: RuntimeId) -> Self {
         let (kept, mut frame_mut) = frame.parts();
         kept.begin(start, runtime, frame_mut.around());
@@ -94,14 +95,15 @@ impl<M: ?Sized> RawRollback<M> {
 
     /// Drops the frame without running its teardown. Nothing is reported but the failure of a body that was over.
     pub(crate) fn discard(mut self) {
-        if let Some(held) = &mut self.0 {
+        if let Some(mut held) = self.0.take() {
             let (kept, frame) = held.parts();
             kept.discard(frame);
         }
     }
 
+    #[cold]
     fn be_lost(&mut self, because: &'static str) {
-        if let Some(held) = &mut self.0 {
+        if let Some(mut held) = self.0.take() {
             let (kept, frame) = held.parts();
             kept.be_lost(frame, because);
         }
@@ -111,20 +113,24 @@ impl<M: ?Sized> RawRollback<M> {
 impl<M: ?Sized> Future for RawRollback<M> {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Some(held) => {
-                let (kept, frame) = held.parts();
-                kept.poll(frame, cx)
-            }
-            None => Poll::Ready(()),
+        if let Some(held) = &mut self.0 {
+            let (kept, frame) = held.parts();
+            ready!(kept.poll(frame, cx));
+            // There is nothing left in its box.
+            self.0 = None;
         }
+        Poll::Ready(())
     }
 }
 
 impl<M: ?Sized> Drop for RawRollback<M> {
+    #[inline]
     fn drop(&mut self) {
-        self.be_lost("its rollback was dropped: the runtime was shut down");
+        if self.0.is_some() {
+            self.be_lost("its rollback was dropped: the runtime was shut down");
+        }
     }
 }
 
@@ -189,6 +195,7 @@ impl RollbackState {
         self.places.poll_settled(&self.entered, cx)
     }
 
+    #[inline(always)]
     fn begin(&mut self, start: Start, runtime: RuntimeId, around: Around) {
         self.around = around;
         let waits = self.places.take(&self.entered, runtime);

@@ -2,7 +2,7 @@
 
 use super::{
     RuntimeId, Stuck,
-    in_table::{InTable, Many, Pending, Place, Waiting},
+    in_table::{End, InTable, Many, Pending, Place, Waiting},
     lane::{KINDS, Lane, Number, Of},
     lanes::Lanes,
     settled::{Settled, Waits},
@@ -138,19 +138,23 @@ impl Table {
     #[inline(always)]
     pub(super) fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Wakers) {
         let (lanes, spare) = self.lanes_and_spare(visits);
-        let in_lane = lanes.get_mut(lane);
-        let Some(end) = in_lane.and_then(|in_lane| in_lane.end(place, wakers)) else {
+        let Some(mut found) = lanes.find(lane) else {
             return;
         };
-        if end.is_last {
-            if let Some(InTable::Many(many)) = lanes.remove(lane) {
+        let end = found.known().and_then(|in_lane| in_lane.end(place, wakers));
+        let Some(End { counted, is_last }) = end else {
+            return;
+        };
+        if is_last {
+            if let Some(InTable::Many(many)) = found.remove() {
                 *spare = many.into_spare();
             }
+            lanes.tidy();
         }
         self.taken -= 1;
         self.of_kind[lane.kind()] -= 1;
         self.publish();
-        if let Some(runtime) = end.counted {
+        if let Some(runtime) = counted {
             self.count_down(runtime, wakers);
         }
     }
@@ -279,14 +283,14 @@ pub(crate) fn is_any_crowded() -> bool {
 
 /// Gives that place up.
 pub(crate) fn remove(lane: Lane, number: Number) {
-    let mut wakers = Wakers::default();
+    let mut wakers = Wakers::none();
     table().remove(lane, false, (number, 0), &mut wakers);
     wakers.wake();
 }
 
 /// Gives that place up, unless something is pending there. `true` if it is given up.
 pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
-    let mut wakers = Wakers::default();
+    let mut wakers = Wakers::none();
     let mut table = table();
     if there.is_blocked(&table, 0) {
         return false;

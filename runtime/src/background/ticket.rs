@@ -44,7 +44,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut wakers = Wakers::default();
+        let mut wakers = Wakers::none();
         table().remove(self.lane, self.visits, self.place, &mut wakers);
         wakers.wake();
     }

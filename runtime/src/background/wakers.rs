@@ -1,24 +1,33 @@
 //! Wakers that are called once no lock is held.
 
+use crate::cold::Seldom;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     task::Waker,
 };
 
 /// Those whom the end of a rollback wakes: mostly nobody, or one.
-#[derive(Default)]
 pub(super) struct Wakers {
     one: Option<Waker>,
-    more: Vec<Waker>,
+    /// If there is one.
+    more: Seldom<Vec<Waker>>,
 }
 
 impl Wakers {
+    #[inline]
+    pub(super) fn none() -> Self {
+        Wakers {
+            one: None,
+            more: Seldom::none(),
+        }
+    }
+
     #[inline]
     pub(super) fn push(&mut self, waker: Waker) {
         if self.one.is_none() {
             self.one = Some(waker);
         } else {
-            self.more.push(waker);
+            self.more.get_or_default().push(waker);
         }
     }
 
@@ -27,14 +36,15 @@ impl Wakers {
     // By reference: moved, they would be copied in another width than they were written in, and wait for that.
     #[inline]
     pub(super) fn wake(&mut self) {
-        if self.one.is_some() || !self.more.is_empty() {
+        if self.one.is_some() {
             self.wake_all();
         }
     }
 
     #[inline(never)]
     fn wake_all(&mut self) {
-        for waker in self.one.take().into_iter().chain(self.more.drain(..)) {
+        let more = self.more.take().into_iter().flat_map(|more| *more);
+        for waker in self.one.take().into_iter().chain(more) {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 crate::report::discard(payload);
             }

@@ -102,7 +102,7 @@ impl<C: AsyncContext> Held<C> {
 }
 
 impl<M: ?Sized> Drop for Held<M> {
-    #[inline]
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: nobody uses the box from here on.
         unsafe { free(self.lodged, self.steps) };
