@@ -82,9 +82,9 @@ pub(crate) struct RawRollback<M: ?Sized>(Option<Held<M>>);
 
 impl<M: ?Sized> RawRollback<M> {
     #[inline(always)]
-    fn begin(mut frame: Held<M>, start: Start, runtime: RuntimeId) -> Self {
+    fn begin(mut frame: Held<M>, runtime: RuntimeId) -> Self {
         let (kept, mut frame_mut) = frame.parts();
-        kept.begin(start, runtime, frame_mut.around());
+        kept.begin(runtime, frame_mut.around());
         RawRollback(Some(frame))
     }
 
@@ -138,7 +138,7 @@ impl<M: ?Sized> Drop for RawRollback<M> {
 /// frame, it does without its type.
 pub(crate) struct RollbackState {
     pub(crate) entered: Entered,
-    exit: ExitKind,
+    left: Left,
     stage: Stage,
     around: Around,
     places: Places,
@@ -152,7 +152,7 @@ const _: () = {
 
 /// What a rollback begins with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
+enum Start {
     /// The rest of the setup.
     Setup,
     /// A teardown that hasn't begun.
@@ -182,7 +182,7 @@ impl RollbackState {
     pub(crate) fn new(entered: Entered) -> Self {
         RollbackState {
             entered,
-            exit: ExitKind::Cancelled,
+            left: Left::SETUP,
             stage: Stage::Over,
             around: Around::none(),
             places: Places::none(),
@@ -195,11 +195,17 @@ impl RollbackState {
         self.places.poll_settled(&self.entered, cx)
     }
 
+    /// The context's caller is gone.
+    #[inline]
+    pub(crate) fn is_left(&mut self, left: Left) {
+        self.left = left;
+    }
+
     #[inline(always)]
-    fn begin(&mut self, start: Start, runtime: RuntimeId, around: Around) {
+    fn begin(&mut self, runtime: RuntimeId, around: Around) {
         self.around = around;
         let waits = self.places.take(&self.entered, runtime);
-        self.stage = match start {
+        self.stage = match self.left.start {
             Start::Setup => Stage::Setup,
             Start::Beginning if waits => Stage::Looking,
             Start::Beginning | Start::Middle => Stage::Teardown,
@@ -247,13 +253,13 @@ impl RollbackState {
     fn step(&mut self, frame: &mut FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
         let RollbackState {
             entered,
-            exit,
+            left,
             stage,
             places,
             ..
         } = self;
         let failed = &mut |error: &dyn Debug| {
-            report::failure(entered, *exit, Failure::Error(error));
+            report::failure(entered, left.exit, Failure::Error(error));
         };
         loop {
             match stage {
@@ -288,7 +294,7 @@ impl RollbackState {
                 let _inside = self.enter();
                 let around = self.around.clone();
                 let _span = around.enter();
-                report::failure(&self.entered, self.exit, Failure::Lost(because));
+                report::failure(&self.entered, self.left.exit, Failure::Lost(because));
                 self.drop_frame(frame);
             }
         }
@@ -312,7 +318,7 @@ impl RollbackState {
     /// The frame has panicked, with nobody to tell.
     #[cold]
     fn panicked(&self, payload: Payload) {
-        report::failure(&self.entered, self.exit, Failure::Panic(&*payload));
+        report::failure(&self.entered, self.left.exit, Failure::Panic(&*payload));
         report::discard(payload);
     }
 
@@ -371,28 +377,20 @@ impl Left {
     }
 }
 
-/// A frame whose caller is gone.
+/// A frame whose caller is gone; how far it had come is kept beside it.
 #[doc(hidden)]
-pub struct Abandonment<M: ?Sized> {
-    frame: Held<M>,
-    start: Start,
-}
+pub struct Abandonment<M: ?Sized>(Held<M>);
 
 impl<C> Abandonment<C> {
     #[inline]
-    pub(crate) fn new(mut frame: Held<C>, left: Left) -> Self {
-        frame.parts().0.exit = left.exit;
-        Abandonment {
-            frame,
-            start: left.start,
-        }
+    pub(crate) fn new(frame: Held<C>) -> Self {
+        Abandonment(frame)
     }
 
     pub(crate) fn into_parts(mut self) -> (Held<C>, Entered, Left) {
-        let kept = self.frame.parts().0;
-        let (entered, exit) = (kept.entered, kept.exit);
-        let start = self.start;
-        (self.frame, entered, Left { exit, start })
+        let kept = self.0.parts().0;
+        let (entered, left) = (kept.entered, kept.left);
+        (self.0, entered, left)
     }
 
     /// Forgets which context it is of.
@@ -400,10 +398,7 @@ impl<C> Abandonment<C> {
     where
         C: 'a,
     {
-        Abandonment {
-            frame: self.frame.into_any(),
-            start: self.start,
-        }
+        Abandonment(self.0.into_any())
     }
 
     /// Forgets which context it is of, but not that it is `Send`.
@@ -411,10 +406,7 @@ impl<C> Abandonment<C> {
     where
         C: Send + 'a,
     {
-        Abandonment {
-            frame: self.frame.into_sendable(),
-            start: self.start,
-        }
+        Abandonment(self.0.into_sendable())
     }
 }
 
@@ -427,14 +419,15 @@ impl<M: ?Sized> Abandonment<M> {
         origin: O,
         run: impl FnOnce(RawRollback<M>, O),
     ) {
-        self.leave(origin, |mut frame, mut start, origin| {
-            if start == Start::Setup {
-                if !frame.parts().1.interrupt() {
+        self.leave(origin, |mut frame, origin| {
+            let (kept, mut frame_mut) = frame.parts();
+            if kept.left.start == Start::Setup {
+                if !frame_mut.interrupt() {
                     return;
                 }
-                start = Start::Beginning;
+                kept.left = Left::waiting(ExitKind::Cancelled);
             }
-            run(RawRollback::begin(frame, start, runtime), origin);
+            run(RawRollback::begin(frame, runtime), origin);
         });
     }
 
@@ -446,19 +439,19 @@ impl<M: ?Sized> Abandonment<M> {
         origin: O,
         run: impl FnOnce(RawRollback<M>, O),
     ) {
-        self.leave(origin, |frame, start, origin| {
-            run(RawRollback::begin(frame, start, runtime), origin);
+        self.leave(origin, |frame, origin| {
+            run(RawRollback::begin(frame, runtime), origin);
         });
     }
 
     #[inline]
-    fn leave<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
-        let start = self.start;
-        let setup = (start == Start::Setup).then(|| self.frame.parts().0.entered);
+    fn leave<O>(mut self, origin: O, to: impl FnOnce(Held<M>, O)) {
+        let kept = self.0.parts().0;
+        let setup = (kept.left.start == Start::Setup).then_some(kept.entered);
         if thread::panicking() {
             self.leave_quietly(origin, to);
         } else {
-            to(self.frame, start, origin);
+            to(self.0, origin);
         }
         if let Some(entered) = setup {
             entered.leave_parts();
@@ -466,9 +459,9 @@ impl<M: ?Sized> Abandonment<M> {
     }
 
     #[cold]
-    fn leave_quietly<O>(mut self, origin: O, to: impl FnOnce(Held<M>, Start, O)) {
-        let entered = self.frame.parts().0.entered;
-        quietly(&entered, || to(self.frame, self.start, origin));
+    fn leave_quietly<O>(mut self, origin: O, to: impl FnOnce(Held<M>, O)) {
+        let entered = self.0.parts().0.entered;
+        quietly(&entered, || to(self.0, origin));
     }
 }
 

@@ -59,6 +59,12 @@ impl<C> Held<C> {
         unsafe { pinned(self.lodged) }
     }
 
+    /// What its rollback keeps, and the frame.
+    pub(crate) fn typed_parts(&mut self) -> (&mut RollbackState, Pin<&mut C>) {
+        // SAFETY: as above, and in `parts`: these are two fields of what is in the box.
+        unsafe { (self.lodged.as_mut(), pinned(self.lodged)) }
+    }
+
     /// Forgets the frame's type, but not how long it may live.
     pub(crate) fn into_any<'a>(self) -> Held<dyn AnyFrame + 'a>
     where

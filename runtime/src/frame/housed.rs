@@ -3,13 +3,13 @@
 use super::{
     AnyContext, AsyncContext, Ending, Held, Seed,
     heap::Allocated,
-    lodged::{Lodged, Place},
+    lodged::{Lodged, Place, lodge},
 };
 use crate::{
     ExitKind,
-    background::{Entered, Left, RollbackState, Style, lane::Number},
+    background::{Abandonment, Entered, Left, RollbackState, Style, lane::Number},
     kind::Kind,
-    policy::{Policy, leave_to},
+    policy::Policy,
     teardown,
 };
 use std::{
@@ -89,17 +89,17 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     pub(crate) fn new(seed: Seed<C>, at: &'static Location<'static>, extra: Option<X>) -> Self {
         let entered = Entered::now(|| seed.definition(), at, Style::Guard);
         let rest = Rest::new(P::origin(), extra);
-        let allocated = Allocated::new(Layout::new::<Housed<C, P, X>>());
-        let place = allocated.place();
-        // SAFETY: there is room for it; all its fields are written, one by one, so that nothing is moved twice. If making the frame unwinds, nothing has
-        // been written yet, and the memory is freed, without a content; nothing else can.
-        unsafe {
+        // SAFETY: a `Housed` begins with what a frame is in. There is room for the rest of it, of which all is written, where it is, so that nothing is moved
+        // twice; and nothing unwinds meanwhile.
+        let (allocated, place) = unsafe {
+            let allocated = lodge(seed, Layout::new::<Housed<C, P, X>>());
+            let place = allocated.place();
             let housed = place.as_ptr() as *mut Housed<C, P, X>;
-            (&raw mut (*housed).lodged.frame).write(seed.grow());
             place.write(RollbackState::new(entered));
             (&raw mut (*housed).resource).write(None);
             (&raw mut (*housed).rest).write(rest);
-        }
+            (allocated, place)
+        };
         allocated.leak();
         House {
             place,
@@ -158,16 +158,15 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     /// Leaves the frame to its policy, if its context isn't closed yet.
     #[cold]
     pub(crate) fn abandon(mut self) {
-        let mut parts = self.parts();
-        let Some(left) = parts.leave() else { return };
-        let origin = parts.rest.origin.take();
-        // What is beside the frame may go nowhere but where the frame may, and lives no longer: only plain data of it stays.
-        parts.clear();
+        let Some(origin) = self.parts().leave() else {
+            return;
+        };
         let place = self.place;
         mem::forget(self);
-        // SAFETY: the box is given up; all that is in it was written when it was made.
+        // SAFETY: the box is given up. All that is in it was written when it was made, and only plain data is left beside the frame: what was there may go
+        // nowhere but where the frame may, and lives no longer.
         let frame = unsafe { Held::new::<Housed<C, P, X>>(place) };
-        leave_to::<C, P>(frame, left, origin);
+        P::take_over(Abandonment::new(frame), origin);
     }
 }
 
@@ -278,24 +277,23 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         Poll::Ready(ending)
     }
 
-    /// Drops what is beside the frame, if it isn't plain data.
-    fn clear(&mut self) {
-        *self.resource = None;
-        self.rest.origin = None;
-        self.rest.extra = None;
-    }
-
-    /// The owner is gone: how far the context had come, which gets its resource back; `None` if it is over.
+    /// The owner is gone: the context gets its resource back, how far it had come is kept, and what else is beside it is dropped, if it isn't plain data.
+    /// Comes back with where it was entered; `None` if it is over.
     #[cold]
-    fn leave(&mut self) -> Option<Left> {
+    fn leave(&mut self) -> Option<O> {
         let entered = &self.kept.entered;
-        match mem::replace(&mut self.rest.stage, Stage::Closed) {
-            Stage::Setup => Some(Left::SETUP),
-            Stage::Open => Some(Left::open(entered, self.frame.as_mut(), self.resource)),
-            Stage::Waiting(exit) => Some(Left::waiting(exit)),
-            Stage::Teardown(exit) => Some(Left::teardown(exit)),
-            Stage::Closed => None,
-        }
+        let left = match mem::replace(&mut self.rest.stage, Stage::Closed) {
+            Stage::Setup => Left::SETUP,
+            Stage::Open => Left::open(entered, self.frame.as_mut(), self.resource),
+            Stage::Waiting(exit) => Left::waiting(exit),
+            Stage::Teardown(exit) => Left::teardown(exit),
+            Stage::Closed => return None,
+        };
+        self.kept.is_left(left);
+        let origin = self.rest.origin.take();
+        *self.resource = None;
+        self.rest.extra = None;
+        origin
     }
 }
 

@@ -20,6 +20,19 @@ pub(super) struct Lodged<C> {
     pub(super) frame: C,
 }
 
+/// Memory with this layout, in which there is nothing but the frame.
+///
+/// # Safety
+/// It is the layout of a [`Lodged<C>`], or of what begins with one.
+#[inline]
+pub(super) unsafe fn lodge<C: AsyncContext>(seed: Seed<C>, layout: Layout) -> Allocated {
+    let allocated = Allocated::new(layout);
+    let lodged = allocated.place().as_ptr() as *mut Lodged<C>;
+    // SAFETY: by this function's contract there is room for it, and the frame is written where it is; if making it unwinds, the memory is freed, without a content.
+    unsafe { (&raw mut (*lodged).frame).write(seed.grow()) };
+    allocated
+}
+
 /// Owns a frame in a box that has room for what a rollback keeps.
 //
 // By a pointer, and not as a box: what std does with that is compiled for each context in a dozen of functions.
@@ -41,10 +54,9 @@ impl<C> Unpin for Lodging<C> {}
 
 impl<C: AsyncContext> Lodging<C> {
     pub(crate) fn new(seed: Seed<C>) -> Self {
-        let allocated = Allocated::new(Layout::new::<Lodged<C>>());
+        // SAFETY: that is the layout of what a frame is in.
+        let allocated = unsafe { lodge(seed, Layout::new::<Lodged<C>>()) };
         let place = allocated.place();
-        // SAFETY: there is room for it, and the frame is written where it is; if making it unwinds, the memory is freed, without a content.
-        unsafe { (&raw mut (*(place.as_ptr() as *mut Lodged<C>)).frame).write(seed.grow()) };
         allocated.leak();
         Lodging {
             place,

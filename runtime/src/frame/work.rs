@@ -1,7 +1,7 @@
 //! A future, in one place with what it is made from.
 
 use crate::{cold::Clear, session::InPlace};
-use std::pin::Pin;
+use std::{pin::Pin, ptr};
 
 /// A future that is made when it is first polled, and dropped where it is.
 pub(super) enum Work<F, Fut> {
@@ -28,7 +28,8 @@ impl<F, Fut> Work<F, Fut> {
             Work::Future(_) | Work::Gone => None,
         };
         if let Some(init) = init {
-            *this = Work::Future(make(init));
+            // SAFETY: what it was made from is moved out: there is nothing that would have to be dropped.
+            unsafe { ptr::write(this, Work::Future(make(init))) };
         }
     }
 

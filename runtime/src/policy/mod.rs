@@ -28,11 +28,7 @@ pub use storage::{Boxed, Storage};
 pub use without_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
 
 pub use crate::background::Rollback;
-use crate::{
-    AsyncContext,
-    background::{Abandonment, Left},
-    frame::{AnyFrame, Held},
-};
+use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
 
 /// What becomes of a frame whose guard or `with` future was dropped.
 ///
@@ -92,18 +88,6 @@ pub trait Policy<C: AsyncContext>: Sized {
         frame.roll_back(None, origin, |raw, origin| {
             Self::rollback(raw.into(), origin);
         });
-    }
-}
-
-/// The caller is gone: leaves a frame to its policy.
-pub(crate) fn leave_to<C: AsyncContext, P: Policy<C>>(
-    frame: Held<C>,
-    left: Left,
-    origin: Option<P::Origin>,
-) {
-    let frame = Abandonment::new(frame, left);
-    if let Some(origin) = origin {
-        P::take_over(frame, origin);
     }
 }
 

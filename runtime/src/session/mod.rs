@@ -9,12 +9,12 @@ pub(crate) use caught::{InPlace, poll_caught};
 
 use crate::{
     AsyncContext, ExitKind, Outcome,
-    background::{Entered, Left, Settling, quietly},
+    background::{Abandonment, Entered, Left, RollbackState, Settling, quietly},
     cold::Seldom,
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
-    policy::{Policy, Storage, leave_to},
+    policy::{Policy, Storage},
     teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error},
 };
 use early::Early;
@@ -482,30 +482,39 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
             let (frame, state) = self.parts();
             return state.discard(frame);
         };
-        if let Some(left) = self.state.leave(frame.as_mut()) {
-            leave_to::<C, P>(frame, left, self.origin.take());
+        let (kept, inner) = frame.typed_parts();
+        if !self.state.leave(kept, inner) {
+            return;
+        }
+        if let Some(origin) = self.origin.take() {
+            P::take_over(Abandonment::new(frame), origin);
         }
     }
 }
 
 // The caller is gone. Without the frame's type: compiled once for all contexts that come to the same.
 impl<R> State<'_, R> {
-    /// How far the context had come, which gets its resource back; `None` if it was over early.
-    fn leave<K: Kind>(&mut self, frame: Pin<&mut AnyContext<'_, R, K>>) -> Option<Left> {
+    /// The context gets its resource back, and how far it had come is kept; `false` if it was over early.
+    fn leave<K: Kind>(
+        &mut self,
+        kept: &mut RollbackState,
+        frame: Pin<&mut AnyContext<'_, R, K>>,
+    ) -> bool {
         let entered = self.entered;
-        match self.stage {
-            Stage::Setup => Some(Left::SETUP),
-            Stage::Open => Some(match self.key.room() {
+        kept.is_left(match self.stage {
+            Stage::Setup => Left::SETUP,
+            Stage::Open => match self.key.room() {
                 Some(room @ Some(_)) => Left::open(entered, frame, room),
                 _ => Left::teardown(ExitKind::Cancelled),
-            }),
-            Stage::Waiting(exit) => Some(Left::waiting(exit)),
-            Stage::Teardown(exit) => Some(Left::teardown(exit)),
+            },
+            Stage::Waiting(exit) => Left::waiting(exit),
+            Stage::Teardown(exit) => Left::teardown(exit),
             Stage::Early | Stage::Closed => {
                 entered.leave_all();
-                None
+                return false;
             }
-        }
+        });
+        true
     }
 
     /// Drops what there is of a frame that can't be taken over.
