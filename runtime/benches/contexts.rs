@@ -3,7 +3,7 @@
 use crate::{
     harness::Row,
     row,
-    work::{Broken, READY, SUSPENDING, Work, suspend_times},
+    work::{Broken, Large, READY, SUSPENDING, Work, suspend_times},
 };
 use contextlib::{
     ExitStack, InfallibleBoxContextManager, IntoContextManager, async_context, async_with,
@@ -14,10 +14,10 @@ use std::{hint::black_box, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 use futures::FutureExt;
 
 /// What a careful engineer writes where setup, body and teardown stand in one function: the teardown is awaited also if the body fails.
-pub async fn inline<W: Work>(work: W) -> Result<u64, Broken> {
-    let mut number = work.acquire().await?;
-    let end = work.work(&mut number).await;
-    let released = work.release(number).await;
+pub async fn inline<R: Send + 'static, W: Work<R>>(work: W) -> Result<u64, Broken> {
+    let mut resource = work.acquire().await?;
+    let end = work.work(&mut resource).await;
+    let released = work.release(resource).await;
     let value = end?;
     released?;
     Ok(value)
@@ -41,24 +41,26 @@ pub async fn inline_catching<W: Work>(work: W) -> Result<u64, Broken> {
 }
 
 /// In a box of its own, as whatever may outlive its caller has to be.
-pub fn boxed<W: Work>(work: W) -> Pin<Box<dyn Future<Output = Result<u64, Broken>> + Send>> {
+pub fn boxed<R: Send + 'static, W: Work<R>>(
+    work: W,
+) -> Pin<Box<dyn Future<Output = Result<u64, Broken>> + Send>> {
     Box::pin(inline(work))
 }
 
 /// Setup and teardown of a background task's own.
 #[async_context]
-pub async fn spawning<W: Work>(work: W) -> Result<u64, Broken> {
-    let mut number = work.acquire().await?;
-    let _ = yield_resource!(number);
-    work.release(number).await?;
+pub async fn spawning<R: Send + 'static, W: Work<R>>(work: W) -> Result<R, Broken> {
+    let mut resource = work.acquire().await?;
+    let _ = yield_resource!(resource);
+    work.release(resource).await?;
 }
 
 /// The cheapest policy.
 #[async_context(on_cancel = drop)]
-pub async fn dropping<W: Work>(work: W) -> Result<u64, Broken> {
-    let mut number = work.acquire().await?;
-    let _ = yield_resource!(number);
-    work.release(number).await?;
+pub async fn dropping<R: Send + 'static, W: Work<R>>(work: W) -> Result<R, Broken> {
+    let mut resource = work.acquire().await?;
+    let _ = yield_resource!(resource);
+    work.release(resource).await?;
 }
 
 /// A context that can't fail.
@@ -86,29 +88,33 @@ async fn named() -> u64 {
 }
 
 /// `with`, whose teardown is a background task if nobody is left to await it.
-pub async fn with_spawning<W: Work>(work: W) -> Result<u64, Broken> {
+pub async fn with_spawning<R: Send + 'static, W: Work<R>>(work: W) -> Result<u64, Broken> {
     let context = spawning(work.clone());
-    context.with(async |number| work.work(number).await).await
+    context
+        .with(async |resource| work.work(resource).await)
+        .await
 }
 
 /// `with` under `on_cancel = drop`.
-pub async fn with_dropping<W: Work>(work: W) -> Result<u64, Broken> {
+pub async fn with_dropping<R: Send + 'static, W: Work<R>>(work: W) -> Result<u64, Broken> {
     let context = dropping(work.clone());
-    context.with(async |number| work.work(number).await).await
+    context
+        .with(async |resource| work.work(resource).await)
+        .await
 }
 
 /// `enter` and `exit_with`.
-pub async fn guard_spawning<W: Work>(work: W) -> Result<u64, Broken> {
-    let mut number = spawning(work.clone()).enter().await?;
-    let end = work.work(&mut number).await;
-    number.exit_with(end).await
+pub async fn guard_spawning<R: Send + 'static, W: Work<R>>(work: W) -> Result<u64, Broken> {
+    let mut resource = spawning(work.clone()).enter().await?;
+    let end = work.work(&mut resource).await;
+    resource.exit_with(end).await
 }
 
 /// `enter` and `exit_with` under `on_cancel = drop`.
-pub async fn guard_dropping<W: Work>(work: W) -> Result<u64, Broken> {
-    let mut number = dropping(work.clone()).enter().await?;
-    let end = work.work(&mut number).await;
-    number.exit_with(end).await
+pub async fn guard_dropping<R: Send + 'static, W: Work<R>>(work: W) -> Result<u64, Broken> {
+    let mut resource = dropping(work.clone()).enter().await?;
+    let end = work.work(&mut resource).await;
+    resource.exit_with(end).await
 }
 
 /// `enter`, and a guard that `?` drops, which rolls it back.
@@ -259,13 +265,13 @@ pub mod name {
     pub const BOXED_LARGE: &str = "by hand, a boxed future, 256 bytes";
 }
 
-use name::{BOXED, BOXED_SUSPENDING, INLINE, INLINE_SUSPENDING};
+use name::{BOXED, BOXED_LARGE, BOXED_SUSPENDING, INLINE, INLINE_LARGE, INLINE_SUSPENDING};
 
 /// What `.ci/run bench` keeps an eye on.
 pub fn rows() -> Vec<Row> {
     let mut rows = by_hand();
     rows.extend(styles());
-    rows.extend(crate::large::rows());
+    rows.extend(of_some_size());
     rows.extend([
         row!("by hand, the body fails", beside INLINE, inline_failing()),
         row!("`with`, `drop`, the body fails", beside "by hand, the body fails", dropping(READY).with(async |_| -> Result<u64, Broken> { Err(Broken(black_box(1))) })),
@@ -339,5 +345,16 @@ pub fn styles() -> Vec<Row> {
         row!("`with`, `spawn`, suspending", beside INLINE_SUSPENDING, with_spawning(SUSPENDING)),
         row!("`enter` and `exit_with`, `drop`, suspending", beside BOXED_SUSPENDING, guard_dropping(SUSPENDING)),
         row!("`enter` and `exit_with`, `spawn`, suspending", beside BOXED_SUSPENDING, guard_spawning(SUSPENDING)),
+    ]
+}
+
+/// Both styles, and the same by hand, with a resource of some size.
+fn of_some_size() -> Vec<Row> {
+    vec![
+        row!(INLINE_LARGE, beside INLINE_LARGE, inline(Large)),
+        row!(BOXED_LARGE, beside INLINE_LARGE, boxed(Large)),
+        row!("`with`, `drop`, 256 bytes", beside INLINE_LARGE, with_dropping(Large)),
+        row!("`with`, `spawn`, 256 bytes", beside INLINE_LARGE, with_spawning(Large)),
+        row!("`enter` and `exit_with`, `spawn`, 256 bytes", beside BOXED_LARGE, guard_spawning(Large)),
     ]
 }

@@ -7,7 +7,6 @@
 
 pub mod contexts;
 pub mod harness;
-pub mod large;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod probe;

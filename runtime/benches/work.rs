@@ -8,14 +8,14 @@ use std::{
     task::Poll,
 };
 
-/// What is done; each candidate does it in its own way. Copied and shared at will, so that no candidate has to clone anything dear.
-pub trait Work: Clone + Send + Sync + 'static {
+/// What is done with a resource, an `R`; each candidate does it in its own way. Copied and shared at will, so that no candidate has to clone anything dear.
+pub trait Work<R = u64>: Clone + Send + Sync + 'static {
     /// The setup.
-    fn acquire(&self) -> impl Future<Output = Result<u64, Broken>> + Send;
+    fn acquire(&self) -> impl Future<Output = Result<R, Broken>> + Send;
     /// The body.
-    fn work(&self, number: &mut u64) -> impl Future<Output = Result<u64, Broken>> + Send;
+    fn work(&self, resource: &mut R) -> impl Future<Output = Result<u64, Broken>> + Send;
     /// The teardown.
-    fn release(&self, number: u64) -> impl Future<Output = Result<(), Broken>> + Send;
+    fn release(&self, resource: R) -> impl Future<Output = Result<(), Broken>> + Send;
     /// What is to be done now, for those that can't be told.
     fn current() -> Self;
 }
@@ -55,6 +55,33 @@ impl<const SUSPENDS: bool> Work for Nothing<SUSPENDS> {
 
     fn current() -> Self {
         Nothing
+    }
+}
+
+/// As [`READY`], with a resource of some size, as connections and transactions have: what is measured is how often it is moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Large;
+
+/// 256 bytes.
+pub struct Buffer([u64; 32]);
+
+impl Work<Buffer> for Large {
+    async fn acquire(&self) -> Result<Buffer, Broken> {
+        Ok(Buffer(black_box([1; 32])))
+    }
+
+    async fn work(&self, buffer: &mut Buffer) -> Result<u64, Broken> {
+        buffer.0[7] += 1;
+        Ok(black_box(buffer.0[7]))
+    }
+
+    async fn release(&self, buffer: Buffer) -> Result<(), Broken> {
+        black_box(&buffer.0);
+        Ok(())
+    }
+
+    fn current() -> Self {
+        Large
     }
 }
 
