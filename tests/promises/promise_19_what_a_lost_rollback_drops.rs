@@ -3,13 +3,14 @@
 
 use contextlib::{
     AsyncContext, BoxGuard, Rollback, async_context,
-    background::drain,
+    background::{drain, lane},
     kind::Never,
     policy::{Boxed, Policy},
     yield_resource,
 };
 use futures::FutureExt;
 use std::{
+    cell::RefCell,
     convert::Infallible,
     future::pending as forever,
     pin::Pin,
@@ -20,8 +21,10 @@ use tokio::{sync::Semaphore, task::yield_now};
 type AnyRollback = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
-/// The rollbacks of `Kept` contexts, for the test to poll and to drop.
-static KEPT: Mutex<Vec<AnyRollback>> = Mutex::new(Vec::new());
+thread_local! {
+    /// The rollbacks of this test's `Kept` contexts, for it to poll and to drop.
+    static KEPT: RefCell<Vec<AnyRollback>> = const { RefCell::new(Vec::new()) };
+}
 
 enum Kept {}
 
@@ -32,12 +35,13 @@ impl<C: AsyncContext<Resource: Send> + Send + 'static> Policy<C> for Kept {
     fn origin() {}
 
     fn rollback(rollback: Rollback<C>, (): ()) {
-        KEPT.lock().unwrap().push(Box::pin(rollback));
+        KEPT.with_borrow_mut(|kept| kept.push(Box::pin(rollback)));
     }
 }
 
 fn kept() -> AnyRollback {
-    KEPT.lock().unwrap().pop().expect("a rollback has begun")
+    KEPT.with_borrow_mut(Vec::pop)
+        .expect("a rollback has begun")
 }
 
 #[async_context]
@@ -83,4 +87,26 @@ async fn is_in_order() {
     drop(kept());
     drain().await;
     assert_eq!(*log.lock().unwrap(), ["both", "inner", "outer"]);
+}
+
+/// Its teardown enters another one, and doesn't end.
+#[async_context(on_cancel = Kept)]
+async fn enters_one(log: Log) {
+    let _ = yield_resource!();
+    let Ok(_inner) = says(log.clone(), "inner", 20).enter().await;
+    forever::<Infallible>().await;
+}
+
+/// A context that was entered in one lane and is dropped in another: what its lost rollback leaves comes before what is around it in either.
+#[tokio::test]
+async fn is_waited_for_where_it_was_dropped() {
+    let log = Log::default();
+    let Ok(outer) = says(log.clone(), "outer", 0).enter().await;
+    let Ok(one) = lane(enters_one(log.clone()).enter()).await;
+    drop(one);
+    let mut rollback = kept();
+    assert_eq!(rollback.as_mut().now_or_never(), None);
+    drop(rollback);
+    let Ok(()) = outer.exit().await;
+    assert_eq!(*log.lock().unwrap(), ["inner", "outer"]);
 }
