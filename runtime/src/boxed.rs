@@ -151,7 +151,7 @@ where
     fn roll_back(self: Box<Self>, entered: Entered, left: Left) {
         let origin = self.origin.unwrap_or_else(P::origin);
         let mut frame = self.lodging.into_held(entered);
-        frame.typed_parts().0.is_left(left);
+        frame.typed_parts().0.note_left(left);
         P::take_over(Abandonment::new(frame), origin);
     }
 }

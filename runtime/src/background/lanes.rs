@@ -130,9 +130,9 @@ impl<T> Lanes<T> {
         let slot = self.slot_of(lane);
         let place = match self.slots.get_mut(slot) {
             Some(slot) if slot.as_ref().is_some_and(|(there, _)| *there == lane) => {
-                Place::Slot(slot)
+                Where::Slot(slot)
             }
-            _ => Place::Other(Self::find_other(&mut self.others, lane)?),
+            _ => Where::Other(Self::find_other(&mut self.others, lane)?),
         };
         let len = &mut self.len;
         Some(Found { place, len })
@@ -169,11 +169,11 @@ impl<T> Lanes<T> {
 
 /// A lane in use.
 pub(super) struct Found<'l, T> {
-    place: Place<'l, T>,
+    place: Where<'l, T>,
     len: &'l mut usize,
 }
 
-enum Place<'l, T> {
+enum Where<'l, T> {
     Slot(&'l mut Option<(Lane, T)>),
     Other(OccupiedEntry<'l, Lane, T>),
 }
@@ -183,8 +183,8 @@ impl<T> Found<'_, T> {
     #[inline]
     pub(super) fn known(&mut self) -> Option<&mut T> {
         match &mut self.place {
-            Place::Slot(slot) => slot.as_mut().map(|(_, known)| known),
-            Place::Other(entry) => Some(entry.get_mut()),
+            Where::Slot(slot) => slot.as_mut().map(|(_, known)| known),
+            Where::Other(entry) => Some(entry.get_mut()),
         }
     }
 
@@ -193,8 +193,8 @@ impl<T> Found<'_, T> {
     pub(super) fn remove(self) -> Option<T> {
         *self.len -= 1;
         match self.place {
-            Place::Slot(slot) => slot.take().map(|(_, known)| known),
-            Place::Other(entry) => Some(entry.remove()),
+            Where::Slot(slot) => slot.take().map(|(_, known)| known),
+            Where::Other(entry) => Some(entry.remove()),
         }
     }
 }

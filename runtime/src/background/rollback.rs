@@ -197,7 +197,7 @@ impl RollbackState {
 
     /// The context's caller is gone.
     #[inline]
-    pub(crate) fn is_left(&mut self, left: Left) {
+    pub(crate) fn note_left(&mut self, left: Left) {
         self.left = left;
     }
 

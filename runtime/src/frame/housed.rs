@@ -289,7 +289,7 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
             Stage::Teardown(exit) => Left::teardown(exit),
             Stage::Closed => return None,
         };
-        self.kept.is_left(left);
+        self.kept.note_left(left);
         let origin = self.rest.origin.take();
         *self.resource = None;
         self.rest.extra = None;

@@ -501,7 +501,7 @@ impl<R> State<'_, R> {
         frame: Pin<&mut AnyContext<'_, R, K>>,
     ) -> bool {
         let entered = self.entered;
-        kept.is_left(match self.stage {
+        kept.note_left(match self.stage {
             Stage::Setup => Left::SETUP,
             Stage::Open => match self.key.room() {
                 Some(room @ Some(_)) => Left::open(entered, frame, room),
