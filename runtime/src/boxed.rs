@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, ContextManager, Guard,
     background::{Abandonment, Entered, Left},
-    frame::{Body, Lodging, NotEntered, Sealed, Seed, hands_on, is_its_own_seed},
+    frame::{Body, Exclusive, Lodging, NotEntered, Sealed, Seed, hands_on, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy},
     site::Definition,
@@ -52,7 +52,7 @@ pub type InfallibleBoxContextManager<'a, T> = BoxedManager<'a, T, Infallible>;
 
 /// The guard of a [`BoxContextManager`].
 ///
-/// It is `Send`, and not `Sync`, since the context inside needn't be: what several tasks share is the resource, `&*guard`.
+/// It is `Send`, and `Sync` if the resource is, so that an `Arc` of what holds it may go to any task.
 pub type BoxGuard<'a, T, E> = Guard<BoxContext<'a, T, Fallible<E>>, Inherited>;
 
 /// The guard of an [`InfallibleBoxContextManager`].
@@ -97,10 +97,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         ContextManager::new(Seed::new(BoxContext {
             definition,
             polls_body: lodging.frame().polls_body(),
-            erased: Some(Box::new(Erased::<C, P> {
+            erased: Some(Exclusive::new(Box::new(Erased::<C, P> {
                 lodging,
                 origin: None,
-            })),
+            }))),
         }))
     }
 }
@@ -110,7 +110,7 @@ pub struct BoxContext<'a, T, K> {
     definition: Definition,
     polls_body: bool,
     // A trait object is invariant in the parameters of its trait: a short reference can't be written where the teardown expects a long one.
-    erased: Option<Box<dyn AnyContext<T, K> + Send + 'a>>,
+    erased: Option<Exclusive<Box<dyn AnyContext<T, K> + Send + 'a>>>,
 }
 
 struct Erased<C: AsyncContext, P: Policy<C>> {
@@ -160,8 +160,10 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
     fn any(self: Pin<&mut Self>) -> &mut (dyn AnyContext<T, K> + Send + 'a) {
         self.get_mut()
             .erased
-            .as_deref_mut()
+            .as_mut()
             .expect("the frame is taken out only when its owner is gone")
+            .get_mut()
+            .as_mut()
     }
 
     fn inner(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)> {
@@ -171,7 +173,7 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
     pub(crate) fn roll_back(frame: Abandonment<Self>) {
         let (mut frame, entered, left) = frame.into_parts();
         if let Some(erased) = frame.as_mut().erased.take() {
-            erased.roll_back(entered, left);
+            erased.into_inner().roll_back(entered, left);
         }
     }
 }
@@ -196,7 +198,7 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
 
     fn around(mut self: Pin<&mut Self>) -> Around {
         match &mut self.erased {
-            Some(erased) => erased.around(),
+            Some(erased) => erased.get_mut().around(),
             None => Around::none(),
         }
     }

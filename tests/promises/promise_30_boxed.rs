@@ -6,7 +6,7 @@ use contextlib::{
 };
 use contextlib_tests::{BodyError, ContextError, Log};
 use futures::executor::block_on;
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::Cell, collections::HashMap, sync::Arc};
 
 trait Store: Send + Sync {
     #[async_context(boxed)]
@@ -164,4 +164,30 @@ async fn recursion() {
         expected,
         "an inner one before its outer one, in the background too"
     );
+}
+
+/// Not `Sync`, what with its cell; still its guard is shared, since its resource may be.
+#[async_context(boxed)]
+async fn counted(log: Log) -> Result<String, ContextError> {
+    let times = Cell::new(0);
+    let mut name = String::from("pool");
+    let _ = yield_resource!(name);
+    times.set(times.get() + 1);
+    log.say(format!("{name} {}", times.get()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_is_shared_by_tasks() {
+    struct App {
+        pool: BoxGuard<'static, String, ContextError>,
+    }
+    let log = Log::new();
+    let pool = counted(log.clone()).enter().await.unwrap();
+    let app = Arc::new(App { pool });
+    let sharing = app.clone();
+    let length = tokio::spawn(async move { sharing.pool.len() });
+    assert_eq!(length.await.unwrap(), 4);
+    let app = Arc::into_inner(app).expect("the task is over");
+    app.pool.exit().await.unwrap();
+    assert_eq!(log.take(), ["pool 1"]);
 }

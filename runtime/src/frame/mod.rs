@@ -23,12 +23,14 @@
 //! keeps that.
 //! [`Lodging`] and [`House`] own a frame in a box with what is known of its context, by a pointer. Their unsafe code is what a box does, pin projections, and
 //! writing into the box where it is; [`Allocated`](heap::Allocated) is the memory.
+//! An [`Exclusive`] is `Sync` since a shared one gives nothing.
 //! [`Held`] owns such a box, by a pointer to it that is one to its first field, and may forget the frame's type, but not its lifetime, nor whether it is `Send`:
 //! its steps are those of that type.
 
 mod body;
 mod context;
 mod ending;
+mod exclusive;
 mod guest;
 mod heap;
 mod held;
@@ -44,6 +46,7 @@ pub use context::AsyncContext;
 pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed, hands_on};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
+pub(crate) use exclusive::Exclusive;
 pub(crate) use guest::Guest;
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};
