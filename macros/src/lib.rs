@@ -43,6 +43,7 @@ use proc_macro::TokenStream;
 ///
 /// Any `async fn`: free, a method with any receiver, one that a trait declares or implements; with generics, `where` clauses,
 /// `impl Trait`, patterns and `mut` arguments, attributes and visibility, all of which are kept as written.
+/// What a trait declares with `on_cancel = drop` or `block` isn't known to be `Send` in generic code, where `with` needs that: `boxed` makes it so.
 ///
 /// - `-> Result<T, E>`, and each type whose name ends in `Result`, makes a fallible context that yields a `T`; setup and teardown
 ///   may use `?`. Anything else makes an infallible one.

@@ -26,6 +26,8 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 /// [`exit`](Guard::exit) runs the teardown and awaits it. Dropping the guard un-exited (by `?`, by a panic, because the task was cancelled)
 /// leaves the teardown to the context's [policy](crate::policy), which by default runs it in the background; it sees
 /// [`Cancelled`](crate::Exit::Cancelled). One allocation, made by `enter`.
+///
+/// A method of the resource that is called as one of these is `(*guard).cancel()`.
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
     /// `None` once it is dropped.
@@ -112,6 +114,9 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
 
     /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end.
     ///
+    /// Before it, waits for the rollbacks of what was entered after this in the same task, or in the same [lane](crate::background::lane), which branches of
+    /// one task need that use guards.
+    ///
     /// # Errors
     /// The teardown's error.
     ///
@@ -121,6 +126,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
     #[doc(alias = "__aexit__")]
+    #[must_use = "the teardown runs when this is awaited; dropped, it is a rollback"]
     pub fn exit(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
         Exit {
             guard: self,
@@ -138,6 +144,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit).
+    #[must_use = "this is the guard's own `cancel`, which runs the teardown when it is awaited; the resource's is `(*guard).cancel()`"]
     pub fn cancel(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
         Exit {
             guard: self,
@@ -158,6 +165,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
     /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
     #[doc(alias = "__aexit__")]
+    #[must_use = "the teardown runs when this is awaited; dropped, it is a rollback"]
     pub fn exit_with<R, B>(
         self,
         result: Result<R, B>,

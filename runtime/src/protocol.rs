@@ -112,10 +112,13 @@ pub trait AsyncContextManager: Send {
 /// A tuple of up to twelve contexts is one context, in one frame: it costs no more allocations than one. They are entered from left to right and exited
 /// from right to left, each told the outcome as those inside of it have left it. A setup that fails, or is cancelled, tears down what was entered
 /// before it. The resource is the tuple of theirs. It may suppress if one of them may, and wraps its body if one of them does; what becomes of it
-/// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine).
+/// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine). A [report](crate::report) calls it `tuple`.
 ///
 /// `with` makes each context's error the body's, by `From`. `enter` and `exit` return the error of the one that can fail, and a
 /// [`OneOf`](crate::kind::OneOf) if several can: [`err_into`](IntoContextManager::err_into) makes that one error.
+///
+/// The outer contexts are told of an inner one's error as it is: in a tuple it becomes the body's only when it leaves that. (In nested `with`s and blocks it has become that before, on a stack
+/// the stack's.) Where that matters, to [`suppress`](crate::contexts::suppress) for example, write `inner.err_into::<Error>()` in the tuple.
 ///
 /// ```
 /// use contextlib::{IntoContextManager, async_context, yield_resource};

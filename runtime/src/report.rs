@@ -61,7 +61,7 @@ pub enum Failure<'a> {
     Panic(&'a (dyn Any + Send)),
     /// A teardown didn't run, or not to its end, for this reason.
     Lost(&'a str),
-    /// A guard was dropped without `exit`, though nothing had failed: what it should have committed is rolled back.
+    /// A guard was dropped without `exit`, while nothing panicked: by `?`, in a task that was cancelled, or because `exit` was forgotten. What it should have committed is rolled back.
     Unexited,
 }
 

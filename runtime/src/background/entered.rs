@@ -54,6 +54,15 @@ impl Entered {
         }
     }
 
+    /// What is said of it while its rollback is pending.
+    #[inline]
+    pub(crate) fn stuck(&self) -> Stuck {
+        Stuck {
+            definition: self.definition,
+            entered: self.at,
+        }
+    }
+
     /// Makes it the last one that was entered, and returns its new number.
     pub(crate) fn renumber(&mut self) -> Number {
         self.number = lane::next_number();
@@ -346,10 +355,7 @@ impl Places {
         self.began = lane::number_to_come();
         let pending = Pending {
             runtime,
-            stuck: Some(Stuck {
-                definition: entered.definition,
-                entered: entered.at,
-            }),
+            stuck: Some(entered.stuck()),
         };
         let (lane, number) = (entered.lane, entered.number);
         let waits = match entered.style {

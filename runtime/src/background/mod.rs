@@ -61,7 +61,10 @@ use crate::Definition;
 ///
 /// Off a runtime it waits for all rollbacks of the process. Inside of a rollback it waits only for those of contexts that were entered later than the one that
 /// is being rolled back: earlier ones may be waiting for this very rollback, which would never end. Cancelling it cancels nothing else. One line before `main`
-/// returns makes sure that none is lost at shutdown:
+/// returns makes sure that none is lost at shutdown.
+///
+/// A task that is still alive hasn't begun its rollbacks; nor has one that was aborted, until its runtime has dropped its future. So end the tasks first, and
+/// wait for them: with `JoinSet::shutdown`, or by their `JoinHandle`s.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -191,7 +194,10 @@ impl DrainTimeout {
 
 impl fmt::Display for DrainTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rollbacks are still pending:", self.stuck.len())?;
+        match self.stuck.len() {
+            1 => f.write_str("a rollback is still pending:")?,
+            many => write!(f, "{many} rollbacks are still pending:")?,
+        }
         for stuck in &self.stuck {
             write!(f, "\n  {stuck}")?;
         }

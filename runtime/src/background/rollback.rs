@@ -1,8 +1,8 @@
 //! A teardown that nobody awaits, as a future for some executor to run.
 
-use super::{Entered, InLane, RuntimeId, entered::Places, lane::Rolling};
+use super::{Entered, InLane, RuntimeId, Stuck, entered::Places, lane::Rolling};
 use crate::{
-    AsyncContext, ExitKind,
+    AsyncContext, Definition, ExitKind,
     cold::catch,
     frame::{AnyContext, AnyFrame, Ending, FrameMut, Held, Payload},
     kind::Kind,
@@ -11,8 +11,8 @@ use crate::{
     trace::Around,
 };
 use std::{
-    fmt::Debug,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fmt::{self, Debug},
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     thread,
@@ -27,9 +27,24 @@ use std::{
 #[must_use = "a rollback does nothing unless it is run"]
 pub struct Rollback<C: AsyncContext> {
     raw: RawRollback<C>,
+    context: Stuck,
 }
 
 impl<C: AsyncContext> Rollback<C> {
+    pub(crate) fn new(raw: RawRollback<C>, context: Stuck) -> Self {
+        Rollback { raw, context }
+    }
+
+    /// The context's name and where it is defined.
+    pub fn definition(&self) -> Definition {
+        self.context.definition()
+    }
+
+    /// Where it was entered.
+    pub fn entered(&self) -> &'static Location<'static> {
+        self.context.entered()
+    }
+
     /// Drops the frame without running its teardown, and reports why.
     pub fn lose(self, because: &'static str) {
         self.raw.lose(because);
@@ -58,9 +73,12 @@ impl<C: AsyncContext> Rollback<C> {
     }
 }
 
-impl<C: AsyncContext> From<RawRollback<C>> for Rollback<C> {
-    fn from(raw: RawRollback<C>) -> Self {
-        Rollback { raw }
+impl<C: AsyncContext> fmt::Debug for Rollback<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rollback")
+            .field("context", &self.definition())
+            .field("entered", &self.entered())
+            .finish()
     }
 }
 
@@ -385,6 +403,11 @@ impl<C> Abandonment<C> {
     #[inline]
     pub(crate) fn new(frame: Held<C>) -> Self {
         Abandonment(frame)
+    }
+
+    /// Which context it is of.
+    pub(crate) fn context(&mut self) -> Stuck {
+        self.0.parts().0.entered.stuck()
     }
 
     pub(crate) fn into_parts(mut self) -> (Held<C>, Entered, Left) {

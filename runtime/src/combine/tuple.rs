@@ -10,6 +10,7 @@ use crate::{
 };
 use pin_project_lite::pin_project;
 use std::{
+    fmt,
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
@@ -173,6 +174,14 @@ pub fn combine<T: ContextTuple>(contexts: T) -> Undecided<T::Context> {
 /// A context whose policy is still to be chosen, with [`on_cancel`](Undecided::on_cancel).
 #[must_use = "choose its policy with `.on_cancel::<P>()`"]
 pub struct Undecided<C: AsyncContext>(Seed<C>);
+
+impl<C: AsyncContext> fmt::Debug for Undecided<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undecided")
+            .field("context", &self.0.definition())
+            .finish()
+    }
+}
 
 impl<C: AsyncContext> Undecided<C> {
     pub(crate) fn new(context: Seed<C>) -> Self {

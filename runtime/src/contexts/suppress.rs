@@ -11,7 +11,8 @@ use std::any::Any;
 /// A context that swallows its body's error if that is an `E`.
 ///
 /// What comes out of the body is an `Option` then, `None` for an error that was swallowed. Other errors pass, and so do panics. The error's type is
-/// the one that the body returns: of an error that is an enum of several, [`suppress_if`] looks at the variants. It doesn't see the error of a
+/// the one that the body returns (or what is inside of it: in a [tuple](crate::IntoContextManager#tuples), the next context's own): of an error that is an enum of several,
+/// [`suppress_if`] looks at the variants. It doesn't see the error of a
 /// body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local), nor one in a value that [`run`](crate::ContextManager::run)
 /// returns: for that, a `Result` is a value like any other. Mirrors `contextlib.suppress`.
 ///

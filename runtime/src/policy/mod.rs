@@ -83,10 +83,11 @@ pub trait Policy<C: AsyncContext>: Sized {
     //
     // What is here forgets the frame's type at once instead: the rest is compiled once then, and not for each context.
     #[doc(hidden)]
-    fn take_over(frame: Abandonment<C>, origin: Self::Origin) {
+    fn take_over(mut frame: Abandonment<C>, origin: Self::Origin) {
+        let context = frame.context();
         // Everybody's: whatever runtime it is that will run it.
         frame.roll_back(None, origin, |raw, origin| {
-            Self::rollback(raw.into(), origin);
+            Self::rollback(Rollback::new(raw, context), origin);
         });
     }
 }

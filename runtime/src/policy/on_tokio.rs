@@ -66,7 +66,8 @@ where
 
 /// `on_cancel = spawn_local`: the teardown runs as a task of the current `LocalSet`.
 ///
-/// The frame has to be `'static`, but not `Send`. Outside of a `LocalSet` the teardown is reported as lost.
+/// The frame has to be `'static`, but not `Send`. Outside of a `LocalSet` the teardown is reported as lost. There is no way to ask tokio for one, so it is tried: the panic
+/// that says that there is none is caught, after the panic hook has seen it. (With `panic = "abort"` it can't be.)
 pub enum SpawnLocal {}
 
 impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
@@ -87,7 +88,8 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 /// `on_cancel = block`: the teardown is driven to its end inside `Drop`, which blocks its thread.
 ///
 /// For contexts that borrow. It needs the threads of a multi-thread runtime; on a current-thread runtime, inside a `LocalSet` and off a
-/// runtime the frame is dropped and its teardown reported as lost. It never panics and never dead-locks by itself.
+/// runtime the frame is dropped and its teardown reported as lost. It never panics and never dead-locks by itself; only inside a `LocalSet`, for which there is no way to ask
+/// tokio, the panic hook sees the panic that is caught there. (With `panic = "abort"` it can't be.)
 pub enum Block {}
 
 impl<C: AsyncContext> Policy<C> for Block {

@@ -69,7 +69,7 @@ impl<E> EntryEnd<E> for <fn() -> ! as Returns>::Out {}
 impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// Calls `callback` when the stack is exited.
     ///
-    /// It isn't told the outcome and can't swallow it. One allocation. Mirrors `ExitStack.callback`; arguments are captured.
+    /// It isn't told the outcome and can't swallow it. It owns what it uses (`'static`), since a stack that is dropped runs it in the background. One allocation. Mirrors `ExitStack.callback`; arguments are captured.
     ///
     /// ```
     /// use contextlib::ExitStack;
