@@ -225,6 +225,8 @@ pub fn frame_must_satisfy_its_on_cancel_policy<P: Policy<C>, C: AsyncContext>(
 pub struct Opening<C: AsyncContext, P> {
     entered: Entered,
     home: Home<C::Resource>,
+    /// There has been a session: another one would have the same number.
+    used: bool,
     _policy: PhantomData<fn() -> P>,
 }
 
@@ -243,6 +245,7 @@ where
     let opening = Opening {
         entered,
         home: Home::new(),
+        used: false,
         _policy: PhantomData,
     };
     (opening, storage)
@@ -250,6 +253,8 @@ where
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {
     pub fn session<'a>(&'a mut self, storage: Pin<&'a mut P::Storage>) -> Session<'a, C, P> {
+        assert!(!self.used, "a block enters its context once");
+        self.used = true;
         Session::new(storage, &self.entered, &mut self.home)
     }
 }

@@ -131,11 +131,15 @@ pub(crate) fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option
 /// Keeps an error that has to stay on its thread.
 pub(crate) fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
     // Inside the yield point: what unwinds from here would take the context's teardown with it.
-    let text = catch_unwind(AssertUnwindSafe(|| format!("{error:?}"))).unwrap_or_else(|payload| {
+    (Ending::failed_as(text_of(&error)), Some(error))
+}
+
+/// An error's text, whatever its `Debug` does.
+pub(crate) fn text_of(error: &dyn Debug) -> String {
+    catch_unwind(AssertUnwindSafe(|| format!("{error:?}"))).unwrap_or_else(|payload| {
         report::discard(payload);
         String::from("an error whose Debug panics")
-    });
-    (Ending::failed_as(text), Some(error))
+    })
 }
 
 /// What of a body's outcome isn't in its [`Ending`]: its value, or an error that stays here.

@@ -8,6 +8,7 @@ use super::{
     wakers::Wakers,
 };
 use std::{
+    cell::RefCell,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Wake, Waker},
 };
@@ -84,7 +85,37 @@ fn leave_pending(lane: Lane, above: Number, around: Around, number: Option<Numbe
 }
 
 /// Waits for a lane as its own waker, holding a place in the lane around it.
-struct Heir(Mutex<Option<(Settled, Waiter, Ticket)>>);
+struct Heir(Mutex<Option<Inheritance>>);
+
+type Inheritance = (Settled, Waiter, Ticket);
+
+thread_local! {
+    /// What this thread is to give up yet, while it gives up one.
+    static GIVING_UP: RefCell<Option<Vec<Inheritance>>> = const { RefCell::new(None) };
+}
+
+/// Gives up the place of a lane that is settled, which may be the last thing that the next heir waits for. One after the other: each inside of the one before,
+/// a long row of them would need a long stack.
+fn give_up(settled: Inheritance) {
+    let mut settled = Some(settled);
+    let queued = GIVING_UP.try_with(|giving_up| match &mut *giving_up.borrow_mut() {
+        Some(queue) => {
+            queue.extend(settled.take());
+            true
+        }
+        none => {
+            *none = Some(Vec::new());
+            false
+        }
+    });
+    if let Ok(false) = queued {
+        while settled.is_some() {
+            drop(settled);
+            settled = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());
+        }
+        GIVING_UP.set(None);
+    }
+}
 
 impl Wake for Heir {
     fn wake(self: Arc<Self>) {
@@ -100,6 +131,8 @@ impl Wake for Heir {
         };
         let over = if over { held.take() } else { None };
         drop(held);
-        drop(over);
+        if let Some(settled) = over {
+            give_up(settled);
+        }
     }
 }

@@ -3,7 +3,8 @@
 use crate::background::Below;
 use std::{marker::PhantomData, mem, ptr::NonNull, task::Context};
 
-/// A body that a yield point polls, and that has an `R`. No method unwinds, and the body is finished after `cancel` and `evict`.
+/// A body that a yield point polls, and that has an `R`. It is finished after `cancel` and `evict`. A method that unwinds, as one that runs a user's destructor may, leaves
+/// it in one of these states, and the yield point to its destructor.
 pub(crate) trait BodyPoll<R> {
     /// Polls the body; `true` once it is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;

@@ -32,7 +32,7 @@ pub struct Held<M: ?Sized> {
 pub(crate) trait AnyFrame {}
 
 // SAFETY: beside the frame there is a `RollbackState`, which is `Send` and `Sync`, and all that is left of a `Housed` is plain data, see
-// `Housed::into_held`; and a frame is an `M`, or of a type that was `Send` when it was forgotten for an `M` that is.
+// `House::abandon`; and a frame is an `M`, or of a type that was `Send` when it was forgotten for an `M` that is.
 unsafe impl<M: ?Sized + Send> Send for Held<M> {}
 // SAFETY: as above; without its type, nothing can be done with a shared frame.
 unsafe impl<M: ?Sized + Sync> Sync for Held<M> {}

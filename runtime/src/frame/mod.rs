@@ -12,7 +12,7 @@
 //! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
 //! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set for one poll of
 //!    the block by the driver, right before it: [`Polling`] clears them on every way out.
-//! 4. Only the thread that polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
+//! 4. Only the thread that makes, polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //! 5. The block may borrow from itself. So what is asked of a frame is asked through a `Pin<&mut _>`, and no shared reference to it is made, which would
 //!    count as a look at all of it; of what an owner shares, one is made to what is beside the frame.
@@ -210,7 +210,7 @@ impl<T> Link<T> {
     /// The slot, for as long as `f` runs, which calls none of the user's code and doesn't come back here.
     ///
     /// # Safety
-    /// The caller is the driver, or the yield point of a block that is being polled or dropped (point 4).
+    /// The caller is the driver, or the yield point of a block that is being made, polled or dropped (point 4).
     unsafe fn slot<R>(self, f: impl FnOnce(&mut Slot<T>) -> R) -> R {
         // SAFETY: the frame keeps `Shared` in place and alive for longer than the block (point 2), and by this function's contract nobody
         // else has a reference to the slot until `f` returns.
@@ -360,7 +360,7 @@ impl<'y, T, S> YieldOnce<'y, T, S> {
     /// Yields: the future hands `resource` to the caller, and comes back with it and with how the body ended.
     #[inline]
     pub fn lend(self, resource: T) -> Lend<'y, T, S> {
-        // SAFETY: a yielder can't leave its block (point 1), so that is being polled or dropped, and this becomes its yield point.
+        // SAFETY: a yielder can't leave its block (point 1), so that is being made, polled or dropped, and this becomes its yield point.
         let old = unsafe { self.link.slot(|slot| slot.put(resource)) };
         drop(old);
         Lend {
@@ -395,7 +395,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     #[inline]
     fn hand_over(&mut self) {
         self.state = LendState::Lent;
-        // SAFETY: the block is being polled: this is its yield point.
+        // SAFETY: the block is being made or polled: this is its yield point.
         unsafe { self.yielder.link.slot(|slot| slot.stage = Stage::Open) };
     }
 
@@ -405,7 +405,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     /// If this isn't the body's thread.
     fn poll_body(&mut self, cx: &mut Context<'_>) {
         let link = self.yielder.link;
-        // SAFETY: the block is being polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
+        // SAFETY: the block is being made or polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
         let Some(body) = (unsafe { link.slot(|slot| slot.body.take()) }) else {
             return;
         };
@@ -431,7 +431,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     #[inline]
     fn take_back(&mut self) -> Option<(T, Exit<'y, S>)> {
         let link = self.yielder.link;
-        // SAFETY: the block is being polled: this is its yield point.
+        // SAFETY: the block is being made or polled: this is its yield point.
         let resource = unsafe {
             link.slot(|slot| match slot.stage {
                 Stage::Resumed => {
@@ -451,7 +451,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     #[inline]
     fn register(&self, waker: &Waker) {
         let link = self.yielder.link;
-        // SAFETY: the block is being polled: this is its yield point. `will_wake` compares pointers. The driver's waker is alive: `poll_block`
+        // SAFETY: the block is being made or polled: this is its yield point. `will_wake` compares pointers. The driver's waker is alive: `poll_block`
         // borrows it while the pointer is set.
         let needed = unsafe {
             link.slot(|slot| {
@@ -520,7 +520,7 @@ impl<T, S> Lend<'_, T, S> {
     /// Dropped without having been polled.
     #[cold]
     fn keep_back(&mut self) {
-        // SAFETY: the block is being polled or dropped: a `Lend` can't leave it.
+        // SAFETY: the block is being made, polled or dropped: a `Lend` can't leave it.
         let resource = unsafe { self.yielder.link.slot(|slot| slot.resource.take()) };
         drop(resource);
     }
@@ -586,7 +586,7 @@ struct Rest<T> {
 // SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
 // it is polled, when it can't be moved.
 unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
-// SAFETY: of a shared frame only its definition can be read, which is plain data, and its spans, which are `Sync`.
+// SAFETY: nothing of a frame is read through a shared reference.
 unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
 
 /// The frame that a closure makes.

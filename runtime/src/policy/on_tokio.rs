@@ -88,8 +88,11 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 /// `on_cancel = block`: the teardown is driven to its end inside `Drop`, which blocks its thread.
 ///
 /// For contexts that borrow. It needs the threads of a multi-thread runtime; on a current-thread runtime, inside a `LocalSet` and off a
-/// runtime the frame is dropped and its teardown reported as lost. It never panics and never dead-locks by itself; only inside a `LocalSet`, for which there is no way to ask
+/// runtime the frame is dropped and its teardown reported as lost. It never panics; only inside a `LocalSet`, for which there is no way to ask
 /// tokio, the panic hook sees the panic that is caught there. (With `panic = "abort"` it can't be.)
+///
+/// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
+/// there, is waited for for ever: keep such contexts out of one that blocks.
 pub enum Block {}
 
 impl<C: AsyncContext> Policy<C> for Block {
@@ -176,7 +179,12 @@ fn spawn_local(rollback: RawRollback<dyn AnyFrame>, (): ()) {
 
 #[inline(never)]
 fn block(rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
-    let current = Handle::try_current().ok();
+    let current = match Handle::try_current() {
+        Err(error) if error.is_thread_local_destroyed() => {
+            return rollback.lose("its policy is `block`, which can't work while its thread ends");
+        }
+        current => current.ok(),
+    };
     match (current, origin) {
         (Some(runtime), _) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
             block_in_place(rollback, &runtime);

@@ -8,14 +8,14 @@ pub use caught::caught;
 pub(crate) use caught::{InPlace, poll_caught};
 
 use crate::{
-    AsyncContext, ExitKind, Outcome,
+    AsyncContext, Definition, ExitKind, Outcome,
     background::{Abandonment, Entered, Left, RollbackState, Settling, quietly},
     cold::Seldom,
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing},
     policy::{Policy, Storage},
-    teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error},
+    teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error, text_of},
 };
 use early::Early;
 pub(crate) use run::BodyPlace;
@@ -124,8 +124,14 @@ fn resume<D: AsyncContext + ?Sized>(
     state.stage = Stage::Waiting(ending.kind());
     match state.key.room() {
         Some(room @ Some(_)) => frame.resume(room, ending),
-        _ => drop(frame.resume_evicted(ending)),
+        Some(None) => drop(frame.resume_evicted(ending)),
+        None => still_lent(),
     }
+}
+
+#[cold]
+fn still_lent() -> ! {
+    panic!("a body that is over gives its resource back")
 }
 
 /// Runs the setup. `D` is the frame's type, or what isn't forgotten of it.
@@ -384,6 +390,13 @@ pub(crate) fn refused<K: RaiseAs<B>, V, B>(
     }
 }
 
+/// A context has failed around a body that can't return an error.
+#[cold]
+fn failed(context: Definition, error: &dyn Debug) -> ! {
+    // While a panic's message is made, another one would abort the process.
+    panic!("{context} failed: {}", text_of(error))
+}
+
 /// What block style says at a context's end.
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     /// The end of a context whose body returns a `Result`.
@@ -437,7 +450,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
             Outcome {
                 context: Err(error),
                 ..
-            } => panic!("{definition} failed: {error:?}"),
+            } => failed(definition, &error),
             Outcome { body, .. } => match body {
                 Some(Ok(value)) => SuppressionOf::<C>::value(value),
                 Some(Err(never)) => match never {},
@@ -456,7 +469,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
         SuppressionOf<C>: Whole<V>,
     {
         match not_entered {
-            NotEntered::Failed(error) => panic!("{} failed: {error:?}", self.entered().definition),
+            NotEntered::Failed(error) => failed(self.entered().definition, &error),
             NotEntered::Skipped(_) => {
                 let out = missing::<C::Kind, V>(self.entered().definition);
                 Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
@@ -505,7 +518,12 @@ impl<R> State<'_, R> {
             Stage::Setup => Left::SETUP,
             Stage::Open => match self.key.room() {
                 Some(room @ Some(_)) => Left::open(entered, frame, room),
-                _ => Left::teardown(ExitKind::Cancelled),
+                Some(None) => Left::teardown(ExitKind::Cancelled),
+                // Its yield point would wait for it for ever.
+                None => {
+                    entered.leave_all();
+                    return false;
+                }
             },
             Stage::Waiting(exit) => Left::waiting(exit),
             Stage::Teardown(exit) => Left::teardown(exit),
