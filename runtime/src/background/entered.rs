@@ -323,6 +323,8 @@ impl Waiting {
 pub(crate) struct Places {
     /// What is entered from then on has this number or a higher one.
     began: Number,
+    /// It waits for higher numbers only: where it blocks a rollback, whatever waits for that has a lower one.
+    floor: Number,
     settling: Settling,
 }
 
@@ -337,6 +339,7 @@ impl Places {
     pub(crate) fn none() -> Self {
         Places {
             began: 0,
+            floor: 0,
             settling: Settling::new(),
         }
     }
@@ -381,6 +384,12 @@ impl Places {
         entered.below_until(self.began, visit.map(|visit| &visit.elsewhere))
     }
 
+    /// The rollback blocks its thread, and with that the one that is polled there.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn blocks(&mut self) {
+        self.floor = InRollback::current().map_or(0, |rollback| rollback.number);
+    }
+
     /// Whether any of those is pending.
     pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
         let one_lane = entered.style == Style::Guard && self.settling.visit().is_none();
@@ -388,14 +397,14 @@ impl Places {
             true => !table::is_any_crowded(),
             false => !table::any_other_pending(),
         };
-        !alone && self.below(entered).is_any_pending(0)
+        !alone && self.below(entered).is_any_pending(self.floor)
     }
 
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let Below(mut below) = self.below(entered);
         below[2] = Some(entered.parts());
-        self.settling.poll_for(|| Below(below), 0, cx)
+        self.settling.poll_for(|| Below(below), self.floor, cx)
     }
 
     /// This rollback, to those that begin in it.

@@ -214,10 +214,10 @@ impl InRollback {
         }
     }
 
-    /// Makes this the current rollback until the returned value is dropped.
+    /// Makes this the current rollback until the returned value is dropped. One that blocks another one keeps its number, if that is higher: neither can be waited for.
     pub(crate) fn enter(self) -> Rolling {
         // An error: the thread is ending, and there is nothing to be restored.
-        let number = ROLLBACK.try_with(|number| number.replace(self.number));
+        let number = ROLLBACK.try_with(|number| number.replace(self.number.max(number.get())));
         let began = BEGAN.try_with(|began| began.replace(self.began));
         Rolling {
             number: number.unwrap_or(0),

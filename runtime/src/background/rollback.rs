@@ -106,6 +106,14 @@ impl<M: ?Sized> RawRollback<M> {
         RawRollback(Some(frame))
     }
 
+    /// It blocks its thread, and with that the rollback that is polled there.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn blocks(&mut self) {
+        if let Some(held) = &mut self.0 {
+            held.parts().0.places.blocks();
+        }
+    }
+
     /// Drops the frame without running its teardown, and reports why.
     pub(crate) fn lose(mut self, because: &'static str) {
         self.be_lost(because);
@@ -321,6 +329,8 @@ impl RollbackState {
 
     /// Ends without its teardown.
     fn discard(&mut self, frame: FrameMut<'_>) {
+        // What is dropped in there can't wait for it.
+        let _inside = self.places.rollback(&self.entered).enter();
         self.drop_frame(frame);
         self.leave();
     }

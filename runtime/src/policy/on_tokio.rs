@@ -178,7 +178,8 @@ fn spawn_local(rollback: RawRollback<dyn AnyFrame>, (): ()) {
 }
 
 #[inline(never)]
-fn block(rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
+fn block(mut rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
+    rollback.blocks();
     let current = match Handle::try_current() {
         Err(error) if error.is_thread_local_destroyed() => {
             return rollback.lose("its policy is `block`, which can't work while its thread ends");

@@ -289,7 +289,7 @@ impl<'e, E> List<'e, E> {
         usize::from(self.outermost.is_some()) + self.others.len()
     }
 
-    fn push(&mut self, entry: Entry<'e, E>) {
+    pub(super) fn push(&mut self, entry: Entry<'e, E>) {
         if self.outermost.is_none() {
             self.outermost = Some(entry);
         } else {

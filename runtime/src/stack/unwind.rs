@@ -14,12 +14,21 @@ use std::{
 
 /// Closes entries from the innermost on. Dropped half-way, it leaves what is left to the entries' policies, in the same order.
 pub(super) struct Unwinding<'e, E> {
-    // In this order: the one under way is the innermost that is left.
+    /// The one under way: the innermost that is left.
     current: Option<Entry<'e, E>>,
     entries: List<'e, E>,
     /// The outcome as the inner entries left it: what the next one is told. `None` while an entry has it.
     pending: Option<Ending>,
     body: Body,
+}
+
+impl<E> Drop for Unwinding<'_, E> {
+    fn drop(&mut self) {
+        // Dropped together: they are in order then, whatever lanes they are in.
+        if let Some(entry) = self.current.take() {
+            self.entries.push(entry);
+        }
+    }
 }
 
 /// Where the outcome of the stack's own body is.
