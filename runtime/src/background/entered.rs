@@ -123,28 +123,47 @@ impl Entered {
         Settled::new(self.frame_lane(), self.number + 1..Number::MAX)
     }
 
-    /// The context is over without having waited for what was started below it: whatever is around it does.
+    /// The context is over, maybe without having waited for what was started below it: whatever is around it does, in its own lane and in the one that it ends in.
+    #[inline]
     pub(crate) fn leave_all(&self) {
+        if table::any_pending() {
+            self.leave_pending();
+        }
+    }
+
+    #[cold]
+    fn leave_pending(&self) {
         self.leave_all_to(Around::Entered(self.lane));
+        let here = Lane::current();
+        if here != self.lane {
+            self.leave_all_to(Around::Visited(here));
+        }
     }
 
     /// The same, for whatever is around it in that lane.
     fn leave_all_to(&self, around: Around) {
         if self.style == Style::Body {
-            ticket::leave(self.body_lane(), self.number, around, Some(self.number));
+            self.leave_lane_to(self.body_lane(), around);
         }
-        self.leave_parts_to(around);
+        self.leave_lane_to(self.frame_lane(), around);
+    }
+
+    fn leave_lane_to(&self, lane: Lane, around: Around) {
+        ticket::leave(lane, self.number, around, Some(self.number));
     }
 
     /// The context is over, with rollbacks pending that its function has started.
     #[inline]
     pub(crate) fn leave_parts(&self) {
-        self.leave_parts_to(Around::Entered(self.lane));
+        self.leave_lane_to(self.frame_lane(), Around::Entered(self.lane));
     }
 
-    #[inline]
-    fn leave_parts_to(&self, around: Around) {
-        ticket::leave(self.frame_lane(), self.number, around, Some(self.number));
+    /// Leaves what has been dropped inside of the context, but was entered before it, to whatever is around it in that lane.
+    fn leave_visitors_to(&self, around: Around) {
+        if self.style == Style::Body {
+            ticket::leave_visitors(self.body_lane(), self.number, around);
+        }
+        ticket::leave_visitors(self.frame_lane(), self.number, around);
     }
 
     /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
@@ -417,6 +436,9 @@ impl Places {
 
     /// Gives the places up, once nothing is pending that the context's function has started.
     pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        if table::is_any_crowded() {
+            self.leave_visitors(entered);
+        }
         while !table::remove_unless(entered.lane, entered.number, &entered.parts()) {
             ready!(self.settling.poll_for(|| Below::of(entered.parts()), 0, cx));
         }
@@ -424,9 +446,17 @@ impl Places {
         Poll::Ready(())
     }
 
+    #[cold]
+    fn leave_visitors(&self, entered: &Entered) {
+        entered.leave_visitors_to(Around::Entered(entered.lane));
+        if let Some(visit) = self.settling.visit() {
+            entered.leave_visitors_to(Around::Visited(visit.elsewhere.lane));
+        }
+    }
+
     /// Gives the places up, to what is pending below the context.
     pub(crate) fn leave(&mut self, entered: &Entered) {
-        entered.leave_all();
+        entered.leave_all_to(Around::Entered(entered.lane));
         if let Some(visit) = self.settling.visit() {
             entered.leave_all_to(Around::Visited(visit.elsewhere.lane));
         }

@@ -65,19 +65,19 @@ impl Lane {
     /// The body of the `with` of that number.
     #[inline]
     pub(crate) const fn body(with: Number) -> Self {
-        Lane::new(Of::Body, with)
+        Lane::new(Of::Body, with / STEP)
     }
 
     /// The context function of that number: in closure style all of it, in guard style its rollback.
     #[inline]
     pub(crate) const fn frame(context: Number) -> Self {
-        Lane::new(Of::Frame, context)
+        Lane::new(Of::Frame, context / STEP)
     }
 
     /// A branch separated by `background::lane`.
     #[inline]
     pub(crate) const fn branch(branch: Number) -> Self {
-        Lane::new(Of::Branch, branch)
+        Lane::new(Of::Branch, branch / STEP)
     }
 
     /// A thread, off a runtime or while it drives the root future of that one.
@@ -134,11 +134,20 @@ pub(crate) type RuntimeId = Option<std::convert::Infallible>;
 /// The number of an entered context, in the order of entering.
 pub(crate) type Number = u64;
 
-static NEXT: AtomicU64 = AtomicU64::new(1);
+/// The numbers of contexts are multiples of this. Those between are for what stands for a context in another lane.
+pub(super) const STEP: Number = 1 << 8;
+
+static NEXT: AtomicU64 = AtomicU64::new(STEP);
 
 #[inline]
 pub(crate) fn next_number() -> Number {
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT.fetch_add(STEP, Ordering::Relaxed)
+}
+
+/// A lower number than this, which is higher than that of every context entered before: of what waits for this, and stands for it elsewhere. There aren't many.
+pub(super) fn number_before(number: Number) -> Option<Number> {
+    let before = number - 1;
+    (before % STEP != 0).then_some(before)
 }
 
 /// Whatever has been entered so far has a lower number than this, whatever is entered from now on has not.

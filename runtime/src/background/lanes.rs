@@ -224,7 +224,10 @@ impl Hasher for Mixed {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::dice::dice, *};
+    use super::{
+        super::{dice::dice, lane::STEP},
+        *,
+    };
 
     fn remove<T>(lanes: &mut Lanes<T>, lane: Lane) -> Option<T> {
         let removed = lanes.find(lane).and_then(Found::remove);
@@ -243,8 +246,8 @@ mod tests {
             for _ in 0..20_000 {
                 let number = random(most) * stride;
                 let lane = match random(2) {
-                    0 => Lane::body(number),
-                    _ => Lane::frame(number),
+                    0 => Lane::body(number * STEP),
+                    _ => Lane::frame(number * STEP),
                 };
                 assert_eq!(lanes.get(lane), map.get(&lane));
                 match random(2) {
@@ -270,7 +273,7 @@ mod tests {
     fn give_room_back() {
         for stride in [1, 1 << 12] {
             let lanes_of = |numbers: std::ops::Range<u64>| {
-                numbers.map(move |number| Lane::body(1 + number * stride))
+                numbers.map(move |number| Lane::body((1 + number * stride) * STEP))
             };
             let mut lanes = Lanes::new();
             for lane in lanes_of(0..100_000) {

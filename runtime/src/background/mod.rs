@@ -145,12 +145,13 @@ impl OwnLane {
 
 impl Drop for OwnLane {
     fn drop(&mut self) {
-        ticket::leave(
-            Lane::branch(self.number),
-            self.number,
-            Around::Entered(self.around),
-            Some(self.number),
-        );
+        let lane = Lane::branch(self.number);
+        let around = Around::Entered(self.around);
+        ticket::leave(lane, self.number, around, Some(self.number));
+        let here = Lane::current();
+        if here != self.around {
+            ticket::leave(lane, self.number, Around::Visited(here), Some(self.number));
+        }
     }
 }
 

@@ -103,6 +103,15 @@ impl Table {
         first.into_iter().chain(other).min()
     }
 
+    /// The numbers up to this one of which a rollback visits this lane.
+    pub(super) fn visitors_to(&self, lane: Lane, last: Number) -> Vec<Number> {
+        let visitors = self.visitors.get(lane).into_iter();
+        let numbers = visitors.flat_map(|in_lane| in_lane.pending().map(|(number, _)| number));
+        let mut numbers = Vec::from_iter(numbers.filter(|number| *number <= last));
+        numbers.dedup();
+        numbers
+    }
+
     /// Whether any place is taken in lanes of this kind.
     #[inline]
     pub(super) fn has_any(&self, kind: usize) -> bool {

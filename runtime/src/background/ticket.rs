@@ -2,7 +2,7 @@
 
 use super::{
     in_table::{Pending, Place},
-    lane::{Lane, Number},
+    lane::{Lane, Number, number_before},
     settled::{Settled, Waiter},
     table::{any_pending, table},
     wakers::Wakers,
@@ -60,11 +60,19 @@ pub(crate) enum Around {
     Visited(Lane),
 }
 
+impl Around {
+    fn lane(self) -> Lane {
+        let (Around::Entered(lane) | Around::Visited(lane)) = self;
+        lane
+    }
+}
+
 /// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
 /// were of the context `number` there; for `None`, of the first of themselves.
 #[inline]
 pub(crate) fn leave(lane: Lane, above: Number, around: Around, number: Option<Number>) {
-    if any_pending() {
+    // What is dropped by what is inside of it ends in its own lane.
+    if any_pending() && around.lane() != lane {
         leave_pending(lane, above, around, number);
     }
 }
@@ -80,8 +88,31 @@ fn leave_pending(lane: Lane, above: Number, around: Around, number: Option<Numbe
             Around::Entered(lane) => Ticket::heir(lane, number),
             Around::Visited(lane) => Ticket::visitor(lane, number),
         };
-        Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
+        inherit(settled, place);
     }
+    leave_visitors(lane, above, around);
+}
+
+/// Leaves the rollbacks of contexts entered up to `last` that visit `lane`, whose owner is gone, to the lane `around` it. Its owner didn't wait for these, which
+/// were entered before it; whatever is around it and was entered before them does.
+pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
+    let around = around.lane();
+    if around == lane {
+        return;
+    }
+    let visitors = table().visitors_to(lane, last);
+    for visitor in visitors {
+        let settled = Settled::new(lane, visitor..visitor + 1);
+        // Lower, as whatever waits has it: guards may wander in circles.
+        if let Some(number) = number_before(visitor) {
+            inherit(settled, Ticket::visitor(around, number));
+        }
+    }
+}
+
+/// Keeps `place` until that is settled.
+fn inherit(settled: Settled, place: Ticket) {
+    Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
 }
 
 /// Waits for a lane as its own waker, holding a place in the lane around it.

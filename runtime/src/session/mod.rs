@@ -482,7 +482,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Stage::Closed = self.state.stage {
-            return self.entered().leave_parts();
+            return self.entered().leave_all();
         }
         self.abandon();
     }
