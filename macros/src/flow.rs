@@ -10,7 +10,7 @@ use syn::{Block, Expr, Macro, Stmt, parse::Parser};
 use crate::{
     error::{Errors, contains_word, written},
     signature::{Returns, ungroup},
-    yields::{Argument, TRANSPARENT, YieldPoint, Yields, root},
+    yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root},
 };
 
 /// What takes its argument to another task.
@@ -289,12 +289,11 @@ impl Walk<'_> {
 
     fn branch(&mut self, block: &Block, paths: Paths) -> Paths {
         let paths = self.statements(&block.stmts, paths);
-        let last = match block.stmts.last() {
-            Some(Stmt::Expr(last, _)) => may_diverge(last),
-            Some(Stmt::Macro(last)) => is_foreign(&last.mac),
-            _ => false,
-        };
-        if last { Paths::NONE } else { paths }
+        if may_diverge_at_its_end(block) {
+            Paths::NONE
+        } else {
+            paths
+        }
     }
 
     fn arm(&mut self, body: &Expr, paths: Paths) -> Paths {
@@ -324,6 +323,8 @@ impl Walk<'_> {
     fn repeated(&mut self, cond: Option<&Expr>, body: &Block, paths: Paths) -> Paths {
         let mut code = cond.map(ToTokens::to_token_stream).unwrap_or_default();
         body.to_tokens(&mut code);
+        let labels = labels(code.clone());
+        let code = staying(code, Leaving::of_the_loop(&labels));
         let points = Yields::find(code.clone(), false).points;
         let on_entry = cond.map_or(paths, |cond| self.expr(cond, paths));
         let comes_round = self.branch(body, on_entry).yielded && !paths.yielded;
@@ -546,6 +547,16 @@ fn may_diverge(expr: &Expr) -> bool {
         Expr::Loop(_) => true,
         Expr::Paren(expr) => may_diverge(&expr.expr),
         Expr::Group(expr) => may_diverge(&expr.expr),
+        Expr::Block(expr) => may_diverge_at_its_end(&expr.block),
+        Expr::Unsafe(expr) => may_diverge_at_its_end(&expr.block),
+        _ => false,
+    }
+}
+
+fn may_diverge_at_its_end(block: &Block) -> bool {
+    match block.stmts.last() {
+        Some(Stmt::Expr(last, _)) => may_diverge(last),
+        Some(Stmt::Macro(last)) => is_foreign(&last.mac),
         _ => false,
     }
 }
@@ -571,6 +582,108 @@ fn is_never_unit(value: &Expr) -> bool {
         Expr::Tuple(tuple) => !tuple.elems.is_empty(),
         _ => false,
     }
+}
+
+/// By what a loop is left, at some place in it.
+#[derive(Clone, Copy)]
+struct Leaving<'l> {
+    /// `break`.
+    by_break: bool,
+    /// `return`, and a `break` with a label.
+    by_others: bool,
+    /// The labels of what is inside of the loop.
+    labels: &'l [Ident],
+}
+
+impl<'l> Leaving<'l> {
+    fn of_the_loop(labels: &'l [Ident]) -> Leaving<'l> {
+        Leaving {
+            by_break: true,
+            by_others: true,
+            labels,
+        }
+    }
+
+    /// Whether the loop is left where `tokens` begin.
+    fn starts(self, tokens: &[TokenTree]) -> bool {
+        match tokens {
+            [
+                TokenTree::Ident(word),
+                TokenTree::Punct(quote),
+                TokenTree::Ident(label),
+                ..,
+            ] if word == "break" && quote.as_char() == '\'' => {
+                self.by_others && !self.labels.contains(label)
+            }
+            [TokenTree::Ident(word), ..] => {
+                (self.by_break && word == "break") || (self.by_others && word == "return")
+            }
+            _ => false,
+        }
+    }
+
+    /// Inside of a group with `before` in front of it.
+    fn inside(self, before: &[TokenTree], in_loop: bool) -> Leaving<'l> {
+        let own_return = match before {
+            [.., TokenTree::Ident(word)] if word == "async" => true,
+            [.., TokenTree::Ident(before), TokenTree::Ident(word)] => {
+                before == "async" && word == "move"
+            }
+            [.., TokenTree::Punct(bar)] => bar.as_char() == '|',
+            _ => false,
+        };
+        Leaving {
+            by_break: self.by_break && !in_loop && !own_return,
+            by_others: self.by_others && !own_return,
+            labels: self.labels,
+        }
+    }
+}
+
+/// A loop's code without the operands of what leaves the loop: it doesn't come by these again.
+fn staying(code: TokenStream, leaving: Leaving<'_>) -> TokenStream {
+    let tokens = Vec::from_iter(code);
+    let mut stays = Vec::new();
+    let mut left = false;
+    let mut in_loop = false;
+    for (i, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => left = false,
+            TokenTree::Ident(word) => {
+                in_loop |= word == "loop" || word == "while" || word == "for";
+            }
+            _ => {}
+        }
+        if left {
+            continue;
+        }
+        left = leaving.starts(&tokens[i..]);
+        stays.push(match token {
+            TokenTree::Group(group) => {
+                let braces = group.delimiter() == Delimiter::Brace;
+                let inside = leaving.inside(&tokens[..i], in_loop && braces);
+                in_loop &= !braces;
+                regroup(group, staying(group.stream(), inside)).into()
+            }
+            other => other.clone(),
+        });
+    }
+    stays.into_iter().collect()
+}
+
+/// The labels of loops and blocks.
+fn labels(code: TokenStream) -> Vec<Ident> {
+    let mut flat = Vec::new();
+    flatten(code, &mut flat);
+    let label = |tokens: &[TokenTree]| match tokens {
+        [
+            TokenTree::Punct(quote),
+            TokenTree::Ident(label),
+            TokenTree::Punct(colon),
+        ] if quote.as_char() == '\'' && colon.as_char() == ':' => Some(label.clone()),
+        _ => None,
+    };
+    flat.windows(3).filter_map(label).collect()
 }
 
 /// Whether `break`, `return` or something that never returns comes after the last yield.

@@ -460,7 +460,7 @@ fn without_final_comma(tokens: TokenStream) -> TokenStream {
     tokens.into_iter().collect()
 }
 
-fn regroup(group: &Group, tokens: TokenStream) -> Group {
+pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
     let mut regrouped = Group::new(group.delimiter(), tokens);
     regrouped.set_span(group.span());
     regrouped

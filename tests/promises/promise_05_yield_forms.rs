@@ -443,3 +443,68 @@ fn after_a_loop() {
     );
     assert_eq!(log.lines(), ["3"]);
 }
+
+/// A yield in the operand of what leaves the loop.
+#[async_context(on_cancel = drop)]
+async fn in_a_break(fails: usize, log: &Log) -> Result<usize, ContextError> {
+    let mut tries = 0;
+    let exit = loop {
+        tries += 1;
+        if tries > fails {
+            break yield_resource!(tries);
+        }
+        yields(1).await;
+    };
+    log.say(format!("{exit:?}"));
+}
+
+#[async_context(on_cancel = drop)]
+async fn in_a_return(log: &Log) -> Result<usize, ContextError> {
+    async fn finish(log: &Log, exit: Exit<'_>) -> Result<(), ContextError> {
+        yields(1).await;
+        log.say(format!("{exit:?}"));
+        Ok(())
+    }
+    'tries: for tries in 0.. {
+        loop {
+            if tries == 2 {
+                return finish(log, yield_resource!(tries + 1)).await;
+            }
+            continue 'tries;
+        }
+    }
+    Err(ContextError("unreachable"))
+}
+
+#[test]
+fn in_what_leaves_a_loop() {
+    let log = Log::new();
+    let body = async |tries: &mut usize| -> Result<usize, BodyError> { Ok(*tries) };
+    assert_eq!(block_on(in_a_break(2, &log).with(body)), Ok(3));
+    assert_eq!(block_on(in_a_return(&log).with(body)), Ok(3));
+    assert_eq!(log.lines(), ["Completed"; 2]);
+}
+
+/// One of two paths ends in a block that never returns.
+#[async_context(on_cancel = drop)]
+async fn before_a_panic_in_a_block(panics: bool) -> u8 {
+    fn never(why: &str) -> ! {
+        panic!("{why}")
+    }
+    if panics {
+        let _ = yield_resource!(1);
+        {
+            let why = "as it should";
+            never(why)
+        }
+    }
+    let _ = yield_resource!(2);
+}
+
+#[test]
+fn a_block_that_never_returns_ends_its_path() {
+    assert_eq!(
+        block_on(before_a_panic_in_a_block(false).run(async |number| *number)),
+        2
+    );
+}

@@ -225,6 +225,9 @@ fn one_yield_on_each_path_is_right() {
     // These may never return, as far as the macro knows.
     right_body!(if x { yield_resource!(a); std::process::exit(1); } yield_resource!(b););
     right_body!(if x { yield_resource!(a); bail!("stop"); } yield_resource!(b););
+    right_body!(if x { yield_resource!(a); unsafe { exit() } } yield_resource!(b););
+    right_body!(if x { yield_resource!(a); { { std::process::exit(0) } } } yield_resource!(b););
+    right_body!(match x { A => { yield_resource!(a); unsafe { exit() } } B => {} } yield_resource!(b););
     right_body!(
         select! { _ = async { yield_resource!(a) } => {} _ = async { yield_resource!(b) } => {} }
     );
@@ -306,6 +309,85 @@ fn a_yield_in_a_loop() {
     });
     right_body!(for i in 0..yield_resource!(a).count() {});
     right_body!(for i in 0..3 { wait().await; } yield_resource!(a););
+}
+
+#[test]
+fn a_yield_in_what_leaves_the_loop() {
+    let again = "a loop would come by this yield again";
+    right_body!(
+        let exit = loop {
+            if let Ok(mut a) = open().await {
+                break yield_resource!(a);
+            }
+        };
+    );
+    right_body!(for n in 0..3 {
+        if n == 2 {
+            return finish(yield_resource!(n)).await;
+        }
+    });
+    right_body!(loop {
+        match open().await {
+            Ok(a) => break f(async { yield_resource!(a) }).await,
+            Err(_) => {
+                yield_resource!(b);
+                return Ok(());
+            }
+        }
+    });
+    right_body!('outer: loop {
+        loop {
+            if x {
+                break 'outer yield_resource!(a);
+            }
+        }
+    });
+    right_body!(loop {
+        for a in all {
+            if x {
+                return finish(yield_resource!(a));
+            }
+        }
+    });
+    // The operand leaves something else.
+    assert!(
+        body!(loop {
+            let exit = loop {
+                break yield_resource!(a);
+            };
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(loop {
+            let exit = 'inner: loop {
+                break 'inner yield_resource!(a);
+            };
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(loop {
+            let exit = 'block: { break 'block yield_resource!(a) };
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(loop {
+            wait(async { return yield_resource!(a) }).await;
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(loop {
+            if x {
+                yield_resource!(a);
+            } else {
+                break yield_resource!(b);
+            }
+        })
+        .starts_with(again)
+    );
 }
 
 #[test]
