@@ -5,7 +5,10 @@
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Block, Expr, Macro, Stmt, parse::Parser};
+use syn::{
+    Attribute, Block, Expr, Macro, Stmt,
+    parse::{ParseStream, Parser},
+};
 
 use crate::{
     error::{Errors, contains_word, written},
@@ -42,15 +45,18 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         errors,
         returns,
         yields,
+        configured: is_configured(body.stream()),
         found: false,
         plain_closure: false,
         nested: false,
     };
     walk.statements(&statements, Paths::START);
     if let (false, Some(Stmt::Expr(last, None))) = (walk.found, statements.last()) {
-        walk.returned_resource(last, Ends::InTheEnd);
+        if !walk.may_be_absent(last) {
+            walk.returned_resource(last, Ends::InTheEnd);
+        }
     }
-    if !walk.found {
+    if !walk.found && !walk.configured {
         walk.lost_resources(&statements);
     }
     !walk.found
@@ -108,6 +114,8 @@ struct Walk<'e> {
     errors: &'e mut Errors,
     returns: &'e Returns,
     yields: &'e Yields,
+    /// Whether some of the body may be absent for a `#[cfg]`.
+    configured: bool,
     /// One mistake, one message.
     found: bool,
     /// Inside a closure that isn't `async`.
@@ -127,6 +135,7 @@ impl Walk<'_> {
     fn statements(&mut self, statements: &[Stmt], mut paths: Paths) -> Paths {
         for statement in statements {
             paths = match statement {
+                _ if self.may_be_absent(statement) => Paths::NONE,
                 Stmt::Local(local) => match &local.init {
                     Some(init) => {
                         let paths = self.expr(&init.expr, paths);
@@ -146,8 +155,14 @@ impl Walk<'_> {
         paths
     }
 
+    /// Whether there is a `#[cfg]` before this: rustc decides, and knows more of it.
+    fn may_be_absent(&self, code: impl ToTokens) -> bool {
+        self.configured && begins_with_cfg(code.to_token_stream())
+    }
+
     fn expr(&mut self, expr: &Expr, paths: Paths) -> Paths {
         match expr {
+            _ if self.may_be_absent(expr) => Paths::NONE,
             Expr::Macro(expr) => self.macro_call(&expr.mac, paths),
             Expr::If(expr) => {
                 let paths = self.expr(&expr.cond, paths);
@@ -162,6 +177,7 @@ impl Walk<'_> {
                 let paths = self.expr(&expr.expr, paths);
                 expr.arms
                     .iter()
+                    .filter(|arm| !arm.attrs.iter().any(is_cfg))
                     .map(|arm| self.arm(&arm.body, paths))
                     .fold(Paths::NONE, Paths::or)
             }
@@ -260,7 +276,7 @@ impl Walk<'_> {
         if !TRANSPARENT.contains(&name.as_str()) {
             return paths;
         }
-        let points = Yields::find(call.tokens.clone(), false).points;
+        let points = certain_points(call.tokens.clone());
         let paths = points
             .iter()
             .filter(|point| !point.inside.is_wrapped())
@@ -311,9 +327,7 @@ impl Walk<'_> {
     }
 
     fn captured(&mut self, code: impl ToTokens, paths: Paths) -> Paths {
-        let captured = !Yields::find(code.to_token_stream(), false)
-            .points
-            .is_empty();
+        let captured = !certain_points(code.to_token_stream()).is_empty();
         Paths {
             yielded: paths.yielded || captured,
         }
@@ -325,7 +339,7 @@ impl Walk<'_> {
         body.to_tokens(&mut code);
         let labels = labels(code.clone());
         let code = staying(code, Leaving::of_the_loop(&labels));
-        let points = Yields::find(code.clone(), false).points;
+        let points = certain_points(code.clone());
         let on_entry = cond.map_or(paths, |cond| self.expr(cond, paths));
         let comes_round = self.branch(body, on_entry).yielded && !paths.yielded;
         if let Some(last) = points
@@ -355,7 +369,7 @@ impl Walk<'_> {
     }
 
     fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
-        if let Some(point) = Yields::find(arguments, false).points.first() {
+        if let Some(point) = certain_points(arguments).first() {
             self.report(
                 point,
                 &format!("the yield point can't leave the context function, as `{spawn}` would have it: yield here, and `{spawn}` what is to run beside the caller's body"),
@@ -500,6 +514,35 @@ impl Walk<'_> {
     }
 }
 
+/// The yields in `code`, unless a `#[cfg]` among them makes that uncertain.
+fn certain_points(code: TokenStream) -> Vec<YieldPoint> {
+    if is_configured(code.clone()) {
+        return Vec::new();
+    }
+    Yields::find(code, false).points
+}
+
+/// Whether there is a `#[cfg]` somewhere.
+fn is_configured(code: TokenStream) -> bool {
+    contains_word(code.clone(), "cfg") || contains_word(code, "cfg_attr")
+}
+
+fn begins_with_cfg(code: TokenStream) -> bool {
+    let attributes = |input: ParseStream<'_>| {
+        let attributes = input.call(Attribute::parse_outer)?;
+        input.parse::<TokenStream>()?;
+        Ok(attributes)
+    };
+    attributes
+        .parse2(code)
+        .is_ok_and(|attributes| attributes.iter().any(is_cfg))
+}
+
+fn is_cfg(attribute: &Attribute) -> bool {
+    let path = attribute.path();
+    path.is_ident("cfg") || path.is_ident("cfg_attr")
+}
+
 /// The parts of an expression, in the order in which they are evaluated; without those that have their own rules.
 fn parts(expr: &Expr) -> Vec<&Expr> {
     match expr {
@@ -529,6 +572,7 @@ fn parts(expr: &Expr) -> Vec<&Expr> {
         Expr::Struct(expr) => expr
             .fields
             .iter()
+            .filter(|field| !field.attrs.iter().any(is_cfg))
             .map(|field| &field.expr)
             .chain(expr.rest.as_deref())
             .collect(),

@@ -508,3 +508,44 @@ fn a_block_that_never_returns_ends_its_path() {
         2
     );
 }
+
+/// What is there is for rustc to decide.
+#[async_context(on_cancel = drop)]
+async fn as_configured(how: u8, log: &Log) -> u8 {
+    match how {
+        0 => {
+            #[cfg(test)]
+            let exit = yield_resource!(10);
+            #[cfg(not(test))]
+            let exit = yield_resource!(20);
+            log.say(format!("{exit:?}"));
+        }
+        1 => {
+            #[cfg(test)]
+            {
+                let _ = yield_resource!(11);
+            }
+            #[cfg(not(test))]
+            {
+                let _ = yield_resource!(21);
+            }
+        }
+        #[cfg(test)]
+        2.. => {
+            let _ = yield_resource!(12);
+        }
+        #[cfg(not(test))]
+        _ => {
+            let _ = yield_resource!(22);
+        }
+    }
+}
+
+#[test]
+fn yields_under_a_cfg() {
+    let log = Log::new();
+    let numbers =
+        [0, 1, 2].map(|how| block_on(as_configured(how, &log).run(async |number| *number)));
+    assert_eq!(numbers, [10, 11, 12]);
+    assert_eq!(log.lines(), ["Completed"]);
+}

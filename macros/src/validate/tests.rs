@@ -234,6 +234,36 @@ fn one_yield_on_each_path_is_right() {
 }
 
 #[test]
+fn what_a_cfg_decides_is_left_to_rustc() {
+    right_body!(#[cfg(a)] let exit = yield_resource!(1); #[cfg(not(a))] let exit = yield_resource!(2););
+    right_body!(#[cfg(a)] { yield_resource!(1); } #[cfg_attr(a, cfg(b))] { yield_resource!(2); });
+    right_body!(#[cfg(a)] yield_resource!(1); yield_resource!(2););
+    right_body!(match x { #[cfg(a)] A => { yield_resource!(1); } B => {} } yield_resource!(2););
+    right_body!(f(#[cfg(a)] yield_resource!(1), #[cfg(b)] yield_resource!(2)););
+    right_body!(F { #[cfg(a)] a: yield_resource!(1), #[cfg(b)] a: yield_resource!(2) };);
+    right_body!(let _ = async { #[cfg(a)] yield_resource!(1); }.await; yield_resource!(2););
+    right_body!(if x { yield_resource!(1); #[cfg(a)] return Ok(()); #[cfg(b)] { exit(1) } } yield_resource!(2););
+    right_body!(loop {
+        #[cfg(a)]
+        yield_resource!(1);
+    });
+    right_body!(loop {
+        #[cfg(a)]
+        {
+            yield_resource!(1);
+            continue;
+        }
+    });
+    right_body!(timeout(d, async { yield_resource!(tx) }).await?; #[cfg(a)] tx.commit().await?;);
+    right_body!(yield_resource!(tx); #[cfg(a)] Ok(tx));
+    right!([] async fn f() { #[cfg(a)] let a = b?; yield_resource!(); });
+    assert!(
+        body!(#[cfg(a)] log(); match x { A => { yield_resource!(1); yield_resource!(2); } #[cfg(a)] B => {} })
+            .starts_with("this is the second yield on one path")
+    );
+}
+
+#[test]
 fn a_yield_in_a_loop() {
     let again = "a loop would come by this yield again";
     assert!(
