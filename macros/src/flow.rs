@@ -11,6 +11,7 @@ use syn::{
 };
 
 use crate::{
+    arguments::{Select, expressions},
     error::{Errors, contains_word, written},
     signature::{Returns, ungroup},
     yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root},
@@ -22,6 +23,12 @@ pub(crate) const SPAWNS: [&str; 3] = ["spawn", "spawn_local", "spawn_blocking"];
 /// The macros that make all their futures before they poll one, as `tokio` and `futures` have them.
 const JOINS: [&str; 4] = ["join", "try_join", "select", "select_biased"];
 
+/// Those of them that have arms.
+const SELECTS: [&str; 2] = ["select", "select_biased"];
+
+/// The functions that take a future as their second argument, as `tokio` has them.
+const TIMEOUTS: [&str; 2] = ["timeout", "timeout_at"];
+
 /// False if something was found.
 pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
     let inside = |point: &YieldPoint| {
@@ -29,7 +36,9 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         inside.repeated || inside.closure || inside.spawned || inside.is_wrapped()
     };
     let plain = matches!(returns, Returns::Plain(_));
+    let times_out = |name: &&str| contains_word(body.stream(), name);
     let suspect = yields.points.len() > 1
+        || TIMEOUTS.iter().any(times_out)
         || yields.points.iter().any(inside)
         || may_end_in_a_value(body)
         || contains_word(body.stream(), "return")
@@ -209,6 +218,10 @@ impl Walk<'_> {
                 {
                     self.spawned(spawn, call.args.to_token_stream());
                 }
+                let timeout = called.filter(|name| TIMEOUTS.iter().any(|timeout| name == timeout));
+                if let (Some(timeout), 2) = (timeout, call.args.len()) {
+                    self.bare_yield(&call.args[1], &timeout.to_string());
+                }
                 self.each(expr, paths)
             }
             Expr::MethodCall(call) => {
@@ -256,7 +269,11 @@ impl Walk<'_> {
 
     /// The parts of an expression that are evaluated one after the other.
     fn each(&mut self, expr: &Expr, paths: Paths) -> Paths {
-        parts(expr)
+        self.in_order(parts(expr), paths)
+    }
+
+    fn in_order<'x>(&mut self, parts: impl IntoIterator<Item = &'x Expr>, paths: Paths) -> Paths {
+        parts
             .into_iter()
             .fold(paths, |paths, part| self.expr(part, paths))
     }
@@ -272,6 +289,9 @@ impl Walk<'_> {
         };
         if name == "yield_resource" {
             return self.yield_point(call, paths);
+        }
+        if JOINS.contains(&name.as_str()) {
+            return self.join(&name, call, paths);
         }
         if !TRANSPARENT.contains(&name.as_str()) {
             return paths;
@@ -289,6 +309,57 @@ impl Walk<'_> {
         } else {
             paths
         }
+    }
+
+    /// All futures of a `join!` or `select!` are made before one is polled, then one of the handlers is run.
+    fn join(&mut self, name: &str, call: &Macro, paths: Paths) -> Paths {
+        if !SELECTS.contains(&name) {
+            let futures = expressions(call.tokens.clone()).unwrap_or_default();
+            return self.futures(&futures, name, paths);
+        }
+        let Some(select) = Select::new(call.tokens.clone()) else {
+            return paths;
+        };
+        let paths = self.in_order(&select.conditions, paths);
+        let paths = self.futures(&select.futures, name, paths);
+        select
+            .handlers
+            .iter()
+            .map(|handler| match handler {
+                // What never ends may have been awaited.
+                Expr::Path(_) => Paths::NONE,
+                _ => self.arm(handler, paths),
+            })
+            .fold(Paths::NONE, Paths::or)
+    }
+
+    fn futures(&mut self, futures: &[Expr], name: &str, paths: Paths) -> Paths {
+        for future in futures {
+            self.bare_yield(future, &format!("{name}!"));
+        }
+        self.in_order(futures, paths)
+    }
+
+    /// A yield that stands where a future is expected.
+    fn bare_yield(&mut self, future: &Expr, polled_by: &str) {
+        let point = match future {
+            Expr::Macro(call)
+                if call
+                    .mac
+                    .path
+                    .segments
+                    .last()
+                    .is_some_and(|name| name.ident == "yield_resource") =>
+            {
+                call
+            }
+            _ => return,
+        };
+        let message = format!(
+            "this yields before `{polled_by}` has a future to poll: write `async {{ {} }}`",
+            written(point)
+        );
+        self.report(point, &message);
     }
 
     fn yield_point(&mut self, call: impl ToTokens, paths: Paths) -> Paths {
@@ -344,12 +415,20 @@ impl Walk<'_> {
         let comes_round = self.branch(body, on_entry).yielded && !paths.yielded;
         if let Some(last) = points
             .last()
-            .filter(|_| comes_round || !has_way_out_after_yield(code))
+            .filter(|_| comes_round || !has_way_out_after_yield(code.clone()))
         {
-            self.report(
-                last,
-                "a loop would come by this yield again, but a context yields once: leave the loop with `break` after it, however the body ended, or yield outside of the loop",
+            let selected = last.inside.foreign_macro && last.inside.async_block;
+            let way_out = if selected
+                && SELECTS.iter().any(|name| contains_word(code.clone(), name))
+            {
+                "make the `async` block once, before the loop, as in `let mut body = std::pin::pin!(async { … })`, and `select!` on `&mut body`"
+            } else {
+                "leave the loop with `break` after it, however the body ended, or yield outside of the loop"
+            };
+            let message = format!(
+                "a loop would come by this yield again, but a context yields once: {way_out}"
             );
+            self.report(last, &message);
         }
         paths
     }
@@ -612,7 +691,9 @@ fn is_foreign(call: &Macro) -> bool {
         .last()
         .map(|segment| segment.ident.to_string())
         .unwrap_or_default();
-    name != "yield_resource" && !TRANSPARENT.contains(&name.as_str())
+    let is_known = TRANSPARENT.contains(&name.as_str())
+        || (SELECTS.contains(&name.as_str()) && Select::new(call.tokens.clone()).is_some());
+    name != "yield_resource" && !is_known
 }
 
 fn is_never_unit(value: &Expr) -> bool {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod arguments;
 mod async_with;
 mod borrows;
 mod error;

@@ -549,3 +549,62 @@ fn yields_under_a_cfg() {
     assert_eq!(numbers, [10, 11, 12]);
     assert_eq!(log.lines(), ["Completed"]);
 }
+
+/// One handler is run, whichever it is.
+#[async_context(on_cancel = drop)]
+async fn in_a_handler(ready: bool, log: &Log) -> u8 {
+    let exit = tokio::select! {
+        biased;
+        mut number = async { 1 }, if ready => yield_resource!(number),
+        mut number = async { 2 }, if !ready => {
+            yield_resource!(number)
+        }
+        else => unreachable!(),
+    };
+    log.say(format!("{exit:?}"));
+}
+
+#[async_context(on_cancel = drop)]
+async fn in_a_handler_in_a_loop(log: &Log) -> u8 {
+    let mut ticks = 0;
+    loop {
+        ticks += 1;
+        tokio::select! {
+            mut number = std::future::ready(ticks), if ticks == 3 => {
+                let _ = yield_resource!(number);
+                break;
+            }
+            () = std::future::ready(()), if ticks < 3 => log.say("tick"),
+        }
+    }
+}
+
+/// A block that is made once may be selected on in a loop.
+#[async_context(on_cancel = drop)]
+async fn beside_a_loop(log: &Log) -> u8 {
+    let mut body = std::pin::pin!(async { yield_resource!(1).kind() });
+    loop {
+        tokio::select! {
+            biased;
+            exit = &mut body => {
+                log.say(format!("{exit:?}"));
+                break;
+            }
+            () = yields(1) => log.say("tick"),
+        }
+    }
+}
+
+#[test]
+fn in_the_handlers_of_select() {
+    let log = Log::new();
+    for (ready, expected) in [(true, 1), (false, 2)] {
+        let number = block_on(in_a_handler(ready, &log).run(async |number| *number));
+        assert_eq!(number, expected);
+    }
+    assert_eq!(log.take(), ["Completed"; 2]);
+    let number = block_on(in_a_handler_in_a_loop(&log).run(async |number| *number));
+    assert_eq!((number, log.take()), (3, vec!["tick".to_owned(); 2]));
+    block_on(beside_a_loop(&log).run(async |_| yields(3).await));
+    assert_eq!(log.take(), ["tick", "tick", "Completed"]);
+}

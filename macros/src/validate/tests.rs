@@ -229,8 +229,55 @@ fn one_yield_on_each_path_is_right() {
     right_body!(if x { yield_resource!(a); { { std::process::exit(0) } } } yield_resource!(b););
     right_body!(match x { A => { yield_resource!(a); unsafe { exit() } } B => {} } yield_resource!(b););
     right_body!(
-        select! { _ = async { yield_resource!(a) } => {} _ = async { yield_resource!(b) } => {} }
+        race! { _ = async { yield_resource!(a) } => {} _ = async { yield_resource!(b) } => {} }
     );
+}
+
+#[test]
+fn the_futures_of_a_join_are_all_made() {
+    let second = "this is the second yield on one path";
+    assert!(
+        body!(join!(async { yield_resource!(a) }, async { yield_resource!(b) });)
+            .starts_with(second)
+    );
+    assert!(body!(select! { _ = async { yield_resource!(a) } => {} _ = async { yield_resource!(b) } => {} }).starts_with(second));
+    assert!(
+        body!(
+            select! { _ = async { yield_resource!(a) } => {} _ = f() => { yield_resource!(b); } }
+        )
+        .starts_with(second)
+    );
+    assert!(body!(let x = select! { _ = async { yield_resource!(a) } => 1, _ = f() => 2 }; yield_resource!(b);).starts_with(second));
+    // One of the handlers is run.
+    right_body!(
+        tokio::select! { biased; x = f() => { yield_resource!(x); } y = g(), if z => yield_resource!(y), else => yield_resource!(b) }
+    );
+    right_body!(select! { x = f() => { yield_resource!(x); return Ok(()); } _ = g() => {} } yield_resource!(b););
+    right_body!(if x { select! { _ = async { yield_resource!(a) } => exit(1), never = f() => never } } yield_resource!(b););
+    right_body!(select! { recv(a) -> a => yield_resource!(a), recv(b) -> b => yield_resource!(b) });
+}
+
+#[test]
+fn a_yield_in_place_of_a_future() {
+    assert_eq!(
+        body!(tokio::join!(yield_resource!(3), f());),
+        "this yields before `join!` has a future to poll: write `async { yield_resource!(3) }`"
+    );
+    let bare = "this yields before";
+    assert!(body!(join!(biased; f(), yield_resource!(move a));).starts_with(bare));
+    assert!(body!(try_join!(f(), yield_resource!(a),)?;).starts_with(bare));
+    assert!(body!(select! { _ = yield_resource!(1) => {} _ = f() => {} }).starts_with(bare));
+    assert!(body!(select! { _ = f() => {} _ = yield_resource!(1), if x => {} }).starts_with(bare));
+    assert!(
+        body!(time::timeout(d, yield_resource!(1)).await?;)
+            .starts_with("this yields before `timeout` has")
+    );
+    assert!(body!(timeout_at(d, yield_resource!(1)).await?;).starts_with(bare));
+    right_body!(join!(f(yield_resource!(1)), g()););
+    right_body!(select! { x = f() => exit = yield_resource!(x), _ = g() => {} });
+    right_body!(timeout(yield_resource!(1), f()).await?;);
+    right_body!(timeout(yield_resource!(1)).await?;);
+    right_body!(timeout(d, f(yield_resource!(1))).await?;);
 }
 
 #[test]
@@ -337,6 +384,22 @@ fn a_yield_in_a_loop() {
             Err(_) => continue,
         }
     });
+    assert!(
+        body!(loop {
+            select! { _ = async { yield_resource!(a) } => break, _ = tick() => {} }
+        })
+        .ends_with("and `select!` on `&mut body`")
+    );
+    right_body!(loop {
+        select! { _ = async { yield_resource!(a) } => break, _ = tick() => break }
+    });
+    right_body!(loop {
+        select! { x = f() => { yield_resource!(x); break; } _ = tick() => {} }
+    });
+    right_body!(loop {
+        select! { never = f() => never, e = async { yield_resource!(a) } => break }
+    });
+    right_body!(let mut body = pin!(async { yield_resource!(a) }); loop { select! { _ = &mut body => break, _ = tick() => {} } });
     right_body!(for i in 0..yield_resource!(a).count() {});
     right_body!(for i in 0..3 { wait().await; } yield_resource!(a););
 }
