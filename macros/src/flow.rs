@@ -14,7 +14,7 @@ use crate::{
     arguments::{Select, expressions},
     error::{Errors, contains_word, written},
     signature::{Returns, ungroup},
-    yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root},
+    yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root, turbofish},
 };
 
 /// What takes its argument to another task.
@@ -771,12 +771,13 @@ fn staying(code: TokenStream, leaving: Leaving<'_>) -> TokenStream {
     let mut stays = Vec::new();
     let mut left = false;
     let mut in_loop = false;
+    let mut generic = 0;
     for (i, token) in tokens.iter().enumerate() {
+        generic = generic.max(turbofish(&tokens[i..]).map_or(0, |length| i + length));
         match token {
-            TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => left = false,
-            TokenTree::Ident(word) => {
-                in_loop |= word == "loop" || word == "while" || word == "for";
-            }
+            TokenTree::Punct(punct) if punct.as_char() == ';' => (left, in_loop) = (false, false),
+            TokenTree::Punct(punct) if punct.as_char() == ',' => left &= i < generic,
+            TokenTree::Ident(word) => in_loop |= is_loop(word, tokens.get(i + 1)),
             _ => {}
         }
         if left {
@@ -794,6 +795,12 @@ fn staying(code: TokenStream, leaving: Leaving<'_>) -> TokenStream {
         });
     }
     stays.into_iter().collect()
+}
+
+/// Whether braces that come are those of a loop; `for<'a>` has none.
+fn is_loop(word: &Ident, next: Option<&TokenTree>) -> bool {
+    let bound = matches!(next, Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
+    word == "loop" || word == "while" || (word == "for" && !bound)
 }
 
 /// The labels of loops and blocks.

@@ -429,7 +429,7 @@ fn arrow_before(tokens: &[TokenTree], i: usize) -> bool {
 }
 
 /// The length of a `::<…>` at the start of `tokens`: its commas don't end an argument.
-fn turbofish(tokens: &[TokenTree]) -> Option<usize> {
+pub(crate) fn turbofish(tokens: &[TokenTree]) -> Option<usize> {
     match tokens {
         [a, b, open, ..] if is_punct(a, ':') && is_punct(b, ':') && is_punct(open, '<') => {}
         _ => return None,

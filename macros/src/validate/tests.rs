@@ -442,6 +442,12 @@ fn a_yield_in_what_leaves_the_loop() {
             }
         }
     });
+    right_body!(loop {
+        let f: Box<dyn for<'a> Fn(&'a u8)> = g;
+        if x {
+            break h::<A, B>(yield_resource!(a));
+        }
+    });
     // The operand leaves something else.
     assert!(
         body!(loop {
