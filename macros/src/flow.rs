@@ -6,14 +6,14 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Block, Expr, Macro, Stmt,
+    Attribute, Block, Expr, GenericArgument, Macro, PathArguments, PathSegment, Stmt,
     parse::{ParseStream, Parser},
 };
 
 use crate::{
     arguments::{Select, expressions},
     error::{Errors, contains_word, written},
-    signature::{Returns, ungroup},
+    signature::{Returns, contains_impl, last_segment, ungroup},
     yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root, turbofish},
 };
 
@@ -288,6 +288,8 @@ impl Walk<'_> {
             return paths;
         };
         if name == "yield_resource" {
+            let resource = expressions(without_move(call.tokens.clone())).unwrap_or_default();
+            let paths = self.in_order(&resource, paths);
             return self.yield_point(call, paths);
         }
         if JOINS.contains(&name.as_str()) {
@@ -296,11 +298,10 @@ impl Walk<'_> {
         if !TRANSPARENT.contains(&name.as_str()) {
             return paths;
         }
-        let points = certain_points(call.tokens.clone());
-        let paths = points
-            .iter()
-            .filter(|point| !point.inside.is_wrapped())
-            .fold(paths, |paths, point| self.yield_point(point, paths));
+        let paths = match expressions(call.tokens.clone()) {
+            Some(arguments) => self.in_order(&arguments, paths),
+            None => self.points_among(call.tokens.clone(), paths),
+        };
         if matches!(
             name.as_str(),
             "panic" | "todo" | "unimplemented" | "unreachable"
@@ -309,6 +310,14 @@ impl Walk<'_> {
         } else {
             paths
         }
+    }
+
+    /// Where there is more than expressions: the pattern of `matches!`.
+    fn points_among(&mut self, tokens: TokenStream, paths: Paths) -> Paths {
+        certain_points(tokens)
+            .iter()
+            .filter(|point| !point.inside.is_wrapped())
+            .fold(paths, |paths, point| self.yield_point(point, paths))
     }
 
     /// All futures of a `join!` or `select!` are made before one is polled, then one of the handlers is run.
@@ -441,10 +450,18 @@ impl Walk<'_> {
         if self.nested {
             return;
         }
-        self.report(
-            failing.question_token,
-            &format!("this context has no error for `?` to return: write what it can fail with, `-> Result<{}, YourError>`, or `#[async_context(fallible)]` if an alias hides that", written(ty)),
-        );
+        let message = match last_segment(ty) {
+            // An alias that `validate` has complained of.
+            Some(result) if result.ident == "Result" && contains_impl(ty) => return,
+            Some(result) if result.ident == "Result" => {
+                "this context is `infallible`, and has no error for `?` to return: leave `infallible` out".to_owned()
+            }
+            option => match option.and_then(inside_option) {
+                Some(ty) => format!("this context has no error for `?` to return, and can't end in `None`: write what it can fail with, `-> Result<{}, YourError>`, and `.ok_or(…)?` on an `Option`", written(ty)),
+                None => format!("this context has no error for `?` to return: write what it can fail with, `-> Result<{}, YourError>`, or `#[async_context(fallible)]` if an alias hides that", written(ty)),
+            },
+        };
+        self.report(failing.question_token, &message);
     }
 
     fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
@@ -590,6 +607,25 @@ impl Walk<'_> {
                 .into_iter()
                 .for_each(|part| self.lost_in(part, after.clone())),
         }
+    }
+}
+
+/// `T`, of `Option<T>`.
+fn inside_option(segment: &PathSegment) -> Option<&GenericArgument> {
+    match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) if segment.ident == "Option" => {
+            arguments.args.first()
+        }
+        _ => None,
+    }
+}
+
+/// What is yielded, by `yield_resource!(move value)` too.
+fn without_move(tokens: TokenStream) -> TokenStream {
+    let mut rest = tokens.clone().into_iter();
+    match rest.next() {
+        Some(TokenTree::Ident(word)) if word == "move" => rest.collect(),
+        _ => tokens,
     }
 }
 

@@ -114,6 +114,10 @@ fn return_types() {
         wrong!([] async fn f() -> io::Result<impl Read> { yield_resource!(1); })
             .starts_with("`impl Trait` can't be seen through an alias")
     );
+    assert!(
+        wrong!([] async fn f() -> io::Result<impl Read> { yield_resource!(a?); })
+            .starts_with("`impl Trait` can't be seen through an alias")
+    );
     right!([] async fn f() -> Result<impl Read, Error> { yield_resource!(1); });
     right!([] async fn f() -> Result<Cow<'static, str>, Error> { yield_resource!(1); });
 }
@@ -589,6 +593,44 @@ fn a_question_mark_where_nothing_can_fail() {
     right!([] async fn f() { let _ = yield_resource!(); let r: R = async { a?; Ok(()) }.await; });
     right!([] async fn f() { let _ = yield_resource!(); fn g<T: ?Sized>() -> R { a?; Ok(()) } });
     right!([fallible] async fn f() -> Opened<u16> { let a = b?; let _ = yield_resource!(a); });
+}
+
+#[test]
+fn a_question_mark_among_the_arguments_of_a_macro() {
+    let no_error = "this context has no error for `?` to return";
+    macro_rules! infallible {
+        ($($body:tt)*) => { wrong!([] async fn f() -> u16 { $($body)* }) };
+    }
+    assert!(infallible!(let _ = yield_resource!(a?);).starts_with(no_error));
+    assert!(infallible!(let (a, _) = yield_resource!(move a?.b);).starts_with(no_error));
+    assert!(infallible!(println!("{}", a?); let _ = yield_resource!(1);).starts_with(no_error));
+    assert!(infallible!(let b = vec![a?; 3]; yield_resource!(1);).starts_with(no_error));
+    assert!(infallible!(join!(f()?, async { yield_resource!(1) });).starts_with(no_error));
+    assert!(
+        infallible!(select! { _ = async { yield_resource!(1) } => f()?, _ = g() => {} })
+            .starts_with(no_error)
+    );
+    right!([] async fn f() -> u16 { println!("{:?}", (|| a?)()); let _ = yield_resource!(|| a?); });
+    right!([] async fn f() -> u16 { pin!(async { a? }); info!(?a, b?); let _ = yield_resource!(1); });
+    right!([] async fn f() -> u16 { let _ = try_join!(async { yield_resource!(1); f()?; Ok(()) }, g()); });
+    right_body!(println!("{:?}", if x { yield_resource!(1) } else { yield_resource!(2) }););
+}
+
+#[test]
+fn what_to_write_for_a_question_mark() {
+    assert!(
+        wrong!([] async fn f() -> Option<Vec<u8>> { yield_resource!(a?); }).contains(
+            "can't end in `None`: write what it can fail with, `-> Result<Vec<u8>, YourError>`"
+        )
+    );
+    assert!(
+        wrong!([infallible] async fn f() -> Result<u8, Error> { yield_resource!(a?); })
+            .ends_with("leave `infallible` out")
+    );
+    assert!(
+        wrong!([infallible] async fn f() -> io::Result<u8> { yield_resource!(a?); })
+            .ends_with("leave `infallible` out")
+    );
 }
 
 #[test]
