@@ -6,14 +6,14 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Block, Expr, GenericArgument, Macro, PathArguments, PathSegment, Stmt,
+    Attribute, Block, Expr, GenericArgument, Macro, PathArguments, PathSegment, Stmt, Type,
     parse::{ParseStream, Parser},
 };
 
 use crate::{
     arguments::{Select, expressions},
     error::{Errors, contains_word, written},
-    signature::{Returns, contains_impl, last_segment, ungroup},
+    signature::{Returns, contains_impl, last_segment, may_be_an_alias, ungroup},
     yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root, turbofish},
 };
 
@@ -42,7 +42,8 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         || yields.points.iter().any(inside)
         || may_end_in_a_value(body)
         || contains_word(body.stream(), "return")
-        || (plain && contains_question_mark(body.stream()));
+        || (plain && contains_question_mark(body.stream()))
+        || (plain && may_end_in_a_result(body));
     if !suspect {
         return true;
     }
@@ -62,6 +63,7 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
     walk.statements(&statements, Paths::START);
     if let (false, Some(Stmt::Expr(last, None))) = (walk.found, statements.last()) {
         if !walk.may_be_absent(last) {
+            walk.returned_result(last, Ends::InTheEnd);
             walk.returned_resource(last, Ends::InTheEnd);
         }
     }
@@ -90,6 +92,16 @@ fn may_end_in_a_value(body: &Group) -> bool {
         [.., TokenTree::Ident(_)] => true,
         _ => false,
     }
+}
+
+/// Whether the last expression may be `Ok(…)` or its like.
+fn may_end_in_a_result(body: &Group) -> bool {
+    let last = body.stream().into_iter().last();
+    let statement = matches!(last, Some(TokenTree::Punct(punct)) if punct.as_char() == ';');
+    !statement
+        && ["Ok", "Err", "Some", "None"]
+            .iter()
+            .any(|variant| contains_word(body.stream(), variant))
 }
 
 /// The paths that lead to a place in the body.
@@ -244,6 +256,7 @@ impl Walk<'_> {
                     }),
                 ) = (self.nested, expr)
                 {
+                    self.returned_result(value, Ends::Early(paths));
                     self.returned_resource(value, Ends::Early(paths));
                 }
                 Paths::NONE
@@ -473,6 +486,32 @@ impl Walk<'_> {
         }
     }
 
+    /// `Ok(())`, `Err(error)`, `None` or `Some(tx)` in a context that can't fail: as its end, as that of a branch there, or in a `return`.
+    fn returned_result(&mut self, end: &Expr, ends: Ends) {
+        let Returns::Plain(ty) = self.returns else {
+            return;
+        };
+        let variant = match end {
+            Expr::Call(call) => variant(&call.func, &["Ok", "Err", "Some"]),
+            Expr::Path(_) => variant(end, &["None"]),
+            _ => {
+                ends_of_branches(end)
+                    .into_iter()
+                    .for_each(|end| self.returned_result(end, ends));
+                return;
+            }
+        };
+        let Some(variant) = variant else {
+            return;
+        };
+        let is_option = last_segment(ty).is_some_and(|segment| segment.ident == "Option");
+        if is_option && (variant == "None" || variant == "Some") {
+            self.report(end, &resource_returned(end, ends, self.returns));
+        } else {
+            self.report(variant, &cannot_fail(ty, ends));
+        }
+    }
+
     /// `Ok(tx)` at the end or in a `return`, where `tx` is what is yielded.
     fn returned_resource(&mut self, end: &Expr, ends: Ends) {
         let value = match (self.returns, end) {
@@ -496,26 +535,7 @@ impl Walk<'_> {
         let yielded = self.yields.points.iter().any(|point| matches!(&point.argument, Argument::Place(place) if place.to_token_stream().to_string() == text));
         let fallible_value = !matches!(self.returns, Returns::Plain(_)) && is_never_unit(value);
         if (yielded && !resource_is_unit) || fallible_value {
-            let yields_first = format!(
-                "a context function yields its resource instead of returning it: write `let _ = yield_resource!({});` before a",
-                written(value)
-            );
-            let got = "the caller got the resource by the yield:";
-            let message = match (ends, self.returns) {
-                (Ends::InTheEnd, Returns::Plain(_)) => {
-                    format!("{got} a context function ends in nothing")
-                }
-                (Ends::InTheEnd, _) => {
-                    format!("{got} a context function ends in `Ok(())`, or in nothing at all")
-                }
-                (Ends::Early(Paths { yielded: true }), Returns::Plain(_)) => {
-                    format!("{got} write `return`")
-                }
-                (Ends::Early(Paths { yielded: true }), _) => format!("{got} write `return Ok(())`"),
-                (Ends::Early(_), Returns::Plain(_)) => format!("{yields_first} `return`"),
-                (Ends::Early(_), _) => format!("{yields_first} `return Ok(())`"),
-            };
-            self.report(value, &message);
+            self.report(value, &resource_returned(value, ends, self.returns));
         }
     }
 
@@ -620,6 +640,65 @@ fn inside_option(segment: &PathSegment) -> Option<&GenericArgument> {
     }
 }
 
+fn resource_returned(value: &Expr, ends: Ends, returns: &Returns) -> String {
+    let yields_first = format!(
+        "a context function yields its resource instead of returning it: write `let _ = yield_resource!({});` before a",
+        written(value)
+    );
+    let got = "the caller got the resource by the yield:";
+    match (ends, returns) {
+        (Ends::InTheEnd, Returns::Plain(_)) => {
+            format!("{got} a context function ends in nothing")
+        }
+        (Ends::InTheEnd, _) => {
+            format!("{got} a context function ends in `Ok(())`, or in nothing at all")
+        }
+        (Ends::Early(Paths { yielded: true }), Returns::Plain(_)) => {
+            format!("{got} write `return`")
+        }
+        (Ends::Early(Paths { yielded: true }), _) => format!("{got} write `return Ok(())`"),
+        (Ends::Early(_), Returns::Plain(_)) => format!("{yields_first} `return`"),
+        (Ends::Early(_), _) => format!("{yields_first} `return Ok(())`"),
+    }
+}
+
+fn cannot_fail(ty: &Type, ends: Ends) -> String {
+    let instead = match ends {
+        Ends::InTheEnd => ", or end in nothing",
+        Ends::Early(Paths { yielded: true }) => ", or `return` alone",
+        Ends::Early(_) => "",
+    };
+    if last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result")) {
+        return format!("`infallible` says that this context can't fail: leave that out{instead}");
+    }
+    let ty_written = written(ty);
+    let advice =
+        format!("this context can't fail: write `-> Result<{ty_written}, YourError>`{instead}");
+    if may_be_an_alias(ty) {
+        format!(
+            "{advice}; if `{ty_written}` is a `Result` by another name, write `#[async_context(fallible)]`"
+        )
+    } else {
+        advice
+    }
+}
+
+/// The name, if it is one of `known`.
+fn variant<'e>(path: &'e Expr, known: &[&str]) -> Option<&'e Ident> {
+    let Expr::Path(path) = path else {
+        return None;
+    };
+    let name = path.path.get_ident()?;
+    known.iter().any(|known| name == known).then_some(name)
+}
+
+fn value_of(block: &Block) -> Option<&Expr> {
+    match block.stmts.last() {
+        Some(Stmt::Expr(last, None)) => Some(last),
+        _ => None,
+    }
+}
+
 /// What is yielded, by `yield_resource!(move value)` too.
 fn without_move(tokens: TokenStream) -> TokenStream {
     let mut rest = tokens.clone().into_iter();
@@ -656,6 +735,22 @@ fn begins_with_cfg(code: TokenStream) -> bool {
 fn is_cfg(attribute: &Attribute) -> bool {
     let path = attribute.path();
     path.is_ident("cfg") || path.is_ident("cfg_attr")
+}
+
+/// Where the value of an `if`, a `match` or a block comes from.
+fn ends_of_branches(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::Block(expr) => value_of(&expr.block).into_iter().collect(),
+        Expr::If(expr) => {
+            let otherwise = expr.else_branch.as_ref().map(|(_, otherwise)| &**otherwise);
+            value_of(&expr.then_branch)
+                .into_iter()
+                .chain(otherwise)
+                .collect()
+        }
+        Expr::Match(expr) => expr.arms.iter().map(|arm| &*arm.body).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The parts of an expression, in the order in which they are evaluated; without those that have their own rules.

@@ -226,6 +226,59 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     }
 }
 
+/// The types of the standard library with parameters that one meets in a signature.
+const STD: [&str; 37] = [
+    "Arc",
+    "BTreeMap",
+    "BTreeSet",
+    "BinaryHeap",
+    "Box",
+    "BufReader",
+    "BufWriter",
+    "Cell",
+    "Cow",
+    "HashMap",
+    "HashSet",
+    "LazyCell",
+    "LazyLock",
+    "LinkedList",
+    "ManuallyDrop",
+    "MaybeUninit",
+    "Mutex",
+    "MutexGuard",
+    "NonNull",
+    "NonZero",
+    "OnceCell",
+    "OnceLock",
+    "Option",
+    "PhantomData",
+    "Pin",
+    "Range",
+    "Rc",
+    "Receiver",
+    "Ref",
+    "RefCell",
+    "RefMut",
+    "Reverse",
+    "RwLock",
+    "Sender",
+    "Vec",
+    "VecDeque",
+    "Weak",
+];
+
+/// Whether a type may be a `Result` by another name, as far as that tells: it has parameters, and isn't one of the standard library's.
+pub(crate) fn may_be_an_alias(ty: &Type) -> bool {
+    let Some(segment) = last_segment(ty) else {
+        return false;
+    };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return false;
+    };
+    let takes_a_type = |argument: &GenericArgument| matches!(argument, GenericArgument::Type(_));
+    arguments.args.iter().any(takes_a_type) && !STD.iter().any(|known| segment.ident == known)
+}
+
 /// Sees through parentheses, and through the invisible ones that a `$ty:ty` of a macro leaves.
 pub(crate) fn ungroup(ty: &Type) -> &Type {
     match ty {

@@ -634,6 +634,58 @@ fn what_to_write_for_a_question_mark() {
 }
 
 #[test]
+fn a_result_where_nothing_can_fail() {
+    macro_rules! string {
+        ($($body:tt)*) => { wrong!([] async fn f() -> String { $($body)* }) };
+    }
+    let fails = "this context can't fail: write `-> Result<String, YourError>`";
+    let at_the_end = format!("{fails}, or end in nothing");
+    assert_eq!(string!(let _ = yield_resource!(s); Ok(())), at_the_end);
+    assert_eq!(string!(let _ = yield_resource!(s); Err(e)), at_the_end);
+    assert_eq!(string!(let _ = yield_resource!(s); None), at_the_end);
+    assert_eq!(
+        string!(let _ = yield_resource!(s); if a { close(); } else { match b { B => {} _ => { Some(1) } } }),
+        at_the_end
+    );
+    assert_eq!(
+        string!(if a { return Err(e); } let _ = yield_resource!(s);),
+        fails
+    );
+    assert_eq!(
+        string!(let _ = yield_resource!(s); if a { return Ok(()); } close();),
+        format!("{fails}, or `return` alone")
+    );
+    assert_eq!(
+        wrong!([] async fn f() { let _ = yield_resource!(); Ok(()) }),
+        "this context can't fail: write `-> Result<(), YourError>`, or end in nothing"
+    );
+    assert_eq!(
+        wrong!([] async fn f() -> Opened<u8> { let _ = yield_resource!(1); Ok(()) }),
+        "this context can't fail: write `-> Result<Opened<u8>, YourError>`, or end in nothing; if `Opened<u8>` is a `Result` by another name, write `#[async_context(fallible)]`"
+    );
+    assert!(
+        wrong!([] async fn f() -> Vec<u8> { let _ = yield_resource!(v); Ok(()) })
+            .ends_with("or end in nothing")
+    );
+    assert_eq!(
+        wrong!([infallible] async fn f() -> QueryResult { let _ = yield_resource!(q); Ok(()) }),
+        "`infallible` says that this context can't fail: leave that out, or end in nothing"
+    );
+    assert!(
+        wrong!([] async fn f() -> Option<u8> { let Some(a) = g() else { return None }; let _ = yield_resource!(Some(a)); })
+            .ends_with("write `let _ = yield_resource!(None);` before a `return`")
+    );
+    assert!(
+        wrong!([] async fn f() -> Option<u8> { let _ = yield_resource!(a); Some(1) })
+            .starts_with("the caller got the resource by the yield")
+    );
+    right!([] async fn f() -> u8 { let _ = yield_resource!(1); match close() { Ok(()) => {} Err(e) => log(e) } });
+    right!([] async fn f() -> u8 { let _ = yield_resource!(1); if let Some(a) = b { g(Some(a)) } });
+    right!([] async fn f() -> u8 { let g = async || { return Err(e) }; let _ = yield_resource!(1); drop(|| Ok(())) });
+    right!([] async fn f() -> u8 { let a = loop { break Some(1) }; let _ = yield_resource!(1); { last = None } });
+}
+
+#[test]
 fn a_test_is_no_context_function() {
     let no_test = "a context function is no test and no `main`";
     assert!(
