@@ -458,6 +458,9 @@ impl Expansion<'_> {
         let tokens = &self.yields.body;
         let braces = self.yields.in_braces(body);
         let allow = allow_braces(body, site);
+        let diverges = validate::ends_in_a_panic(body)
+            .then(|| quote_spanned!(site=> #[allow(clippy::diverging_sub_expression)]));
+        let allow = quote_spanned!(site=> #allow #diverges);
         match self.returns {
             Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow let (): () = #braces; }),
             Returns::Result { .. } | Returns::Alias(_) => {

@@ -50,7 +50,7 @@ use proc_macro::TokenStream;
 ///   may use `?`. Anything else makes an infallible one.
 /// - It ends in `()` or in `Ok(())`, which may be left out. The resource is yielded, not returned.
 /// - Each path to a successful end yields exactly once. A second yield is a compile error; a path without one panics when it is
-///   taken, and the panic names the function.
+///   taken, and the panic names the function. A sketch that ends in `todo!()` or its like need not yield yet.
 /// - A yield nested in an `async` block, in a closure or in a macro other than the standard library's makes a *wrapping* context,
 ///   such as one with a timeout around the body. It has no guard: use `with` or `async_with!`.
 ///

@@ -1,6 +1,6 @@
 //! What can be said of a mistake before rustc sees the expansion, in the user's words.
 
-use proc_macro2::{Delimiter, Group, Ident, Punct, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     Attribute, FnArg, Pat, ReturnType, Safety, Type,
@@ -10,12 +10,16 @@ use syn::{
 use crate::{
     args::{Args, Policy},
     borrows,
-    error::{Errors, contains_word, written},
+    error::{Errors, contains_word, did_you_mean, written},
     expand::Stub,
     flow,
     signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
     yields::{Argument, Yields, nested_item},
 };
+
+mod exit;
+
+use exit::{check_exit, is_yield, without_path};
 
 /// Notes what is wrong with a context function, and says what of it a stub can keep.
 pub(crate) fn check(
@@ -343,58 +347,6 @@ fn check_body(
     right && flow::check(body, returns, yields, errors)
 }
 
-/// An `Exit` that is taken for a result: what rustc says of that doesn't tell what it is.
-fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
-    let tokens = Vec::from_iter(body.clone());
-    let last = match tokens.as_slice() {
-        [
-            ..,
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(_),
-        ] => Some(name).filter(|name| is_yield(name, bang)),
-        _ => None,
-    };
-    if let Some(name) = last {
-        errors.at(
-            name,
-            "a yield evaluates to an `Exit`, which says how the body ended, and a context function ends in `()`: write `let _ = yield_resource!(…);` if its teardown doesn't care",
-        );
-        return false;
-    }
-    if let Some(question_mark) = question_mark_on_a_yield(body) {
-        errors.at(
-            question_mark,
-            "a yield evaluates to an `Exit`, which says how the body ended; the body's error reaches its caller by itself, without a `?` here",
-        );
-        return false;
-    }
-    true
-}
-
-fn is_yield(name: &Ident, bang: &Punct) -> bool {
-    name == "yield_resource" && bang.as_char() == '!'
-}
-
-fn question_mark_on_a_yield(body: TokenStream) -> Option<Punct> {
-    let tokens = Vec::from_iter(body);
-    let here = tokens.windows(4).find_map(|tokens| match tokens {
-        [
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(_),
-            TokenTree::Punct(mark),
-        ] if is_yield(name, bang) && mark.as_char() == '?' => Some(mark.clone()),
-        _ => None,
-    });
-    here.or_else(|| {
-        tokens.iter().find_map(|token| match token {
-            TokenTree::Group(group) => question_mark_on_a_yield(group.stream()),
-            _ => None,
-        })
-    })
-}
-
 fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Errors) -> bool {
     let tokens = Vec::from_iter(body.clone());
     if let Some(token) = almost_a_yield(body.clone()) {
@@ -404,7 +356,7 @@ fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Err
         );
         return false;
     }
-    if is_being_typed(body.clone()) {
+    if is_being_typed(body.clone()) || is_misspelt(body.clone()) || is_sketch(function) {
         return true;
     }
     let returned = match tokens.as_slice() {
@@ -444,6 +396,60 @@ fn is_being_typed(tokens: TokenStream) -> bool {
         TokenTree::Group(group) => is_being_typed(group.stream()),
         _ => false,
     })
+}
+
+/// `yield_ressource!`: rustc says that there is none, and what it is called.
+fn is_misspelt(tokens: TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    tokens.iter().enumerate().any(|(i, token)| match token {
+        TokenTree::Ident(name) => {
+            let bang =
+                matches!(tokens.get(i + 1), Some(TokenTree::Punct(bang)) if bang.as_char() == '!');
+            let name = name.to_string();
+            bang && name != "yield_resource"
+                && name.starts_with('y')
+                && did_you_mean(&name, &["yield_resource"]).is_some()
+        }
+        TokenTree::Group(group) => is_misspelt(group.stream()),
+        _ => false,
+    })
+}
+
+/// A function that ends in `todo!()` or its like, before which nothing has been written yet or nothing can succeed.
+fn is_sketch(function: &ContextFn) -> bool {
+    // What an `impl Trait` stands for only a yield can tell.
+    function.body.as_ref().is_some_and(ends_in_a_panic) && !contains_impl(&function.sig.output)
+}
+
+/// Whether the last statement is `todo!()` or its like.
+pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
+    let tokens = Vec::from_iter(body.stream());
+    let (before, name, bang) = match tokens.as_slice() {
+        [
+            before @ ..,
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+        ] => (before, name, bang),
+        [
+            before @ ..,
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+            TokenTree::Punct(_),
+        ] => (before, name, bang),
+        _ => return false,
+    };
+    let panics = ["todo", "unimplemented", "panic", "unreachable"]
+        .iter()
+        .any(|known| name == known);
+    let is_statement = match without_path(before).last() {
+        None => true,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+        Some(_) => false,
+    };
+    panics && bang.as_char() == '!' && is_statement
 }
 
 /// `yield_resource(tx)` or `yield tx`.

@@ -608,3 +608,19 @@ fn in_the_handlers_of_select() {
     block_on(beside_a_loop(&log).run(async |_| yields(3).await));
     assert_eq!(log.take(), ["tick", "tick", "Completed"]);
 }
+
+#[async_context]
+async fn assigned_at_last(log: Log) -> u8 {
+    log.say("opened");
+    _ = yield_resource!(3)
+}
+
+#[test]
+fn an_assignment_may_come_last() {
+    let log = Log::new();
+    assert_eq!(
+        block_on(assigned_at_last(log.clone()).run(async |three| *three)),
+        3
+    );
+    assert_eq!(log.lines(), ["opened"]);
+}

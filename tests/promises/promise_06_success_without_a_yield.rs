@@ -157,3 +157,40 @@ fn ending_the_body_early_and_returning_success_is_named_too() {
     );
     assert_eq!(log.lines(), ["early"]);
 }
+
+/// What is only planned yet compiles, without a warning.
+mod sketches {
+    #![deny(warnings)]
+
+    use contextlib::async_context;
+    use contextlib_tests::ContextError;
+
+    #[async_context]
+    pub(super) async fn empty() -> String {
+        todo!()
+    }
+
+    #[async_context(suppress)]
+    pub(super) async fn begun(number: u8) -> Result<Vec<u8>, ContextError> {
+        if number > 1 {
+            return Err(ContextError("too many"));
+        }
+        std::unimplemented!("the rest of {number}");
+    }
+
+    #[async_context(boxed, on_cancel = block)]
+    pub(super) async fn borrows(text: &str) -> std::io::Result<&str> {
+        panic!("no {text}")
+    }
+}
+
+#[test]
+fn a_sketch_panics_as_it_says() {
+    assert_eq!(panic_of(sketches::empty().enter()), "not yet implemented");
+    assert_eq!(
+        panic_of(sketches::begun(1).enter()),
+        "not implemented: the rest of 1"
+    );
+    assert_eq!(panic_of(sketches::borrows("text").enter()), "no text");
+    assert!(block_on(sketches::begun(2).enter()).is_err());
+}

@@ -184,6 +184,96 @@ fn a_context_yields() {
 }
 
 #[test]
+fn a_sketch_need_not_yield_yet() {
+    right_body!(todo!());
+    right_body!(let tx = begin().await?; std::unimplemented!("the teardown"););
+    right!([] async fn f(a: u8) -> String { if a > 0 { wait().await; } unreachable!() });
+    assert!(body!(let later = || todo!();).starts_with("`f` never yields"));
+    assert!(wrong!([] async fn f() -> impl Read { todo!() }).starts_with("`f` never yields"));
+    right_body!(let _ = yield_ressource!(tx););
+}
+
+#[test]
+fn an_exit_is_no_result() {
+    let exit = "a yield evaluates to an `Exit`, which says how the body ended";
+    assert!(body!(yield_resource!(tx)).starts_with(exit));
+    assert!(body!(contextlib::yield_resource!(tx)).starts_with(exit));
+    assert!(body!(yield_resource!(tx)?;).ends_with("without a `?` here"));
+    assert!(body!(if yield_resource!(tx).is_ok() {}).ends_with("write `.is_completed()`"));
+    assert!(body!(if yield_resource!(tx).is_err() {}).contains("write `.is_failed()`"));
+    assert!(body!(yield_resource!(tx).unwrap();).ends_with("by itself, without `.unwrap()` here"));
+    assert!(body!(a.b(yield_resource!(tx).expect("a"));).ends_with("without `.expect(…)` here"));
+    let completed = "write `yield_resource!(…).is_completed()`";
+    assert!(
+        body!(if yield_resource!(tx) {
+            commit()
+        })
+        .ends_with(completed)
+    );
+    assert!(
+        body!(if a {
+        } else if !contextlib::yield_resource!(tx) {
+        })
+        .ends_with(completed)
+    );
+    assert!(body!(if let Ok(()) = yield_resource!(tx) {}).ends_with(completed));
+    assert!(body!(let Ok(_) = yield_resource!(tx) else { return Ok(()) };).ends_with(completed));
+    assert!(body!(if let Err(e) = yield_resource!(tx) {}).ends_with(".error()`"));
+    assert!(
+        body!(match yield_resource!(tx) {
+            Ok(()) => {}
+            _ => {}
+        })
+        .contains("`match … {")
+    );
+    assert!(
+        body!(match yield_resource!(tx) {
+            E => {}
+            Err(e) => {}
+        })
+        .contains("`match … {")
+    );
+    assert!(
+        body!(let mut tx = t; tx = yield_resource!(tx);)
+            .ends_with("comes back into `tx` by itself: write `let exit = yield_resource!(tx);`")
+    );
+    assert!(
+        body!(if a {
+            self.tx = yield_resource!(self.tx);
+        })
+        .contains("into `self.tx`")
+    );
+}
+
+#[test]
+fn an_exit_that_is_used_as_one_is_right() {
+    right_body!(_ = yield_resource!(tx));
+    right_body!(let exit; exit = contextlib::yield_resource!(tx));
+    right_body!(*last.lock() = yield_resource!(tx).is_completed());
+    right_body!(if yield_resource!(tx).is_completed() {});
+    right_body!(if let Err(e) = yield_resource!(tx).check() {
+        log(e);
+    });
+    right_body!(if let Some(e) = yield_resource!(tx).error() {});
+    right_body!(match yield_resource!(tx) {
+        Exit::Failed(_) => match close() {
+            Ok(()) => {}
+            Err(_) => {}
+        },
+        _ => {}
+    });
+    right_body!(match yield_resource!(tx).check() {
+        Ok(()) => {}
+        Err(_) => {}
+    });
+    right_body!(let tx = yield_resource!(tx););
+    right_body!(tokio::select! { tx = yield_resource!(tx) => {} });
+    right_body!(lend!(yield_resource!(tx).is_ok()););
+    right_body!(let (tx, _) = yield_resource!(move tx););
+    right_body!(#[async_context] async fn inner() { yield_resource!().is_ok(); } yield_resource!(tx););
+}
+
+#[test]
 fn a_second_yield_on_a_path() {
     let second = "this is the second yield on one path";
     assert!(body!(yield_resource!(a); yield_resource!(b);).starts_with(second));

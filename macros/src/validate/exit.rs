@@ -1,0 +1,312 @@
+//! What a yield evaluates to, taken for something else than the `Exit` that it is.
+
+use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
+
+use crate::{
+    error::{Errors, written},
+    yields::{TRANSPARENT, nested_item},
+};
+
+const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
+
+/// An `Exit` that is taken for a result: what rustc says of that doesn't tell what it is.
+pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
+    let tokens = Vec::from_iter(body.clone());
+    if let Some(name) = yield_at_the_end(&tokens) {
+        errors.at(
+            name,
+            format!("{IS_AN_EXIT}, and a context function ends in `()`: write `let _ = yield_resource!(…);` if its teardown doesn't care"),
+        );
+        return false;
+    }
+    if let Some(question_mark) = question_mark_on_a_yield(body) {
+        errors.at(
+            question_mark,
+            format!(
+                "{IS_AN_EXIT}; the body's error reaches its caller by itself, without a `?` here"
+            ),
+        );
+        return false;
+    }
+    match misread(&tokens) {
+        Some(Misread { at, message }) => {
+            errors.at(at, message);
+            false
+        }
+        None => true,
+    }
+}
+
+pub(super) fn is_yield(name: &Ident, bang: &Punct) -> bool {
+    name == "yield_resource" && bang.as_char() == '!'
+}
+
+fn yield_at_the_end(tokens: &[TokenTree]) -> Option<&Ident> {
+    match tokens {
+        [
+            ..,
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+        ] if is_yield(name, bang) => {
+            let before = without_path(&tokens[..tokens.len() - 3]);
+            // An assignment is a `()`.
+            (!ends_in(before, '=')).then_some(name)
+        }
+        _ => None,
+    }
+}
+
+fn question_mark_on_a_yield(body: TokenStream) -> Option<Punct> {
+    let tokens = Vec::from_iter(body);
+    let here = tokens.windows(4).find_map(|tokens| match tokens {
+        [
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+            TokenTree::Punct(mark),
+        ] if is_yield(name, bang) && mark.as_char() == '?' => Some(mark.clone()),
+        _ => None,
+    });
+    here.or_else(|| {
+        tokens.iter().find_map(|token| match token {
+            TokenTree::Group(group) => question_mark_on_a_yield(group.stream()),
+            _ => None,
+        })
+    })
+}
+
+/// One mistake.
+struct Misread {
+    at: TokenStream,
+    message: String,
+}
+
+impl Misread {
+    fn new(at: impl Into<TokenTree>, advice: &str) -> Misread {
+        Misread {
+            at: at.into().into(),
+            message: format!("{IS_AN_EXIT}{advice}"),
+        }
+    }
+}
+
+/// The first yield that stands where only a `Result` or a `bool` can. What is in macros other than the standard library's may be anything.
+fn misread(tokens: &[TokenTree]) -> Option<Misread> {
+    let mut i = 0;
+    while i < tokens.len() {
+        if let Some(length) = nested_item(&tokens[i..]) {
+            i += length;
+            continue;
+        }
+        match &tokens[i..] {
+            [
+                TokenTree::Ident(name),
+                TokenTree::Punct(bang),
+                TokenTree::Group(argument),
+                after @ ..,
+            ] if bang.as_char() == '!' => {
+                let is_yield = is_yield(name, bang);
+                if is_yield && !starts_with(argument, "move") {
+                    let found = misread_yield(&tokens[..i], name, argument, after);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+                let is_transparent = is_yield || TRANSPARENT.iter().any(|known| name == known);
+                i += if is_transparent { 2 } else { 3 };
+                continue;
+            }
+            [TokenTree::Group(group), ..] => {
+                let found = misread(&Vec::from_iter(group.stream()));
+                if found.is_some() {
+                    return found;
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
+
+fn misread_yield(
+    before: &[TokenTree],
+    name: &Ident,
+    argument: &Group,
+    after: &[TokenTree],
+) -> Option<Misread> {
+    let before = without_path(before);
+    method_of_a_result(after)
+        .or_else(|| condition(name, before, after))
+        .or_else(|| pattern_before(before, after))
+        .or_else(|| pattern_in_an_arm(before, after))
+        .or_else(|| assigned_to_itself(before, argument, after))
+}
+
+/// `yield_resource!(tx).is_ok()`
+fn method_of_a_result(after: &[TokenTree]) -> Option<Misread> {
+    let [
+        TokenTree::Punct(dot),
+        TokenTree::Ident(method),
+        TokenTree::Group(call),
+        ..,
+    ] = after
+    else {
+        return None;
+    };
+    if dot.as_char() != '.' || call.delimiter() != Delimiter::Parenthesis {
+        return None;
+    }
+    let advice = match method.to_string().as_str() {
+        "is_ok" => ": write `.is_completed()`".to_owned(),
+        "is_err" => {
+            ": write `.is_failed()`, or `!….is_completed()` for whatever else may end a body"
+                .to_owned()
+        }
+        "unwrap" | "expect" => {
+            format!(
+                "; the body's error reaches its caller by itself, without `.{method}{}` here",
+                if call.stream().is_empty() {
+                    "()"
+                } else {
+                    "(…)"
+                }
+            )
+        }
+        _ => return None,
+    };
+    Some(Misread::new(method.clone(), &advice))
+}
+
+/// `if yield_resource!(tx) { … }`
+fn condition(name: &Ident, before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
+    let before = match before {
+        [before @ .., TokenTree::Punct(not)] if not.as_char() == '!' => before,
+        _ => before,
+    };
+    let keyword =
+        matches!(before.last(), Some(TokenTree::Ident(word)) if word == "if" || word == "while");
+    (keyword && starts_with_braces(after))
+        .then(|| Misread::new(name.clone(), ": write `yield_resource!(…).is_completed()`"))
+}
+
+/// `if let Err(error) = yield_resource!(tx) { … }`
+fn pattern_before(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
+    let [
+        ..,
+        TokenTree::Ident(keyword),
+        TokenTree::Ident(variant),
+        TokenTree::Group(_),
+        TokenTree::Punct(equals),
+    ] = before
+    else {
+        return None;
+    };
+    let otherwise = matches!(after.first(), Some(TokenTree::Ident(word)) if word == "else");
+    if keyword != "let" || equals.as_char() != '=' || !(otherwise || starts_with_braces(after)) {
+        return None;
+    }
+    let advice = match variant.to_string().as_str() {
+        "Ok" => ": write `yield_resource!(…).is_completed()`",
+        "Err" => ": write `let Some(error) = yield_resource!(…).error()`",
+        _ => return None,
+    };
+    Some(Misread::new(variant.clone(), advice))
+}
+
+/// `match yield_resource!(tx) { Ok(_) => … }`
+fn pattern_in_an_arm(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
+    let is_match = matches!(before.last(), Some(TokenTree::Ident(word)) if word == "match");
+    let Some(TokenTree::Group(arms)) = after.first().filter(|_| is_match) else {
+        return None;
+    };
+    let arms = Vec::from_iter(arms.stream());
+    let variant = arms.windows(4).find_map(|tokens| match tokens {
+        [
+            TokenTree::Ident(variant),
+            TokenTree::Group(_),
+            TokenTree::Punct(equals),
+            TokenTree::Punct(arrow),
+        ] if (variant == "Ok" || variant == "Err")
+            && equals.as_char() == '='
+            && arrow.as_char() == '>' =>
+        {
+            Some(variant.clone())
+        }
+        _ => None,
+    });
+    variant.map(|variant| {
+        Misread::new(
+            variant,
+            ": write `match … { Exit::Completed => …, Exit::Failed(error) => …, _ => … }`",
+        )
+    })
+}
+
+/// `tx = yield_resource!(tx);`
+fn assigned_to_itself(
+    before: &[TokenTree],
+    argument: &Group,
+    after: &[TokenTree],
+) -> Option<Misread> {
+    let place = argument.stream();
+    let [before @ .., TokenTree::Punct(equals)] = before else {
+        return None;
+    };
+    let start = before
+        .len()
+        .checked_sub(place.clone().into_iter().count())?;
+    let (before, assigned) = before.split_at(start);
+    let assigned = assigned.iter().cloned().collect::<TokenStream>();
+    let is_statement = match before.last() {
+        None => true,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+        Some(_) => false,
+    } && !matches!(after.first(), Some(token) if !is_semicolon(token));
+    if place.is_empty()
+        || equals.as_char() != '='
+        || !is_statement
+        || assigned.to_string() != place.to_string()
+    {
+        return None;
+    }
+    let name = written(&place);
+    Some(Misread {
+        at: assigned,
+        message: format!(
+            "{IS_AN_EXIT}; the resource comes back into `{name}` by itself: write `let exit = yield_resource!({name});`"
+        ),
+    })
+}
+
+/// The tokens before a macro's name, without the path that leads to it.
+pub(super) fn without_path(mut before: &[TokenTree]) -> &[TokenTree] {
+    while let [rest @ .., TokenTree::Punct(a), TokenTree::Punct(b)] = before {
+        if a.as_char() != ':' || b.as_char() != ':' {
+            break;
+        }
+        before = match rest {
+            [rest @ .., TokenTree::Ident(_)] => rest,
+            _ => rest,
+        };
+    }
+    before
+}
+
+fn ends_in(tokens: &[TokenTree], expected: char) -> bool {
+    matches!(tokens.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == expected)
+}
+
+fn is_semicolon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';')
+}
+
+fn starts_with(group: &Group, expected: &str) -> bool {
+    matches!(group.stream().into_iter().next(), Some(TokenTree::Ident(word)) if word == expected)
+}
+
+fn starts_with_braces(tokens: &[TokenTree]) -> bool {
+    matches!(tokens.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace)
+}
