@@ -159,7 +159,7 @@ impl<'f> Expansion<'f> {
             return self.function();
         }
         let ContextFn { attrs, vis, .. } = self.function;
-        let attrs = attrs.iter().filter(|attr| !validate::wants_async(attr));
+        let attrs = attrs.iter().filter(|attr| !validate::is_misplaced(attr));
         // A frame that holds nothing fits any policy, unless its resource doesn't.
         let fits = stub.policy || borrows::of_output(&self.function.sig.output).is_none();
         let policy = if fits {

@@ -17,8 +17,11 @@ use crate::{
     yields::{Argument, Yields, nested_item},
 };
 
+mod attributes;
 mod exit;
 
+pub(crate) use attributes::{CONTEXT_WITHIN, is_misplaced, is_named};
+use attributes::{a_test_or_main, check_attributes};
 use exit::{check_exit, is_yield, without_path};
 
 /// Notes what is wrong with a context function, and says what of it a stub can keep.
@@ -36,13 +39,14 @@ pub(crate) fn check(
         returns: !returns_a_manager(function, errors),
     };
     check_signature(function, errors);
-    stub.body &= check_attributes(function, errors);
+    let alone = check_attributes(function, errors);
+    stub.body &= alone;
     stub.returns &= function.sig.asyncness.is_some() || !contains_impl(&function.sig.output);
     stub.body &= is_for_rustc(function, yields);
     stub.body &= stub.returns && check_return_type(args, function, errors);
     stub.policy &= check_borrows(args, function, errors);
     // What was never a context function need not be told that it doesn't yield.
-    if function.sig.asyncness.is_some() {
+    if function.sig.asyncness.is_some() && alone {
         stub.body &= check_owned_self(args, function, errors);
         stub.body &= check_body(function, returns, yields, errors);
     }
@@ -65,26 +69,6 @@ pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
         })
     }
     body.is_some_and(|body| calls_block_on(body.stream()))
-}
-
-/// Whether this is `#[tokio::test]`, `#[tokio::main]` or their like: below our attribute they would find a function that isn't async any more.
-pub(crate) fn wants_async(attr: &Attribute) -> bool {
-    let last = attr.path().segments.last();
-    last.is_some_and(|last| last.ident == "test" || last.ident == "main")
-}
-
-fn check_attributes(function: &ContextFn, errors: &mut Errors) -> bool {
-    let wrong = function.attrs.iter().find(|attr| wants_async(attr));
-    if let Some(attr) = wrong {
-        errors.at(attr.path(), a_test_or_main(&function.sig.ident));
-    }
-    wrong.is_none()
-}
-
-fn a_test_or_main(name: &Ident) -> String {
-    format!(
-        "a context function is no test and no `main`: write a function of its own for that, and above it `#[within({name}(…))]`"
-    )
 }
 
 fn check_signature(function: &ContextFn, errors: &mut Errors) {

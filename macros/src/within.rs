@@ -29,7 +29,8 @@ use crate::{
     error::{Errors, written},
     nest::{Around, Context, nest},
     signature::{ContextFn, allow_braces, contains_impl, last_segment},
-    validate::has_runtime,
+    validate::{CONTEXT_WITHIN, has_runtime, is_named},
+    yields::Yields,
 };
 
 #[cfg(test)]
@@ -46,6 +47,15 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
             return quote_spanned!(Span::mixed_site()=> #errors #item);
         }
     };
+    let context = function
+        .attrs
+        .iter()
+        .find(|attr| is_named(attr, "async_context"));
+    if let Some(attr) = context {
+        errors.at(attr.path(), CONTEXT_WITHIN);
+        let errors = errors.into_compile_errors();
+        return quote_spanned!(Span::mixed_site()=> #errors #item);
+    }
     let mut names = names(args.clone());
     let args = Args::parse_all(args, &mut errors);
     let forgotten = forgotten(&args, &function, &mut errors);
@@ -213,6 +223,17 @@ fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Optio
             } else {
                 format!("`#[within]` goes on an `async fn`: write `async fn {name}`")
             },
+        );
+    }
+    let yields = Yields::find(body.stream(), false);
+    if let Some(point) = yields
+        .points
+        .iter()
+        .find(|point| !point.inside.foreign_macro)
+    {
+        errors.at(
+            point,
+            "`#[within]` runs this function inside of a context and doesn't make it one: what yields is an `#[async_context] async fn` of its own",
         );
     }
     for input in &sig.inputs {

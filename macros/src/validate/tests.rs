@@ -788,6 +788,33 @@ fn a_test_is_no_context_function() {
 }
 
 #[test]
+fn attributes_that_do_not_go_with_a_context() {
+    let instrument = "`#[instrument]` can't see a context's body";
+    assert!(
+        wrong!([] #[tracing::instrument(err)] async fn f() { let _ = yield_resource!(); })
+            .starts_with(instrument)
+    );
+    // What it makes of a function below it.
+    assert!(
+        body!(
+            let __tracing_attr_span = span!("f");
+            let future = async move { if yield_resource!(tx).is_completed() {} };
+            if !__tracing_attr_span.is_disabled() { Instrument::instrument(future, __tracing_attr_span).await } else { future.await }
+        )
+        .starts_with(instrument)
+    );
+    assert_eq!(
+        wrong!([] #[within(db())] async fn f() { let _ = yield_resource!(); }),
+        "a context function isn't run by `#[within]`: enter the other context in its setup"
+    );
+    assert_eq!(
+        wrong!([] #[contextlib::async_context(suppress)] async fn f() { let _ = yield_resource!(); }),
+        "`#[async_context]` is given twice"
+    );
+    right!([] #[allow(unused)] #[must_use] async fn f() { let _ = yield_resource!(); });
+}
+
+#[test]
 fn a_yield_that_is_being_typed_is_left_to_rustc() {
     let half = quote!(async fn f() -> Result<Tx, Error> { let _ = yield_resource! });
     let written = async_context(quote!(), half).to_string();

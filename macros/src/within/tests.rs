@@ -177,6 +177,31 @@ fn mistakes_in_the_function() {
         "async fn f<'d>(db: &'d mut Db) {}",
         "leave this lifetime out",
     );
+    mistake(
+        "db = a()",
+        "#[contextlib::async_context] async fn f(db: &mut Db) { let _ = yield_resource!(); }",
+        "a context function isn't run by `#[within]`",
+    );
+    mistake(
+        "db = a()",
+        "async fn f(db: &mut Db) -> u8 { if let Some(db) = db.get() { yield_resource!(db); } }",
+        "what yields is an `#[async_context] async fn` of its own",
+    );
+}
+
+#[test]
+fn a_context_function_inside_of_the_function_may_yield() {
+    let item = quote!(
+        async fn f() {
+            #[async_context]
+            async fn inner() {
+                let _ = yield_resource!();
+            }
+            inner().run(g).await
+        }
+    );
+    let expansion = within(quote!(a()), item).to_string();
+    assert!(!expansion.contains("compile_error"), "{expansion}");
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! Attributes beside `#[async_context]` that don't go with it.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::Attribute;
+
+use crate::{error::Errors, signature::ContextFn};
+
+const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the feature `tracing` of `contextlib`";
+
+pub(crate) const CONTEXT_WITHIN: &str =
+    "a context function isn't run by `#[within]`: enter the other context in its setup";
+
+/// False if there is one of them.
+pub(super) fn check_attributes(function: &ContextFn, errors: &mut Errors) -> bool {
+    let name = &function.sig.ident;
+    let wrong = function
+        .attrs
+        .iter()
+        .find_map(|attr| Some((attr, mistake(attr, name)?)));
+    if let Some((attr, message)) = &wrong {
+        errors.at(attr.path(), message);
+        return false;
+    }
+    let body = function.body.as_ref();
+    if let Some(span) = body.and_then(|body| span_of_instrument(body.stream())) {
+        errors.at(span, INSTRUMENT);
+        return false;
+    }
+    true
+}
+
+/// Whether what an attribute would find below ours isn't what it is for.
+pub(crate) fn is_misplaced(attr: &Attribute) -> bool {
+    ["test", "main", "instrument", "within", "async_context"]
+        .iter()
+        .any(|name| is_named(attr, name))
+}
+
+pub(crate) fn is_named(attr: &Attribute, name: &str) -> bool {
+    let last = attr.path().segments.last();
+    last.is_some_and(|last| last.ident == name)
+}
+
+fn mistake(attr: &Attribute, name: &Ident) -> Option<String> {
+    if !is_misplaced(attr) {
+        return None;
+    }
+    let last = attr.path().segments.last()?;
+    Some(match last.ident.to_string().as_str() {
+        "instrument" => INSTRUMENT.to_owned(),
+        "within" => CONTEXT_WITHIN.to_owned(),
+        "async_context" => "`#[async_context]` is given twice".to_owned(),
+        _ => a_test_or_main(name),
+    })
+}
+
+pub(super) fn a_test_or_main(name: &Ident) -> String {
+    format!(
+        "a context function is no test and no `main`: write a function of its own for that, and above it `#[within({name}(…))]`"
+    )
+}
+
+/// What `#[instrument]` leaves in the body of a function that it has seen before us.
+fn span_of_instrument(body: TokenStream) -> Option<Ident> {
+    body.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "__tracing_attr_span" => Some(word),
+        TokenTree::Group(group) => span_of_instrument(group.stream()),
+        _ => None,
+    })
+}
