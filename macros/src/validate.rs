@@ -9,7 +9,7 @@ use syn::{
 
 use crate::{
     args::{Args, Policy},
-    borrows,
+    borrows::{self, Borrow},
     error::{Errors, contains_word, did_you_mean, written},
     expand::Stub,
     flow,
@@ -19,10 +19,12 @@ use crate::{
 
 mod attributes;
 mod exit;
+mod resource;
 
 pub(crate) use attributes::{CONTEXT_WITHIN, is_misplaced, is_named};
 use attributes::{a_test_or_main, check_attributes};
 use exit::{check_exit, is_yield, without_path};
+use resource::{check_resource, check_yielded};
 
 /// Notes what is wrong with a context function, and says what of it a stub can keep.
 pub(crate) fn check(
@@ -36,7 +38,7 @@ pub(crate) fn check(
     let mut stub = Stub {
         body: errors.is_empty(),
         policy: errors.is_empty(),
-        returns: !returns_a_manager(function, errors),
+        returns: check_resource(args, function, returns, errors),
     };
     check_signature(function, errors);
     let alone = check_attributes(function, errors);
@@ -44,7 +46,12 @@ pub(crate) fn check(
     stub.returns &= function.sig.asyncness.is_some() || !contains_impl(&function.sig.output);
     stub.body &= is_for_rustc(function, yields);
     stub.body &= stub.returns && check_return_type(args, function, errors);
-    stub.policy &= check_borrows(args, function, errors);
+    if let Some(lent) = lent_by_nobody(args, function) {
+        errors.at(lent.token, "this resource borrows, but there is no argument that lends it: yield an owned resource, or write `'static` if it is one that lasts");
+        (stub.body, stub.returns) = (false, false);
+    } else {
+        stub.policy &= check_borrows(args, function, errors);
+    }
     // What was never a context function need not be told that it doesn't yield.
     if function.sig.asyncness.is_some() && alone {
         stub.body &= check_owned_self(args, function, errors);
@@ -101,18 +108,6 @@ fn check_signature(function: &ContextFn, errors: &mut Errors) {
     }
 }
 
-/// True of a return type as one would write it without the attribute.
-fn returns_a_manager(function: &ContextFn, errors: &mut Errors) -> bool {
-    let ReturnType::Type(_, ty) = &function.sig.output else {
-        return false;
-    };
-    let manager = last_segment(ty).filter(|segment| segment.ident == "ContextManager");
-    if let Some(segment) = manager {
-        errors.at(&segment.ident, "write the type of the resource here, or `Result<Resource, Error>`: the attribute makes a `ContextManager` of it");
-    }
-    manager.is_some()
-}
-
 /// False if the resource or the error isn't known.
 fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
     let ReturnType::Type(_, ty) = &function.sig.output else {
@@ -122,17 +117,6 @@ fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> 
         }
         return true;
     };
-    if let Some(infer) = inferred(ty.to_token_stream()) {
-        errors.at(
-            infer,
-            "`_` isn't allowed in the return type of a context function: write the type",
-        );
-        return false;
-    }
-    if let Type::Never(never) = ungroup(ty) {
-        errors.at(never, "a context function returns the type of what it yields: leave the return type out if that is `()`");
-        return false;
-    }
     let unit = matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
     if let (Some(fallible), true) = (&args.fallible, unit) {
         errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
@@ -157,26 +141,12 @@ fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> 
     true
 }
 
-/// The first `_` that isn't a lifetime's.
-fn inferred(tokens: TokenStream) -> Option<TokenTree> {
-    let mut quote = false;
-    for token in tokens {
-        match token {
-            TokenTree::Ident(ident) if ident == "_" && !quote => return Some(ident.into()),
-            TokenTree::Group(group) => {
-                if let Some(found) = inferred(group.stream()) {
-                    return Some(found);
-                }
-            }
-            TokenTree::Punct(punct) => {
-                quote = punct.as_char() == '\'';
-                continue;
-            }
-            _ => {}
-        }
-        quote = false;
-    }
-    None
+/// A borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
+fn lent_by_nobody(args: &Args, function: &ContextFn) -> Option<Borrow> {
+    let in_background = args.on_cancel.is_static() && function.body.is_some();
+    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background)?;
+    let lends = !borrows::of_arguments(&function.sig).is_empty();
+    (lent.lifetime.is_none() && !lends).then_some(lent)
 }
 
 /// False if what the function borrows doesn't go with its policy, or with its box.
@@ -327,6 +297,7 @@ fn check_body(
             right = false;
         }
     }
+    right &= check_yielded(returns, yields, errors);
     right &= check_exit(body.stream(), errors);
     right && flow::check(body, returns, yields, errors)
 }

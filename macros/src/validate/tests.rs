@@ -120,6 +120,64 @@ fn return_types() {
     );
     right!([] async fn f() -> Result<impl Read, Error> { yield_resource!(1); });
     right!([] async fn f() -> Result<Cow<'static, str>, Error> { yield_resource!(1); });
+    assert!(
+        wrong!([] async fn f() -> Option<&str> { yield_resource!(None); })
+            .starts_with("this resource borrows, but there is no argument that lends it")
+    );
+}
+
+#[test]
+fn a_manager_is_no_resource() {
+    macro_rules! manager {
+        ($ty:ty) => {
+            let message = wrong!([] async fn f() -> $ty { let _ = yield_resource!(1); });
+            assert!(message.starts_with("write the type of the resource here"), "{message}");
+        };
+    }
+    manager!(ContextManager<impl Resource>);
+    manager!(Result<contextlib::ContextManager<Tx>, Error>);
+    manager!(io::Result<BoxContextManager<'static, Tx, Error>>);
+    manager!(contextlib::InfallibleBoxContextManager<'static, Tx>);
+    manager!(impl AsyncContext<Resource = Tx> + Send);
+    // These may be what is yielded.
+    right!([] async fn f() -> BoxContextManager<'static, Tx, E> { let _ = yield_resource!(g().boxed()); });
+    right!([] async fn f(m: InfallibleBoxContextManager<'static, Tx>) -> InfallibleBoxContextManager<'static, Tx> { let _ = yield_resource!(m); });
+    right!([] async fn f<C: AsyncContext>(m: M<C>) -> Result<ContextManager<C>, E> { let _ = yield_resource!(m.0); });
+    right!([] async fn f() -> Result<ContextManager<impl AsyncContext>, E> { let _ = yield_resource!(g()); });
+    right!([] async fn f() -> Guard<u8> { let _ = yield_resource!(g()); });
+}
+
+#[test]
+fn a_resource_has_a_size() {
+    assert_eq!(
+        wrong!([] async fn f() -> dyn Debug { let _ = yield_resource!(1); }),
+        "a resource has a size: yield a `Box<dyn Debug + Send>`"
+    );
+    assert!(
+        wrong!([on_cancel = drop] async fn f() -> Result<dyn fmt::Debug, E> { let _ = yield_resource!(1); })
+            .ends_with("yield a `Box<dyn fmt::Debug>`")
+    );
+    assert!(wrong!([] async fn f() -> str { let _ = yield_resource!(1); }).ends_with("`String`"));
+    assert!(wrong!([] async fn f() -> [u8] { let _ = yield_resource!(1); }).ends_with("`Vec<u8>`"));
+    right!([] async fn f() -> io::Result<str> { let _ = yield_resource!(1); });
+}
+
+#[test]
+fn a_resource_is_yielded_without_an_ok() {
+    assert_eq!(
+        body!(let _ = yield_resource!(Ok(begin().await?));),
+        "a context yields the resource itself: write `yield_resource!(begin().await?)`"
+    );
+    assert!(
+        wrong!([] async fn f() -> io::Result<Vec<u8>> { let _ = yield_resource!(Ok(v)); })
+            .starts_with("a context yields the resource itself")
+    );
+    right!([] async fn f() -> Result<Result<Tx, E>, E> { let _ = yield_resource!(Ok(tx)); });
+    right!([] async fn f() -> Result<Opened<Tx>, E> { let _ = yield_resource!(Ok(tx)); });
+    right!([] async fn f() -> Result<Self::Opened, E> { let _ = yield_resource!(Ok(tx)); });
+    right!([] async fn f() -> JoinResult<Tx> { let _ = yield_resource!(Ok(tx)); });
+    right!([] async fn f() -> Opened<Tx> { let _ = yield_resource!(Ok(tx)); });
+    right_body!(let _ = yield_resource!(Ok(tx).and(a)););
 }
 
 #[test]

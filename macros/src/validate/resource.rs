@@ -1,0 +1,202 @@
+//! What a return type says of the resource that can't be one, and a resource that is yielded in an `Ok`.
+
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{GenericArgument, PathArguments, ReturnType, Type, TypeParamBound};
+
+use crate::{
+    args::{Args, Policy},
+    error::{Errors, contains_word, written},
+    signature::{ContextFn, Returns, last_segment, may_be_an_alias, ungroup},
+    yields::Yields,
+};
+
+const MANAGERS: [&str; 4] = [
+    "ContextManager",
+    "BoxContextManager",
+    "InfallibleBoxContextManager",
+    "BoxedManager",
+];
+
+/// False if the return type is none that a context function can have.
+pub(super) fn check_resource(
+    args: &Args,
+    function: &ContextFn,
+    returns: &Returns,
+    errors: &mut Errors,
+) -> bool {
+    let ReturnType::Type(_, ty) = &function.sig.output else {
+        return true;
+    };
+    if let Some(infer) = inferred(ty.to_token_stream()) {
+        errors.at(
+            infer,
+            "`_` isn't allowed in the return type of a context function: write the type",
+        );
+        return false;
+    }
+    if let Type::Never(never) = ungroup(ty) {
+        errors.at(never, "a context function returns the type of what it yields: leave the return type out if that is `()`");
+        return false;
+    }
+    if let Some(manager) = written_resource(returns).and_then(|ty| manager(ty, function)) {
+        errors.at(manager, "write the type of the resource here, or `Result<Resource, Error>`: the attribute makes a `ContextManager` of it");
+        return false;
+    }
+    match returns {
+        Returns::Plain(ty) | Returns::Result { resource: ty, .. } => check_size(ty, args, errors),
+        Returns::Alias(_) => true,
+    }
+}
+
+/// The first `_` that isn't a lifetime's.
+fn inferred(tokens: TokenStream) -> Option<TokenTree> {
+    let mut quote = false;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) if ident == "_" && !quote => return Some(ident.into()),
+            TokenTree::Group(group) => {
+                if let Some(found) = inferred(group.stream()) {
+                    return Some(found);
+                }
+            }
+            TokenTree::Punct(punct) => {
+                quote = punct.as_char() == '\'';
+                continue;
+            }
+            _ => {}
+        }
+        quote = false;
+    }
+    None
+}
+
+/// The resource's type, as far as it is written. Of the aliases, only one called `Result` is taken to have it first.
+fn written_resource(returns: &Returns) -> Option<&Type> {
+    match returns {
+        Returns::Plain(ty) | Returns::Result { resource: ty, .. } => Some(ty),
+        Returns::Alias(ty) => {
+            let result = last_segment(ty).filter(|segment| segment.ident == "Result")?;
+            let PathArguments::AngleBracketed(arguments) = &result.arguments else {
+                return None;
+            };
+            match arguments.args.first() {
+                Some(GenericArgument::Type(ty)) => Some(ty),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// The name of a manager's type, as one would write it without the attribute.
+fn manager(ty: &Type, function: &ContextFn) -> Option<TokenStream> {
+    if let Type::ImplTrait(ty) = ungroup(ty) {
+        let is_context = ty.bounds.iter().any(is_context);
+        return (is_context && !may_yield_a_manager(function)).then(|| ty.bounds.to_token_stream());
+    }
+    let name = &last_segment(ty)?.ident;
+    let outermost = match &function.sig.output {
+        ReturnType::Type(_, ty) => last_segment(ty).is_some_and(|segment| segment.ident == *name),
+        ReturnType::Default => false,
+    };
+    let named_in_full = contains_any(ty, &["AsyncContext", "BoxContext"]);
+    let is_manager = MANAGERS.iter().any(|manager| name == manager);
+    ((name == "ContextManager" && outermost)
+        || (is_manager && !named_in_full && !may_yield_a_manager(function)))
+    .then(|| name.to_token_stream())
+}
+
+fn is_context(bound: &TypeParamBound) -> bool {
+    match bound {
+        TypeParamBound::Trait(bound) => {
+            let last = bound.path.segments.last();
+            last.is_some_and(|last| last.ident == "AsyncContext")
+        }
+        _ => false,
+    }
+}
+
+/// Whether the function makes a manager or is given one, which may then be its resource.
+fn may_yield_a_manager(function: &ContextFn) -> bool {
+    let ContextFn { sig, body, .. } = function;
+    let generic = contains_any(&sig.generics, &["AsyncContext"])
+        || contains_any(&sig.generics.where_clause, &["AsyncContext"]);
+    let given =
+        contains_any(&sig.inputs, &["AsyncContext"]) || contains_any(&sig.inputs, &MANAGERS);
+    let made = |body: &Group| contains_any(body, &["boxed"]) || contains_any(body, &MANAGERS);
+    generic || given || body.as_ref().is_none_or(made)
+}
+
+fn contains_any(tokens: impl ToTokens, words: &[&str]) -> bool {
+    let tokens = tokens.into_token_stream();
+    words.iter().any(|word| contains_word(tokens.clone(), word))
+}
+
+/// False of a type whose size isn't known.
+fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
+    let sized = match ungroup(ty) {
+        Type::TraitObject(object) => {
+            let send = matches!(args.on_cancel, Policy::Spawn)
+                && !contains_word(object.to_token_stream(), "Send");
+            let send = if send { " + Send" } else { "" };
+            format!("Box<{}{send}>", written(object))
+        }
+        Type::Slice(slice) => format!("Vec<{}>", written(&slice.elem)),
+        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+        _ => return true,
+    };
+    errors.at(ty, format!("a resource has a size: yield a `{sized}`"));
+    false
+}
+
+/// `yield_resource!(Ok(tx))` where the resource isn't a `Result`.
+pub(super) fn check_yielded(returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
+    let is_result = match returns {
+        Returns::Plain(_) => true,
+        Returns::Result { resource, .. } => may_be_a_result(resource),
+        Returns::Alias(_) => written_resource(returns).is_none_or(may_be_a_result),
+    };
+    let wrapped = yields
+        .points
+        .iter()
+        .filter(|_| !is_result)
+        .find_map(|point| in_ok(point.call.clone()));
+    if let Some((ok, value)) = &wrapped {
+        errors.at(
+            ok,
+            format!(
+                "a context yields the resource itself: write `yield_resource!({})`",
+                written(value)
+            ),
+        );
+    }
+    wrapped.is_none()
+}
+
+/// The `Ok` and what is in it, where that is all that is yielded.
+fn in_ok(call: TokenStream) -> Option<(TokenTree, TokenStream)> {
+    let Some(TokenTree::Group(argument)) = call.into_iter().last() else {
+        return None;
+    };
+    match Vec::from_iter(argument.stream()).as_slice() {
+        [ok @ TokenTree::Ident(name), TokenTree::Group(value)] if name == "Ok" => {
+            Some((ok.clone(), value.stream()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether that can't be excluded: an alias and an associated type may be one by another name.
+fn may_be_a_result(ty: &Type) -> bool {
+    match ungroup(ty) {
+        Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => false,
+        Type::Path(path) if path.qself.is_none() => {
+            let segments = &path.path.segments;
+            let mut names = segments.iter().map(|segment| segment.ident.to_string());
+            let last = names.next_back().unwrap_or_default();
+            let is_associated = names.any(|name| name.starts_with(char::is_uppercase));
+            is_associated || last == "Self" || last.contains("Result") || may_be_an_alias(ty)
+        }
+        _ => true,
+    }
+}
