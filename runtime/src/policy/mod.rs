@@ -12,6 +12,8 @@
 //!
 //! A context that is awaited to its end, whatever the body's outcome, never needs its policy.
 
+#[cfg(feature = "tokio")]
+mod blocking;
 mod combine;
 mod inherited;
 #[cfg(feature = "tokio")]

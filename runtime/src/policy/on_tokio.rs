@@ -1,6 +1,6 @@
 //! The policies that need tokio.
 
-use super::{Boxed, Policy};
+use super::{Boxed, Policy, blocking};
 use crate::{
     AsyncContext, Rollback,
     background::{Abandonment, RawRollback, RuntimeId, current_runtime},
@@ -93,6 +93,10 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 ///
 /// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
 /// there, is waited for for ever: keep such contexts out of one that blocks.
+///
+/// While its runtime is being shut down, and after that, a teardown still runs to its end if it needs nothing of that. One that waits for the timer, for I/O or
+/// for a task may wait in vain: if nothing wakes it for a second, its frame is dropped and its teardown reported as lost. What the same thread tears down after
+/// that, in the same shutdown, has a hundredth of a second.
 pub enum Block {}
 
 impl<C: AsyncContext> Policy<C> for Block {
@@ -194,7 +198,7 @@ fn block(mut rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
             rollback.lose("its policy is `block`, which can't work on a current-thread runtime");
         }
         (None, Some(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            runtime.block_on(rollback);
+            blocking::drive(rollback, &runtime);
         }
         (None, _) => rollback
             .lose("its policy is `block`, which can't work outside of a multi-thread runtime"),
@@ -206,5 +210,5 @@ fn block_in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
     if catch_unwind(|| task::block_in_place(|| {})).is_err() {
         return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
     }
-    task::block_in_place(|| runtime.block_on(rollback));
+    task::block_in_place(|| blocking::drive(rollback, runtime));
 }
