@@ -215,6 +215,36 @@ async fn a_drain_in_a_rollback_does_not_wait_for_itself() {
     );
 }
 
+/// A teardown that gives what came later so much time, and says which of it is stuck.
+#[async_context]
+async fn gives_up(log: Log, name: &'static str, gate: Arc<Semaphore>) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    let part = gated(log.clone(), "part", gate).enter().await?;
+    drop(part);
+    let stuck = drain_timeout(Duration::from_secs(1)).await;
+    let stuck = stuck.err().map_or(0, |error| error.stuck().len());
+    log.say(format_args!("-{name}, {stuck} stuck"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_in_a_rollback_names_what_it_waits_for() {
+    let log = Log::default();
+    let gate = closed();
+    let earlier = tokio::spawn(gated(log.clone(), "earlier", gate.clone()).enter());
+    drop(earlier.await.unwrap().unwrap());
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let inner = gives_up(log.clone(), "inner", gate.clone());
+    drop((inner.enter().await.unwrap(), outer));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        log.said(),
+        "+earlier, +outer, ~earlier, +part, ~part, -inner, 1 stuck",
+        "its part, and not itself, what waits for it or what was there before"
+    );
+    gate.add_permits(2);
+    drain().await;
+}
+
 /// Two that drain: each waits for what was entered later, so that one of the two is the first.
 #[tokio::test(start_paused = true)]
 async fn rollbacks_that_drain_do_not_wait_for_each_other() {

@@ -46,6 +46,8 @@ pub(crate) use rollback::{Left, RollbackState, quietly};
 pub use table::lanes_in_use;
 
 use drained::Drained;
+#[cfg(feature = "tokio")]
+use lane::InRollback;
 use std::{
     fmt,
     future::poll_fn,
@@ -81,12 +83,13 @@ pub async fn drain() {
 /// [`drain`], for `limit` at the most.
 ///
 /// # Errors
-/// The contexts whose rollbacks were still pending then. Those go on.
+/// The contexts whose rollbacks were still pending then, of those that it waits for. They go on.
 #[cfg(feature = "tokio")]
 pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
+    let inside = InRollback::current().map_or(0, |rollback| rollback.number);
     match tokio::time::timeout(limit, drain()).await {
         Ok(()) => Ok(()),
-        Err(_) => match stuck() {
+        Err(_) => match table::pending_on(current_runtime(), inside) {
             stuck if stuck.is_empty() => Ok(()),
             stuck => Err(DrainTimeout { stuck }),
         },
@@ -100,7 +103,7 @@ pub fn pending() -> usize {
 
 /// The contexts whose rollbacks are pending on this runtime, in the order in which they were entered; off a runtime, in the process.
 pub fn stuck() -> Vec<Stuck> {
-    table::pending_on(current_runtime())
+    table::pending_on(current_runtime(), 0)
 }
 
 /// Runs `future` with a lane of its own: guards entered in it wait for each other's rollbacks, and for no others.

@@ -316,13 +316,13 @@ pub(crate) fn any_pending() -> bool {
     PENDING.load(Ordering::Acquire) != 0
 }
 
-/// The pending rollbacks that run on `runtime`, or all of them for `None`.
-pub(crate) fn pending_on(runtime: RuntimeId) -> Vec<Stuck> {
+/// The pending rollbacks of contexts with a higher number than `floor` that run on `runtime`, or all of those for `None`.
+pub(crate) fn pending_on(runtime: RuntimeId, floor: Number) -> Vec<Stuck> {
     let table = table();
     let lanes = table.lanes.iter();
     let mut pending: Vec<_> = lanes
         .flat_map(|(_, in_lane)| in_lane.pending())
-        .filter(|(_, pending)| belongs(pending.runtime, runtime))
+        .filter(|(number, pending)| *number > floor && belongs(pending.runtime, runtime))
         .filter_map(|(number, pending)| Some((number, pending.stuck.clone()?)))
         .collect();
     drop(table);
