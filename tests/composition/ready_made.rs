@@ -3,7 +3,7 @@
 use contextlib::{
     Exit, IntoContextManager, async_context, async_with, background,
     contexts::{
-        closing_with, from_fn, move_on_after, null_context, suppress, suppress_if, timeout,
+        Timeout, closing_with, from_fn, move_on_after, null_context, suppress, suppress_if, timeout,
     },
     kind::Never,
     yield_resource,
@@ -11,7 +11,8 @@ use contextlib::{
 use std::{
     fmt, io,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -161,4 +162,24 @@ async fn timeouts_in_spawned_tasks_and_select() {
         _ = late => unreachable!(),
         () = tokio::time::sleep(Duration::from_secs(1)) => {}
     }
+}
+
+/// The one who writes it down may ask it for more.
+#[test]
+fn a_timeout_is_shown_to_somebody_who_uses_it() {
+    struct Asks(Timeout, String);
+    impl fmt::Write for Asks {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let (timeout, (send, receive)) = (self.0.clone(), mpsc::channel());
+            // A thread of its own: what it dead-locks is no more than that.
+            thread::spawn(move || send.send(timeout.when()));
+            let when = receive.recv_timeout(Duration::from_secs(20));
+            self.1.push_str(text);
+            when.map(|_| ()).map_err(|_| fmt::Error)
+        }
+    }
+    let timeout = timeout(None).timeout();
+    let mut asks = Asks(timeout.clone(), String::new());
+    fmt::write(&mut asks, format_args!("{timeout:?}")).expect("a dead-lock");
+    assert_eq!(asks.1, "Timeout { when: None, stage: Finished }");
 }

@@ -315,10 +315,13 @@ impl Timeout {
 
 impl fmt::Debug for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = self.lock();
+        let Shared {
+            deadline, stage, ..
+        } = *self.lock();
+        // The writer is somebody else's code: without the lock.
         f.debug_struct("Timeout")
-            .field("when", &shared.deadline)
-            .field("stage", &shared.stage)
+            .field("when", &deadline)
+            .field("stage", &stage)
             .finish()
     }
 }
