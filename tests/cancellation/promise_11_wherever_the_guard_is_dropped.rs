@@ -432,6 +432,44 @@ fn while_its_thread_ends() {
     census.assert_balanced("dropped by its thread's end");
 }
 
+/// In a thread-local that is older than tokio's own, and is destroyed after them: where nothing can be asked about the thread any more.
+#[test]
+fn while_its_thread_ends_after_all_that_tokio_keeps_there() {
+    let reports = Reports::keep();
+    let (log, census) = (Log::new(), Census::new());
+    let runtime = multi_thread();
+    let (its_log, its_census, handle) = (log.clone(), census.clone(), runtime.handle().clone());
+    thread::spawn(move || {
+        KEPT.with_borrow_mut(Vec::clear);
+        handle.block_on(async {
+            let Ok(blocks) = with_block(its_log.clone(), its_census.clone())
+                .enter()
+                .await;
+            let Ok(spawns) = with_spawn(its_log.clone(), its_census.clone())
+                .enter()
+                .await;
+            let Ok(drops) = with_drop(its_log, its_census).enter().await;
+            KEPT.with_borrow_mut(|kept| {
+                kept.push(Box::new(blocks));
+                kept.push(Box::new(spawns));
+                kept.push(Box::new(drops));
+            });
+        });
+    })
+    .join()
+    .unwrap();
+    runtime.block_on(background::drain());
+    assert_eq!(log.lines(), ROLLED_BACK, "by the one that spawns");
+    assert_eq!(
+        reports.take(),
+        [
+            "with_block lost its teardown: its policy is `block`, which can't work while its thread ends after cancelled"
+        ]
+    );
+    census.assert_balanced("dropped by its thread's end");
+    assert_nothing_pending();
+}
+
 #[tokio::test]
 async fn guards_are_values() {
     fn is_send<T: Send + Unpin>(_: &T) {}
