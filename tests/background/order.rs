@@ -7,7 +7,10 @@ use contextlib::{
     yield_resource,
 };
 use std::{
+    cell::RefCell,
     future::pending as forever,
+    pin::Pin,
+    rc::Rc,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -479,6 +482,75 @@ async fn a_lane_is_below_what_is_around_it() {
     assert!(inner.await.is_err());
     outer.exit().await.unwrap();
     assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+type Branch = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Futures each of which began inside of the one before, and is polled by itself since: however many they are, that takes no long stack. The last one has
+/// dropped a guard.
+async fn row(length: usize, log: &Log, around: fn(Branch) -> Branch) -> Vec<Branch> {
+    let next = Rc::new(RefCell::new(None::<Branch>));
+    let link = || {
+        let (next, log) = (next.clone(), log.clone());
+        around(Box::pin(async move {
+            yield_now().await;
+            let inside = next.take();
+            match inside {
+                None => drop(slow(log, "inner").enter().await.unwrap()),
+                Some(mut inside) => {
+                    assert!(futures::poll!(inside.as_mut()).is_pending());
+                    next.replace(Some(inside));
+                }
+            }
+            forever().await
+        }))
+    };
+    let mut row = vec![link()];
+    assert!(futures::poll!(row[0].as_mut()).is_pending());
+    for last in 0..length {
+        next.replace((last + 1 < length).then(link));
+        assert!(futures::poll!(row[last].as_mut()).is_pending());
+        row.extend(next.take());
+    }
+    row
+}
+
+/// Each one is left to the one around it, and so is over because the one inside of it is.
+#[test]
+fn a_long_row_of_lanes_needs_no_long_stack() {
+    fn in_lane(inside: Branch) -> Branch {
+        Box::pin(lane(inside))
+    }
+    fn in_body(inside: Branch) -> Branch {
+        Box::pin(async move {
+            let body = async |_: &mut ()| -> Result<(), Broken> {
+                inside.await;
+                Ok(())
+            };
+            let ended = dropped(Log::default(), "").with_local(body).await;
+            ended.unwrap();
+        })
+    }
+    let with_a_small_stack = thread::Builder::new().stack_size(512 << 10);
+    let test = with_a_small_stack.spawn(|| {
+        let test = async {
+            for around in [in_body, in_lane] {
+                let log = Log::default();
+                let outer = quick(log.clone(), "outer").enter().await.unwrap();
+                let mut row = row(20_000, &log, around).await;
+                while let Some(innermost) = row.pop() {
+                    drop(innermost);
+                }
+                assert_eq!(log.said(), "+outer, +inner");
+                outer.exit().await.unwrap();
+                assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+                assert_eq!(pending(), 0);
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(test);
+    });
+    test.unwrap().join().unwrap();
 }
 
 /// A rollback of it runs where it is dropped.
