@@ -1,10 +1,13 @@
 //! A panic in setup or teardown reaches the caller, with its payload; two panics never abort the process. (All pairs of outcomes are in promise
 //! 12, panics of destructors in `soundness`.)
 
-use contextlib::{async_context, background, yield_resource};
+use contextlib::{async_context, background, within, yield_resource};
 use contextlib_tests::{BodyError, Census, ContextError, Counted, Reports, message, quiet, yields};
 use futures::FutureExt;
-use std::panic::{AssertUnwindSafe, panic_any};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, panic_any},
+};
 
 #[derive(Debug, PartialEq)]
 struct Payload(u32);
@@ -79,6 +82,42 @@ async fn of_the_body_go_on_with_their_payload() {
     payload.downcast_ref::<Counted>().unwrap().touch();
     drop(payload);
     census.assert_balanced("the body's payload");
+}
+
+/// Around a function that can return no error, a context's error is a panic; that it can't be printed is no second one.
+#[tokio::test]
+async fn of_a_function_around_which_a_context_fails() {
+    struct Unprintable;
+    impl fmt::Debug for Unprintable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("in its `Debug`")
+        }
+    }
+    #[async_context]
+    async fn fails(at: At) -> Result<(), Unprintable> {
+        if at == At::Setup {
+            return Err(Unprintable);
+        }
+        let _ = yield_resource!();
+        Err(Unprintable)
+    }
+    #[within(_ = fails(at))]
+    async fn plain(at: At) -> u32 {
+        1
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for at in [At::Setup, At::Teardown] {
+        let payload = AssertUnwindSafe(plain(at)).catch_unwind().await;
+        let payload = payload.unwrap_err();
+        let text = message(&*payload);
+        assert!(text.starts_with("the context `fails` ("), "{text}");
+        assert!(
+            text.ends_with(" failed: an error whose Debug panics"),
+            "{text}"
+        );
+    }
+    assert_eq!(reports.take(), [""; 0], "the caller got it");
 }
 
 /// Before the body's first await: in the closure itself, not in its future.
