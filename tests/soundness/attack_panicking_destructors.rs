@@ -5,7 +5,7 @@ use contextlib::{
     yield_resource,
 };
 use contextlib_tests::{
-    Census, Counted, DropAt, Log, Reports, drop_at, message, quiet, quietly, yields,
+    Census, Counted, DropAt, Log, Reports, drop_at, message, poll_once, quiet, quietly, yields,
 };
 use futures::FutureExt;
 use std::{
@@ -289,6 +289,40 @@ async fn two_at_once_do_not_abort() {
             "the error, and its destructor: {reported:?}"
         );
         world.census.assert_balanced("error of the teardown");
+    }
+}
+
+/// What a body came to is kept while its context is torn down. Then a panic drops it.
+#[tokio::test]
+async fn what_is_kept_until_a_panic_drops_it() {
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for (how, armed) in [(How::Succeeds, "value"), (How::Fails, "error")] {
+        for style in [Style::With, Style::WithLocal, Style::Outcome] {
+            let world = World {
+                log: Log::new(),
+                census: Census::new(),
+                armed,
+                mean: true,
+            };
+            let manager = with_drop(world.clone(), How::Succeeds, world.bomb("argument"));
+            let mut run = Box::pin(in_style(manager, style, how, world.clone()));
+            while world.log.count("torn down") == 0 {
+                assert!(poll_once(run.as_mut()).is_pending());
+            }
+            let payload = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let _run = run;
+                panic!("the first panic");
+            }));
+            assert_eq!(message(&*payload.unwrap_err()), "the first panic");
+            let reported = reports.take();
+            let dropped = reported
+                .iter()
+                .filter(|report| report.contains(&format!("{armed} was dropped")))
+                .count();
+            assert_eq!(dropped, 1, "{style:?} {armed}: {reported:?}");
+            world.census.assert_balanced(armed);
+        }
     }
 }
 
