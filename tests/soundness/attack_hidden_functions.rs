@@ -1,6 +1,6 @@
 //! Holes 1 and 2: what is hidden is public all the same. The tokens that the attribute writes, and the functions that they call.
 
-use contextlib::{__private as p, YieldOnce, async_context, kind, yield_resource};
+use contextlib::{__private as p, YieldOnce, async_context, background, kind, yield_resource};
 use contextlib_tests::{
     BodyError, Census, ContextError, Counted, Log, message, poll_once, quiet, yields,
 };
@@ -10,7 +10,9 @@ use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    time::Duration,
 };
+use tokio::time::timeout;
 
 /// Sees the tokens of a yield point, and does with them as it likes.
 macro_rules! tamper {
@@ -210,4 +212,85 @@ fn the_session() {
         }
         census.assert_balanced(forgets);
     }
+}
+
+/// Its teardown is left to the background.
+#[async_context]
+async fn spawned(log: Log, census: Census) -> Result<Counted, ContextError> {
+    let mut resource = census.value("resource");
+    let exit = yield_resource!(resource);
+    resource.touch();
+    log.say(format!("{:?}", exit.kind()));
+    Ok(())
+}
+
+/// Whether there is an end to the rollbacks.
+async fn drains() -> bool {
+    let drained = timeout(Duration::from_secs(9), background::drain()).await;
+    drained.is_ok() && background::pending() == 0
+}
+
+/// Two sessions of one opening would have the same number.
+#[tokio::test(start_paused = true)]
+async fn one_opening_for_two_frames() {
+    let _quiet = quiet();
+    let (log, census) = (Log::new(), Census::new());
+    {
+        let (mut opening, first) = p::open(spawned(log.clone(), census.clone()));
+        let (_, second) = p::open(spawned(log.clone(), census.clone()));
+        let (first, second) = (pin!(first), pin!(second));
+        drop(opening.session(first).setup().await);
+        let again = catch_unwind(AssertUnwindSafe(|| drop(opening.session(second))));
+        assert_eq!(
+            message(&*again.unwrap_err()),
+            "a block enters its context once"
+        );
+    }
+    assert!(drains().await);
+    assert_eq!(log.lines(), ["Cancelled"]);
+    census.assert_balanced("one opening");
+}
+
+/// What is lent can't be given back to the context, and isn't waited for.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_dropped_before_what_it_has_lent() {
+    let (log, census) = (Log::new(), Census::new());
+    {
+        let (mut opening, frame) = p::open(spawned(log.clone(), census.clone()));
+        let frame = pin!(frame);
+        let mut session = opening.session(frame);
+        let resource = session.setup().await.unwrap();
+        drop(session);
+        resource.touch();
+        assert_eq!(background::pending(), 0);
+    }
+    assert!(drains().await);
+    assert_eq!(log.lines(), [""; 0]);
+    census.assert_balanced("lent");
+}
+
+/// The context would wait for it for ever.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_forgets_what_it_was_lent() {
+    let _quiet = quiet();
+    let (log, census) = (Log::new(), Census::new());
+    {
+        let (mut opening, frame) = p::open(spawned(log.clone(), census.clone()));
+        let frame = pin!(frame);
+        let mut session = opening.session(frame);
+        let resource = session.setup().await.unwrap();
+        let body = pin!(Some(async {
+            mem::forget(resource);
+            let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
+            returned
+        }));
+        let run = AssertUnwindSafe(session.run(body)).catch_unwind();
+        let run = timeout(Duration::from_secs(9), run).await;
+        let payload = run.expect("it ends").map(drop).unwrap_err();
+        assert_eq!(
+            message(&*payload),
+            "a body that is over gives its resource back"
+        );
+    }
+    assert_eq!(log.lines(), [""; 0]);
 }
