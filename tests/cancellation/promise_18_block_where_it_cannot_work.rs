@@ -1,10 +1,10 @@
 //! Policy `block` where blocking can't work: nothing panics, dead-locks or aborts; the frame is dropped and that is reported. And where it can.
 
-use contextlib::{async_context, yield_resource};
+use contextlib::{ExitStack, async_context, background, yield_resource};
 use contextlib_tests::{
     Census, Counted, Log, Reports, assert_nothing_pending, poll_once, quiet, yields,
 };
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::mpsc, thread, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
     task::{self, LocalSet},
@@ -280,4 +280,117 @@ fn one_in_the_other() {
     census.assert_balanced("one in the other");
     assert_eq!(log.lines(), ["Cancelled", "torn down", "outer torn down"]);
     assert_eq!(reports.take(), [""; 0]);
+}
+
+/// A rollback runs, and what it drops blocks its thread: neither waits for the other.
+mod inside_of_a_rollback {
+    use super::*;
+
+    #[async_context(on_cancel = block)]
+    async fn blocking(log: Log) {
+        let _ = yield_resource!();
+        log.say("blocking begins");
+        yields(2).await;
+        // Nor does this wait for the rollback that is blocked.
+        background::drain().await;
+        log.say("blocking ends");
+    }
+
+    macro_rules! keepers {
+        ($($name:ident: $policy:ident,)*) => {$(
+            /// Drops what it was given in the middle of its teardown.
+            #[async_context(on_cancel = $policy)]
+            async fn $name<T: Send + 'static>(log: Log, kept: T) {
+                let _ = yield_resource!();
+                log.say("keeper begins");
+                drop(kept);
+                log.say("keeper ends");
+            }
+        )*};
+    }
+
+    keepers! {
+        keeps_and_spawns: spawn,
+        keeps_and_blocks: block,
+        keeps_and_drops: drop,
+    }
+
+    const ONE_IN_THE_OTHER: [&str; 4] = [
+        "keeper begins",
+        "blocking begins",
+        "blocking ends",
+        "keeper ends",
+    ];
+
+    /// What was said until all rollbacks were over that `test` has left behind.
+    #[track_caller]
+    fn log_of<F: Future<Output = ()> + Send>(test: impl FnOnce(Log) -> F + Send + 'static) -> Log {
+        let reports = Reports::keep();
+        let log = Log::new();
+        let (ended, over) = mpsc::channel();
+        let its_log = log.clone();
+        // A thread that waits for itself does so for ever.
+        thread::spawn(move || {
+            multi_thread().block_on(async {
+                test(its_log).await;
+                background::drain().await;
+                assert_eq!(background::pending(), 0);
+            });
+            ended.send(()).unwrap();
+        });
+        let over = over.recv_timeout(Duration::from_secs(10));
+        assert_eq!(over, Ok(()), "it said {:?}", log.lines());
+        assert_eq!(reports.take(), [""; 0]);
+        log
+    }
+
+    /// The outer guard would wait for what was entered after it: for the very rollback that drops it.
+    #[test]
+    fn an_outer_guard_that_an_inner_context_is_given() {
+        let log = log_of(async |log| {
+            let Ok(guard) = blocking(log.clone()).enter().await;
+            let Ok(keeper) = keeps_and_spawns(log.clone(), guard).enter().await;
+            drop(keeper);
+        });
+        assert_eq!(log.lines(), ONE_IN_THE_OTHER);
+    }
+
+    #[test]
+    fn an_outer_guard_that_one_is_given_that_blocks_too() {
+        let log = log_of(async |log| {
+            let Ok(guard) = blocking(log.clone()).enter().await;
+            let Ok(keeper) = keeps_and_blocks(log.clone(), guard).enter().await;
+            drop(keeper);
+        });
+        assert_eq!(log.lines(), ONE_IN_THE_OTHER);
+    }
+
+    #[test]
+    fn an_outer_guard_that_one_is_given_that_is_only_dropped() {
+        let log = log_of(async |log| {
+            let Ok(guard) = blocking(log.clone()).enter().await;
+            let Ok(keeper) = keeps_and_drops(log.clone(), guard).enter().await;
+            drop(keeper);
+        });
+        assert_eq!(log.lines(), ["blocking begins", "blocking ends"]);
+    }
+
+    /// A stack counts as one: what is entered in it, and what that enters.
+    #[test]
+    fn a_guard_of_an_entry_of_a_stack() {
+        #[async_context]
+        async fn has_a_guard(log: Log) {
+            let Ok(guard) = blocking(log.clone()).enter().await;
+            let _ = yield_resource!();
+            log.say("keeper begins");
+            drop(guard);
+            log.say("keeper ends");
+        }
+        let log = log_of(async |log| {
+            let stack = ExitStack::<Infallible>::new();
+            stack.enter(has_a_guard(log)).await.unwrap();
+            drop(stack);
+        });
+        assert_eq!(log.lines(), ONE_IN_THE_OTHER);
+    }
 }
