@@ -120,6 +120,36 @@ async fn an_exit_with_an_error_that_is_dropped_half_way() {
     assert_eq!(log.lines(), expected);
 }
 
+/// The same where the entries are of several tasks, whose guards don't wait for each other.
+#[tokio::test]
+async fn an_exit_that_is_dropped_half_way_with_entries_of_several_tasks() {
+    for at_home in [true, false] {
+        let log = Log::new();
+        let stack = slow_stack(&log, &["a", "b"]).await;
+        let (added, begun) = (log.clone(), log.clone());
+        let filled = tokio::spawn(async move {
+            let added = slow(added, "c");
+            stack.enter(added).await.expect("it can't fail");
+            stack
+        });
+        let stack = filled.await.expect("it went well");
+        let half_way = async move {
+            let mut exit = pin!(stack.exit());
+            assert!(poll_once(exit.as_mut()).is_pending());
+            assert_eq!(begun.lines(), ["c begins: completed"]);
+        };
+        if at_home {
+            half_way.await;
+        } else {
+            tokio::spawn(half_way).await.expect("it went well");
+        }
+        background::drain().await;
+        let mut expected = one_after_another(&["c"], "completed");
+        expected.extend(one_after_another(&["b", "a"], "cancelled"));
+        assert_eq!(log.lines(), expected, "at home: {at_home}");
+    }
+}
+
 /// An exit that was never polled is a stack that is dropped.
 #[tokio::test]
 async fn an_exit_that_is_dropped_unpolled() {
