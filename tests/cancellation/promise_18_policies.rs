@@ -1,7 +1,7 @@
 //! What each policy does with a frame whose caller is gone, and what kinds of frames it takes.
 
 use contextlib::{
-    AsyncContext, ContextManager, async_context, background,
+    AsyncContext, ContextManager, Definition, async_context, background,
     policy::{self, Boxed, Policy, Rollback},
     yield_resource,
 };
@@ -12,6 +12,7 @@ use futures::executor::block_on;
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
+    panic::Location,
     rc::Rc,
     sync::mpsc,
     thread,
@@ -166,8 +167,15 @@ fn drop_runs_destructors_only() {
 /// Rolls back on a thread of its own, which knows nothing of tokio.
 enum OnThread {}
 
+/// What a policy gets to know of the context.
+struct Known {
+    definition: Definition,
+    entered: &'static Location<'static>,
+    shown: String,
+}
+
 thread_local! {
-    static TALLY: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
+    static TALLY: RefCell<Option<mpsc::Sender<Known>>> = const { RefCell::new(None) };
 }
 
 impl<C> Policy<C> for OnThread
@@ -183,8 +191,14 @@ where
 
     fn rollback(rollback: Rollback<C>, origin: &'static str) {
         assert_eq!(origin, "where it was entered");
-        let done = TALLY.with_borrow_mut(Option::take);
-        thread::spawn(|| {
+        let done = TALLY.with_borrow_mut(Option::take).unwrap();
+        let known = Known {
+            definition: rollback.definition(),
+            entered: rollback.entered(),
+            shown: format!("{rollback:?}"),
+        };
+        thread::spawn(move || {
+            done.send(known).unwrap();
             block_on(rollback);
             drop(done);
         });
@@ -201,21 +215,43 @@ async fn custom(log: Log, census: Census) -> Result<Counted, &'static str> {
     Err("teardown")
 }
 
+#[track_caller]
+fn assert_known(known: &Known, line: u32) {
+    assert_eq!(known.definition.name(), "custom");
+    assert_eq!(known.definition.location().file(), file!());
+    assert_eq!(
+        (known.entered.file(), known.entered.line()),
+        (file!(), line)
+    );
+    let Known {
+        definition,
+        entered,
+        shown,
+    } = known;
+    assert_eq!(
+        *shown,
+        format!("Rollback {{ context: {definition:?}, entered: {entered:?} }}")
+    );
+}
+
 #[test]
 fn a_policy_of_ones_own_runs_it_anywhere() {
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
+    let line = line!() + 1;
     let guard = block_on(custom(log.clone(), census.clone()).enter()).unwrap();
     let (done, ended) = mpsc::channel();
     TALLY.set(Some(done));
     drop(guard);
-    ended.recv().unwrap_err();
+    assert_known(&ended.recv().unwrap(), line);
+    assert!(ended.recv().is_err(), "it is over");
     assert_eq!(log.take(), ["Cancelled"]);
     assert_eq!(
         reports.take(),
         ["custom failed: \"teardown\" after cancelled"]
     );
 
+    let line = line!() + 2;
     let mut with = Box::pin(
         custom(log.clone(), census.clone()).with(async |_| -> Result<(), &str> { Err("body") }),
     );
@@ -223,7 +259,8 @@ fn a_policy_of_ones_own_runs_it_anywhere() {
     let (done, ended) = mpsc::channel();
     TALLY.set(Some(done));
     drop(with);
-    ended.recv().unwrap_err();
+    assert_known(&ended.recv().unwrap(), line);
+    assert!(ended.recv().is_err(), "it is over");
     assert_eq!(log.take(), ["Failed(\"body\")"]);
     assert_eq!(
         reports.take(),
