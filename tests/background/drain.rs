@@ -151,6 +151,22 @@ async fn a_drain_that_times_out_names_what_is_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_stuck_is_told_of_in_the_singular() {
+    let gate = closed();
+    let only = gated(Log::default(), "only", gate.clone());
+    drop(only.enter().await.unwrap());
+    let stuck = drain_timeout(Duration::from_secs(3)).await.unwrap_err();
+    let text = stuck.to_string();
+    assert!(
+        text.starts_with("a rollback is still pending:\n  the context `gated` ("),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 2, "{text}");
+    gate.add_permits(1);
+    drain().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_within_its_time_is_over_as_soon_as_the_rollbacks_are() {
     let log = Log::default();
     drop(slow(log.clone(), "a").enter().await.unwrap());
