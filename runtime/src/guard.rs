@@ -1,7 +1,7 @@
 //! Guard style: an entered context as a value.
 
 use crate::{
-    AsyncContext, BodyError,
+    AsyncContext, BodyError, ExitKind,
     background::Entered,
     frame::{Ending, House, Parts, Seed},
     kind::{Kind, Out, RaiseAs},
@@ -224,6 +224,26 @@ struct ExitWith<C: AsyncContext, P: Policy<C>, R, B> {
 
 // Nothing of it is pinned but the frame, in the guard's box.
 impl<C: AsyncContext, P: Policy<C>, R, B> Unpin for ExitWith<C, P, R, B> {}
+
+impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWith<C, P, R, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.result.is_some() {
+            self.drop_result();
+        }
+    }
+}
+
+impl<C: AsyncContext, P: Policy<C>, R, B> ExitWith<C, P, R, B> {
+    /// Drops what the caller would have got.
+    #[cold]
+    fn drop_result(&mut self) {
+        let result = self.result.take();
+        if thread::panicking() {
+            report::drop_quietly(self.guard.house().entered(), ExitKind::Cancelled, result);
+        }
+    }
+}
 
 impl<C, P, R, B> Future for ExitWith<C, P, R, B>
 where

@@ -293,4 +293,5 @@ async fn a_body_that_forgets_what_it_was_lent() {
         );
     }
     assert_eq!(log.lines(), [""; 0]);
+    assert!(drains().await);
 }

@@ -267,7 +267,7 @@ async fn two_at_once_do_not_abort() {
         }
     }
     // What the teardown came to, when the body's panic is.
-    for style in [Style::With, Style::WithLocal, Style::Outcome] {
+    for style in [Style::With, Style::WithLocal, Style::Outcome, Style::Guard] {
         let world = World {
             log: Log::new(),
             census: Census::new(),

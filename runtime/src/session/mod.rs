@@ -121,11 +121,13 @@ fn resume<D: AsyncContext + ?Sized>(
     state: &mut State<'_, D::Resource>,
     ending: Ending,
 ) {
+    let Some(room) = state.key.room() else {
+        still_lent();
+    };
     state.stage = Stage::Waiting(ending.kind());
-    match state.key.room() {
-        Some(room @ Some(_)) => frame.resume(room, ending),
-        Some(None) => drop(frame.resume_evicted(ending)),
-        None => still_lent(),
+    match room {
+        Some(_) => frame.resume(room, ending),
+        None => drop(frame.resume_evicted(ending)),
     }
 }
 
