@@ -44,7 +44,7 @@ use crate::{
     error::{Errors, contains_word, shown_at},
     signature::{self, ContextFn, Returns, allow_braces, contains_impl},
     validate,
-    yields::{HANDLE, Yields},
+    yields::{Fixed, HANDLE, Yields},
 };
 
 #[cfg(test)]
@@ -66,7 +66,10 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
     let yields = function
         .body
         .as_ref()
-        .map(|body| Yields::find(body.stream(), function.has_fixed_self()))
+        .map(|body| {
+            let fixed = Fixed::of(&function, &args, &body.stream());
+            Yields::find(body.stream(), fixed)
+        })
         .unwrap_or_default();
     let stub = validate::check(&args, &function, &returns, &yields, &mut errors);
     let returns = if stub.returns {

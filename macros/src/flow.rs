@@ -14,7 +14,7 @@ use crate::{
     arguments::{Select, expressions},
     error::{Errors, contains_word, written},
     signature::{Returns, contains_impl, last_segment, may_be_an_alias, ungroup},
-    yields::{Argument, TRANSPARENT, YieldPoint, Yields, regroup, root, turbofish},
+    yields::{Argument, Fixed, TRANSPARENT, YieldPoint, Yields, regroup, root, turbofish},
 };
 
 /// What takes its argument to another task.
@@ -587,7 +587,7 @@ impl Walk<'_> {
     }
 
     fn lost_in_block(&mut self, code: TokenStream, after: TokenStream) {
-        for point in Yields::find(code.clone(), false).points {
+        for point in Yields::find(code.clone(), self.yields.fixed.clone()).points {
             let Argument::Place(place) = &point.argument else {
                 continue;
             };
@@ -713,7 +713,7 @@ fn certain_points(code: TokenStream) -> Vec<YieldPoint> {
     if is_configured(code.clone()) {
         return Vec::new();
     }
-    Yields::find(code, false).points
+    Yields::find(code, Fixed::default()).points
 }
 
 /// Whether there is a `#[cfg]` somewhere.

@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    Attribute, FnArg, Pat, ReturnType, Safety, Type,
+    Attribute, FnArg, Pat, ReceiverKind, ReturnType, Safety, Type,
     parse::{ParseStream, Parser},
 };
 
@@ -298,8 +298,51 @@ fn check_body(
         }
     }
     right &= check_yielded(returns, yields, errors);
+    right &= check_lent_self(function, returns, body, errors);
     right &= check_exit(body.stream(), errors);
     right && flow::check(body, returns, yields, errors)
+}
+
+/// False if a `self` that the caller has is used after the yield: it can't be `mut`, so that nothing puts it back.
+fn check_lent_self(
+    function: &ContextFn,
+    returns: &Returns,
+    body: &Group,
+    errors: &mut Errors,
+) -> bool {
+    let receiver = function.sig.receiver().map(|receiver| &receiver.kind);
+    let (Returns::Plain(resource) | Returns::Result { resource, .. }) = returns else {
+        return true;
+    };
+    // Behind a `&` that was made of it, it may still be read.
+    let exclusive = matches!(receiver, Some(ReceiverKind::Reference(_, _, Some(_))))
+        && matches!(ungroup(resource), Type::Reference(resource) if resource.mutability.is_some());
+    let after = behind_a_yield_of_self(body.stream()).filter(|_| exclusive);
+    let Some((this, _)) = after.and_then(used_self) else {
+        return true;
+    };
+    errors.at(this, "the caller had this `self`, and a `self` can't take it back: write `let mut this = self;` in the setup, yield `this`, and write `this` here");
+    false
+}
+
+/// What comes after `yield_resource!(self)`, where no path leads around that.
+fn behind_a_yield_of_self(tokens: TokenStream) -> Option<TokenStream> {
+    let tokens = Vec::from_iter(tokens);
+    (0..tokens.len()).find_map(|i| match &tokens[i..] {
+        [
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(resource),
+            rest @ ..,
+        ] if is_yield(name, bang) && resource.stream().to_string() == "self" => {
+            Some(rest.iter().cloned().collect())
+        }
+        [TokenTree::Group(group), rest @ ..] if group.delimiter() != Delimiter::Brace => {
+            let inside = behind_a_yield_of_self(group.stream())?;
+            Some(inside.into_iter().chain(rest.iter().cloned()).collect())
+        }
+        _ => None,
+    })
 }
 
 fn check_missing_yield(function: &ContextFn, body: TokenStream, errors: &mut Errors) -> bool {

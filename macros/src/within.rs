@@ -30,7 +30,7 @@ use crate::{
     nest::{Around, Context, nest},
     signature::{ContextFn, allow_braces, contains_impl, last_segment},
     validate::{CONTEXT_WITHIN, has_runtime, is_named},
-    yields::Yields,
+    yields::{Fixed, Yields},
 };
 
 #[cfg(test)]
@@ -225,7 +225,7 @@ fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Optio
             },
         );
     }
-    let yields = Yields::find(body.stream(), false);
+    let yields = Yields::find(body.stream(), Fixed::default());
     if let Some(point) = yields
         .points
         .iter()

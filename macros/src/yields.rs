@@ -4,9 +4,16 @@ use std::iter;
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
-use syn::{Expr, Member, Token, parse::Parser, punctuated::Punctuated};
+use syn::{
+    Expr, FnArg, Member, Pat, ReceiverKind, Token, Type, parse::Parser, punctuated::Punctuated,
+};
 
-use crate::flow::SPAWNS;
+use crate::{
+    args::Args,
+    error::contains_word,
+    flow::SPAWNS,
+    signature::{ContextFn, ungroup},
+};
 
 /// The name of the handle. Rustc mentions it where the handle or what came of it is misused ("use of moved value: `yield_resource`",
 /// "`yield_resource` escapes the closure body here"), so it is what the user calls the yield.
@@ -47,7 +54,16 @@ pub(crate) struct Yields {
     pub(crate) points: Vec<YieldPoint>,
     /// The body, each yield point with its handle.
     pub(crate) body: TokenStream,
-    fixed_self: bool,
+    pub(crate) fixed: Fixed,
+}
+
+/// What nothing can be put back into, as the signature tells.
+#[derive(Clone, Default)]
+pub(crate) struct Fixed {
+    /// Constants of the generics, and a `self` that isn't `mut`.
+    names: Vec<Ident>,
+    /// Those whose parts are behind a `&`, or not `mut` either.
+    whole: Vec<Ident>,
 }
 
 /// One `yield_resource!(…)`.
@@ -95,10 +111,9 @@ impl Inside {
 }
 
 impl Yields {
-    /// `fixed_self` says that nothing can be assigned to `self` or a part of it.
-    pub(crate) fn find(body: TokenStream, fixed_self: bool) -> Yields {
+    pub(crate) fn find(body: TokenStream, fixed: Fixed) -> Yields {
         let mut yields = Yields {
-            fixed_self,
+            fixed,
             ..Yields::default()
         };
         yields.body = yields.walk(body, Inside::default());
@@ -211,11 +226,7 @@ impl Yields {
     fn inject(&mut self, name: &Ident, imported: bool, group: &Group, inside: Inside) -> Group {
         let (argument, tokens) = Argument::new(group.stream());
         let argument = match argument {
-            Argument::Place(place)
-                if self.fixed_self && root(&place).is_some_and(|root| root == "self") =>
-            {
-                Argument::Value
-            }
+            Argument::Place(place) if self.fixed.holds(&place) => Argument::Value,
             other => other,
         };
         let form = match argument {
@@ -238,6 +249,118 @@ impl Yields {
         let comma = (!tokens.is_empty()).then(|| quote_spanned!(site=> ,));
         regroup(group, quote_spanned!(site=> @ #form #handle #comma #tokens))
     }
+}
+
+impl Fixed {
+    /// Of a context function with this body.
+    pub(crate) fn of(function: &ContextFn, args: &Args, body: &TokenStream) -> Fixed {
+        let constants = function.sig.generics.const_params();
+        let mut fixed = Fixed {
+            names: constants.map(|constant| constant.ident.clone()).collect(),
+            whole: Vec::new(),
+        };
+        if let Some(receiver) = function.sig.receiver() {
+            let this = Ident::from(receiver.self_token);
+            let borrowed = matches!(receiver.kind, ReceiverKind::Reference(..));
+            if borrowed || function.has_fixed_self() {
+                fixed.names.push(this.clone());
+            }
+            if function.has_fixed_self() {
+                fixed.whole.push(this);
+            }
+        }
+        let owned = |name: &Ident| args.own.iter().flatten().any(|owned| owned.name == *name);
+        let shared = function.sig.inputs.iter().filter_map(shared_argument);
+        fixed
+            .whole
+            .extend(shared.filter(|name| !owned(name) && !may_be_bound(name, body.clone())));
+        fixed
+    }
+
+    fn holds(&self, place: &Expr) -> bool {
+        let Some(root) = root(place) else {
+            return false;
+        };
+        match place {
+            Expr::Paren(place) => self.holds(&place.expr),
+            Expr::Group(place) => self.holds(&place.expr),
+            Expr::Path(_) => self.names.contains(root),
+            _ => self.whole.contains(root),
+        }
+    }
+}
+
+/// The name of an argument that is written as a `&T`.
+fn shared_argument(input: &FnArg) -> Option<Ident> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    match (&*argument.pat, ungroup(&argument.ty)) {
+        (Pat::Ident(pat), Type::Reference(reference))
+            if pat.by_ref.is_none() && reference.mutability.is_none() =>
+        {
+            Some(pat.ident.clone())
+        }
+        _ => None,
+    }
+}
+
+/// Whether something in `tokens` may have this name too: of a pattern, or by a macro such as `pin_mut!(name)`.
+fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    // Where the arm begins whose pattern a `=>` ends.
+    let mut arm = 0;
+    for (i, token) in tokens.iter().enumerate() {
+        let pattern = pattern(&tokens, arm, i).iter().cloned().collect();
+        if contains_word(pattern, &name.to_string()) {
+            return true;
+        }
+        match token {
+            TokenTree::Group(group) => {
+                if may_be_bound(name, group.stream()) || is_given(name, &tokens[..i], group) {
+                    return true;
+                }
+                if arrow_before(&tokens, i) {
+                    arm = i + 1;
+                }
+            }
+            token if is_punct(token, ',') => arm = i + 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The pattern that begins at `tokens[i]`, or that of an arm if this is its `=>`; else nothing.
+fn pattern(tokens: &[TokenTree], arm: usize, i: usize) -> &[TokenTree] {
+    let rest = &tokens[i..];
+    let until = |tokens: &[TokenTree], word: &str| {
+        let end = tokens.iter().position(|token| token.to_string() == word);
+        end.unwrap_or(tokens.len())
+    };
+    match rest {
+        [TokenTree::Ident(word), ..] if word == "let" => &rest[..until(rest, "=")],
+        [TokenTree::Ident(word), ..] if word == "for" => &rest[..until(rest, "in")],
+        [equals, arrow, ..] if is_punct(equals, '=') && is_punct(arrow, '>') => {
+            let arm = &tokens[arm..i];
+            &arm[..until(arm, "if")]
+        }
+        _ => {
+            let before = i.checked_sub(1).map(|before| &tokens[before]);
+            &rest[..closure_head(before, arrow_before(tokens, i), rest).unwrap_or(0)]
+        }
+    }
+}
+
+/// Whether this is the first argument of a macro other than the standard library's.
+fn is_given(name: &Ident, before: &[TokenTree], arguments: &Group) -> bool {
+    let [.., TokenTree::Ident(called), bang] = before else {
+        return false;
+    };
+    is_punct(bang, '!')
+        && called != "yield_resource"
+        && !TRANSPARENT.iter().any(|known| called == known)
+        && matches!(arguments.stream().into_iter().next(), Some(TokenTree::Ident(first)) if first == *name)
 }
 
 impl Argument {

@@ -9,6 +9,10 @@
 /// | `yield_resource!()` | yields `()` | [`Exit`](crate::Exit) |
 /// | `yield_resource!(move value)` | moves the value out, and gives it back | `(value, `[`Exit`](crate::Exit)`)` |
 ///
+/// What is not the context's to change is yielded as an expression, though it looks like a place: a part of `&self` or of an argument `&T`, a
+/// `self` that isn't `mut`, a constant in capitals or of the function's generics. A function, or another constant in lower case, is yielded by its
+/// path: `yield_resource!(self::callback)`.
+///
 /// The last form is for a yield inside an `async` block, whose variables can't be put back from there. It works only inside an
 /// `#[async_context] async fn`; anywhere else it is a compile error. Mirrors the `yield` of Python's `@asynccontextmanager`.
 #[doc(alias = "yield")]

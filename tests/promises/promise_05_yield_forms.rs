@@ -49,6 +49,19 @@ impl Holds {
     }
 
     #[async_context(on_cancel = drop)]
+    async fn itself(&mut self) -> &mut Self {
+        self.field.0 += 10;
+        let _ = yield_resource!(self);
+    }
+
+    #[async_context(on_cancel = drop)]
+    async fn itself_taken_back(&mut self) -> &mut Self {
+        let mut this = self;
+        let _ = yield_resource!(this);
+        this.field.0 += 10;
+    }
+
+    #[async_context(on_cancel = drop)]
     async fn of_shared_self(&self) -> u8 {
         // Nothing can be put back here: it is a copy that is yielded.
         let _ = yield_resource!(self.field.0);
@@ -105,6 +118,63 @@ fn parts_of_variables_are_places_too() {
     assert_eq!(holds.field.0, 40);
     block_on(holds.of_shared_self().run(async |number| *number = 1));
     assert_eq!(holds.field.0, 40);
+}
+
+struct Lent<'a>(u8, &'a str);
+
+#[async_context(on_cancel = drop)]
+async fn behind_a_shared_reference(number: &u8, log: &Log) -> u8 {
+    let _ = yield_resource!(*number);
+    log.say(number.to_string());
+}
+
+#[async_context(on_cancel = drop)]
+async fn field_of_a_shared_argument<'a>(lent: &'a Lent<'_>, log: &'a Log) -> u8 {
+    let exit = async { yield_resource!(lent.0) }.await;
+    log.say(format!("{exit:?} {} {}", lent.0, lent.1));
+}
+
+#[async_context(on_cancel = drop)]
+async fn another_of_the_name(number: &u8, log: &Log) -> u8 {
+    let number = &mut number.clone();
+    let _ = yield_resource!(*number);
+    log.say(number.to_string());
+}
+
+#[async_context]
+#[allow(non_upper_case_globals, reason = "its name looks like a variable's")]
+async fn a_constant<const n: usize>() -> usize {
+    let _ = yield_resource!(n);
+}
+
+fn length(text: &'static str) -> usize {
+    text.len()
+}
+
+#[async_context]
+async fn a_function() -> fn(&'static str) -> usize {
+    let _ = yield_resource!(self::length);
+}
+
+#[test]
+fn what_is_not_the_contexts_to_change_is_yielded_as_a_value() {
+    let log = Log::new();
+    block_on(behind_a_shared_reference(&1, &log).run(async |number| *number = 9));
+    let text = String::from("text");
+    block_on(field_of_a_shared_argument(&Lent(2, &text), &log).run(async |number| *number = 9));
+    block_on(another_of_the_name(&3, &log).run(async |number| *number = 9));
+    assert_eq!(log.lines(), ["1", "Completed 2 text", "9"]);
+    assert_eq!(block_on(a_constant::<7>().run(async |n| *n)), 7);
+    assert_eq!(block_on(a_function().run(async |f| f("text"))), 4);
+    let mut holds = Holds::new();
+    block_on(holds.itself().run(async |holds| holds.field.0 += 1));
+    assert_eq!(holds.field.0, 12);
+    block_on(
+        holds
+            .itself_taken_back()
+            .run(async |holds| holds.field.0 += 1),
+    );
+    assert_eq!(holds.field.0, 23);
 }
 
 #[async_context(on_cancel = drop)]

@@ -218,6 +218,22 @@ fn what_is_owned_replaces_self() {
 }
 
 #[test]
+fn a_self_that_the_caller_has_is_not_used() {
+    let message = wrong!([on_cancel = drop] async fn f(&mut self) -> &mut Self { let exit = yield_resource!(self); self.close(); });
+    assert!(
+        message.contains("write `let mut this = self;`"),
+        "{message}"
+    );
+    assert!(
+        wrong!([on_cancel = drop] async fn f(&mut self) -> Result<&mut Self, E> { if yield_resource!(self).is_completed() { self.close(); } })
+            .contains("`let mut this = self;`")
+    );
+    right!([on_cancel = drop] async fn f(&mut self) -> &mut Self { self.open(); let _ = yield_resource!(self); fn g() { self.x } });
+    right!([on_cancel = drop] async fn f(&mut self) -> &Self { let _ = yield_resource!(self); self.close(); });
+    right!([on_cancel = drop] async fn f(&mut self) -> &mut Self { if self.x { yield_resource!(self); return; } self.y(); yield_resource!(self); });
+}
+
+#[test]
 fn a_context_yields() {
     assert!(
         body!(let tx = begin().await?;)

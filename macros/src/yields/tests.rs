@@ -3,7 +3,7 @@ use quote::quote;
 use super::*;
 
 fn injected(body: TokenStream) -> String {
-    Yields::find(body, false).body.to_string()
+    Yields::find(body, Fixed::default()).body.to_string()
 }
 
 #[track_caller]
@@ -15,7 +15,7 @@ fn gets(argument: TokenStream, hidden: TokenStream) {
 }
 
 fn is_wrapping(body: TokenStream) -> bool {
-    let yields = Yields::find(body, false);
+    let yields = Yields::find(body, Fixed::default());
     assert_eq!(yields.points.len(), 1);
     yields.is_wrapping()
 }
@@ -63,16 +63,60 @@ fn each_form_gets_its_handle() {
 
 #[test]
 fn several_arguments_are_noticed() {
-    let yields = Yields::find(quote!(yield_resource!(a, b)), false);
+    let yields = Yields::find(quote!(yield_resource!(a, b)), Fixed::default());
     assert!(
         matches!(&yields.points[0].argument, Argument::Several(second) if second.to_token_stream().to_string() == "b")
     );
 }
 
+fn is_put_back(args: TokenStream, function: TokenStream) -> bool {
+    let args = Args::parse(args, &mut crate::error::Errors::default());
+    let function: ContextFn = syn::parse2(function).unwrap();
+    let body = function.body.as_ref().unwrap().stream();
+    let yields = Yields::find(body.clone(), Fixed::of(&function, &args, &body));
+    matches!(yields.points[0].argument, Argument::Place(_))
+}
+
+macro_rules! put_back {
+    ([$($args:tt)*] $($function:tt)*) => { is_put_back(quote!($($args)*), quote!($($function)*)) };
+}
+
 #[test]
 fn what_can_not_be_assigned_is_not_put_back() {
-    let yields = Yields::find(quote!(yield_resource!(self.tx)), true);
-    assert!(matches!(yields.points[0].argument, Argument::Value));
+    assert!(!put_back!([] async fn f(&self) { yield_resource!(self.tx); }));
+    assert!(!put_back!([] async fn f(&mut self) { yield_resource!(self); }));
+    assert!(!put_back!([] async fn f(self) { yield_resource!((self)); }));
+    assert!(!put_back!([] async fn f(n: &u8) { yield_resource!(*n); }));
+    assert!(!put_back!([] async fn f<'a>(list: &'a [u8]) { yield_resource!((list[0])); }));
+    assert!(
+        !put_back!([] async fn f(db: &Db) { log(db, |x| x); for x in &db.all { go(x); } yield_resource!(db.port); })
+    );
+    assert!(!put_back!([] async fn f<const n: usize>() { yield_resource!(n); }));
+    assert!(put_back!([] async fn f(mut self) { yield_resource!(self); }));
+    assert!(put_back!([] async fn f(&mut self) { yield_resource!(self.tx); }));
+    assert!(put_back!([] async fn f(mut n: &u8) { yield_resource!(n); }));
+    assert!(put_back!([] async fn f(n: &mut u8) { yield_resource!(*n); }));
+    assert!(put_back!([own(n = n.clone())] async fn f(n: &Pair) { yield_resource!(n.0); }));
+}
+
+#[test]
+fn another_variable_of_the_name_is_put_back() {
+    assert!(put_back!([] async fn f(n: &N) { let mut n = n.clone(); yield_resource!(n.0); }));
+    assert!(
+        put_back!([] async fn f(n: &N) { if let Some((mut n, _)) = n.all() { yield_resource!(n.0); } })
+    );
+    assert!(put_back!([] async fn f(n: &N) { for n in n.all() { yield_resource!(n.0); break; } }));
+    assert!(
+        put_back!([] async fn f(n: &N) { match n.all() { None => { return; } Some(N { mut n }) if n.ok() => yield_resource!(n.0), _ => {} } })
+    );
+    assert!(put_back!([] async fn f(n: &N) { scope(async |mut n| yield_resource!(n.0)).await; }));
+    assert!(put_back!([] async fn f(n: &N) { pin_mut!(n); yield_resource!(n.0); }));
+    assert!(
+        !put_back!([] async fn f(n: &N) { match x { 1 => { log(n); } _ if n.ok() => log(n), _ => {} } yield_resource!(n.0); })
+    );
+    assert!(
+        !put_back!([] async fn f(n: &N) { println!("{n}"); info!("{}", n.0); yield_resource!(n.0); })
+    );
 }
 
 #[test]
@@ -97,7 +141,7 @@ fn those_of_a_nested_function_are_its_own() {
         let f: fn(u8) = g;
         let _ = yield_resource!(3);
     };
-    let yields = Yields::find(body, false);
+    let yields = Yields::find(body, Fixed::default());
     assert_eq!(yields.points.len(), 1);
     assert!(!yields.is_wrapping());
 }
@@ -143,7 +187,7 @@ fn plain_code_does_not_wrap() {
 #[test]
 fn what_may_be_a_closure_may_be_polled_by_others() {
     fn may_be(body: TokenStream) -> bool {
-        Yields::find(body, false).may_be_polled_by_others()
+        Yields::find(body, Fixed::default()).may_be_polled_by_others()
     }
     assert!(!may_be(quote!(
         let a = open().await;
