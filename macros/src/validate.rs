@@ -292,8 +292,8 @@ fn check_body(
     }
     let mut right = true;
     for point in &yields.points {
-        if let Argument::Several(second) = &point.argument {
-            errors.at(second, "a context yields one resource: put several into a tuple, `yield_resource!((a, b))`");
+        if let Argument::Mistake(error) = &point.argument {
+            errors.add(error.clone());
             right = false;
         }
     }

@@ -61,12 +61,42 @@ fn each_form_gets_its_handle() {
     gets(quote!(tx,), quote!(@place yield_resource, tx));
 }
 
+#[track_caller]
+fn mistaken(argument: TokenStream, message: &str) {
+    let call = quote!(yield_resource!(#argument));
+    let yields = Yields::find(call, Fixed::default());
+    let Argument::Mistake(error) = &yields.points[0].argument else {
+        panic!("{argument}");
+    };
+    assert_eq!(error.to_string(), message);
+}
+
 #[test]
-fn several_arguments_are_noticed() {
-    let yields = Yields::find(quote!(yield_resource!(a, b)), Fixed::default());
-    assert!(
-        matches!(&yields.points[0].argument, Argument::Several(second) if second.to_token_stream().to_string() == "b")
+fn what_is_no_expression_is_named() {
+    let several =
+        "a context yields one resource: put several into a tuple, `yield_resource!((a, b))`";
+    mistaken(quote!(a, b), several);
+    mistaken(quote!(a; b), several);
+    mistaken(quote!(move a, b), &several.replace("((", "(move ("));
+    let one = "a yield takes one expression: write `yield_resource!(a.b)`, without";
+    mistaken(quote!(mut a.b), &format!("{one} `mut`"));
+    mistaken(quote!(ref mut a.b), &format!("{one} `ref`"));
+    mistaken(quote!(resource: a.b,), &format!("{one} `resource:`"));
+    mistaken(quote!(a.b;), &format!("{one} the semicolon"));
+    let moved = one.replace("(a", "(move a");
+    mistaken(quote!(move mut a.b), &format!("{moved} `mut`"));
+    mistaken(
+        quote!(let a = open().await),
+        "a yield takes one expression: put the `let` before it, and yield the variable",
     );
+    mistaken(
+        quote!(HashMap < u8, Vec < u8 >> ::new()),
+        "the types of a path stand behind `::` in an expression: write `HashMap::<…>`",
+    );
+    mistaken(quote!(a < b, c > d), several);
+    let missing = "what is moved is missing: write `yield_resource!(move value)`";
+    mistaken(quote!(move), missing);
+    mistaken(quote!(move,), missing);
 }
 
 fn is_put_back(args: TokenStream, function: TokenStream) -> bool {
