@@ -8,7 +8,14 @@ use syn::{
     spanned::Spanned,
 };
 
-use crate::args::Args;
+use crate::{
+    args::Args,
+    error::written,
+    signature::{last_segment, ungroup},
+};
+
+/// The types that are there only behind a pointer, and have an owned one beside them.
+const UNSIZED: [&str; 4] = ["str", "Path", "OsStr", "CStr"];
 
 /// One borrow: the token that says so.
 pub(crate) struct Borrow {
@@ -46,6 +53,39 @@ pub(crate) fn of_output(output: &ReturnType) -> Option<Borrow> {
     match output {
         ReturnType::Default => None,
         ReturnType::Type(_, ty) => of_type(ty),
+    }
+}
+
+/// What makes an owned value of one of this type, where its tokens tell.
+pub(crate) fn owning(ty: &Type) -> Option<&'static str> {
+    if let Type::Reference(reference) = ungroup(ty) {
+        return match (ungroup(&reference.elem), last_segment(&reference.elem)) {
+            (borrows, _) if of_type(borrows).is_some() => None,
+            (Type::TraitObject(_) | Type::ImplTrait(_), _) => None,
+            (Type::Slice(_), _) => Some(".to_owned()"),
+            (_, Some(segment)) if UNSIZED.iter().any(|ty| segment.ident == ty) => {
+                Some(".to_owned()")
+            }
+            _ => Some(".clone()"),
+        };
+    }
+    let segment = last_segment(ty)?;
+    let argument = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.last()?,
+        _ => return None,
+    };
+    match argument {
+        GenericArgument::Type(ty) if segment.ident == "Cow" && of_type(ty).is_none() => {
+            Some(".into_owned()")
+        }
+        GenericArgument::Type(ty @ Type::Reference(_)) if segment.ident == "Option" => {
+            match owning(ty)? {
+                ".clone()" => Some(".cloned()"),
+                _ if written(ty).ends_with("str") => Some(".map(str::to_owned)"),
+                _ => Some(".map(ToOwned::to_owned)"),
+            }
+        }
+        _ => None,
     }
 }
 

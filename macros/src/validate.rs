@@ -158,10 +158,7 @@ fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool
         .first()
         .filter(|_| in_background && args.own.is_none());
     if let Some(borrow) = borrowed {
-        let owned = match borrowing_name(function) {
-            Some(name) => format!("{name} = {name}.to_owned()"),
-            None => "pool = self.pool.clone()".to_owned(),
-        };
+        let owned = first_owned(function);
         let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
             "task of this thread"
         } else {
@@ -200,21 +197,35 @@ fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool
     true
 }
 
-/// The name of the first borrowing argument; none if that is `self`.
-fn borrowing_name(function: &ContextFn) -> Option<String> {
-    for input in &function.sig.inputs {
-        match input {
-            FnArg::Receiver(receiver) if borrows::of_receiver(receiver).is_some() => return None,
-            FnArg::Typed(argument) if borrows::of_type(&argument.ty).is_some() => {
-                return match &*argument.pat {
-                    Pat::Ident(pat) => Some(pat.ident.to_string()),
-                    _ => Some("name".to_owned()),
-                };
-            }
-            _ => {}
+/// What `own` could take instead of the first borrowing argument.
+fn first_owned(function: &ContextFn) -> String {
+    let borrowing = function.sig.inputs.iter().find(|input| match input {
+        FnArg::Receiver(receiver) => borrows::of_receiver(receiver).is_some(),
+        FnArg::Typed(argument) => borrows::of_type(&argument.ty).is_some(),
+    });
+    match borrowing {
+        Some(FnArg::Typed(argument)) => match (&*argument.pat, borrows::owning(&argument.ty)) {
+            (Pat::Ident(pat), Some(owned)) => format!("{name} = {name}{owned}", name = pat.ident),
+            (Pat::Ident(pat), None) => format!("{} = …", pat.ident),
+            _ => "name = …".to_owned(),
+        },
+        Some(FnArg::Receiver(receiver)) if is_shared_pointer(&receiver.kind) => {
+            "this = self.clone()".to_owned()
         }
+        _ => "pool = self.pool.clone()".to_owned(),
     }
-    None
+}
+
+/// `self: &Arc<Self>`.
+fn is_shared_pointer(kind: &ReceiverKind) -> bool {
+    let ReceiverKind::Typed(_, ty) = kind else {
+        return false;
+    };
+    match ungroup(ty) {
+        Type::Reference(reference) => last_segment(&reference.elem)
+            .is_some_and(|segment| segment.ident == "Arc" || segment.ident == "Rc"),
+        _ => false,
+    }
 }
 
 /// With `own(…)`, the body has what that made, and not the borrowed `self`: false if it uses it all the same.

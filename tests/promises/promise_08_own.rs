@@ -3,7 +3,7 @@
 use contextlib::{AsyncContext, ContextManager, async_context, background, yield_resource};
 use contextlib_tests::{Census, ContextError, Counted, Log, yields};
 use futures::executor::block_on;
-use std::sync::Arc;
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 struct Store {
     name: String,
@@ -96,6 +96,40 @@ fn the_captures_are_evaluated_in_order_at_the_call() {
     );
     let manager = { is_static(Arc::new(self::store()).of_an_arc()) };
     assert_eq!(block_on(manager.run(async |length| *length)), 5);
+}
+
+/// As the errors of a context that borrows advise, by the argument's type.
+#[test]
+fn what_owns_instead_of_a_borrow() {
+    #[async_context(own(
+        label = label.map(str::to_owned), path = path.map(ToOwned::to_owned), text = text.into_owned(), bytes = bytes.to_owned(), store = store.clone()
+    ))]
+    async fn context(
+        label: Option<&str>,
+        path: Option<&Path>,
+        text: Cow<'_, str>,
+        bytes: &[u8],
+        store: &Arc<Store>,
+    ) -> String {
+        let length = bytes.len();
+        let name = &store.name;
+        let _ = yield_resource!(format!("{label:?} {path:?} {text} {length} {name}"));
+    }
+    let manager = {
+        let text = String::from("text");
+        let path = Some(Path::new(&text));
+        is_static(context(
+            Some(&text),
+            path,
+            Cow::from(&text),
+            text.as_bytes(),
+            &Arc::new(store()),
+        ))
+    };
+    assert_eq!(
+        block_on(manager.run(async |text| text.clone())),
+        r#"Some("text") Some("text") text 4 store"#
+    );
 }
 
 /// An empty `own()` captures nothing that borrows.

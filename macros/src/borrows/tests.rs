@@ -47,6 +47,32 @@ fn what_lives_for_ever_or_for_a_call_does_not() {
     );
 }
 
+#[test]
+fn what_owns_instead() {
+    let owning = |ty: TokenStream| owning(&syn::parse2(ty).unwrap());
+    assert_eq!(owning(quote!(&str)), Some(".to_owned()"));
+    assert_eq!(owning(quote!(&'a [u8])), Some(".to_owned()"));
+    assert_eq!(owning(quote!(&std::path::Path)), Some(".to_owned()"));
+    assert_eq!(owning(quote!(&Db)), Some(".clone()"));
+    assert_eq!(owning(quote!(&mut Vec<u8>)), Some(".clone()"));
+    assert_eq!(owning(quote!(Cow<'_, str>)), Some(".into_owned()"));
+    assert_eq!(owning(quote!(Option<&str>)), Some(".map(str::to_owned)"));
+    assert_eq!(
+        owning(quote!(Option<&Path>)),
+        Some(".map(ToOwned::to_owned)")
+    );
+    assert_eq!(owning(quote!(Option<&Db>)), Some(".cloned()"));
+    for ty in [
+        quote!(&[&str]),
+        quote!(&dyn Db),
+        quote!(Db<'_>),
+        quote!(Vec<&str>),
+        quote!(impl Db + '_),
+    ] {
+        assert_eq!(owning(ty), None);
+    }
+}
+
 fn lifetime(args: TokenStream, sig: Signature) -> Result<String, String> {
     let args = Args::parse(args, &mut crate::error::Errors::default());
     of_box(&args, &sig)

@@ -191,6 +191,18 @@ fn a_context_that_borrows_needs_a_policy() {
             .contains("`#[async_context(own(pool = self.pool.clone()))]`")
     );
     assert!(
+        wrong!([] async fn f(name: Option<&str>) { yield_resource!(1); })
+            .contains("`#[async_context(own(name = name.map(str::to_owned)))]`")
+    );
+    assert!(
+        wrong!([] async fn f(self: &Arc<Self>) { yield_resource!(1); })
+            .contains("`#[async_context(own(this = self.clone()))]`")
+    );
+    assert!(
+        wrong!([] async fn f(db: Db<'_>) { yield_resource!(1); })
+            .contains("`#[async_context(own(db = …))]`")
+    );
+    assert!(
         wrong!([on_cancel = spawn_local] async fn f(a: Db<'_>) { yield_resource!(1); })
             .contains("a background task of this thread")
     );
