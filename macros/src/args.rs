@@ -109,7 +109,10 @@ impl Args {
         if seen.contains(&word) {
             return Err(syn::Error::new_spanned(
                 &name,
-                format!("`{word}` is given twice"),
+                match word.as_str() {
+                    "own" => "`own` is given twice: put all that it owns into one".to_owned(),
+                    _ => format!("`{word}` is given twice"),
+                },
             ));
         }
         match word.as_str() {
@@ -234,6 +237,10 @@ fn parse_flag(name: Ident, input: ParseStream<'_>) -> syn::Result<Ident> {
 }
 
 fn parse_policy(input: ParseStream<'_>) -> syn::Result<Policy> {
+    let ahead = input.fork();
+    if let Ok(value @ (Expr::Call(_) | Expr::Struct(_) | Expr::MethodCall(_))) = ahead.parse() {
+        return Err(a_value_as_policy(&value));
+    }
     let policy: Type = input.parse().map_err(|error| {
         syn::Error::new(
             error.span(),
@@ -264,6 +271,20 @@ fn parse_policy(input: ParseStream<'_>) -> syn::Result<Policy> {
         }
         _ => Ok(Policy::Custom(Box::new(policy))),
     }
+}
+
+/// `Retry::new(3)`, `Retry { times: 3 }` or `spawn()`, where `Retry` or `spawn` is the policy.
+fn a_value_as_policy(value: &Expr) -> syn::Error {
+    let mut path = match value {
+        Expr::Call(call) => written(&call.func),
+        Expr::Struct(value) => written(&value.path),
+        _ => "Policy".to_owned(),
+    };
+    if let Some((ty, "new" | "default")) = path.rsplit_once("::") {
+        path.truncate(ty.len());
+    }
+    let message = format!("a policy is a type, and no value of it: write `on_cancel = {path}`");
+    syn::Error::new_spanned(value, message)
 }
 
 fn parse_setup(input: ParseStream<'_>) -> syn::Result<Option<Ident>> {
@@ -321,7 +342,10 @@ impl Parse for Owned {
             && pair.peek(Token![=])
             && !pair.peek(Token![==]);
         if !named {
-            return Err(unnamed(input)?);
+            return Err(match with_a_colon(input) {
+                Some(error) => error,
+                None => unnamed(input)?,
+            });
         }
         let mutability = input.parse()?;
         let name: Ident = input.parse()?;
@@ -339,7 +363,26 @@ impl Parse for Owned {
     }
 }
 
-/// The error for `own(self.pool)` or `own(pool)`: says what the pair would be.
+/// The error for `own(pool: self.pool.clone())`.
+fn with_a_colon(input: ParseStream<'_>) -> Option<syn::Error> {
+    let pair = input.fork();
+    let name: Ident = pair.parse().ok()?;
+    if pair.peek(Token![::]) {
+        return None;
+    }
+    let colon: Token![:] = pair.parse().ok()?;
+    let (value, type_too) = match pair.parse().ok()? {
+        Expr::Assign(assign) => (*assign.right, ", without a type"),
+        value => (value, ""),
+    };
+    let message = format!(
+        "`own` takes `=` for this: write `{name} = {}`{type_too}",
+        written(value)
+    );
+    Some(syn::Error::new_spanned(colon, message))
+}
+
+/// The error for `own(self.pool)`, `own(pool)` or `own(self = self.clone())`: says what the pair would be.
 fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
     let start: TokenTree = input.fork().parse()?;
     let Ok(value) = input.parse::<Expr>() else {
@@ -348,7 +391,36 @@ fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
             "`own` takes pairs of a name and an expression, as in `own(pool = self.pool.clone())`",
         ));
     };
-    let name = match &value {
+    if let Expr::Assign(assign) = &value {
+        let (name, value) = (&assign.left, written(&assign.right));
+        let message = match &**name {
+            Expr::Path(path) if path.path.is_ident("self") => {
+                format!(
+                    "`self` can't be the name of a variable: write `this = {value}`, and `this` in the body"
+                )
+            }
+            _ => format!(
+                "what `own` owns needs a name: write `{} = {value}`",
+                name_for(&assign.right)
+            ),
+        };
+        return Ok(syn::Error::new_spanned(name, message));
+    }
+    let (name, text) = (name_for(&value), written(&value));
+    let copied = if matches!(value, Expr::Path(_) | Expr::Field(_)) {
+        ".clone()"
+    } else {
+        ""
+    };
+    Ok(syn::Error::new_spanned(
+        value,
+        format!("what `own` owns needs a name: write `{name} = {text}{copied}`"),
+    ))
+}
+
+/// A name for what comes of this expression: that of the field or variable.
+fn name_for(value: &Expr) -> Ident {
+    let name = match value {
         Expr::Path(path) => path.path.get_ident().cloned(),
         Expr::Field(field) => match &field.member {
             syn::Member::Named(name) => Some(name.clone()),
@@ -364,19 +436,12 @@ fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
         },
         _ => None,
     };
-    let name = name
-        .filter(|name| name != "self")
-        .unwrap_or_else(|| Ident::new("name", value.span()));
-    let text = written(&value);
-    let copied = if matches!(value, Expr::Path(_) | Expr::Field(_)) {
-        ".clone()"
-    } else {
-        ""
-    };
-    Ok(syn::Error::new_spanned(
-        value,
-        format!("what `own` owns needs a name: write `{name} = {text}{copied}`"),
-    ))
+    let this = || Ident::new("this", value.span());
+    match name {
+        Some(name) if name == "self" => this(),
+        Some(name) => name,
+        None => Ident::new("name", value.span()),
+    }
 }
 
 fn skip_to_comma(input: ParseStream<'_>) {

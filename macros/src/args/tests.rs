@@ -197,7 +197,7 @@ fn own_takes_pairs() {
     );
     wrong(
         quote!(own(self)),
-        "what `own` owns needs a name: write `name = self.clone()`",
+        "what `own` owns needs a name: write `this = self.clone()`",
     );
     wrong(
         quote!(own(pool =)),
@@ -205,6 +205,47 @@ fn own_takes_pairs() {
     );
     wrong(quote!(own(pool = a, pool = b)), "`pool` is owned twice");
     assert!(right(quote!(own())).own.is_some_and(|own| own.is_empty()));
+}
+
+#[test]
+fn what_own_owns_has_a_name_of_its_own() {
+    let this = "`self` can't be the name of a variable: write `this = self.clone()`, and `this` in the body";
+    wrong(quote!(own(self = self.clone())), this);
+    let name = "what `own` owns needs a name: write `s = s.to_owned()`";
+    wrong(quote!(own(_ = s.to_owned())), name);
+    wrong(
+        quote!(own((a, b) = pair())),
+        "what `own` owns needs a name: write `name = pair()`",
+    );
+    let equals = "`own` takes `=` for this: write `pool = self.pool.clone()`";
+    wrong(quote!(own(pool: self.pool.clone())), equals);
+    wrong(
+        quote!(own(pool: Pool = self.pool.clone())),
+        &format!("{equals}, without a type"),
+    );
+    wrong(
+        quote!(own(a = b), own(c = d)),
+        "`own` is given twice: put all that it owns into one",
+    );
+}
+
+#[test]
+fn a_policy_is_a_type() {
+    for (value, ty) in [
+        (quote!(spawn()), "spawn"),
+        (quote!(Retry::new(3)), "Retry"),
+        (quote!(policies::Retry::default()), "policies::Retry"),
+        (quote!(Retry { times: 3 }), "Retry"),
+        (quote!(Retry(3)), "Retry"),
+        (quote!(Retry::new().times(3)), "Policy"),
+    ] {
+        wrong(
+            quote!(on_cancel = #value, boxed),
+            &format!("a policy is a type, and no value of it: write `on_cancel = {ty}`"),
+        );
+    }
+    right(quote!(on_cancel = Retry<A, B>, own(a = b())));
+    right(quote!(on_cancel = <A as Of<B>>::Policy));
 }
 
 #[test]
