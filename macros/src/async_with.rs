@@ -67,7 +67,8 @@ impl AsyncWith {
         };
         let body = quote_spanned!(site=> #krate::__private::returned(#future.await));
         let nested = nest(&self.krate, &self.contexts, body, Around::Block);
-        quote_spanned!(Span::mixed_site()=> async #moves #nested)
+        // Shown at the body, so that what rustc says of the block stands beside the user's own `async`.
+        quote_spanned!(site=> async #moves #nested)
     }
 }
 
@@ -146,6 +147,12 @@ fn context(input: ParseStream<'_>) -> syn::Result<Context> {
 }
 
 fn not_a_context(input: ParseStream<'_>) -> syn::Error {
+    if input.peek(Token![move]) && input.peek2(Token![async]) {
+        return input.error("the `move` comes second: write `async move`");
+    }
+    if input.peek2(Token![:]) && !input.peek2(Token![::]) {
+        return of_a_type(input).unwrap_or_else(|error| error);
+    }
     match input.fork().parse::<Expr>() {
         Ok(expression @ (Expr::Closure(_) | Expr::Block(_))) => syn::Error::new_spanned(
             first_token(&expression),
@@ -162,6 +169,14 @@ fn not_a_context(input: ParseStream<'_>) -> syn::Error {
         ),
         Err(_) => input.error("expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`"),
     }
+}
+
+/// The error for `db: &mut Database = database()`.
+fn of_a_type(input: ParseStream<'_>) -> syn::Result<syn::Error> {
+    let ahead = input.fork();
+    let (name, colon) = (ahead.call(Ident::parse_any)?, ahead.parse::<Token![:]>()?);
+    let message = format!("its context says of which type `{name}` is: write `{name} = context`");
+    Ok(syn::Error::new_spanned(colon, message))
 }
 
 fn first_token(tokens: &impl ToTokens) -> Option<TokenTree> {

@@ -36,6 +36,10 @@ fn mistakes_are_named() {
     assert!(message("a = f(), { 1 }").contains("asynchronous"));
     assert!(message("a = f(), async |a| { 1 }").contains("no arguments"));
     assert!(message("mut a = f(), async { 1 }").contains("without `mut`"));
+    assert!(message("a = f(), move async { 1 }").contains("write `async move`"));
+    assert!(message("a = f(), move async || 1").contains("write `async move`"));
+    assert!(message("a: u8 = f(), async { 1 }").contains("write `a = context`"));
+    assert!(message("a::f(), async { 1 }").contains("name = context"));
     assert!(message("a = , async { 1 }").contains("after `=`"));
     assert!(message("a = f(), async { 1 }, 2").contains("last argument"));
 }
