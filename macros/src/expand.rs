@@ -612,7 +612,7 @@ fn is_for_bindings(attr: &Attribute) -> bool {
 }
 
 /// The variables of a pattern.
-fn bound_names(pat: &Pat) -> Vec<Ident> {
+pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
     let of_all = |pats: Vec<&Pat>| pats.into_iter().flat_map(bound_names).collect();
     match pat {
         // A name with a capital letter is a constant or a unit struct.

@@ -17,18 +17,19 @@
 //! }
 //! ```
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    Attribute, Expr, FnArg, Pat, ReturnType, Signature, Token, Type,
+    Attribute, Expr, FnArg, Pat, PatType, ReturnType, Signature, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream},
 };
 
 use crate::{
     error::{Errors, written},
+    expand::bound_names,
     nest::{Around, Context, nest},
-    signature::{ContextFn, allow_braces, contains_impl, last_segment},
+    signature::{ContextFn, allow_braces, contains_impl, last_segment, ungroup},
     validate::{CONTEXT_WITHIN, has_runtime, is_named},
     yields::{Fixed, Yields},
 };
@@ -56,17 +57,19 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
         let errors = errors.into_compile_errors();
         return quote_spanned!(Span::mixed_site()=> #errors #item);
     }
-    let mut names = names(args.clone());
+    let names = names(args.clone());
     let args = Args::parse_all(args, &mut errors);
-    let forgotten = forgotten(&args, &function, &mut errors);
+    let mut forgotten = forgotten(&args, &function, &mut errors);
+    if forgotten.is_empty() {
+        forgotten = misnamed(&args, &function, &mut errors);
+    }
     if let Some(body) = check(&args, &function, &mut errors) {
         if errors.is_empty() {
             return expand(&args, &function, body);
         }
     }
-    names.extend(forgotten);
     let errors = errors.into_compile_errors();
-    let function = stub(function, &names);
+    let function = stub(function, &names, &forgotten);
     quote_spanned!(Span::mixed_site()=> #errors #function)
 }
 
@@ -147,6 +150,16 @@ fn context(input: ParseStream<'_>) -> syn::Result<Context> {
             "the resource is a `&mut` already: write the name without `mut`",
         ));
     }
+    if input.peek(Ident::peek_any) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
+        let name = input.call(Ident::parse_any)?;
+        let message = format!(
+            "the type belongs to the function's argument `{name}`: write `{name} = context` here"
+        );
+        return Err(syn::Error::new_spanned(
+            input.parse::<Token![:]>()?,
+            message,
+        ));
+    }
     let named = input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
     let name = if named || input.peek(Token![_]) {
         let name = input.call(Ident::parse_any)?;
@@ -178,7 +191,10 @@ fn context(input: ParseStream<'_>) -> syn::Result<Context> {
 fn names(args: TokenStream) -> Vec<Ident> {
     let tokens = Vec::from_iter(args);
     let named = |pair: &[TokenTree]| match pair {
-        [TokenTree::Ident(name), TokenTree::Punct(equals)] if equals.as_char() == '=' => {
+        [TokenTree::Ident(name), TokenTree::Punct(punct)]
+            if punct.as_char() == '='
+                || (punct.as_char() == ':' && punct.spacing() == Spacing::Alone) =>
+        {
             Some(name.clone())
         }
         _ => None,
@@ -256,8 +272,8 @@ fn check<'f>(args: &Args, function: &'f ContextFn, errors: &mut Errors) -> Optio
     Some(body)
 }
 
-/// Notes the arguments of a test that no context stands for, and says which they are.
-fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<Ident> {
+/// Notes the arguments of a test that no context stands for, and says where they are.
+fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<usize> {
     let mut forgotten = Vec::new();
     // Other attributes, such as sqlx's, have arguments of their own for a test.
     let takes_none =
@@ -266,23 +282,84 @@ fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<Iden
     if args.contexts.is_empty() || !function.attrs.iter().any(takes_none) {
         return forgotten;
     }
-    for input in &function.sig.inputs {
+    for (position, input) in function.sig.inputs.iter().enumerate() {
         let FnArg::Typed(argument) = input else {
             continue;
         };
-        let Pat::Ident(pat) = &*argument.pat else {
+        if injected(input, &args.contexts).is_some() {
             continue;
-        };
-        if injected(input, &args.contexts).is_none() {
-            let name = &pat.ident;
-            errors.at(
-                name,
-                format!("no context of this test is called `{name}`: write `{name} = context` in `#[within(…)]`"),
-            );
-            forgotten.push(name.clone());
+        }
+        forgotten.push(position);
+        match &*argument.pat {
+            Pat::Ident(pat) => {
+                let name = &pat.ident;
+                errors.at(
+                    name,
+                    format!("no context of this test is called `{name}`: write `{name} = context` in `#[within(…)]`"),
+                );
+            }
+            pat => errors.at(
+                pat,
+                "a context stands for an argument by its name, and a pattern has none: write one here, and take the resource apart in the body",
+            ),
         }
     }
     forgotten
+}
+
+/// Notes a name that nothing uses, where an argument was probably meant to be the resource; says where that is.
+fn misnamed(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<usize> {
+    let mut unused = (0..args.contexts.len()).filter_map(|i| unused_name(i, args, function));
+    let mut inputs = function.sig.inputs.iter().enumerate();
+    let meant = inputs.find_map(|(i, input)| Some((i, without_context(input, args)?)));
+    let (Some(name), Some((position, argument))) = (unused.next(), meant) else {
+        return Vec::new();
+    };
+    let instead = match &*argument.pat {
+        Pat::Ident(pat) => format!("call its `{}` so", pat.ident),
+        _ => "write it in place of the pattern, and take the resource apart in the body".to_owned(),
+    };
+    errors.at(
+        name,
+        format!(
+            "no argument of `{}` is called `{name}`: {instead}, or write `_ = context` if the function has no use for the resource",
+            function.sig.ident
+        ),
+    );
+    vec![position]
+}
+
+/// The name of a context that neither an argument nor a later context nor the body mentions.
+fn unused_name<'a>(i: usize, args: &'a Args, function: &ContextFn) -> Option<&'a Ident> {
+    let name = args.contexts[i].name.as_ref()?;
+    let word = name.to_string();
+    let mut used = function.sig.inputs.to_token_stream();
+    used.extend(function.body.as_ref().map(Group::stream));
+    let later = args.contexts[i + 1..].iter();
+    used.extend(later.flat_map(|later| [later.name.to_token_stream(), later.context.clone()]));
+    (!word.starts_with('_') && !mentions(used, &word)).then_some(name)
+}
+
+/// Whether the name is among the tokens, be it in the text of a literal.
+fn mentions(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Literal(text) => text.to_string().contains(name),
+        token => token.to_string() == name,
+    })
+}
+
+/// The argument, if it is a `&mut` that no context has any part in.
+fn without_context<'i>(input: &'i FnArg, args: &Args) -> Option<&'i PatType> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    let exclusive = matches!(ungroup(&argument.ty), Type::Reference(reference) if reference.mutability.is_some());
+    let used = bound_names(&argument.pat).into_iter().any(|name| {
+        let mut contexts = args.contexts.iter();
+        contexts.any(|context| mentions(context.context.clone(), &name.to_string()))
+    });
+    (exclusive && !used && injected(input, &args.contexts).is_none()).then_some(argument)
 }
 
 fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
@@ -320,13 +397,14 @@ fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
 }
 
 /// What is left of a function whose mistakes have been reported: its callers see it without the arguments that contexts stand for.
-fn stub(mut function: ContextFn, names: &[Ident]) -> TokenStream {
+fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenStream {
     let is_injected = |input: &FnArg| matches!(input, FnArg::Typed(argument) if matches!(&*argument.pat, Pat::Ident(pat) if names.contains(&pat.ident)));
     let inputs = std::mem::take(&mut function.sig.inputs);
-    function.sig.inputs = inputs
+    let kept = inputs
         .into_iter()
-        .filter(|input| !is_injected(input))
-        .collect();
+        .enumerate()
+        .filter(|(i, input)| !forgotten.contains(i) && !is_injected(input));
+    function.sig.inputs = kept.map(|(_, input)| input).collect();
     let ContextFn {
         attrs,
         vis,

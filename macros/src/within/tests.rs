@@ -152,6 +152,7 @@ fn mistakes_in_the_arguments() {
     mistake("db = a() b()", item, "expected a comma");
     mistake("mut db = a()", item, "without `mut`");
     mistake("db = ", item, "expected a context after");
+    mistake("db: &mut Db = a()", item, "write `db = context` here");
     mistake("a() as db", item, "write `db = a()`");
     mistake("db = a(), fallible, infallible", item, "contradicts");
 }
@@ -169,6 +170,21 @@ fn mistakes_in_the_function() {
         "db = a()",
         "#[tokio::test] async fn f(database: &mut Db) {}",
         "no context of this test is called `database`",
+    );
+    mistake(
+        "a = a()",
+        "#[tokio::test] async fn f(a: &mut Db, (b, c): &mut (u8, u8)) {}",
+        "a pattern has none: write one here",
+    );
+    mistake(
+        "db = a()",
+        "async fn f(x: u8, d: &mut Db) { d.go() }",
+        "no argument of `f` is called `db`: call its `d` so",
+    );
+    mistake(
+        "db = a()",
+        "async fn f((b, c): &mut (u8, u8)) { *b = *c }",
+        "no argument of `f` is called `db`: write it in place of the pattern",
     );
     mistake("c()", "async fn f();", "each implementation of `f`");
     mistake("c()", "struct F;", "goes on an `async fn`");
@@ -202,6 +218,24 @@ fn a_context_function_inside_of_the_function_may_yield() {
     );
     let expansion = within(quote!(a()), item).to_string();
     assert!(!expansion.contains("compile_error"), "{expansion}");
+}
+
+#[test]
+fn a_name_may_be_for_others_than_an_argument() {
+    let right = |args: &str, item: &str| {
+        let parsed = |text: &str| text.parse::<TokenStream>().expect("tokens");
+        let text = within(parsed(args), parsed(item)).to_string();
+        assert!(!text.contains("compile_error"), "{text}");
+    };
+    right("db = a()", "async fn f(d: &mut Db) { db.go(d) }");
+    right("db = a()", "async fn f(d: &mut Db) { d.log(f!(\"{db}\")) }");
+    right("_db = a()", "async fn f(d: &mut Db) { d.go() }");
+    right("db = a(), b(db)", "async fn f(d: &mut Db) { d.go() }");
+    right("db = a(d)", "async fn f(d: &mut Db) { d.go() }");
+    right(
+        "db = a()",
+        "async fn f(&mut self, d: u8, State(s): State<S>) {}",
+    );
 }
 
 #[test]
