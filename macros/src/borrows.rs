@@ -1,11 +1,11 @@
 //! What a signature borrows, as far as its tokens tell: references, `'_`, named lifetimes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     AngleBracketedGenericArguments, FnArg, GenericArgument, Lifetime, Path, PathArguments,
-    Receiver, ReceiverKind, ReturnType, Signature, Type, TypeParamBound, punctuated::Punctuated,
-    spanned::Spanned,
+    Receiver, ReceiverKind, ReturnType, Signature, Type, TypeParamBound, WherePredicate,
+    punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
@@ -97,7 +97,11 @@ pub(crate) fn of_box(args: &Args, sig: &Signature) -> syn::Result<TokenStream> {
         of_arguments(sig)
     };
     let Some(first) = borrows.first() else {
-        return Ok(quote_spanned!(sig.ident.span()=> 'static));
+        let generic = of_a_generic_argument(sig).filter(|_| !args.is_static());
+        return Ok(match generic {
+            Some(lifetime) => lifetime.to_token_stream(),
+            None => quote_spanned!(sig.ident.span()=> 'static),
+        });
     };
     let odd_one = match &first.lifetime {
         None => borrows.get(1),
@@ -113,6 +117,56 @@ pub(crate) fn of_box(args: &Args, sig: &Signature) -> syn::Result<TokenStream> {
             Err(syn::Error::new_spanned(&odd_one.token, message))
         }
     }
+}
+
+/// The `'a` of an argument `T` with `T: 'a`, where the generics name no other lifetime.
+fn of_a_generic_argument(sig: &Signature) -> Option<&Lifetime> {
+    let mut lifetimes = sig.generics.lifetimes().map(|param| &param.lifetime);
+    let only = lifetimes.next().filter(|_| lifetimes.next().is_none())?;
+    let is_an_argument = |name: &Ident| {
+        sig.inputs.iter().any(|input| match input {
+            FnArg::Typed(argument) => is_named(&argument.ty, name),
+            FnArg::Receiver(_) => false,
+        })
+    };
+    let mut params = sig.generics.type_params().map(|param| &param.ident);
+    let lives_as_long = |name: &Ident| {
+        let lives = lifetime_bounds(sig, name);
+        lives.contains(&only) && lives.iter().all(|lifetime| *lifetime == only)
+    };
+    params
+        .any(|name| is_an_argument(name) && lives_as_long(name))
+        .then_some(only)
+}
+
+/// The lifetimes that a type parameter outlives, as its bounds say.
+fn lifetime_bounds<'s>(sig: &'s Signature, name: &Ident) -> Vec<&'s Lifetime> {
+    let own = sig
+        .generics
+        .type_params()
+        .filter(|param| param.ident == *name);
+    let own = own.flat_map(|param| &param.bounds);
+    let clause = sig
+        .generics
+        .where_clause
+        .iter()
+        .flat_map(|clause| &clause.predicates);
+    let clause = clause.filter_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) if is_named(&predicate.bounded_ty, name) => {
+            Some(&predicate.bounds)
+        }
+        _ => None,
+    });
+    own.chain(clause.flatten())
+        .filter_map(|bound| match bound {
+            TypeParamBound::Lifetime(lifetime) => Some(lifetime),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_named(ty: &Type, name: &Ident) -> bool {
+    matches!(ungroup(ty), Type::Path(path) if path.qself.is_none() && path.path.is_ident(name))
 }
 
 #[derive(Default)]

@@ -191,3 +191,28 @@ async fn a_guard_is_shared_by_tasks() {
     app.pool.exit().await.unwrap();
     assert_eq!(log.take(), ["pool 1"]);
 }
+
+trait Lends<'a> {
+    fn lend(&self) -> &'a str;
+}
+
+impl<'a> Lends<'a> for &'a str {
+    fn lend(&self) -> &'a str {
+        self
+    }
+}
+
+/// The lifetime is in the generics alone.
+#[async_context(boxed, on_cancel = drop)]
+async fn lent<'a, T: Lends<'a> + Send + 'a>(lends: T) -> &'a str {
+    let _ = yield_resource!(lends.lend());
+}
+
+#[test]
+fn of_a_lifetime_that_only_the_generics_name() {
+    let text = String::from("text");
+    assert_eq!(
+        block_on(lent(text.as_str()).run(async |text| text.len())),
+        4
+    );
+}

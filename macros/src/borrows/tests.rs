@@ -109,6 +109,24 @@ fn a_box_has_one_lifetime() {
         "'static"
     );
     for sig in [
+        parse_quote!(fn f<'a, T: Tr<'a> + 'a>(t: T)),
+        parse_quote!(fn f<'a, T: Tr<'a>>(n: u8, t: (T)) where T: Send + 'a),
+    ] {
+        assert_eq!(lifetime(block(), sig).unwrap(), "'a");
+    }
+    for sig in [
+        parse_quote!(fn f<'a, T: Tr<'a> + 'static>(t: T)),
+        parse_quote!(fn f<'a, T: Tr<'a>>(t: T)),
+        parse_quote!(fn f<'a, T: Tr<'a> + 'a>(t: T::Owned)),
+        parse_quote!(fn f<'a, 'b, T: Tr<'b> + 'a>(t: T)),
+    ] {
+        assert_eq!(lifetime(block(), sig).unwrap(), "'static");
+    }
+    assert_eq!(
+        lifetime(quote!(), parse_quote!(fn f<'a, T: 'a>(t: T))).unwrap(),
+        "'static"
+    );
+    for sig in [
         parse_quote!(fn f(&self, name: &str)),
         parse_quote!(fn f<'a>(&'a self, name: &str)),
         parse_quote!(fn f<'a, 'b>(a: &'a str, b: &'b str)),

@@ -353,7 +353,6 @@ fn an_exit_that_is_used_as_one_is_right() {
         Err(_) => {}
     });
     right_body!(let tx = yield_resource!(tx););
-    right_body!(tokio::select! { tx = yield_resource!(tx) => {} });
     right_body!(lend!(yield_resource!(tx).is_ok()););
     right_body!(let (tx, _) = yield_resource!(move tx););
     right_body!(#[async_context] async fn inner() { yield_resource!().is_ok(); } yield_resource!(tx););
