@@ -1026,7 +1026,7 @@ fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
 }
 
 /// Whether the text of a literal is a string that captures `name`, as `"{name:?}"` does.
-fn is_formatted(name: &Ident, literal: &str) -> bool {
+pub(crate) fn is_formatted(name: &Ident, literal: &str) -> bool {
     let name = name.to_string();
     literal
         .match_indices(&format!("{{{name}"))

@@ -12,9 +12,9 @@ use crate::{
     borrows::{self, Borrow},
     error::{Errors, contains_word, did_you_mean, written},
     expand::Stub,
-    flow,
+    flow::{self, is_formatted},
     signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
-    yields::{Argument, Yields, nested_item},
+    yields::{Argument, TRANSPARENT, Yields, may_be_bound, nested_item},
 };
 
 mod attributes;
@@ -54,7 +54,8 @@ pub(crate) fn check(
     }
     // What was never a context function need not be told that it doesn't yield.
     if function.sig.asyncness.is_some() && alone {
-        stub.body &= check_owned_self(args, function, errors);
+        stub.body &= check_owned_self(args, function, errors)
+            && check_owned_arguments(args, function, errors);
         stub.body &= check_body(function, returns, yields, errors);
     }
     stub
@@ -248,6 +249,110 @@ fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> b
         format!("this context outlives the call, and with it the borrow of `self`: own what it needs, as in `own({name} = {value})`, and write `{name}` here"),
     );
     false
+}
+
+/// The same of an argument `&T` that nothing owns.
+fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let (Some(own), Some(body)) = (&args.own, &function.body) else {
+        return true;
+    };
+    let body = body.stream();
+    let borrowed = function.sig.inputs.iter().filter_map(elided_reference);
+    let unowned = borrowed.filter(|(name, _)| {
+        let owned = own.iter().any(|owned| owned.name == **name);
+        !owned && !may_be_bound(name, body.clone())
+    });
+    let mut used =
+        unowned.filter_map(|(name, ty)| Some((used_name(name, body.clone())?, name, ty)));
+    // What is configured out uses nothing.
+    let Some((token, name, ty)) = used.next().filter(|_| !contains_word(body.clone(), "cfg"))
+    else {
+        return true;
+    };
+    let value = match borrows::owning(ty) {
+        Some(owning) => format!("{name}{owning}"),
+        None => "…".to_owned(),
+    };
+    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({name} = {value})`"));
+    false
+}
+
+/// The name and type of an argument that is written as a `&T` of no named lifetime.
+fn elided_reference(input: &FnArg) -> Option<(&Ident, &Type)> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    let Type::Reference(reference) = ungroup(&argument.ty) else {
+        return None;
+    };
+    let elided = reference
+        .lifetime
+        .as_ref()
+        .is_none_or(|lifetime| lifetime.ident == "_");
+    match &*argument.pat {
+        Pat::Ident(pat) if elided => Some((&pat.ident, &argument.ty)),
+        _ => None,
+    }
+}
+
+/// The first certain use of a variable: `name.method()`, or `println!("{name}")`.
+fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
+    let tokens = Vec::from_iter(tokens);
+    let mut i = 0;
+    while i < tokens.len() {
+        let rest = &tokens[i..];
+        let is_path = |before: &TokenTree| matches!(before, TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | ':' | '\''));
+        let (length, found) = match rest {
+            // An attribute.
+            [TokenTree::Punct(hash), TokenTree::Group(_), ..] if hash.as_char() == '#' => (2, None),
+            [
+                TokenTree::Ident(called),
+                TokenTree::Punct(bang),
+                TokenTree::Group(arguments),
+                ..,
+            ] if bang.as_char() == '!' => (3, used_in_macro(name, called, arguments)),
+            [
+                TokenTree::Ident(used),
+                TokenTree::Punct(dot),
+                TokenTree::Ident(_),
+                TokenTree::Group(call),
+                ..,
+            ] if used == name
+                && dot.as_char() == '.'
+                && call.delimiter() == Delimiter::Parenthesis =>
+            {
+                let field = i > 0 && is_path(&tokens[i - 1]);
+                (1, Some(rest[0].clone()).filter(|_| !field))
+            }
+            [TokenTree::Group(group), ..] => (1, used_name(name, group.stream())),
+            _ => (nested_item(rest).unwrap_or(1), None),
+        };
+        if found.is_some() {
+            return found;
+        }
+        i += length;
+    }
+    None
+}
+
+/// The same in a macro, which may drop its arguments unless it is known.
+fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<TokenTree> {
+    let tokens = arguments.stream();
+    let is = |known: &[&str]| known.iter().any(|known| called == known);
+    if !is(&TRANSPARENT) && !is(&["yield_resource"]) {
+        return None;
+    }
+    let text = tokens
+        .clone()
+        .into_iter()
+        .find(|token| matches!(token, TokenTree::Literal(_)));
+    let formatted = text.filter(|text| {
+        is(&[
+            "print", "println", "eprint", "eprintln", "format", "write", "writeln",
+        ]) && is_formatted(name, &text.to_string())
+            && !contains_word(tokens.clone(), &name.to_string())
+    });
+    formatted.or_else(|| used_name(name, tokens))
 }
 
 /// The first `self` that is certainly the method's, and the field of it that is used.

@@ -306,7 +306,7 @@ fn shared_argument(input: &FnArg) -> Option<Ident> {
 }
 
 /// Whether something in `tokens` may have this name too: of a pattern, or by a macro such as `pin_mut!(name)`.
-fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
+pub(crate) fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
     let tokens = Vec::from_iter(tokens);
     // Where the arm begins whose pattern a `=>` ends.
     let mut arm = 0;

@@ -230,6 +230,25 @@ fn what_is_owned_replaces_self() {
 }
 
 #[test]
+fn what_is_owned_replaces_borrowed_arguments() {
+    let message = wrong!([own()] async fn f(s: &str) { yield_resource!(s.to_owned()); });
+    assert!(
+        message.ends_with("the borrow of `s`: own what it needs, as in `own(s = s.to_owned())`"),
+        "{message}"
+    );
+    assert!(
+        wrong!([own(a = a.b())] async fn f(a: &A, b: &'_ dyn B) { println!("{b:?}"); yield_resource!(a); })
+            .ends_with("as in `own(b = …)`")
+    );
+    right!([own(s = s.to_owned())] async fn f(s: &str) { yield_resource!(s.len()); });
+    right!([own()] async fn f(s: &str) { let s = String::new(); yield_resource!(s.len()); });
+    right!([own()] async fn f(s: &str) { let n = x.s.len(); fn g(s: &str) { s.len(); } yield_resource!(1); });
+    right!([own()] async fn f(s: &str) { #[cfg(any())] log(s.len()); yield_resource!(1); });
+    right!([own()] async fn f(s: &str) { trace!("{}", s.len()); println!("{s}", s = 1); yield_resource!(1); });
+    right!([own()] async fn f<'s: 'static>(s: &'s str) { yield_resource!(s.len()); });
+}
+
+#[test]
 fn a_self_that_the_caller_has_is_not_used() {
     let message = wrong!([on_cancel = drop] async fn f(&mut self) -> &mut Self { let exit = yield_resource!(self); self.close(); });
     assert!(
