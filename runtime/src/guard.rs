@@ -126,7 +126,6 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
     #[doc(alias = "__aexit__")]
-    #[must_use = "the teardown runs when this is awaited; dropped, it is a rollback"]
     pub fn exit(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
         Exit {
             guard: self,
@@ -165,7 +164,6 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
     /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
     #[doc(alias = "__aexit__")]
-    #[must_use = "the teardown runs when this is awaited; dropped, it is a rollback"]
     pub fn exit_with<R, B>(
         self,
         result: Result<R, B>,
