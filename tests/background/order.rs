@@ -941,3 +941,86 @@ async fn tasks_of_a_local_set_in_a_body_share_its_lane() {
     outer.await.unwrap();
     assert_eq!(log.said(), "+outer, +task, -task, -outer Completed");
 }
+
+/// A guard that has left the lane it was entered in, and is dropped inside of something that was entered after it. What is around that waits for it.
+mod a_guard_that_has_left_its_lane {
+    use super::*;
+
+    /// Entered by a task that hands it over.
+    async fn of_a_task(log: &Log) -> impl Sized + Send + 'static {
+        let inner = slow(log.clone(), "inner");
+        tokio::spawn(async move { inner.enter().await.unwrap() })
+            .await
+            .unwrap()
+    }
+
+    /// Its teardown drops what it was given.
+    #[async_context]
+    async fn keeps<T: Send + 'static>(kept: T) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        drop(kept);
+    }
+
+    /// Runs `between` inside of an outer context, which is exited then.
+    async fn inside(between: impl AsyncFnOnce(&Log)) {
+        let log = Log::default();
+        let outer = quick(log.clone(), "outer").enter().await.unwrap();
+        between(&log).await;
+        outer.exit().await.unwrap();
+        let said = log.said();
+        assert!(said.ends_with("-inner, -outer Completed"), "{said}");
+        drain().await;
+        assert_eq!(pending(), 0);
+    }
+
+    #[tokio::test]
+    async fn for_another_body() {
+        inside(async |log| {
+            let first = quick(log.clone(), "first");
+            let inner = first.with(async |_| slow(log.clone(), "inner").enter().await);
+            let inner = inner.await.unwrap();
+            let second = quick(log.clone(), "second").with(async move |_| {
+                let _inner = inner;
+                forever::<Result<(), Broken>>().await
+            });
+            assert!(poll_once(second).await.is_none());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn for_a_body_that_ends() {
+        inside(async |log| {
+            let inner = of_a_task(log).await;
+            let middle = quick(log.clone(), "middle").with(async |_| {
+                drop(inner);
+                Ok::<_, Broken>(())
+            });
+            middle.await.unwrap();
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn for_another_lane() {
+        inside(async |log| {
+            let inner = lane(async { slow(log.clone(), "inner").enter().await.unwrap() }).await;
+            lane(async { drop(inner) }).await;
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn for_a_teardown() {
+        inside(async |log| {
+            let keeper = keeps(of_a_task(log).await);
+            keeper.with(async |_| Ok::<_, Broken>(())).await.unwrap();
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn for_a_rollback() {
+        inside(async |log| drop(keeps(of_a_task(log).await).enter().await.unwrap())).await;
+    }
+}
