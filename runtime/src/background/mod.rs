@@ -16,6 +16,11 @@
 //! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with its old task's. Two guards that a third
 //!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
 //!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
+//! - Of a future that one task has begun and another one drops, what it had entered meanwhile is there as if it had been entered when the future began.
+//! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the outer one's rollback may
+//!   run on another thread before the inner guard is dropped. Declare inner guards first.
+//! - An `exit` inside of a rollback waits for nothing that was entered before the context that is being rolled back, which may wait for that.
+//! - A thread off a runtime and in a runtime's `block_on` has two lanes.
 //! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground. [`drain_timeout`] names it.
 
 #![cfg_attr(

@@ -91,6 +91,9 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 /// runtime the frame is dropped and its teardown reported as lost. It never panics; only inside a `LocalSet`, for which there is no way to ask
 /// tokio, the panic hook sees the panic that is caught there. (With `panic = "abort"` it can't be.)
 ///
+/// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that has none left (`max_blocking_threads`, 512 by default), as when a
+/// thousand such contexts are cancelled at once, nothing runs on the runtime until one of them is over, also not what that waits for.
+///
 /// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
 /// there, is waited for for ever: keep such contexts out of one that blocks.
 ///
