@@ -152,6 +152,7 @@ impl<'s, 'a, D: AsyncContext + ?Sized> Setup<'s, 'a, D> {
 impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
     type Output = Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>;
 
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Setup { frame, state } = &mut *self;
         let _lane = state.entered.frame_lane().enter();
