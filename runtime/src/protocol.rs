@@ -3,7 +3,7 @@
 use crate::{
     AsyncBody, AsyncContext, BodyError, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
     boxed::{BoxedManager, Contained},
-    combine::ErrInto,
+    combine::{ErrInto, MapErr},
     frame::{Seed, before},
     kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
@@ -210,6 +210,16 @@ pub trait IntoContextManager: Sized {
         Self::Policy: Policy<ErrInto<Self::Context, E>>,
     {
         self.into_context_manager().err_into()
+    }
+
+    /// [`ContextManager::map_err`]: the same context with another error.
+    fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<Self::Context, E, F>, Self::Policy>
+    where
+        F: Fn(ErrorOf<Self>) -> E,
+        E: Debug,
+        Self::Policy: Policy<MapErr<Self::Context, E, F>>,
+    {
+        self.into_context_manager().map_err(map)
     }
 
     /// [`ContextManager::boxed`]: hides which context this is.

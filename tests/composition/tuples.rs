@@ -481,3 +481,44 @@ async fn an_inner_context_is_told_how_a_body_ended_that_was_over_when_the_outer_
         assert_eq!(*log.lock().unwrap(), [format!("x {how}")]);
     }
 }
+
+/// Where there is no `From`, or two of one error: a setup's, a teardown's, and that of a context which leaves its yield point.
+#[tokio::test]
+async fn an_error_is_mapped() {
+    #[derive(Debug, PartialEq)]
+    enum From {
+        First(String),
+        Second(String),
+    }
+    async fn both(log: &Log, first: bool, second: bool) -> Result<(), From> {
+        let first = file(log.clone(), first).map_err(|error| From::First(error.to_string()));
+        let second = number(log.clone(), second).map_err(|error| From::Second(error.to_string()));
+        (first, second).with(async |_| Ok(())).await
+    }
+    #[async_context]
+    async fn leaves() -> Result<(), io::Error> {
+        let mut yields = Box::pin(async { yield_resource!(move ()).0 });
+        assert!(futures::poll!(yields.as_mut()).is_pending());
+        drop(yields);
+        Err(io::Error::other("left"))
+    }
+    let log = Log::default();
+    assert_eq!(both(&log, false, false).await, Ok(()));
+    assert_eq!(lines(&log), ["1 Completed", "file Completed"]);
+    let failed = both(&log, true, false).await;
+    assert_eq!(failed, Err(From::First("no such file".into())));
+    assert_eq!(lines(&log), [""; 0]);
+    let failed = both(&log, false, true).await;
+    assert_eq!(failed, Err(From::Second(fmt::Error.to_string())));
+    assert_eq!(lines(&log), ["1 Completed", "file Failed"]);
+    let left = leaves().map_err(|error| From::First(error.to_string()));
+    let left = left.with(async |()| Ok(())).await;
+    assert_eq!(left, Err(From::First("left".into())));
+
+    // With the policy that it had, and in guard style.
+    let guard = plain(log.clone()).map_err(|never: Never| match never {});
+    let guard: Result<_, From> = guard.enter().await;
+    drop(guard.unwrap());
+    background::drain().await;
+    assert_eq!(lines(&log), ["x Cancelled"]);
+}

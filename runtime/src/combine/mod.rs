@@ -2,11 +2,11 @@
 //!
 //! `nest` puts one context around another, in one frame; `told` says what the outer one sees of the inner one's end; `tuple` makes nests of tuples.
 
-mod err_into;
+mod map_err;
 mod nest;
 mod told;
 mod tuple;
 
-pub(crate) use err_into::ErrInto;
+pub(crate) use map_err::{ErrInto, MapErr};
 pub(crate) use nest::Nest;
 pub use tuple::{ContextTuple, Undecided, combine};

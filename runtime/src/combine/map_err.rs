@@ -1,5 +1,6 @@
-//! A context with another error type.
+//! A context with another error.
 
+use super::told::ErrorOf;
 use crate::{
     AsyncContext, ContextManager, Definition,
     background::Abandonment,
@@ -15,18 +16,22 @@ use std::{
 };
 
 pin_project! {
-    /// A context whose errors are raised as an `E`.
-    pub struct ErrInto<C, E> {
+    /// A context whose errors `map` makes an `E`.
+    pub struct MapErr<C, E, F> {
         #[pin]
         context: C,
+        map: F,
         _error: PhantomData<fn() -> E>,
     }
 }
 
+/// A context whose errors are raised as an `E`.
+pub(crate) type ErrInto<C, E> = MapErr<C, E, fn(ErrorOf<C>) -> E>;
+
 impl<C: AsyncContext, P> ContextManager<C, P> {
     /// The same context with its error converted into `E`: for [`enter`](ContextManager::enter), or for contexts in one vector.
     ///
-    /// [`with`](ContextManager::with) converts it anyway.
+    /// [`with`](ContextManager::with) converts it anyway. Where there is no `From`, [`map_err`](ContextManager::map_err) takes a function.
     ///
     /// ```
     /// use contextlib::{IntoContextManager, async_context, yield_resource};
@@ -63,12 +68,55 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
         E: std::fmt::Debug,
         P: Policy<ErrInto<C, E>>,
     {
-        ContextManager::new(Seed::new(self.into_seed().into_inner()))
+        self.map_err(<C::Kind as RaiseAs<E>>::raise)
+    }
+
+    /// The same context with another error, that of its setup or its teardown, which `map` makes of its own.
+    ///
+    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside of this one, see the body's error as it is.
+    /// Mirrors `Result::map_err`.
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    /// use std::io;
+    ///
+    /// #[async_context]
+    /// async fn file(name: &'static str) -> Result<&'static str, io::Error> {
+    ///     let mut file = name;
+    ///     let _ = yield_resource!(file);
+    ///     if name.is_empty() {
+    ///         return Err(io::ErrorKind::InvalidInput.into());
+    ///     }
+    /// }
+    ///
+    /// #[derive(Debug)]
+    /// enum Error {
+    ///     Source(io::Error),
+    ///     Target(io::Error),
+    /// }
+    ///
+    /// async fn copy(from: &'static str, to: &'static str) -> Result<(), Error> {
+    ///     let contexts = (file(from).map_err(Error::Source), file(to).map_err(Error::Target));
+    ///     contexts.with(async |_| Ok(())).await
+    /// }
+    /// # use contextlib::IntoContextManager;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert!(matches!(copy("a", "").await, Err(Error::Target(_))));
+    /// # }
+    /// ```
+    pub fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<C, E, F>, P>
+    where
+        F: Fn(ErrorOf<C>) -> E,
+        E: std::fmt::Debug,
+        P: Policy<MapErr<C, E, F>>,
+    {
+        ContextManager::new(Seed::new((self.into_seed().into_inner(), map)))
     }
 }
 
 /// As for [tuples](crate::combine).
-impl<C, E> RollsItselfBack for ErrInto<C, E>
+impl<C, E, F> RollsItselfBack for MapErr<C, E, F>
 where
     Self: AsyncContext,
     Spawn: Policy<Self>,
@@ -78,32 +126,34 @@ where
     }
 }
 
-impl<C: AsyncContext, E> ErrInto<C, E> {
+impl<C, E, F> MapErr<C, E, F> {
     fn inner(self: Pin<&mut Self>) -> Pin<&mut C> {
         self.project().context
     }
 }
 
-impl<C: AsyncContext, E> Sealed for ErrInto<C, E> {}
+impl<C, E, F> Sealed for MapErr<C, E, F> {}
 
 #[diagnostic::do_not_recommend]
-impl<C, E> AsyncContext for ErrInto<C, E>
+impl<C, E, F> AsyncContext for MapErr<C, E, F>
 where
-    C: AsyncContext<Kind: RaiseAs<E>>,
+    C: AsyncContext,
+    F: Fn(ErrorOf<C>) -> E,
     E: std::fmt::Debug,
 {
     type Resource = C::Resource;
     type Kind = Fallible<E, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
-    type Seed = C::Seed;
+    type Seed = (C::Seed, F);
 
-    fn grow(seed: C::Seed) -> Self {
-        ErrInto {
+    fn grow((seed, map): Self::Seed) -> Self {
+        MapErr {
             context: C::grow(seed),
+            map,
             _error: PhantomData,
         }
     }
 
-    fn defined(seed: &C::Seed) -> Definition {
+    fn defined((seed, _): &Self::Seed) -> Definition {
         C::defined(seed)
     }
 
@@ -114,8 +164,9 @@ where
         room: &mut Option<C::Resource>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<E>>> {
-        let set_up = self.inner().poll_setup(room, cx);
-        set_up.map_err(|not_entered| not_entered.map(C::Kind::raise))
+        let this = self.project();
+        let set_up = this.context.poll_setup(room, cx);
+        set_up.map_err(|not_entered| not_entered.map(&*this.map))
     }
 
     fn poll_body(
@@ -123,11 +174,12 @@ where
         cx: &mut Context<'_>,
         body: Body<'_, C::Resource>,
     ) -> Poll<Result<(), E>> {
-        let ended = self.inner().poll_body(cx, body);
-        ended.map_err(C::Kind::raise)
+        let this = self.project();
+        this.context.poll_body(cx, body).map_err(&*this.map)
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        self.inner().poll_teardown(cx).map_err(C::Kind::raise)
+        let this = self.project();
+        this.context.poll_teardown(cx).map_err(&*this.map)
     }
 }
