@@ -12,6 +12,10 @@
 //! ends) is a *visitor* there: what was entered in that lane before it waits for it, but two visitors, who may have nothing to do with each other, don't.
 //! They do where it is known that they belong together: what a rollback drops, and what is on one stack. It isn't known of the parts of a future that was
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
+//!
+//! The owner of a lane doesn't wait for visitors that were entered before it. When it is over and they are still pending, each has an heir in the lane around, as a visitor
+//! there, with a number just below its own: lower, since that waits for it, and above whatever was entered before it. So guards may wander through lanes that are
+//! left to each other, and nothing waits in a circle.
 
 use std::{
     cell::Cell,
