@@ -6,7 +6,10 @@ use contextlib::{
     yield_resource,
 };
 use std::{future::pending, panic::catch_unwind, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 /// Releases when it is dropped.
 struct Held(Recorder, &'static str);
@@ -303,6 +306,102 @@ fn a_panic_of_the_scenario_is_found_an_injected_one_is_none() {
     assert!(
         matches!(found.problems(), [Problem::Panicked(_)]),
         "{found}"
+    );
+}
+
+async fn uses_two(record: Recorder) -> Result<(), Injected> {
+    sound(record.clone(), "a")
+        .with(async |_| {
+            let work = async |_: &mut ()| record.step("work").await;
+            sound(record.clone(), "b").with(work).await
+        })
+        .await
+}
+
+/// Goes on while a task enters both.
+async fn beside_it(record: &Recorder) -> Result<(), Injected> {
+    for _ in 0..5 {
+        record.step("beside it").await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn tasks_that_are_aborted_have_begun_their_rollbacks_when_those_are_waited_for() {
+    check(async |record: Recorder| {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(uses_two(record.branch()));
+        beside_it(&record).await?;
+        tasks.join_next().await.unwrap().unwrap_or(Ok(()))
+    });
+}
+
+#[test]
+fn detached_tasks_are_let_end() {
+    check(async |record: Recorder| {
+        let branch = record.branch();
+        tokio::spawn(async move {
+            uses_two(branch.clone()).await?;
+            sleep(Duration::from_secs(86_400)).await;
+            uses_two(branch).await
+        });
+        beside_it(&record).await
+    });
+}
+
+#[test]
+fn a_detached_task_that_never_ends_is_not_waited_for() {
+    async fn ticks() {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+    async fn steps(record: Recorder) {
+        while record.step("again").await.is_ok() {}
+    }
+    async fn spins() {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    }
+    let beside = async |record: &Recorder| {
+        tokio::spawn(uses_two(record.branch()));
+        beside_it(record).await
+    };
+    check(async |record: Recorder| {
+        tokio::spawn(pending::<()>());
+        beside(&record).await
+    });
+    check(async |record: Recorder| {
+        tokio::spawn(ticks());
+        beside(&record).await
+    });
+    check(async |record: Recorder| {
+        tokio::spawn(steps(record.branch()));
+        beside(&record).await
+    });
+    // This one is told by the time that it takes.
+    let spinning = async |record: Recorder| {
+        tokio::spawn(spins());
+        beside(&record).await
+    };
+    assert_eq!(replay("drop@4", spinning), Ok(()));
+}
+
+#[test]
+fn what_a_task_that_never_ends_holds_is_not_released() {
+    let found = explore(async |record: Recorder| {
+        let branch = record.branch();
+        let task = tokio::spawn(async move {
+            let _held = Held::new(&branch, "socket");
+            pending::<()>().await;
+        });
+        let _ = record.step("beside it").await;
+        drop(task);
+    });
+    assert_eq!(
+        only(found),
+        (String::new(), vec![Problem::NotReleased("socket")])
     );
 }
 

@@ -9,6 +9,13 @@
 //! Every run has a runtime and a clock of its own: [tokio's paused time](tokio::time::pause), so that timeouts take no time and two runs with the same cut
 //! are the same run. Call it in a plain `#[test]`, not inside of a runtime.
 //!
+//! # Tasks
+//!
+//! A scenario may spawn tasks, each with a [branch](Recorder::branch) of the recorder. Only the scenario itself is dropped: with it goes a `JoinSet` and aborts
+//! its tasks, while what `tokio::spawn` has detached goes on. Before the rollbacks are waited for, all of these are let end. A task that never does, since it
+//! waits for nothing that comes, or for hundreds of timers one after the other, is left as it is, and no problem by itself: what it holds then is told as
+//! never released. One that is always ready without a [step](Recorder::step), so that the clock can't go on, costs each run a second.
+//!
 //! # Example
 //!
 //! This context has a bug. Who sees it?
@@ -65,6 +72,7 @@ mod cut;
 mod explore;
 mod recorder;
 mod run;
+mod tasks;
 
 pub use cut::{Cut, Injection, ParseCutError};
 pub use explore::{Explored, Found, check, explore, replay};

@@ -1,10 +1,12 @@
 //! What a scenario tells of itself, and what is injected into it.
 
-use super::{Cut, Injection};
+use super::{Cut, Injection, tasks::MANY};
 use std::{
+    collections::HashMap,
     fmt,
     panic::resume_unwind,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Where a scenario records what it acquires and releases, and where failures come from. Clones write to the same record.
@@ -18,12 +20,17 @@ pub struct Recorder {
 struct Record {
     cut: Cut,
     steps: usize,
+    /// How many steps each branch has taken since the scenario was over.
+    late: Option<HashMap<usize, usize>>,
     branches: usize,
     /// What is held: the branch, and the name.
     held: Vec<(usize, &'static str)>,
     trace: Vec<String>,
     problems: Vec<Problem>,
 }
+
+/// Virtual.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// The failure of a [step](Recorder::step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +90,18 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Record {
+    /// Counts a step of that branch: one that takes step after step is to let the clock go on.
+    fn is_tired(&mut self, branch: usize) -> bool {
+        let Some(late) = &mut self.late else {
+            return false;
+        };
+        let late = late.entry(branch).or_default();
+        *late += 1;
+        *late > MANY
+    }
+}
+
 impl Recorder {
     pub(super) fn new(cut: Cut) -> Self {
         Recorder {
@@ -133,7 +152,7 @@ impl Recorder {
     /// # Cancellation
     /// What it is for.
     pub async fn step(&self, name: &'static str) -> Result<(), Injected> {
-        let injection = {
+        let (injection, tired) = {
             let mut record = self.record();
             record.steps += 1;
             let this = record.steps;
@@ -145,8 +164,11 @@ impl Recorder {
                 Some(Injection::Panic) => ", which panics",
             };
             record.trace.push(format!("step {this}: {name}{how}"));
-            injection
+            (injection, record.is_tired(self.branch))
         };
+        if tired {
+            tokio::time::sleep(A_DAY).await;
+        }
         tokio::task::yield_now().await;
         match injection {
             None => Ok(()),
@@ -157,6 +179,8 @@ impl Recorder {
     }
 
     /// A recorder of the same record for a branch of a `join!`, or a task: order is looked at within each branch only.
+    ///
+    /// What becomes of a task when the scenario is over is told [there](super#tasks).
     pub fn branch(&self) -> Self {
         let mut record = self.record();
         record.branches += 1;
@@ -172,6 +196,11 @@ impl Recorder {
 
     pub(super) fn problem(&self, problem: Problem) {
         self.record().problems.push(problem);
+    }
+
+    /// The scenario is over: what is still running hasn't got many steps to go.
+    pub(super) fn over(&self) {
+        self.record().late = Some(HashMap::new());
     }
 
     pub(super) fn steps(&self) -> usize {

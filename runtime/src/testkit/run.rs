@@ -1,18 +1,19 @@
 //! One run of a scenario.
 
-use super::{Cut, Problem, Recorder, recorder::InjectedPanic};
+use super::{Cut, Problem, Recorder, recorder::InjectedPanic, tasks::Idle};
 use crate::{background::drain_timeout, report};
 use std::{
     any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 /// Longer than anything takes that ends at all. Virtual.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// What a run has come to.
 pub(super) struct Ran {
@@ -28,9 +29,12 @@ pub(super) struct Ran {
 /// Inside of a runtime.
 pub(super) fn run<T>(scenario: &impl AsyncFn(Recorder) -> T, cut: Cut) -> Ran {
     let recorder = Recorder::new(cut);
+    let idle = Arc::new(Idle::new());
+    let parked = idle.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
+        .on_thread_park(move || parked.again())
         .build()
         .expect("a runtime of one thread");
     let polls = runtime.block_on(async {
@@ -41,6 +45,9 @@ pub(super) fn run<T>(scenario: &impl AsyncFn(Recorder) -> T, cut: Cut) -> Ran {
         {
             recorder.problem(Problem::Hung);
         }
+        recorder.over();
+        // A task that is aborted begins its rollback when it is dropped.
+        idle.tasks_over().await;
         if let Err(stuck) = drain_timeout(FOREVER).await {
             recorder.problem(Problem::Stuck(stuck.to_string()));
         }
