@@ -161,6 +161,12 @@ pub trait AsyncContextManager: Send {
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
     note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
 )]
+#[cfg_attr(
+    not(feature = "tokio"),
+    diagnostic::on_unimplemented(
+        note = "without the feature `tokio` a struct is used by `protocol(it).on_cancel::<policy::Drop>()`"
+    )
+)]
 pub trait IntoContextManager: Sized {
     /// What is run.
     type Context: AsyncContext;
@@ -370,6 +376,12 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
     note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
+)]
+#[cfg_attr(
+    not(feature = "tokio"),
+    diagnostic::on_unimplemented(
+        note = "without the feature `tokio` a struct is used by `protocol(it).on_cancel::<policy::Drop>()`"
+    )
 )]
 pub trait AsyncContextManagerOrTuple: Sized {
     type Context: AsyncContext;
