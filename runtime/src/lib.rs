@@ -113,7 +113,9 @@
 //! and `defined` say which context. A rollback runs in the span that its context was entered in, whatever the level. tracing's `max_level_*` features and
 //! a subscriber's filter switch the spans off; then they cost next to nothing.
 //!
-//! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors.
+//! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors. A struct is
+//! used by `protocol(it).on_cancel::<policy::Drop>()` then; [`from_fn`], [`closing`] and [`closing_with`](contexts::closing_with) can't be used, and the
+//! closures on an [`ExitStack`] run only when its exit is awaited: a stack that is dropped reports them as lost.
 //!
 //! The minimum Rust version is 1.85; raising it is a minor release.
 //!

@@ -55,7 +55,7 @@ pub trait AsyncClose {
 /// That of [`close`](AsyncClose::close).
 ///
 /// # Cancellation
-/// It is closed in the background.
+/// It is closed in the background. So `with` and `enter` need the feature `tokio`.
 ///
 /// ```
 /// # use contextlib::{contexts::{AsyncClose, closing}, kind::{Infallible, Never}};
@@ -90,7 +90,7 @@ where
 
 /// A context that hands `resource` out and calls `close` with it in the end, however the body ended.
 ///
-/// As [`closing`], for a type that doesn't implement [`AsyncClose`]. What `close` captures is `Send + 'static`.
+/// As [`closing`], for a type that doesn't implement [`AsyncClose`]: `with` and `enter` need the feature `tokio`. What `close` captures is `Send + 'static`.
 ///
 /// ```
 /// use contextlib::contexts::closing_with;

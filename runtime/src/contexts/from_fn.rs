@@ -39,7 +39,7 @@ where
 /// Those of the closures. If the setup fails, the teardown isn't called.
 ///
 /// # Cancellation
-/// It is rolled back in the background, as context functions are by default.
+/// It is rolled back in the background, as context functions are by default. So `with` and `enter` need the feature `tokio`.
 ///
 /// ```
 /// use contextlib::contexts::from_fn;

@@ -69,7 +69,8 @@ impl<E> EntryEnd<E> for <fn() -> ! as Returns>::Out {}
 impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// Calls `callback` when the stack is exited.
     ///
-    /// It isn't told the outcome and can't swallow it. It owns what it uses (`'static`), since a stack that is dropped runs it in the background. One allocation. Mirrors `ExitStack.callback`; arguments are captured.
+    /// It isn't told the outcome and can't swallow it. It owns what it uses (`'static`), since a stack that is dropped runs it in the background; without the
+    /// feature `tokio` such a stack [reports](crate::report) it as lost. One allocation. Mirrors `ExitStack.callback`; arguments are captured.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -97,7 +98,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
     /// [`callback`](ExitStack::callback) with an `async` closure.
     ///
-    /// Mirrors `AsyncExitStack.push_async_callback`.
+    /// Without the feature `tokio` a stack that is dropped reports it as lost. Mirrors `AsyncExitStack.push_async_callback`.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -128,7 +129,8 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
     /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside of it left it.
     ///
-    /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. Mirrors `AsyncExitStack.push_async_exit`, of a function.
+    /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. Without the feature `tokio` a stack that is dropped reports it as
+    /// lost. Mirrors `AsyncExitStack.push_async_exit`, of a function.
     ///
     /// ```
     /// use contextlib::ExitStack;
