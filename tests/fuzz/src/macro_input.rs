@@ -8,6 +8,9 @@
 #[path = "../../../macros/src/args.rs"]
 mod args;
 #[rustfmt::skip]
+#[path = "../../../macros/src/arguments.rs"]
+mod arguments;
+#[rustfmt::skip]
 #[path = "../../../macros/src/async_with.rs"]
 mod async_with;
 #[rustfmt::skip]
@@ -29,7 +32,7 @@ mod nest;
 #[path = "../../../macros/src/signature.rs"]
 mod signature;
 #[rustfmt::skip]
-#[path = "../../../macros/src/validate.rs"]
+#[path = "../../../macros/src/validate/mod.rs"]
 mod validate;
 #[rustfmt::skip]
 #[path = "../../../macros/src/within.rs"]
