@@ -436,7 +436,7 @@ impl Places {
 
     /// Gives the places up, once nothing is pending that the context's function has started.
     pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        if table::is_any_crowded() {
+        if table::is_any_visited() {
             self.leave_visitors(entered);
         }
         while !table::remove_unless(entered.lane, entered.number, &entered.parts()) {

@@ -171,8 +171,13 @@ impl Table {
     /// Says what is pending to those who don't lock the table.
     #[inline]
     fn publish(&self) {
-        let crowded = self.taken != self.lanes.len();
-        PENDING.store(self.taken << 1 | usize::from(crowded), Ordering::Release);
+        let crowded = if self.taken == self.lanes.len() {
+            0
+        } else {
+            CROWDED
+        };
+        let visited = if self.visitors.is_empty() { 0 } else { VISITED };
+        PENDING.store(self.taken << FLAGS | crowded | visited, Ordering::Release);
     }
 
     /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
@@ -229,12 +234,15 @@ impl Table {
     }
 }
 
-/// How many places are taken in all, and in the last bit, whether any lane has more than one, or visitors: what is looked at first, so that nothing is locked
-/// where there is none. It changes under the table's lock only.
+/// How many places are taken in all, and in the last bits, whether any lane has more than one, and whether any has visitors: what is looked at first, so that nothing
+/// is locked where there is none. It changes under the table's lock only.
 ///
 /// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since; and whoever sees that it is over
 /// sees what it has done.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
+const FLAGS: u32 = 2;
+const CROWDED: usize = 1;
+const VISITED: usize = 2;
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     lanes: Lanes::new(),
@@ -281,13 +289,19 @@ pub(crate) fn are_blocked(lanes: &[Option<Settled>], floor: Number) -> bool {
 /// Whether another rollback is pending than the one that asks.
 #[inline]
 pub(crate) fn any_other_pending() -> bool {
-    PENDING.load(Ordering::Acquire) >> 1 > 1
+    PENDING.load(Ordering::Acquire) >> FLAGS > 1
 }
 
 /// Whether any lane has more than one rollback pending, or visitors: else whoever has a place in one is alone there.
 #[inline]
 pub(crate) fn is_any_crowded() -> bool {
-    PENDING.load(Ordering::Acquire) & 1 != 0
+    PENDING.load(Ordering::Acquire) & CROWDED != 0
+}
+
+/// Whether any lane has visitors.
+#[inline]
+pub(crate) fn is_any_visited() -> bool {
+    PENDING.load(Ordering::Acquire) & VISITED != 0
 }
 
 /// Gives that place up.

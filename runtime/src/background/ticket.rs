@@ -4,7 +4,7 @@ use super::{
     in_table::{Pending, Place},
     lane::{Lane, Number, number_before},
     settled::{Settled, Waiter},
-    table::{any_pending, table},
+    table::{any_pending, is_any_visited, table},
     wakers::Wakers,
 };
 use std::{
@@ -97,7 +97,7 @@ fn leave_pending(lane: Lane, above: Number, around: Around, number: Option<Numbe
 /// were entered before it; whatever is around it and was entered before them does.
 pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     let around = around.lane();
-    if around == lane {
+    if around == lane || !is_any_visited() {
         return;
     }
     let visitors = table().visitors_to(lane, last);
