@@ -1,7 +1,7 @@
 //! Guard style: an entered context as a value.
 
 use crate::{
-    AsyncContext, BodyError, ExitKind,
+    AsyncContext, BodyError,
     background::Entered,
     frame::{Ending, House, Parts, Seed},
     kind::{Kind, Out, RaiseAs},
@@ -227,18 +227,7 @@ impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWith<C, P, R, B> {
     #[inline]
     fn drop(&mut self) {
         if self.result.is_some() {
-            self.drop_result();
-        }
-    }
-}
-
-impl<C: AsyncContext, P: Policy<C>, R, B> ExitWith<C, P, R, B> {
-    /// Drops what the caller would have got.
-    #[cold]
-    fn drop_result(&mut self) {
-        let result = self.result.take();
-        if thread::panicking() {
-            report::drop_quietly(self.guard.house().entered(), ExitKind::Cancelled, result);
+            report::drop_unreturned(self.guard.house().entered(), self.result.take());
         }
     }
 }

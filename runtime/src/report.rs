@@ -309,6 +309,14 @@ pub(crate) fn drop_quietly<T>(entered: &Entered, exit: ExitKind, value: T) {
     }
 }
 
+/// Drops what the caller would have got, who is gone: quietly where that is for a panic, which a second one would make an abort.
+#[cold]
+pub(crate) fn drop_unreturned<T>(entered: &Entered, value: T) {
+    if std::thread::panicking() {
+        drop_quietly(entered, ExitKind::Cancelled, value);
+    }
+}
+
 /// Drops a panic's payload, whatever its destructor does.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -4,7 +4,7 @@ use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
     BoxGuard, ExitStack, IntoContextManager, async_context,
     background::{drain, lane, pending},
-    yield_resource,
+    null_context, yield_resource,
 };
 use std::{
     cell::RefCell,
@@ -966,7 +966,8 @@ mod a_guard_that_has_left_its_lane {
         let log = Log::default();
         let outer = quick(log.clone(), "outer").enter().await.unwrap();
         between(&log).await;
-        outer.exit().await.unwrap();
+        let exit = timeout(Duration::from_secs(9), outer.exit()).await;
+        exit.expect("a circle").unwrap();
         let said = log.said();
         assert!(said.ends_with("-inner, -outer Completed"), "{said}");
         drain().await;
@@ -1022,5 +1023,38 @@ mod a_guard_that_has_left_its_lane {
     #[tokio::test]
     async fn for_a_rollback() {
         inside(async |log| drop(keeps(of_a_task(log).await).enter().await.unwrap())).await;
+    }
+
+    type Slot = Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>;
+
+    /// Its teardown drops what is in the slot by then.
+    #[async_context]
+    async fn empties(slot: Slot) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        let future = slot.lock().unwrap().take();
+        drop(future);
+    }
+
+    /// Each of two contexts ends inside of the other one, and would leave to it what the other has left: the guard is below whatever is around both.
+    #[tokio::test]
+    async fn for_two_that_end_in_each_other() {
+        inside(async |log| {
+            let inner = of_a_task(log).await;
+            let slot = Slot::default();
+            let first = empties(slot.clone()).enter().await.unwrap();
+            let second = null_context(()).run(async move |()| {
+                drop(inner);
+                drop(first);
+                forever::<()>().await;
+            });
+            let mut second: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(second);
+            assert!(poll_once(second.as_mut()).await.is_none());
+            *slot.lock().unwrap() = Some(second);
+            // The first one's rollback drops the second one, and ends.
+            while slot.lock().unwrap().is_some() {
+                yield_now().await;
+            }
+        })
+        .await;
     }
 }

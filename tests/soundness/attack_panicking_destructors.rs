@@ -1,8 +1,8 @@
 //! Destructors that panic, everywhere: nothing is dropped twice, nothing is left, and the process lives.
 
 use contextlib::{
-    AsyncContext, ContextManager, async_context, background, kind::Fallible, policy::Policy,
-    yield_resource,
+    AsyncContext, ContextManager, ExitStack, async_context, background, kind::Fallible,
+    policy::Policy, yield_resource,
 };
 use contextlib_tests::{
     Census, Counted, DropAt, Log, Reports, drop_at, message, poll_once, quiet, quietly, yields,
@@ -238,6 +238,18 @@ async fn each_one_at_every_poll() {
     drop(reports.take());
 }
 
+/// That the destructor of what is armed has panicked, and been reported.
+fn assert_reported_once(reports: &Reports, world: &World, how: impl std::fmt::Debug) {
+    let armed = world.armed;
+    let reported = reports.take();
+    let dropped = reported
+        .iter()
+        .filter(|report| report.contains(&format!("{armed} was dropped")))
+        .count();
+    assert_eq!(dropped, 1, "{how:?} {armed}: {reported:?}");
+    world.census.assert_balanced(armed);
+}
+
 /// What the runtime holds when the teardown panics may panic too, though the thread is panicking: the first panic goes on.
 #[tokio::test]
 async fn two_at_once_do_not_abort() {
@@ -257,13 +269,7 @@ async fn two_at_once_do_not_abort() {
                 .catch_unwind()
                 .await;
             assert_eq!(message(&*run.unwrap_err()), "teardown", "{style:?} {armed}");
-            let reported = reports.take();
-            let dropped = reported
-                .iter()
-                .filter(|report| report.contains(&format!("{armed} was dropped")))
-                .count();
-            assert_eq!(dropped, 1, "{style:?} {armed}: {reported:?}");
-            world.census.assert_balanced(armed);
+            assert_reported_once(&reports, &world, style);
         }
     }
     // What the teardown came to, when the body's panic is.
@@ -315,15 +321,33 @@ async fn what_is_kept_until_a_panic_drops_it() {
                 panic!("the first panic");
             }));
             assert_eq!(message(&*payload.unwrap_err()), "the first panic");
-            let reported = reports.take();
-            let dropped = reported
-                .iter()
-                .filter(|report| report.contains(&format!("{armed} was dropped")))
-                .count();
-            assert_eq!(dropped, 1, "{style:?} {armed}: {reported:?}");
-            world.census.assert_balanced(armed);
+            assert_reported_once(&reports, &world, style);
         }
     }
+}
+
+/// The same on a stack.
+#[tokio::test]
+async fn what_a_stack_keeps_until_a_panic_drops_it() {
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    let world = World {
+        log: Log::new(),
+        census: Census::new(),
+        armed: "value",
+        mean: true,
+    };
+    let stack = ExitStack::<Error>::new();
+    stack.async_callback(std::future::pending::<()>);
+    let value = world.bomb("value");
+    let mut exit = Box::pin(stack.exit_with(Ok(value)));
+    assert!(poll_once(exit.as_mut()).is_pending());
+    let payload = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let _exit = exit;
+        panic!("the first panic");
+    }));
+    assert_eq!(message(&*payload.unwrap_err()), "the first panic");
+    assert_reported_once(&reports, &world, "stack");
 }
 
 /// The resource in a yield point that its context drops, at home and in its hands.

@@ -133,37 +133,36 @@ impl Entered {
 
     #[cold]
     fn leave_pending(&self) {
-        self.leave_all_to(Around::Entered(self.lane));
-        let here = Lane::current();
-        if here != self.lane {
-            self.leave_all_to(Around::Visited(here));
+        for lane in self.own_lanes() {
+            ticket::leave_owned(lane, self.number, self.lane);
         }
     }
 
     /// The same, for whatever is around it in that lane.
     fn leave_all_to(&self, around: Around) {
-        if self.style == Style::Body {
-            self.leave_lane_to(self.body_lane(), around);
+        for lane in self.own_lanes() {
+            ticket::leave(lane, self.number, around, Some(self.number));
         }
-        self.leave_lane_to(self.frame_lane(), around);
     }
 
-    fn leave_lane_to(&self, lane: Lane, around: Around) {
-        ticket::leave(lane, self.number, around, Some(self.number));
+    /// The lanes that end with it.
+    fn own_lanes(&self) -> impl Iterator<Item = Lane> {
+        let body = (self.style == Style::Body).then(|| self.body_lane());
+        body.into_iter().chain([self.frame_lane()])
     }
 
     /// The context is over, with rollbacks pending that its function has started.
     #[inline]
     pub(crate) fn leave_parts(&self) {
-        self.leave_lane_to(self.frame_lane(), Around::Entered(self.lane));
+        let around = Around::Entered(self.lane);
+        ticket::leave(self.frame_lane(), self.number, around, Some(self.number));
     }
 
     /// Leaves what has been dropped inside of the context, but was entered before it, to whatever is around it in that lane.
     fn leave_visitors_to(&self, around: Around) {
-        if self.style == Style::Body {
-            ticket::leave_visitors(self.body_lane(), self.number, around);
+        for lane in self.own_lanes() {
+            ticket::leave_visitors(lane, self.number, around);
         }
-        ticket::leave_visitors(self.frame_lane(), self.number, around);
     }
 
     /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
@@ -238,7 +237,7 @@ impl Settling {
 
     #[cold]
     fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let floor = InRollback::current().map_or(0, |rollback| rollback.number);
+        let floor = InRollback::floor();
         self.poll_for(|| entered.below(), floor, cx)
     }
 
@@ -342,8 +341,6 @@ impl Waiting {
 pub(crate) struct Places {
     /// What is entered from then on has this number or a higher one.
     began: Number,
-    /// It waits for higher numbers only: where it blocks a rollback, whatever waits for that has a lower one.
-    floor: Number,
     settling: Settling,
 }
 
@@ -358,7 +355,6 @@ impl Places {
     pub(crate) fn none() -> Self {
         Places {
             began: 0,
-            floor: 0,
             settling: Settling::new(),
         }
     }
@@ -403,12 +399,6 @@ impl Places {
         entered.below_until(self.began, visit.map(|visit| &visit.elsewhere))
     }
 
-    /// The rollback blocks its thread, and with that the one that is polled there.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn blocks(&mut self) {
-        self.floor = InRollback::current().map_or(0, |rollback| rollback.number);
-    }
-
     /// Whether any of those is pending.
     pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
         let one_lane = entered.style == Style::Guard && self.settling.visit().is_none();
@@ -416,14 +406,15 @@ impl Places {
             true => !table::is_any_crowded(),
             false => !table::any_other_pending(),
         };
-        !alone && self.below(entered).is_any_pending(self.floor)
+        !alone && self.below(entered).is_any_pending(InRollback::floor())
     }
 
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let Below(mut below) = self.below(entered);
         below[2] = Some(entered.parts());
-        self.settling.poll_for(|| Below(below), self.floor, cx)
+        let floor = InRollback::floor();
+        self.settling.poll_for(|| Below(below), floor, cx)
     }
 
     /// This rollback, to those that begin in it.

@@ -227,6 +227,11 @@ impl InRollback {
         }
     }
 
+    /// What is torn down here waits for higher numbers than this only: whatever waits for a rollback that is polled here has a lower one.
+    pub(crate) fn floor() -> Number {
+        InRollback::current().map_or(0, |rollback| rollback.number)
+    }
+
     /// Makes this the current rollback until the returned value is dropped. One that blocks another one keeps its number, if that is higher: neither can be waited for.
     pub(crate) fn enter(self) -> Rolling {
         // An error: the thread is ending, and there is nothing to be restored.
@@ -277,5 +282,24 @@ impl Drop for Unit {
     fn drop(&mut self) {
         // An error: the thread is ending.
         let _ = UNIT.try_with(|unit| unit.set(self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands for a context is above every context before that one; there is room for a row of these, and an end to it.
+    #[test]
+    fn numbers_between_contexts() {
+        let (earlier, number) = (STEP, 2 * STEP);
+        let mut before = Vec::new();
+        let mut last = number;
+        while let Some(next) = number_before(last) {
+            assert!(earlier < next && next < last);
+            before.push(next);
+            last = next;
+        }
+        assert_eq!(before.len() as u64, STEP - 1);
     }
 }

@@ -60,7 +60,6 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use ticket::Around;
 
 use crate::Definition;
 
@@ -91,7 +90,7 @@ pub async fn drain() {
 /// The contexts whose rollbacks were still pending then, of those that it waits for. They go on.
 #[cfg(feature = "tokio")]
 pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
-    let inside = InRollback::current().map_or(0, |rollback| rollback.number);
+    let inside = InRollback::floor();
     match tokio::time::timeout(limit, drain()).await {
         Ok(()) => Ok(()),
         Err(_) => match table::pending_on(current_runtime(), inside) {
@@ -153,13 +152,7 @@ impl OwnLane {
 
 impl Drop for OwnLane {
     fn drop(&mut self) {
-        let lane = Lane::branch(self.number);
-        let around = Around::Entered(self.around);
-        ticket::leave(lane, self.number, around, Some(self.number));
-        let here = Lane::current();
-        if here != self.around {
-            ticket::leave(lane, self.number, Around::Visited(here), Some(self.number));
-        }
+        ticket::leave_owned(Lane::branch(self.number), self.number, self.around);
     }
 }
 

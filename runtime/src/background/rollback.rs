@@ -106,14 +106,6 @@ impl<M: ?Sized> RawRollback<M> {
         RawRollback(Some(frame))
     }
 
-    /// It blocks its thread, and with that the rollback that is polled there.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn blocks(&mut self) {
-        if let Some(held) = &mut self.0 {
-            held.parts().0.places.blocks();
-        }
-    }
-
     /// Drops the frame without running its teardown, and reports why.
     pub(crate) fn lose(mut self, because: &'static str) {
         self.be_lost(because);

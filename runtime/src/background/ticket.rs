@@ -67,6 +67,15 @@ impl Around {
     }
 }
 
+/// Leaves what is pending in `lane` to the lane `home`, which its owner, of that number, was entered in, and to the one that it ends in.
+pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane) {
+    leave(lane, owner, Around::Entered(home), Some(owner));
+    let here = Lane::current();
+    if here != home {
+        leave(lane, owner, Around::Visited(here), Some(owner));
+    }
+}
+
 /// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
 /// were of the context `number` there; for `None`, of the first of themselves.
 #[inline]

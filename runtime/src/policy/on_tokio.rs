@@ -185,8 +185,7 @@ fn spawn_local(rollback: RawRollback<dyn AnyFrame>, (): ()) {
 }
 
 #[inline(never)]
-fn block(mut rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
-    rollback.blocks();
+fn block(rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
     let current = match Handle::try_current() {
         Err(error) if error.is_thread_local_destroyed() => {
             return rollback.lose("its policy is `block`, which can't work while its thread ends");

@@ -2,7 +2,6 @@
 
 use super::{Returned, Stage, State, caught::first_of};
 use crate::{
-    ExitKind,
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
     frame::{BodyPoll, Ending, Guest, Payload},
@@ -232,7 +231,7 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
         if self.course.progress != Progress::Told {
             self.course.abandon(&mut cleared(self.body.as_mut()));
         } else if self.course.came.is_some() {
-            self.course.drop_kept();
+            report::drop_unreturned(self.course.state.entered, self.course.came.take());
         }
     }
 }
@@ -297,15 +296,6 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         }
         if self.progress == Progress::Cancelled {
             self.state.entered.leave_body();
-        }
-    }
-
-    /// Drops what the caller would have got.
-    #[cold]
-    fn drop_kept(&mut self) {
-        let kept = self.came.take();
-        if thread::panicking() {
-            report::drop_quietly(self.state.entered, ExitKind::Cancelled, kept);
         }
     }
 

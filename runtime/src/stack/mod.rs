@@ -471,6 +471,20 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     }
 }
 
+/// What a body has returned, while its stack is exited.
+struct Unreturned<T> {
+    value: Option<T>,
+    entered: Entered,
+}
+
+impl<T> Drop for Unreturned<T> {
+    fn drop(&mut self) {
+        if self.value.is_some() {
+            report::drop_unreturned(&self.entered, self.value.take());
+        }
+    }
+}
+
 type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
 type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
 type EnterOf<'s, 'e, M, E, T> =
@@ -550,10 +564,14 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// ```
     #[doc(alias = "__aexit__")]
     pub async fn exit_with<R>(mut self, result: Result<R, E>) -> Result<S::Out<R>, E> {
-        let (ending, kept) = split(Ok(result), keep_error);
+        let (ending, value) = split(Ok(result), keep_error);
+        let mut kept = Unreturned {
+            value,
+            entered: self.entered(),
+        };
         let (context, ending) = self.unwind(ending).await;
         let failed = Some(context).filter(|context| !matches!(context, Ok(Ok(()))));
-        Ended::new(kept, failed, ending).into_result::<Fallible<E, S>>(&self.entered())
+        Ended::new(kept.value.take(), failed, ending).into_result::<Fallible<E, S>>(&self.entered())
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled): what dropping the stack does in the background.
