@@ -1,21 +1,10 @@
 //! Policy `block` while its runtime is being shut down: what nobody drives any more isn't waited for for ever, but for a second, and then reported as lost.
 
+use crate::blocking::{in_time, multi_thread, wait_for};
 use contextlib::{async_context, yield_resource};
 use contextlib_tests::{Census, Counted, Log, Reports, assert_nothing_pending};
-use std::{
-    future::pending,
-    io::{Write, stderr},
-    process::exit,
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::Duration,
-};
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::oneshot,
-    task::yield_now,
-    time::sleep,
-};
+use std::{future::pending, sync::mpsc, thread, time::Duration};
+use tokio::{sync::oneshot, task::yield_now, time::sleep};
 
 /// It is the timer that wakes it, if anything does.
 #[async_context(on_cancel = block)]
@@ -29,38 +18,6 @@ async fn sleeps(log: Log, census: Census, how_long: Duration) -> Counted {
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn multi_thread(workers: usize) -> Runtime {
-    let mut builder = Builder::new_multi_thread();
-    builder
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-/// `test` is over soon, on a thread of its own.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (over, wait) = mpsc::channel::<()>();
-    let test = thread::spawn(move || {
-        let _over = over;
-        test();
-    });
-    if wait.recv_timeout(Duration::from_secs(30)) == Err(RecvTimeoutError::Timeout) {
-        // What hangs stays pending, which other tests would wait for.
-        let _ = writeln!(stderr(), "`block` hangs: {:?}", thread::current().name());
-        exit(1);
-    }
-    test.join().unwrap();
-}
-
-fn wait_for(runtime: &Runtime, log: &Log, said: &str, times: usize) {
-    runtime.block_on(async {
-        while log.count(said) < times {
-            yield_now().await;
-        }
-    });
-}
 
 fn lost(context: &str) -> String {
     format!(

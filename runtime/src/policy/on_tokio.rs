@@ -92,7 +92,8 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 /// tokio, the panic hook sees the panic that is caught there. (With `panic = "abort"` it can't be.)
 ///
 /// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that has none left (`max_blocking_threads`, 512 by default), as when a
-/// thousand such contexts are cancelled at once, nothing runs on the runtime until one of them is over, also not what that waits for.
+/// thousand such contexts are cancelled at once, nothing runs on the runtime any more. If that goes on for five seconds, one of the contexts makes room: its frame is dropped and
+/// its teardown reported as lost; so is each that would block beside as many as were too many then.
 ///
 /// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
 /// there, is waited for for ever: keep such contexts out of one that blocks.
@@ -194,23 +195,15 @@ fn block(rollback: RawRollback<dyn AnyFrame + '_>, origin: Option<Handle>) {
     };
     match (current, origin) {
         (Some(runtime), _) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            block_in_place(rollback, &runtime);
+            blocking::in_place(rollback, &runtime);
         }
         (Some(_), _) => {
             rollback.lose("its policy is `block`, which can't work on a current-thread runtime");
         }
         (None, Some(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            blocking::drive(rollback, &runtime);
+            blocking::from_outside(rollback, &runtime);
         }
         (None, _) => rollback
             .lose("its policy is `block`, which can't work outside of a multi-thread runtime"),
     }
-}
-
-fn block_in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
-    // There is no way to ask for a `LocalSet`, inside which `block_in_place` panics before it calls the closure.
-    if catch_unwind(|| task::block_in_place(|| {})).is_err() {
-        return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
-    }
-    task::block_in_place(|| blocking::drive(rollback, runtime));
 }

@@ -1,17 +1,27 @@
 //! A rollback that is driven by the thread that drops it.
 
+mod crowd;
+mod lookout;
+
+use self::{
+    crowd::InCrowd,
+    lookout::{InVain, Lookout},
+};
 use crate::{background::RawRollback, frame::AnyFrame};
 use std::{
     cell::Cell,
     future::poll_fn,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::catch_unwind,
     pin::Pin,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
-use tokio::runtime::{Handle, Id};
+use tokio::{
+    runtime::{Handle, Id},
+    task,
+};
 
 /// How long a rollback isn't woken before this asks whether it ever will be.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,21 +34,39 @@ thread_local! {
     static IN_VAIN: Cell<Option<Id>> = const { Cell::new(None) };
 }
 
-/// Drives it to its end; where its runtime is shut down meanwhile, or has been, for as long as somebody wakes it.
+/// Drives it on a thread of `runtime`'s, whose other work moves to another one meanwhile.
+pub(super) fn in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
+    let Ok(crowd) = InCrowd::join(runtime.id()) else {
+        return rollback.lose(InVain::NoThreadLeft.reason());
+    };
+    // There is no way to ask for a `LocalSet`, inside which `block_in_place` panics before it calls the closure.
+    if catch_unwind(|| task::block_in_place(|| {})).is_err() {
+        return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
+    }
+    task::block_in_place(|| drive(rollback, runtime, Some(crowd)));
+}
+
+/// Drives it on a thread that isn't one of `runtime`'s.
+pub(super) fn from_outside(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
+    drive(rollback, runtime, None);
+}
+
+/// Drives it to its end; where its runtime is shut down meanwhile, or has been, or has no thread left to run on, for as long as somebody wakes it.
 //
 // Each poll is inside of tokio's `block_on`. The waiting isn't, which in a shutdown may be for ever: this thread may be the one that would turn the timer, or
 // shut down the task that is waited for.
-pub(super) fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
+fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle, crowd: Option<InCrowd>) {
     let _inside = runtime.enter();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     while poll(&mut rollback, runtime, &waker).is_pending() {
+        let mut lookout = Lookout::new(runtime, crowd.as_ref());
         while !woken.wait(patience(runtime)) {
-            if is_shut_down(runtime) {
-                IN_VAIN.set(Some(runtime.id()));
-                return rollback.lose(
-                    "its runtime is being shut down, and nobody drives any more what it waits for",
-                );
+            if let Some(why) = lookout.look() {
+                if why == InVain::ShutDown {
+                    IN_VAIN.set(Some(runtime.id()));
+                }
+                return rollback.lose(why.reason());
             }
         }
     }
@@ -61,18 +89,6 @@ fn patience(runtime: &Handle) -> Duration {
     } else {
         PATIENCE
     }
-}
-
-/// Whether it takes on no work any more.
-//
-// A task would be refused later than this: only once some worker has begun to shut down the others.
-fn is_shut_down(runtime: &Handle) -> bool {
-    let (done, wait) = mpsc::channel::<()>();
-    let probe = AssertUnwindSafe(|| runtime.spawn_blocking(move || wait.recv()));
-    // A panic: there are no threads to be had.
-    let refused = catch_unwind(probe).is_ok_and(|probe| probe.is_finished());
-    drop(done);
-    refused
 }
 
 /// Whether a rollback was woken. Not with `thread::park`, whose token may be somebody else's, who has polled what is dropped here.

@@ -1,0 +1,109 @@
+//! Whether a runtime will ever do what is waited for.
+
+use super::crowd::InCrowd;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Handle, task::JoinHandle};
+
+/// How long nothing runs on a runtime before it is taken to have no thread left.
+const STANDSTILL: Duration = Duration::from_secs(4);
+
+/// Why it won't.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum InVain {
+    ShutDown,
+    NoThreadLeft,
+}
+
+impl InVain {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            InVain::ShutDown => {
+                "its runtime is being shut down, and nobody drives any more what it waits for"
+            }
+            InVain::NoThreadLeft => {
+                "its policy is `block`, and more contexts block at once than its runtime has threads"
+            }
+        }
+    }
+}
+
+/// Looks, from time to time.
+pub(super) struct Lookout<'a> {
+    runtime: &'a Handle,
+    /// Unless it isn't one of the runtime's threads that waits.
+    crowd: Option<&'a InCrowd>,
+    probe: Option<Probe>,
+}
+
+impl<'a> Lookout<'a> {
+    pub(super) fn new(runtime: &'a Handle, crowd: Option<&'a InCrowd>) -> Self {
+        Lookout {
+            runtime,
+            crowd,
+            probe: None,
+        }
+    }
+
+    pub(super) fn look(&mut self) -> Option<InVain> {
+        let Some(sent) = Probe::send(self.runtime) else {
+            return Some(InVain::ShutDown);
+        };
+        let crowd = self.crowd?;
+        let probe = self.probe.get_or_insert(sent);
+        if probe.is_answered() {
+            self.probe = None;
+            return None;
+        }
+        if probe.sent.elapsed() < STANDSTILL {
+            return None;
+        }
+        let since = probe.sent;
+        self.probe = None;
+        crowd
+            .gives_up(self.runtime, since)
+            .then_some(InVain::NoThreadLeft)
+    }
+}
+
+/// Something for a runtime to do: a task for its workers, and work for its pool of threads.
+struct Probe {
+    sent: Instant,
+    work: [Option<JoinHandle<()>>; 2],
+}
+
+impl Probe {
+    /// None if the runtime takes on no work any more.
+    //
+    // A task would be refused later than this: only once some worker has begun to shut down the others.
+    fn send(runtime: &Handle) -> Option<Self> {
+        let (sender, wait) = mpsc::channel::<()>();
+        let work = AssertUnwindSafe(|| runtime.spawn_blocking(move || wait.recv().unwrap_or(())));
+        // A panic: there are no threads to be had.
+        let work = catch_unwind(work).ok();
+        if work.as_ref().is_some_and(JoinHandle::is_finished) {
+            return None;
+        }
+        drop(sender);
+        Some(Probe {
+            sent: Instant::now(),
+            work: [work, Some(runtime.spawn(async {}))],
+        })
+    }
+
+    /// Whether any of it was done.
+    fn is_answered(&self) -> bool {
+        self.work.iter().flatten().any(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        for work in self.work.iter().flatten() {
+            work.abort();
+        }
+    }
+}
