@@ -1,0 +1,361 @@
+//! What the yield point and its driver share, and the pointer by which either reaches it. What its safety rests on is said in the [frame module](super).
+
+use super::{Ending, NotEntered, body::BodyPtr, never_yielded};
+use crate::site::Definition;
+use std::{
+    cell::UnsafeCell,
+    marker::PhantomPinned,
+    mem,
+    ptr::{self, NonNull},
+    task::{Poll, Waker},
+};
+
+/// What the yield point and the driver share.
+pub(super) struct Shared<T> {
+    slot: UnsafeCell<Slot<T>>,
+    /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
+    ending: UnsafeCell<Option<Ending>>,
+    _pinned: PhantomPinned,
+}
+
+/// The part of it that either of them changes, with no code of the user's in between.
+pub(super) struct Slot<T> {
+    resource: Option<T>,
+    /// The yield point's own waker, where that isn't the driver's: some combinator polls it only when this has been woken.
+    waker: Option<Waker>,
+    /// The driver's waker, while it polls the block.
+    driver: Option<NonNull<Waker>>,
+    /// The body, while the driver polls the block in closure style.
+    body: Option<BodyPtr<T>>,
+    /// The yield point is inside the body's poll.
+    in_body: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Before the yield point.
+    Setup,
+    /// At the yield point.
+    Open,
+    /// The body is over; resource and ending are in place.
+    Resumed,
+    /// After the yield point, or without it.
+    Past,
+}
+
+impl<T> Shared<T> {
+    pub(super) fn new() -> Self {
+        Shared {
+            slot: UnsafeCell::new(Slot {
+                resource: None,
+                waker: None,
+                driver: None,
+                body: None,
+                in_body: false,
+                stage: Stage::Setup,
+            }),
+            ending: UnsafeCell::new(None),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline]
+    pub(super) fn link(&self) -> Link<T> {
+        // From a shared reference: the slot and the ending are in `UnsafeCell`s.
+        Link(NonNull::from(self))
+    }
+}
+
+// Here and in `Link`, not in `Frame`: so it is compiled once for all contexts that yield a `T`.
+impl<T> Slot<T> {
+    #[inline]
+    fn is_past(&mut self) -> bool {
+        self.stage == Stage::Past
+    }
+
+    #[inline]
+    fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+
+    /// The driver's poll of the block is over. `true` if the body's isn't.
+    #[inline]
+    pub(super) fn end_poll(&mut self) -> bool {
+        self.driver = None;
+        self.body = None;
+        self.in_body
+    }
+
+    /// Hands out the resource, if the yield point has been reached; comes back with what was in its place. `true` if it was handed out.
+    #[inline]
+    fn give(&mut self, room: &mut Option<T>) -> (bool, Option<T>) {
+        match self.stage {
+            Stage::Open if self.resource.is_some() => (true, hand(&mut self.resource, room)),
+            _ => (false, None),
+        }
+    }
+
+    /// Takes the resource back; comes back with what there is no use for.
+    #[inline]
+    fn put_back(&mut self, room: &mut Option<T>) -> Option<T> {
+        match self.stage {
+            Stage::Open => {
+                self.stage = Stage::Resumed;
+                hand(room, &mut self.resource)
+            }
+            _ => room.take(),
+        }
+    }
+
+    /// Puts a resource in its place; comes back with another one that was there, which there mostly isn't: then nothing has to be moved out.
+    #[inline]
+    pub(super) fn put(&mut self, resource: T) -> Option<T> {
+        if self.resource.is_some() {
+            return self.resource.replace(resource);
+        }
+        self.resource = Some(resource);
+        None
+    }
+
+    // And what the yield point does:
+
+    /// The resource is there for the driver to take.
+    #[inline]
+    pub(super) fn open(&mut self) {
+        self.stage = Stage::Open;
+    }
+
+    /// The body that the driver has brought, out of reach for everybody else.
+    #[inline]
+    pub(super) fn take_body(&mut self) -> Option<BodyPtr<T>> {
+        self.body.take()
+    }
+
+    #[inline]
+    pub(super) fn put_body(&mut self, body: BodyPtr<T>) {
+        self.body = Some(body);
+    }
+
+    /// The same as [`take_body`](Slot::take_body), if it may be polled on this thread.
+    #[inline]
+    pub(super) fn take_body_at_home(&mut self) -> Option<BodyPtr<T>> {
+        self.body.take_if(|body| body.is_at_home())
+    }
+
+    #[inline]
+    pub(super) fn set_in_body(&mut self, in_body: bool) {
+        self.in_body = in_body;
+    }
+
+    /// The resource, once the body is over.
+    #[inline]
+    pub(super) fn come_back(&mut self) -> Option<T> {
+        match self.stage {
+            Stage::Resumed => {
+                self.stage = Stage::Past;
+                self.resource.take()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the yield point has to keep `waker`: it hasn't yet, and the driver, which polls the block anyway, has another one.
+    ///
+    /// # Safety
+    /// The driver is in its poll of the block, or there is no pointer to its waker.
+    #[inline]
+    pub(super) unsafe fn needs(&self, waker: &Waker) -> bool {
+        let drivers = self.driver.is_some_and(|driver| {
+            // SAFETY: by this function's contract; the driver borrows its waker for that poll.
+            ptr::eq(driver.as_ptr(), waker) || unsafe { driver.as_ref() }.will_wake(waker)
+        });
+        match &self.waker {
+            Some(old) => !old.will_wake(waker),
+            None => !drivers,
+        }
+    }
+
+    #[inline]
+    pub(super) fn keep_waker(&mut self, waker: Waker) -> Option<Waker> {
+        self.waker.replace(waker)
+    }
+
+    #[inline]
+    pub(super) fn take_resource(&mut self) -> Option<T> {
+        self.resource.take()
+    }
+
+    /// There is no yield point any more; comes back with what it leaves.
+    #[inline]
+    pub(super) fn close(&mut self) -> (Option<T>, Option<Waker>) {
+        self.stage = Stage::Past;
+        self.take_left()
+    }
+
+    /// What is left by a yield point that the block has forgotten.
+    #[inline]
+    fn take_left(&mut self) -> (Option<T>, Option<Waker>) {
+        (self.resource.take(), self.waker.take())
+    }
+}
+
+/// Moves what is in `from` into `to`; comes back with what was there, which mostly is nothing: then it is one copy, and nothing has to be moved out.
+#[inline]
+fn hand<T>(from: &mut Option<T>, to: &mut Option<T>) -> Option<T> {
+    // Small ones go through registers: as one copy they would be read in another width than they were written in, and wait for that.
+    if to.is_some() || mem::size_of::<Option<T>>() <= 2 * mem::size_of::<usize>() {
+        return mem::replace(to, from.take());
+    }
+    // SAFETY: both are borrowed exclusively, so they are two; what is in `from` is moved out of there; and in `to` there is nothing that would have to be dropped.
+    unsafe {
+        ptr::copy_nonoverlapping(from, to, 1);
+        ptr::write(from, None);
+    }
+    None
+}
+
+/// A pointer to what is shared.
+pub(super) struct Link<T>(NonNull<Shared<T>>);
+
+impl<T> Clone for Link<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Link<T> {}
+
+impl<T> Link<T> {
+    /// The slot, for as long as `f` runs, which calls none of the user's code and doesn't come back here.
+    ///
+    /// # Safety
+    /// The caller is the driver, or the yield point of a block that is being made, polled or dropped (point 4).
+    pub(super) unsafe fn slot<R>(self, f: impl FnOnce(&mut Slot<T>) -> R) -> R {
+        // SAFETY: the frame keeps `Shared` in place and alive for longer than the block (point 2), and by this function's contract nobody
+        // else has a reference to the slot until `f` returns.
+        f(unsafe { &mut *self.0.as_ref().slot.get() })
+    }
+
+    /// Writes the ending, unless there is one.
+    ///
+    /// # Safety
+    /// The caller is the driver, and the block isn't being polled.
+    #[inline]
+    unsafe fn end(self, ending: Ending) {
+        // SAFETY: by this function's contract; `is_none` ends its borrow at once, and nothing has borrowed an ending that isn't there.
+        unsafe {
+            let cell = UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending);
+            if (*cell).is_none() {
+                ptr::write(cell, Some(ending));
+            }
+        }
+    }
+
+    /// Puts a body where the yield point finds it.
+    ///
+    /// # Safety
+    /// The caller is the driver, and the block isn't being polled.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn bring(self, body: BodyPtr<T>) {
+        // SAFETY: by this function's contract.
+        unsafe { self.slot(|slot| slot.body = Some(body)) };
+    }
+
+    /// The driver's poll of the block begins.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn begin_poll(self, driver: &Waker) {
+        // SAFETY: by this function's contract.
+        unsafe { self.slot(|slot| slot.driver = Some(NonNull::from(driver))) };
+    }
+
+    /// Wakes the yield point, where the driver's own waker doesn't.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    unsafe fn wake(self) {
+        // SAFETY: by this function's contract.
+        if let Some(waker) = unsafe { self.slot(Slot::take_waker) } {
+            waker.wake();
+        }
+    }
+
+    /// [`wake`](Link::wake), where a body begins that is polled at the yield point.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    pub(super) unsafe fn begin_body(self) {
+        // SAFETY: by this function's contract.
+        unsafe { self.wake() };
+    }
+
+    /// What a setup has come to whose block has been polled.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn set_up<E>(
+        self,
+        polled: Poll<Result<(), E>>,
+        room: &mut Option<T>,
+        context: Definition,
+    ) -> Poll<Result<(), NotEntered<E>>> {
+        match polled {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
+            // SAFETY: by this function's contract.
+            Poll::Ready(Ok(())) => match unsafe { self.slot(Slot::is_past) } {
+                // It has dropped its yield point in the very poll in which that was reached.
+                true => Poll::Ready(Err(NotEntered::Skipped(None))),
+                false => never_yielded(context),
+            },
+            // SAFETY: as above.
+            Poll::Pending => match unsafe { self.slot(|slot| slot.give(room)) } {
+                (true, old) => {
+                    drop(old);
+                    Poll::Ready(Ok(()))
+                }
+                (false, _) => Poll::Pending,
+            },
+        }
+    }
+
+    /// Takes the resource back, says how the body ended, and wakes the yield point.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn resume(self, room: &mut Option<T>, ending: Ending) {
+        // SAFETY: by this function's contract.
+        let late = unsafe {
+            self.end(ending);
+            self.slot(|slot| slot.put_back(room))
+        };
+        drop(late);
+        // SAFETY: as above.
+        unsafe { self.wake() };
+    }
+
+    /// Drops what a yield point has left that the block has forgotten, and takes the ending.
+    ///
+    /// # Safety
+    /// The block is dropped: only the driver is left.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn finish(self) -> Option<Ending> {
+        // SAFETY: by this function's contract.
+        drop(unsafe { self.slot(Slot::take_left) });
+        // SAFETY: every `Exit` was dropped with the block (point 1): nothing borrows the ending.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).take() }
+    }
+
+    /// The ending, once it has been written.
+    ///
+    /// # Safety
+    /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
+    pub(super) unsafe fn ending<'y>(self) -> Option<&'y Ending> {
+        // SAFETY: by this function's contract; shared references to an ending may be many, and nobody has an exclusive one to it.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).as_ref() }
+    }
+}
