@@ -7,7 +7,7 @@
 //!
 //! This is one of the two modules with unsafe code. What its safety rests on:
 //!
-//! 1. The block is made from a [`YieldOnce`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`] can leave the block; a
+//! 1. The block is made from a [`YieldOnce`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`](crate::Exit) can leave the block; a
 //!    `YieldOnce` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
 //! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
 //! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set for one poll of

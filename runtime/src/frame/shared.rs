@@ -13,7 +13,7 @@ use std::{
 /// What the yield point and the driver share.
 pub(super) struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
-    /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`] borrows it meanwhile.
+    /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`](crate::Exit) borrows it meanwhile.
     ending: UnsafeCell<Option<Ending>>,
     _pinned: PhantomPinned,
 }

@@ -1,0 +1,171 @@
+//! Where two nested contexts are, and what is kept of them meanwhile.
+
+use super::super::told::{Came, ErrorOf, Reporter, Told};
+use crate::{
+    AsyncContext, Definition, ExitKind,
+    background::{
+        Below, Waiting,
+        lane::{Lane, Number},
+        settled::Settled,
+        table,
+    },
+    frame::{Body, Ending},
+};
+use std::task::{Context, Poll, ready};
+
+pub(super) struct State<A: AsyncContext, B: AsyncContext> {
+    pub(super) definition: Definition,
+    pub(super) stage: Stage,
+    pub(super) task: Task,
+    /// The outer context's resource, while nobody else has it.
+    pub(super) outer_resource: Option<A::Resource>,
+    /// The inner context's, on its way from the setup, or back from an evicted body.
+    pub(super) inner_resource: Option<B::Resource>,
+    /// The outer context has dropped its yield point.
+    pub(super) outer_left: bool,
+    /// It has done so while the inner one was being set up.
+    pub(super) interrupted: bool,
+    /// The inner context has dropped its yield point while the body was there.
+    pub(super) inner_left: bool,
+    pub(super) body: BodyIs,
+    /// How the body ended, where the inner context isn't told.
+    pub(super) body_ending: Option<Ending>,
+    /// Waits for what an evicted body had started.
+    pub(super) below: Option<Waiting>,
+    /// The number of the contexts entered before the inner one.
+    pub(super) since: Number,
+    pub(super) inner_came: Option<Came<ErrorOf<B>>>,
+    pub(super) outer_came: Option<Came<ErrorOf<A>>>,
+    /// What the outer context isn't told of the inner one's end, if there is more to it than how the body ended.
+    pub(super) told: Option<Told<B>>,
+    /// What an outer context without a yield point can't be told.
+    pub(super) untold: Option<Ending>,
+    /// How the body ended, as both contexts leave it.
+    pub(super) ending: Option<Ending>,
+}
+
+/// Where the two are.
+#[derive(Clone, Copy)]
+pub(super) enum Stage {
+    /// The outer context is being set up.
+    Setup,
+    /// It was dropped in its setup, and has something to tear down.
+    Interrupted,
+    /// The inner context runs inside the outer one's yield point.
+    Inside,
+    /// The inner context is over; what it has started isn't.
+    Settling,
+    /// The outer context is being torn down.
+    Outside,
+    /// The outer context has dropped its yield point: the inner one is torn down outside of it.
+    Apart,
+    Over,
+}
+
+/// What the inner context is doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    Setup,
+    /// Its body has the resource.
+    Open,
+    /// It runs to its end.
+    Teardown,
+    Over,
+}
+
+/// How far the body is, as the contexts know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyIs {
+    Running,
+    /// Over, though the contexts haven't been told how.
+    Over,
+    Told,
+    /// Dropped by one of the contexts, or never there.
+    Gone,
+}
+
+impl<A, B> State<A, B>
+where
+    A: AsyncContext,
+    B: AsyncContext,
+{
+    /// Nothing has begun.
+    pub(super) fn new(definition: Definition) -> Self {
+        State {
+            definition,
+            stage: Stage::Setup,
+            task: Task::Setup,
+            outer_resource: None,
+            inner_resource: None,
+            outer_left: false,
+            interrupted: false,
+            inner_left: false,
+            body: BodyIs::Running,
+            body_ending: None,
+            below: None,
+            since: 0,
+            inner_came: None,
+            outer_came: None,
+            told: None,
+            untold: None,
+            ending: None,
+        }
+    }
+
+    pub(super) fn reporter(&self, context: Definition, exit: ExitKind) -> Reporter {
+        Reporter {
+            context,
+            at: self.definition,
+            exit,
+        }
+    }
+
+    /// Takes the resources back from a body, which is dropped unless it is over.
+    pub(super) fn evict(
+        &mut self,
+        body: &mut Body<'_, (A::Resource, B::Resource)>,
+    ) -> Option<(A::Resource, B::Resource)> {
+        if table::any_pending() {
+            self.below = Some(body.below().into());
+        }
+        let resources = body.evict();
+        if self.body == BodyIs::Running {
+            self.body = BodyIs::Gone;
+        }
+        resources
+    }
+
+    /// Both are gone, perhaps before their end. Reports what one of them has come to meanwhile, and returns how the body ended.
+    #[cold]
+    pub(super) fn left(&mut self, (outer, inner): (Definition, Definition)) -> Option<Ending> {
+        let exit = self.body_ending.as_ref().or(self.untold.as_ref());
+        let exit = exit.map_or(ExitKind::Cancelled, Ending::kind);
+        let (outer, inner) = (self.reporter(outer, exit), self.reporter(inner, exit));
+        if let Some(came) = self.inner_came.take() {
+            inner.failure(came);
+        }
+        if let Some(came) = self.outer_came.take() {
+            outer.failure(came);
+        }
+        let ending = self.untold.take();
+        match self.told.take() {
+            Some(told) => told.left(inner, ending),
+            None => self.body_ending.take().or(ending),
+        }
+    }
+
+    /// Waits for the rollbacks started inside of the outer context.
+    pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(below) = &mut self.below {
+            ready!(below.poll(cx));
+            self.below = None;
+        }
+        if table::any_pending() {
+            let here = Settled::new(Lane::current(), self.since + 1..Number::MAX);
+            let below = self.below.insert(Below::of(here).into());
+            ready!(below.poll(cx));
+            self.below = None;
+        }
+        Poll::Ready(())
+    }
+}
