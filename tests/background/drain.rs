@@ -296,6 +296,26 @@ async fn a_drain_in_an_awaited_teardown() {
     );
 }
 
+/// It becomes one while it drains: then it is one of those that it would wait for.
+#[tokio::test(start_paused = true)]
+async fn a_drain_in_an_awaited_teardown_whose_caller_goes() {
+    let log = Log::default();
+    let gate = closed();
+    let earlier = tokio::spawn(gated(log.clone(), "earlier", gate.clone()).enter());
+    drop(earlier.await.unwrap().unwrap());
+    let draining = drains(log.clone(), "draining").enter().await.unwrap();
+    let exit = draining.exit();
+    assert!(poll_once(exit).await.is_none());
+    settle().await;
+    gate.add_permits(1);
+    let drained = timeout(Duration::from_secs(9), drain()).await;
+    drained.expect("a dead-lock");
+    assert_eq!(
+        log.said(),
+        "+earlier, +draining, +part, ~earlier, -part, -draining, -earlier"
+    );
+}
+
 /// Two that wait for each other, which no order helps: it isn't for ever that `main` waits.
 #[tokio::test(start_paused = true)]
 async fn teardowns_that_wait_for_each_other_are_named() {

@@ -1057,4 +1057,148 @@ mod a_guard_that_has_left_its_lane {
         })
         .await;
     }
+
+    /// The owner of the rollback's lane is gone: what the rollback leaves there is left further on.
+    #[tokio::test]
+    async fn for_a_rollback_in_a_lane_that_is_over() {
+        /// Its teardown drops what it was given, once it may.
+        #[async_context]
+        async fn keeps_on<T: Send + 'static>(kept: T, gate: Arc<Semaphore>) -> Result<(), Broken> {
+            let _ = yield_resource!();
+            gate.acquire().await.unwrap().forget();
+            drop(kept);
+        }
+        inside(async |log| {
+            let gate = closed();
+            let keeper = keeps_on(of_a_task(log).await, gate.clone());
+            let around = null_context(()).run(async |()| {
+                let _keeper = keeper.enter().await.unwrap();
+                forever::<()>().await;
+            });
+            // Twice, as it may be left more than once.
+            let around = null_context(()).run(async |()| around.await);
+            assert!(poll_once(around).await.is_none());
+            gate.add_permits(1);
+        })
+        .await;
+    }
+
+    /// Many that go the same way, one after the other: each is left there once.
+    #[tokio::test]
+    async fn for_a_lane_that_is_left_with_many() {
+        const MANY: usize = 30;
+        #[async_context]
+        async fn numbered(order: Arc<Mutex<Vec<usize>>>, number: usize) -> Result<(), Broken> {
+            let _ = yield_resource!();
+            for _ in 0..MANY - number {
+                yield_now().await;
+            }
+            order.lock().unwrap().push(number);
+        }
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let outer = numbered(order.clone(), MANY).enter().await.unwrap();
+        let mut guards = Vec::new();
+        for number in 0..MANY {
+            let entered = tokio::spawn(numbered(order.clone(), number).enter());
+            guards.push(entered.await.unwrap().unwrap());
+        }
+        let mut around: futures::future::BoxFuture<'_, ()> = Box::pin(async move {
+            drop(guards);
+            forever::<()>().await;
+        });
+        for _ in 0..5 {
+            let inside = around;
+            around = Box::pin(null_context(()).run(async |()| inside.await));
+        }
+        assert!(poll_once(around).await.is_none());
+        outer.exit().await.unwrap();
+        let expected = Vec::from_iter((0..MANY).rev().chain([MANY]));
+        assert_eq!(*order.lock().unwrap(), expected);
+        drain().await;
+    }
+
+    /// It is in order with what was entered in its own lane, before it was handed over or after that.
+    #[tokio::test]
+    async fn for_a_rollback_that_has_begun_before() {
+        /// Its teardown drops what it gets.
+        #[async_context]
+        async fn janitor<T: Send + 'static>(things: oneshot::Receiver<T>) -> Result<(), Broken> {
+            let _ = yield_resource!();
+            drop(things.await);
+        }
+        let log = Log::default();
+        let outer = quick(log.clone(), "outer").enter().await.unwrap();
+        let (give, things) = oneshot::channel();
+        let janitor = tokio::spawn(janitor(things).enter());
+        drop(janitor.await.unwrap().unwrap());
+        yield_now().await;
+        drop(slow(log.clone(), "inner").enter().await.unwrap());
+        assert!(give.send(outer).is_ok());
+        drain().await;
+        assert_eq!(log.said(), "+outer, +inner, -inner, -outer Cancelled");
+    }
+}
+
+/// What a context drops that is only dropped itself, as a stack's is.
+#[tokio::test]
+async fn a_scope_that_is_cancelled_between_its_entries() {
+    /// Its teardown drops a guard that it was given.
+    #[async_context]
+    async fn drops<T: Send + 'static>(log: Log, given: T) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        drop(given);
+        log.say("inner is over");
+    }
+    let log = Log::default();
+    let mut scope = Box::pin(ExitStack::<Broken>::scope(async |stack| {
+        stack.enter(quick(log.clone(), "outer")).await?;
+        let guard = tokio::spawn(slow(log.clone(), "guard").enter());
+        let guard = guard.await.unwrap()?;
+        stack.enter(drops(log.clone(), guard)).await?;
+        Ok(())
+    }));
+    while !log.said().ends_with("inner is over") {
+        assert!(futures::poll!(scope.as_mut()).is_pending());
+        yield_now().await;
+    }
+    drop(scope);
+    drain().await;
+    assert_eq!(
+        log.said(),
+        "+outer, +guard, inner is over, -guard, -outer Completed"
+    );
+}
+
+/// As when one is inside of the other.
+#[tokio::test]
+async fn what_is_entered_during_the_setup_of_a_tuple_is_inside_of_it() {
+    #[async_context]
+    async fn outer(log: Log, begun: Arc<Semaphore>, gate: Arc<Semaphore>) -> Result<(), Broken> {
+        begun.add_permits(1);
+        gate.acquire().await.unwrap().forget();
+        let _ = yield_resource!();
+        log.say("-outer");
+    }
+    /// Its teardown drops what it gets.
+    #[async_context]
+    async fn inner<T: Send + 'static>(things: oneshot::Receiver<T>) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        drop(things.await);
+    }
+    let log = Log::default();
+    let (begun, gate) = (closed(), closed());
+    let (give, things) = oneshot::channel();
+    let entered = tokio::spawn({
+        let (log, begun, gate) = (log.clone(), begun.clone(), gate.clone());
+        async move {
+            begun.acquire().await.unwrap().forget();
+            let guard = slow(log, "guard").enter().await.unwrap();
+            assert!(give.send(guard).is_ok());
+            gate.add_permits(1);
+        }
+    });
+    let tuple = (outer(log.clone(), begun, gate), inner(things));
+    tuple.with(async |_| Ok::<_, Broken>(())).await.unwrap();
+    entered.await.unwrap();
+    assert_eq!(log.said(), "+guard, -guard, -outer");
 }

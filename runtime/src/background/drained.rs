@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 pub(crate) struct Drained {
     runtime: RuntimeId,
     waiter: Number,
+    /// The context of the rollback that this is polled in, or was.
     inside: Option<Number>,
     /// One of those, in a rollback.
     later: Option<([Option<Settled>; 1], Waiter)>,
@@ -23,7 +24,7 @@ impl Drained {
         Drained {
             runtime,
             waiter: next_number(),
-            inside: InRollback::current().map(|rollback| rollback.number),
+            inside: None,
             later: None,
         }
     }
@@ -32,6 +33,10 @@ impl Drained {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !any_pending() {
             return Poll::Ready(());
+        }
+        // Each time: a teardown that was awaited when this began may be a rollback now.
+        if let Some(rollback) = InRollback::current() {
+            self.inside = Some(rollback.number);
         }
         if let Some(number) = self.inside {
             return self.poll_later(number, cx);

@@ -102,8 +102,8 @@ impl Entered {
         let after = self.number + 1;
         Below(match self.style {
             Style::Guard => {
-                // A rollback has a lane of its own: in another one, what has been entered since is around it. What was entered in a rollback is
-                // in order among itself, and with what was entered in the same lane before.
+                // A rollback has a lane of its own: in the one that its context was entered in, what has been entered since it began is around it. What was entered
+                // in a rollback is in order among itself, and with what was entered in the same lane before; so is what a rollback was given by others.
                 let around = elsewhere.and_then(|elsewhere| elsewhere.rollback);
                 let own = Settled::new(self.lane, after..around.unwrap_or(number));
                 // A future that one task has begun and another one ends.
@@ -179,7 +179,7 @@ struct Elsewhere {
     lane: Lane,
     /// Whether it waits for other visitors there: it is known that they belong together.
     together: bool,
-    /// Whether that lane is a rollback's, and when that one began, if it began later than the context.
+    /// When a rollback began that has dropped the context, if that was entered before, in the same lane as the rollback's own context.
     rollback: Option<Number>,
 }
 
@@ -194,11 +194,13 @@ impl Elsewhere {
     #[cold]
     fn at(lane: Lane, entered: &Entered, awaited: bool) -> Self {
         let rollback = InRollback::current();
-        let began = rollback.map(|rollback| rollback.began);
+        let around = rollback.filter(|rollback| {
+            entered.number < rollback.began && table::is_at_home(entered.lane, rollback.number)
+        });
         Elsewhere {
             lane,
             together: awaited || rollback.is_some() || Unit::is_dropped(),
-            rollback: began.filter(|began| entered.number < *began),
+            rollback: around.map(|rollback| rollback.began),
         }
     }
 

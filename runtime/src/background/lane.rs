@@ -10,7 +10,7 @@
 //!
 //! A context that is dropped in another lane than its own (a guard that was sent to another task, a future that one task has begun and another one
 //! ends) is a *visitor* there: what was entered in that lane before it waits for it, but two visitors, who may have nothing to do with each other, don't.
-//! They do where it is known that they belong together: what a rollback drops, and what is on one stack. It isn't known of the parts of a future that was
+//! They do where it is known that they belong together: what a rollback drops, or a context that is only dropped, and what is on one stack. It isn't known of the parts of a future that was
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 //!
 //! The owner of a lane doesn't wait for visitors that were entered before it. When it is over and they are still pending, each has an heir in the lane around, as a visitor
@@ -270,6 +270,11 @@ impl Unit {
         if entered.all(|entered| entered.lane == first) {
             return None;
         }
+        Unit::begin()
+    }
+
+    /// None: the thread is ending.
+    pub(crate) fn begin() -> Option<Self> {
         UNIT.try_with(|unit| Unit(unit.replace(true))).ok()
     }
 

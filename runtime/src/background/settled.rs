@@ -36,6 +36,11 @@ impl Settled {
         settled
     }
 
+    /// The least number that is waited for.
+    pub(super) fn first(&self) -> Number {
+        self.entered.start
+    }
+
     pub(super) fn range(&self, floor: Number) -> Range<Number> {
         self.entered.start.max(floor + 1)..self.entered.end
     }

@@ -112,6 +112,12 @@ impl Table {
         numbers
     }
 
+    /// Whether what has this number visits that lane.
+    pub(super) fn is_visited_by(&self, lane: Lane, number: Number) -> bool {
+        let visitors = self.visitors.get(lane);
+        visitors.is_some_and(|in_lane| in_lane.first_in(number..number + 1).is_some())
+    }
+
     /// Whether any place is taken in lanes of this kind.
     #[inline]
     pub(super) fn has_any(&self, kind: usize) -> bool {
@@ -284,6 +290,11 @@ pub(crate) fn insert_around(
 /// Whether any of `lanes` has to be waited for, looking at rollbacks of contexts entered after `floor` only.
 pub(crate) fn are_blocked(lanes: &[Option<Settled>], floor: Number) -> bool {
     table().is_any_blocked(lanes, floor)
+}
+
+/// Whether a rollback of that number is pending that was entered in that lane.
+pub(crate) fn is_at_home(lane: Lane, number: Number) -> bool {
+    table().first_in(lane, false, number..number + 1).is_some()
 }
 
 /// Whether another rollback is pending than the one that asks.

@@ -111,11 +111,16 @@ pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     }
     let visitors = table().visitors_to(lane, last);
     for visitor in visitors {
-        let settled = Settled::new(lane, visitor..visitor + 1);
         // Lower, as whatever waits has it: guards may wander in circles.
-        if let Some(number) = number_before(visitor) {
-            inherit(settled, Ticket::visitor(around, number));
+        let Some(number) = number_before(visitor) else {
+            continue;
+        };
+        // It may have been left there before.
+        if table().is_visited_by(around, number) {
+            continue;
         }
+        let settled = Settled::new(lane, visitor..visitor + 1);
+        inherit(settled, Ticket::visitor(around, number));
     }
 }
 
@@ -124,7 +129,7 @@ fn inherit(settled: Settled, place: Ticket) {
     Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
 }
 
-/// Waits for a lane as its own waker, holding a place in the lane around it.
+/// Waits for a lane as its own waker, holding a place in the lane around it. What has come to visit the lane meanwhile, it leaves there as the owner would have.
 struct Heir(Mutex<Option<Inheritance>>);
 
 type Inheritance = (Settled, Waiter, Ticket);
@@ -149,8 +154,9 @@ fn give_up(settled: Inheritance) {
         }
     });
     if let Ok(false) = queued {
-        while settled.is_some() {
-            drop(settled);
+        while let Some((below, _waiter, place)) = settled {
+            leave_visitors(below.lane, below.first() - 1, Around::Visited(place.lane));
+            drop(place);
             settled = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());
         }
         GIVING_UP.set(None);

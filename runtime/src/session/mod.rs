@@ -9,7 +9,7 @@ pub(crate) use caught::{InPlace, poll_caught};
 
 use crate::{
     AsyncContext, Definition, ExitKind, Outcome,
-    background::{Abandonment, Entered, Left, RollbackState, Settling, quietly},
+    background::{Abandonment, Entered, Left, RollbackState, Settling, lane::Unit, quietly},
     cold::Seldom,
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
@@ -548,6 +548,7 @@ impl<R> State<'_, R> {
                 drop(self.key.take());
             }
             let _lane = entered.in_frame();
+            let _unit = Unit::begin();
             finish_alone(entered, &mut || frame.as_mut().finish())
                 .unwrap_or_else(|payload| resume_unwind(payload));
         });

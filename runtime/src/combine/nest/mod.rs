@@ -90,10 +90,10 @@ where
             match self.state.stage {
                 Stage::Setup => {
                     let mut this = self.as_mut().project();
+                    this.state.since.get_or_insert_with(lane::next_number);
                     let room = &mut this.state.outer_resource;
                     match ready!(this.outer.as_mut().poll_setup(room, cx)) {
                         Ok(()) => {
-                            this.state.since = lane::next_number();
                             this.state.stage = Stage::Inside;
                             this.outer.as_mut().begin_body();
                         }

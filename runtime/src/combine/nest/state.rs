@@ -32,8 +32,8 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) body_ending: Option<Ending>,
     /// Waits for what an evicted body had started.
     pub(super) below: Option<Waiting>,
-    /// The number of the contexts entered before the inner one.
-    pub(super) since: Number,
+    /// What is inside of the outer context has a higher number, from the moment that its setup begins. None before that.
+    pub(super) since: Option<Number>,
     pub(super) inner_came: Option<Came<ErrorOf<B>>>,
     pub(super) outer_came: Option<Came<ErrorOf<A>>>,
     /// What the outer context isn't told of the inner one's end, if there is more to it than how the body ended.
@@ -103,7 +103,7 @@ where
             body: BodyIs::Running,
             body_ending: None,
             below: None,
-            since: 0,
+            since: None,
             inner_came: None,
             outer_came: None,
             told: None,
@@ -161,7 +161,8 @@ where
             self.below = None;
         }
         if table::any_pending() {
-            let here = Settled::new(Lane::current(), self.since + 1..Number::MAX);
+            let since = self.since.unwrap_or(0);
+            let here = Settled::new(Lane::current(), since + 1..Number::MAX);
             let below = self.below.insert(Below::of(here).into());
             ready!(below.poll(cx));
             self.below = None;
