@@ -1,0 +1,212 @@
+//! The argument `own(…)`: what it could take, and what the body uses though nothing owns it.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use syn::{FnArg, Pat, ReceiverKind, Type};
+
+use crate::{
+    args::Args,
+    borrows,
+    error::{Errors, contains_word},
+    flow::is_formatted,
+    signature::{ContextFn, last_segment, ungroup},
+    yields::{TRANSPARENT, may_be_bound, nested_item},
+};
+
+/// What `own` could take instead of the first borrowing argument.
+pub(super) fn first_owned(function: &ContextFn) -> String {
+    let borrowing = function.sig.inputs.iter().find(|input| match input {
+        FnArg::Receiver(receiver) => borrows::of_receiver(receiver).is_some(),
+        FnArg::Typed(argument) => borrows::of_type(&argument.ty).is_some(),
+    });
+    match borrowing {
+        Some(FnArg::Typed(argument)) => match (&*argument.pat, borrows::owning(&argument.ty)) {
+            (Pat::Ident(pat), Some(owned)) => format!("{name} = {name}{owned}", name = pat.ident),
+            (Pat::Ident(pat), None) => format!("{} = …", pat.ident),
+            _ => "name = …".to_owned(),
+        },
+        Some(FnArg::Receiver(receiver)) if is_shared_pointer(&receiver.kind) => {
+            "this = self.clone()".to_owned()
+        }
+        _ => "pool = self.pool.clone()".to_owned(),
+    }
+}
+
+/// `self: &Arc<Self>`.
+fn is_shared_pointer(kind: &ReceiverKind) -> bool {
+    let ReceiverKind::Typed(_, ty) = kind else {
+        return false;
+    };
+    match ungroup(ty) {
+        Type::Reference(reference) => last_segment(&reference.elem)
+            .is_some_and(|segment| segment.ident == "Arc" || segment.ident == "Rc"),
+        _ => false,
+    }
+}
+
+/// With `own(…)`, the body has what that made, and not the borrowed `self`: false if it uses it all the same.
+pub(super) fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let borrowed = args.own.is_some()
+        && function
+            .sig
+            .receiver()
+            .is_some_and(|receiver| borrows::of_receiver(receiver).is_some());
+    let body = function.body.as_ref().filter(|_| borrowed);
+    let Some((this, member)) = body.and_then(|body| used_self(body.stream())) else {
+        return true;
+    };
+    let (name, value) = match member {
+        Some(member) => (member.to_string(), format!("self.{member}.clone()")),
+        None => ("this".to_owned(), "self.clone()".to_owned()),
+    };
+    errors.at(
+        this,
+        format!("this context outlives the call, and with it the borrow of `self`: own what it needs, as in `own({name} = {value})`, and write `{name}` here"),
+    );
+    false
+}
+
+/// The same of an argument `&T` that nothing owns.
+pub(super) fn check_owned_arguments(
+    args: &Args,
+    function: &ContextFn,
+    errors: &mut Errors,
+) -> bool {
+    let (Some(own), Some(body)) = (&args.own, &function.body) else {
+        return true;
+    };
+    let body = body.stream();
+    let borrowed = function.sig.inputs.iter().filter_map(elided_reference);
+    let unowned = borrowed.filter(|(name, _)| {
+        let owned = own.iter().any(|owned| owned.name == **name);
+        !owned && !may_be_bound(name, body.clone())
+    });
+    let mut used =
+        unowned.filter_map(|(name, ty)| Some((used_name(name, body.clone())?, name, ty)));
+    // What is configured out uses nothing.
+    let Some((token, name, ty)) = used.next().filter(|_| !contains_word(body.clone(), "cfg"))
+    else {
+        return true;
+    };
+    let value = match borrows::owning(ty) {
+        Some(owning) => format!("{name}{owning}"),
+        None => "…".to_owned(),
+    };
+    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({name} = {value})`"));
+    false
+}
+
+/// The name and type of an argument that is written as a `&T` of no named lifetime.
+fn elided_reference(input: &FnArg) -> Option<(&Ident, &Type)> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    let Type::Reference(reference) = ungroup(&argument.ty) else {
+        return None;
+    };
+    let elided = reference
+        .lifetime
+        .as_ref()
+        .is_none_or(|lifetime| lifetime.ident == "_");
+    match &*argument.pat {
+        Pat::Ident(pat) if elided => Some((&pat.ident, &argument.ty)),
+        _ => None,
+    }
+}
+
+/// The first certain use of a variable: `name.method()`, or `println!("{name}")`.
+fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
+    let tokens = Vec::from_iter(tokens);
+    let mut i = 0;
+    while i < tokens.len() {
+        let rest = &tokens[i..];
+        let is_path = |before: &TokenTree| matches!(before, TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | ':' | '\''));
+        let (length, found) = match rest {
+            // An attribute.
+            [TokenTree::Punct(hash), TokenTree::Group(_), ..] if hash.as_char() == '#' => (2, None),
+            [
+                TokenTree::Ident(called),
+                TokenTree::Punct(bang),
+                TokenTree::Group(arguments),
+                ..,
+            ] if bang.as_char() == '!' => (3, used_in_macro(name, called, arguments)),
+            [
+                TokenTree::Ident(used),
+                TokenTree::Punct(dot),
+                TokenTree::Ident(_),
+                TokenTree::Group(call),
+                ..,
+            ] if used == name
+                && dot.as_char() == '.'
+                && call.delimiter() == Delimiter::Parenthesis =>
+            {
+                let field = i > 0 && is_path(&tokens[i - 1]);
+                (1, Some(rest[0].clone()).filter(|_| !field))
+            }
+            [TokenTree::Group(group), ..] => (1, used_name(name, group.stream())),
+            _ => (nested_item(rest).unwrap_or(1), None),
+        };
+        if found.is_some() {
+            return found;
+        }
+        i += length;
+    }
+    None
+}
+
+/// The same in a macro, which may drop its arguments unless it is known.
+fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<TokenTree> {
+    let tokens = arguments.stream();
+    let is = |known: &[&str]| known.iter().any(|known| called == known);
+    if !is(&TRANSPARENT) && !is(&["yield_resource"]) {
+        return None;
+    }
+    let text = tokens
+        .clone()
+        .into_iter()
+        .find(|token| matches!(token, TokenTree::Literal(_)));
+    let formatted = text.filter(|text| {
+        is(&[
+            "print", "println", "eprint", "eprintln", "format", "write", "writeln",
+        ]) && is_formatted(name, &text.to_string())
+            && !contains_word(tokens.clone(), &name.to_string())
+    });
+    formatted.or_else(|| used_name(name, tokens))
+}
+
+/// The first `self` that is certainly the method's, and the field of it that is used.
+pub(super) fn used_self(tokens: TokenStream) -> Option<(TokenTree, Option<Ident>)> {
+    let tokens = Vec::from_iter(tokens);
+    let mut i = 0;
+    while i < tokens.len() {
+        if let Some(length) = nested_item(&tokens[i..]) {
+            i += length;
+            continue;
+        }
+        match &tokens[i..] {
+            [
+                TokenTree::Ident(this),
+                TokenTree::Punct(dot),
+                member,
+                rest @ ..,
+            ] if this == "self" && dot.as_char() == '.' => {
+                let member = match member {
+                    TokenTree::Ident(member)
+                        if !matches!(rest.first(), Some(TokenTree::Group(_))) =>
+                    {
+                        Some(member.clone())
+                    }
+                    _ => None,
+                };
+                return Some((this.clone().into(), member));
+            }
+            [TokenTree::Group(group), ..] => {
+                if let Some(found) = used_self(group.stream()) {
+                    return Some(found);
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
