@@ -1,9 +1,13 @@
-//! Attributes beside `#[async_context]` that don't go with it.
+//! Attributes beside `#[async_context]` that don't go with it, and what they leave where they come first.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
 use syn::Attribute;
 
-use crate::{error::Errors, signature::ContextFn};
+use crate::{
+    error::{Errors, contains_word},
+    signature::ContextFn,
+};
 
 const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the feature `tracing` of `contextlib`";
 
@@ -67,4 +71,45 @@ fn span_of_instrument(body: TokenStream) -> Option<Ident> {
         TokenTree::Group(group) => span_of_instrument(group.stream()),
         _ => None,
     })
+}
+
+/// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
+pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
+    fn calls_block_on(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(word) => word.to_string().contains("block_on"),
+            TokenTree::Group(group) => calls_block_on(group.stream()),
+            _ => false,
+        })
+    }
+    body.is_some_and(|body| calls_block_on(body.stream()))
+}
+
+/// Where `#[async_trait]` ran first, what it made of the method, without its body.
+pub(crate) fn rewritten_by_async_trait(
+    function: &ContextFn,
+    errors: &mut Errors,
+) -> Option<TokenStream> {
+    let ContextFn {
+        attrs,
+        vis,
+        sig,
+        body,
+    } = function;
+    if sig.asyncness.is_some() || !contains_word(sig.to_token_stream(), "async_trait") {
+        return None;
+    }
+    let name = &sig.ident;
+    errors.at(
+        name,
+        format!(
+            "`#[async_trait]` has rewritten `{name}` before `#[async_context]` could see it; a method that returns a context manager needs no `#[async_trait]`: \
+             leave it out, or move `{name}` to a trait without it (`#[async_context(boxed)]` is for `dyn` traits)"
+        ),
+    );
+    let body = match body {
+        Some(_) => quote_spanned!(Span::mixed_site()=> { ::core::unreachable!() }),
+        None => quote_spanned!(Span::mixed_site()=> ;),
+    };
+    Some(quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body))
 }

@@ -1,0 +1,113 @@
+//! What is borrowed where it can't be: of an argument, of nobody, or of the `self` that the caller has.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use syn::{ReceiverKind, Type};
+
+use super::{
+    exit::is_yield,
+    owned::{first_owned, used_self},
+};
+use crate::{
+    args::{Args, Policy},
+    borrows::{self, Borrow},
+    error::Errors,
+    signature::{ContextFn, Returns, ungroup},
+};
+
+/// A borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
+pub(super) fn lent_by_nobody(args: &Args, function: &ContextFn) -> Option<Borrow> {
+    let in_background = args.on_cancel.is_static() && function.body.is_some();
+    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background)?;
+    let lends = !borrows::of_arguments(&function.sig).is_empty();
+    (lent.lifetime.is_none() && !lends).then_some(lent)
+}
+
+/// False if what the function borrows doesn't go with its policy, or with its box.
+pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    // A trait may leave it to its implementers to own what they need.
+    let in_background = args.on_cancel.is_static() && function.body.is_some();
+    let borrows = borrows::of_arguments(&function.sig);
+    let borrowed = borrows
+        .first()
+        .filter(|_| in_background && args.own.is_none());
+    if let Some(borrow) = borrowed {
+        let owned = first_owned(function);
+        let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
+            "task of this thread"
+        } else {
+            "task"
+        };
+        errors.at(
+            &borrow.token,
+            format!(
+                "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either\n  \
+                 - own what it needs: `#[async_context(own({owned}))]`\n  \
+                 - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+                 - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
+            ),
+        );
+        return false;
+    }
+    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background);
+    if let Some(borrow) = lent {
+        errors.at(
+            &borrow.token,
+            "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
+             - yield an owned resource\n  \
+             - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+             - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`",
+        );
+        return false;
+    }
+    let lifetime = args
+        .boxed
+        .as_ref()
+        .map(|_| borrows::of_box(args, &function.sig));
+    if let Some(Err(error)) = lifetime {
+        errors.add(error);
+        return false;
+    }
+    true
+}
+
+/// False if a `self` that the caller has is used after the yield: it can't be `mut`, so that nothing puts it back.
+pub(super) fn check_lent_self(
+    function: &ContextFn,
+    returns: &Returns,
+    body: &Group,
+    errors: &mut Errors,
+) -> bool {
+    let receiver = function.sig.receiver().map(|receiver| &receiver.kind);
+    let (Returns::Plain(resource) | Returns::Result { resource, .. }) = returns else {
+        return true;
+    };
+    // Behind a `&` that was made of it, it may still be read.
+    let exclusive = matches!(receiver, Some(ReceiverKind::Reference(_, _, Some(_))))
+        && matches!(ungroup(resource), Type::Reference(resource) if resource.mutability.is_some());
+    let after = behind_a_yield_of_self(body.stream()).filter(|_| exclusive);
+    let Some((this, _)) = after.and_then(used_self) else {
+        return true;
+    };
+    errors.at(this, "the caller had this `self`, and a `self` can't take it back: write `let mut this = self;` in the setup, yield `this`, and write `this` here");
+    false
+}
+
+/// What comes after `yield_resource!(self)`, where no path leads around that.
+fn behind_a_yield_of_self(tokens: TokenStream) -> Option<TokenStream> {
+    let tokens = Vec::from_iter(tokens);
+    (0..tokens.len()).find_map(|i| match &tokens[i..] {
+        [
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(resource),
+            rest @ ..,
+        ] if is_yield(name, bang) && resource.stream().to_string() == "self" => {
+            Some(rest.iter().cloned().collect())
+        }
+        [TokenTree::Group(group), rest @ ..] if group.delimiter() != Delimiter::Brace => {
+            let inside = behind_a_yield_of_self(group.stream())?;
+            Some(inside.into_iter().chain(rest.iter().cloned()).collect())
+        }
+        _ => None,
+    })
+}

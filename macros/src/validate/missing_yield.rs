@@ -1,0 +1,146 @@
+//! A body without a yield: what was probably meant, and where it isn't finished yet.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+use super::exit::{is_yield, without_path};
+use crate::{
+    error::{Errors, contains_word, did_you_mean, written},
+    signature::{ContextFn, contains_impl},
+};
+
+pub(super) fn check_missing_yield(
+    function: &ContextFn,
+    body: TokenStream,
+    errors: &mut Errors,
+) -> bool {
+    let tokens = Vec::from_iter(body.clone());
+    if let Some(token) = almost_a_yield(body.clone()) {
+        errors.at(
+            token,
+            "write `yield_resource!(resource)`, a macro with an exclamation mark",
+        );
+        return false;
+    }
+    if is_being_typed(body.clone()) || is_misspelt(body.clone()) || is_sketch(function) {
+        return true;
+    }
+    let returned = match tokens.as_slice() {
+        [.., TokenTree::Ident(ok), TokenTree::Group(value)] if ok == "Ok" => Some(value.stream()),
+        _ => None,
+    };
+    if let Some(value) = returned.filter(|value| !is_unit(value.clone())) {
+        errors.at(
+            &value,
+            format!("a context function yields its resource instead of returning it: write `yield_resource!({value})`, and after it what is to be done when the caller is finished", value = written(&value)),
+        );
+        return false;
+    }
+    let name = &function.sig.ident;
+    errors.at(
+        name,
+        format!("`{name}` never yields: put `yield_resource!(resource)` between its setup and its teardown, or `yield_resource!()` if the caller gets nothing"),
+    );
+    // What ends in a statement is `()`, as a context function's body is; without a `return` there is nothing else to go wrong.
+    let ends_in_unit = match tokens.last() {
+        None => true,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(_) => false,
+    };
+    ends_in_unit && !contains_word(body, "return")
+}
+
+/// `yield_resource!` without its parentheses, of which rustc complains by itself.
+fn is_being_typed(tokens: TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    tokens.iter().enumerate().any(|(i, token)| match token {
+        TokenTree::Ident(name) => {
+            let bang =
+                matches!(tokens.get(i + 1), Some(TokenTree::Punct(bang)) if is_yield(name, bang));
+            bang && !matches!(tokens.get(i + 2), Some(TokenTree::Group(_)))
+        }
+        TokenTree::Group(group) => is_being_typed(group.stream()),
+        _ => false,
+    })
+}
+
+/// `yield_ressource!`: rustc says that there is none, and what it is called.
+fn is_misspelt(tokens: TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    tokens.iter().enumerate().any(|(i, token)| match token {
+        TokenTree::Ident(name) => {
+            let bang =
+                matches!(tokens.get(i + 1), Some(TokenTree::Punct(bang)) if bang.as_char() == '!');
+            let name = name.to_string();
+            bang && name != "yield_resource"
+                && name.starts_with('y')
+                && did_you_mean(&name, &["yield_resource"]).is_some()
+        }
+        TokenTree::Group(group) => is_misspelt(group.stream()),
+        _ => false,
+    })
+}
+
+/// A function that ends in `todo!()` or its like, before which nothing has been written yet or nothing can succeed.
+fn is_sketch(function: &ContextFn) -> bool {
+    // What an `impl Trait` stands for only a yield can tell.
+    function.body.as_ref().is_some_and(ends_in_a_panic) && !contains_impl(&function.sig.output)
+}
+
+/// Whether the last statement is `todo!()` or its like.
+pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
+    let tokens = Vec::from_iter(body.stream());
+    let (before, name, bang) = match tokens.as_slice() {
+        [
+            before @ ..,
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+        ] => (before, name, bang),
+        [
+            before @ ..,
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+            TokenTree::Punct(_),
+        ] => (before, name, bang),
+        _ => return false,
+    };
+    let panics = ["todo", "unimplemented", "panic", "unreachable"]
+        .iter()
+        .any(|known| name == known);
+    let is_statement = match without_path(before).last() {
+        None => true,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+        Some(_) => false,
+    };
+    panics && bang.as_char() == '!' && is_statement
+}
+
+/// `yield_resource(tx)` or `yield tx`.
+fn almost_a_yield(tokens: TokenStream) -> Option<TokenTree> {
+    let tokens = Vec::from_iter(tokens);
+    tokens
+        .iter()
+        .enumerate()
+        .find_map(|(i, token)| match token {
+            TokenTree::Ident(word) if word == "yield" => Some(token.clone()),
+            TokenTree::Ident(word)
+                if word == "yield_resource"
+                    && matches!(tokens.get(i + 1), Some(TokenTree::Group(_))) =>
+            {
+                Some(token.clone())
+            }
+            TokenTree::Group(group) => almost_a_yield(group.stream()),
+            _ => None,
+        })
+}
+
+/// Nothing, or `()`.
+fn is_unit(tokens: TokenStream) -> bool {
+    match Vec::from_iter(tokens).as_slice() {
+        [] => true,
+        [TokenTree::Group(group)] => group.stream().is_empty(),
+        _ => false,
+    }
+}

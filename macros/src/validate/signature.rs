@@ -1,0 +1,73 @@
+//! What no context function's signature may have, and a return type that doesn't say enough.
+
+use syn::{ReturnType, Safety, Type};
+
+use super::attributes::{a_test_or_main, has_runtime};
+use crate::{
+    args::Args,
+    error::Errors,
+    signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
+};
+
+pub(super) fn check_signature(function: &ContextFn, errors: &mut Errors) {
+    let sig = &function.sig;
+    let name = &sig.ident;
+    if sig.asyncness.is_none() {
+        errors.at(
+            sig.fn_token,
+            if has_runtime(function.body.as_ref()) {
+                a_test_or_main(name)
+            } else {
+                format!("a context function is async: write `async fn {name}`")
+            },
+        );
+    }
+    if let Some(constness) = &sig.constness {
+        errors.at(constness, "a context function can't be `const`");
+    }
+    if let Safety::Unsafe(_) | Safety::Safe(_) = &sig.safety {
+        errors.at(&sig.safety, "a context function can't be `unsafe`: use an `unsafe` block in it, and take proof of its conditions as an argument");
+    }
+    if let Some(abi) = &sig.abi {
+        errors.at(
+            abi,
+            "a context function can't be `extern`: its manager has no foreign form",
+        );
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.at(variadic, "a context function can't be variadic");
+    }
+}
+
+/// False if the resource or the error isn't known.
+pub(super) fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let ReturnType::Type(_, ty) = &function.sig.output else {
+        if let Some(fallible) = &args.fallible {
+            errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
+            return false;
+        }
+        return true;
+    };
+    let unit = matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
+    if let (Some(fallible), true) = (&args.fallible, unit) {
+        errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
+        return false;
+    }
+    let alias = args.fallible.is_some()
+        || last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
+    if alias
+        && args.infallible.is_none()
+        && contains_impl(ty)
+        && !matches!(
+            Returns::new(&function.sig.output, args),
+            Returns::Result { .. }
+        )
+    {
+        errors.at(
+            ty,
+            "`impl Trait` can't be seen through an alias: spell it out as `Result<impl …, Error>`",
+        );
+        return false;
+    }
+    true
+}
