@@ -14,12 +14,17 @@ use crate::{
     signature::{ContextFn, Returns, ungroup},
 };
 
-/// A borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
-pub(super) fn lent_by_nobody(args: &Args, function: &ContextFn) -> Option<Borrow> {
+/// False of a borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
+pub(super) fn check_lender(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
     let in_background = args.on_cancel.is_static() && function.body.is_some();
-    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background)?;
-    let lends = !borrows::of_arguments(&function.sig).is_empty();
-    (lent.lifetime.is_none() && !lends).then_some(lent)
+    let of_nobody =
+        |lent: &Borrow| lent.lifetime.is_none() && borrows::of_arguments(&function.sig).is_empty();
+    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background);
+    let Some(lent) = lent.filter(of_nobody) else {
+        return true;
+    };
+    errors.at(lent.token, "this resource borrows, but there is no argument that lends it: yield an owned resource, or write `'static` if it is one that lasts");
+    false
 }
 
 /// False if what the function borrows doesn't go with its policy, or with its box.

@@ -22,12 +22,12 @@ use attributes::check_attributes;
 pub(crate) use attributes::{
     CONTEXT_WITHIN, has_runtime, is_misplaced, is_named, rewritten_by_async_trait,
 };
-use borrows::{check_borrows, check_lent_self, lent_by_nobody};
+use borrows::{check_borrows, check_lender, check_lent_self};
 use exit::check_exit;
 pub(crate) use item::not_a_function;
 use missing_yield::check_missing_yield;
 pub(crate) use missing_yield::ends_in_a_panic;
-use owned::{check_owned_arguments, check_owned_self};
+use owned::check_owned;
 use resource::{check_resource, check_yielded};
 use signature::{check_return_type, check_signature};
 
@@ -51,16 +51,14 @@ pub(crate) fn check(
     stub.returns &= function.sig.asyncness.is_some() || !contains_impl(&function.sig.output);
     stub.body &= is_for_rustc(function, yields);
     stub.body &= stub.returns && check_return_type(args, function, errors);
-    if let Some(lent) = lent_by_nobody(args, function) {
-        errors.at(lent.token, "this resource borrows, but there is no argument that lends it: yield an owned resource, or write `'static` if it is one that lasts");
-        (stub.body, stub.returns) = (false, false);
-    } else {
+    if check_lender(args, function, errors) {
         stub.policy &= check_borrows(args, function, errors);
+    } else {
+        (stub.body, stub.returns) = (false, false);
     }
     // What was never a context function need not be told that it doesn't yield.
     if function.sig.asyncness.is_some() && alone {
-        stub.body &= check_owned_self(args, function, errors)
-            && check_owned_arguments(args, function, errors);
+        stub.body &= check_owned(args, function, errors);
         stub.body &= check_body(function, returns, yields, errors);
     }
     stub

@@ -12,6 +12,59 @@ use crate::{
     yields::{TRANSPARENT, may_be_bound, nested_item},
 };
 
+/// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.
+pub(super) fn check_owned(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    check_owned_self(args, function, errors) && check_owned_arguments(args, function, errors)
+}
+
+/// False if the body uses a `self` that is borrowed.
+fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let borrowed = args.own.is_some()
+        && function
+            .sig
+            .receiver()
+            .is_some_and(|receiver| borrows::of_receiver(receiver).is_some());
+    let body = function.body.as_ref().filter(|_| borrowed);
+    let Some((this, member)) = body.and_then(|body| used_self(body.stream())) else {
+        return true;
+    };
+    let (name, value) = match member {
+        Some(member) => (member.to_string(), format!("self.{member}.clone()")),
+        None => ("this".to_owned(), "self.clone()".to_owned()),
+    };
+    errors.at(
+        this,
+        format!("this context outlives the call, and with it the borrow of `self`: own what it needs, as in `own({name} = {value})`, and write `{name}` here"),
+    );
+    false
+}
+
+/// False if it uses an argument `&T` that nothing owns.
+fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+    let (Some(own), Some(body)) = (&args.own, &function.body) else {
+        return true;
+    };
+    let body = body.stream();
+    let borrowed = function.sig.inputs.iter().filter_map(elided_reference);
+    let unowned = borrowed.filter(|(name, _)| {
+        let owned = own.iter().any(|owned| owned.name == **name);
+        !owned && !may_be_bound(name, body.clone())
+    });
+    let mut used =
+        unowned.filter_map(|(name, ty)| Some((used_name(name, body.clone())?, name, ty)));
+    // What is configured out uses nothing.
+    let Some((token, name, ty)) = used.next().filter(|_| !contains_word(body.clone(), "cfg"))
+    else {
+        return true;
+    };
+    let value = match borrows::owning(ty) {
+        Some(owning) => format!("{name}{owning}"),
+        None => "…".to_owned(),
+    };
+    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({name} = {value})`"));
+    false
+}
+
 /// What `own` could take instead of the first borrowing argument.
 pub(super) fn first_owned(function: &ContextFn) -> String {
     let borrowing = function.sig.inputs.iter().find(|input| match input {
@@ -41,58 +94,6 @@ fn is_shared_pointer(kind: &ReceiverKind) -> bool {
             .is_some_and(|segment| segment.ident == "Arc" || segment.ident == "Rc"),
         _ => false,
     }
-}
-
-/// With `own(…)`, the body has what that made, and not the borrowed `self`: false if it uses it all the same.
-pub(super) fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
-    let borrowed = args.own.is_some()
-        && function
-            .sig
-            .receiver()
-            .is_some_and(|receiver| borrows::of_receiver(receiver).is_some());
-    let body = function.body.as_ref().filter(|_| borrowed);
-    let Some((this, member)) = body.and_then(|body| used_self(body.stream())) else {
-        return true;
-    };
-    let (name, value) = match member {
-        Some(member) => (member.to_string(), format!("self.{member}.clone()")),
-        None => ("this".to_owned(), "self.clone()".to_owned()),
-    };
-    errors.at(
-        this,
-        format!("this context outlives the call, and with it the borrow of `self`: own what it needs, as in `own({name} = {value})`, and write `{name}` here"),
-    );
-    false
-}
-
-/// The same of an argument `&T` that nothing owns.
-pub(super) fn check_owned_arguments(
-    args: &Args,
-    function: &ContextFn,
-    errors: &mut Errors,
-) -> bool {
-    let (Some(own), Some(body)) = (&args.own, &function.body) else {
-        return true;
-    };
-    let body = body.stream();
-    let borrowed = function.sig.inputs.iter().filter_map(elided_reference);
-    let unowned = borrowed.filter(|(name, _)| {
-        let owned = own.iter().any(|owned| owned.name == **name);
-        !owned && !may_be_bound(name, body.clone())
-    });
-    let mut used =
-        unowned.filter_map(|(name, ty)| Some((used_name(name, body.clone())?, name, ty)));
-    // What is configured out uses nothing.
-    let Some((token, name, ty)) = used.next().filter(|_| !contains_word(body.clone(), "cfg"))
-    else {
-        return true;
-    };
-    let value = match borrows::owning(ty) {
-        Some(owning) => format!("{name}{owning}"),
-        None => "…".to_owned(),
-    };
-    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({name} = {value})`"));
-    false
 }
 
 /// The name and type of an argument that is written as a `&T` of no named lifetime.
