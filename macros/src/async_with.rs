@@ -17,8 +17,9 @@ use syn::{
 };
 
 use crate::{
-    error::{shown_at, written},
+    error::written,
     nest::{Around, Context, nest},
+    tokens::shown_at,
 };
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 
 /// The mistakes found so far.
@@ -43,17 +43,6 @@ impl Errors {
     }
 }
 
-/// The same tokens, as if they stood elsewhere.
-pub(crate) fn shown_at(tokens: TokenStream, place: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token| {
-            token.set_span(token.span().located_at(place));
-            token
-        })
-        .collect()
-}
-
 /// An expression or a type about as its author wrote it, for a message that says what to write.
 pub(crate) fn written(tokens: impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
@@ -74,15 +63,6 @@ pub(crate) fn written(tokens: impl ToTokens) -> String {
         text = text.replace(spaced, as_written);
     }
     text
-}
-
-/// Whether `word` is among the tokens, however deep.
-pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == word,
-        TokenTree::Group(group) => contains_word(group.stream(), word),
-        _ => false,
-    })
 }
 
 /// Of `known`, the word that `written` was probably meant to be.

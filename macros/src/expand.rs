@@ -41,8 +41,9 @@ use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type}
 use crate::{
     args::{Args, Policy},
     borrows,
-    error::{Errors, contains_word, shown_at},
+    error::Errors,
     signature::{self, ContextFn, Returns, allow_braces, contains_impl},
+    tokens::{contains_word, shown_at},
     validate,
     yields::{Fixed, HANDLE, Yields},
 };

@@ -12,9 +12,10 @@ use syn::{
 
 use crate::{
     arguments::{Select, expressions},
-    error::{Errors, contains_word, written},
+    error::{Errors, written},
     signature::{Returns, contains_impl, last_segment, may_be_an_alias, ungroup},
-    yields::{Argument, Fixed, TRANSPARENT, YieldPoint, Yields, regroup, root, turbofish},
+    tokens::{contains, contains_word, is_punct, regroup, turbofish},
+    yields::{Argument, Fixed, TRANSPARENT, YieldPoint, Yields, root},
 };
 
 /// What takes its argument to another task.
@@ -75,11 +76,7 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
 
 /// Whether there is a `?` anywhere.
 fn contains_question_mark(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Punct(punct) => punct.as_char() == '?',
-        TokenTree::Group(group) => contains_question_mark(group.stream()),
-        _ => false,
-    })
+    contains(tokens, &|token| is_punct(token, '?'))
 }
 
 /// Whether the last token leaves a value, other than `Ok(())`.

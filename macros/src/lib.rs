@@ -11,6 +11,7 @@ mod expand;
 mod flow;
 mod nest;
 mod signature;
+mod tokens;
 mod validate;
 mod within;
 mod yields;

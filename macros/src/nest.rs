@@ -30,7 +30,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-use crate::error::shown_at;
+use crate::tokens::shown_at;
 
 /// A context of the nest.
 pub(crate) struct Context {

@@ -8,7 +8,10 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::args::Args;
+use crate::{
+    args::Args,
+    tokens::{contains_word, is_punct, regroup},
+};
 
 pub(crate) struct ContextFn {
     /// Those above the function, and the inner ones of its body.
@@ -80,8 +83,7 @@ fn without_invisible_group(token: TokenTree) -> TokenTree {
 
 /// Rustc takes the braces around a single expression to be unnecessary, where they stand within others.
 pub(crate) fn allow_braces(body: &Group, site: Span) -> Option<TokenStream> {
-    let is_statement = |token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
-    let is_expression = !body.stream().into_iter().any(is_statement);
+    let is_expression = !body.stream().into_iter().any(|token| is_punct(&token, ';'));
     is_expression.then(|| quote_spanned!(site=> #[allow(unused_braces)]))
 }
 
@@ -101,9 +103,7 @@ fn take_inner_attributes(body: Group, attrs: &mut Vec<Attribute>) -> syn::Result
         style: AttrStyle::Outer,
         ..attr
     }));
-    let mut without = Group::new(Delimiter::Brace, rest);
-    without.set_span(body.span());
-    Ok(without)
+    Ok(regroup(&body, rest))
 }
 
 /// What the return type says of the context.
@@ -289,14 +289,7 @@ pub(crate) fn ungroup(ty: &Type) -> &Type {
 }
 
 pub(crate) fn contains_impl(tokens: impl ToTokens) -> bool {
-    tokens
-        .into_token_stream()
-        .into_iter()
-        .any(|token| match token {
-            TokenTree::Ident(ident) => ident == "impl",
-            TokenTree::Group(group) => contains_impl(group.stream()),
-            _ => false,
-        })
+    contains_word(tokens.into_token_stream(), "impl")
 }
 
 /// An `impl` of the user's captures lifetimes by the rules of the user's edition; inside the `impl` that we write around it
@@ -309,11 +302,7 @@ fn respan_impl(ty: &Type) -> Type {
                 TokenTree::Ident(ident) if ident == "impl" => {
                     Ident::new("impl", Span::mixed_site().located_at(ident.span())).into()
                 }
-                TokenTree::Group(group) => {
-                    let mut respanned = Group::new(group.delimiter(), respan(group.stream()));
-                    respanned.set_span(group.span());
-                    respanned.into()
-                }
+                TokenTree::Group(group) => regroup(&group, respan(group.stream())).into(),
                 other => other,
             })
             .collect()

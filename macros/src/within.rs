@@ -30,6 +30,7 @@ use crate::{
     expand::bound_names,
     nest::{Around, Context, nest},
     signature::{ContextFn, allow_braces, contains_impl, last_segment, ungroup},
+    tokens::contains,
     validate::{CONTEXT_WITHIN, has_runtime, is_named},
     yields::{Fixed, Yields},
 };
@@ -342,8 +343,7 @@ fn unused_name<'a>(i: usize, args: &'a Args, function: &ContextFn) -> Option<&'a
 
 /// Whether the name is among the tokens, be it in the text of a literal.
 fn mentions(tokens: TokenStream, name: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => mentions(group.stream(), name),
+    contains(tokens, &|token| match token {
         TokenTree::Literal(text) => text.to_string().contains(name),
         token => token.to_string() == name,
     })

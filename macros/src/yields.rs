@@ -10,9 +10,13 @@ use syn::{
 
 use crate::{
     args::Args,
-    error::{contains_word, written},
+    error::written,
     flow::SPAWNS,
     signature::{ContextFn, ungroup},
+    tokens::{
+        arrow_before, closure_head, contains_word, is_punct, macro_call, nested_item, regroup,
+        turbofish,
+    },
 };
 
 /// The name of the handle. Rustc mentions it where the handle or what came of it is misused ("use of moved value: `yield_resource`",
@@ -176,11 +180,7 @@ impl Yields {
                 i += 3;
                 continue;
             }
-            if let Some(length) = closure_head(
-                i.checked_sub(1).map(|before| &tokens[before]),
-                arrow_before(&tokens, i),
-                &tokens[i..],
-            ) {
+            if let Some(length) = closure_head(&tokens, i) {
                 walked.extend(tokens[i..i + length].iter().cloned());
                 statement.inside.closure = true;
                 i += length;
@@ -345,10 +345,7 @@ fn pattern(tokens: &[TokenTree], arm: usize, i: usize) -> &[TokenTree] {
             let arm = &tokens[arm..i];
             &arm[..until(arm, "if")]
         }
-        _ => {
-            let before = i.checked_sub(1).map(|before| &tokens[before]);
-            &rest[..closure_head(before, arrow_before(tokens, i), rest).unwrap_or(0)]
-        }
+        _ => &rest[..closure_head(tokens, i).unwrap_or(0)],
     }
 }
 
@@ -569,115 +566,12 @@ impl Statement {
     }
 }
 
-/// An `fn name … { … }`, whose yields, if it is a context function too, are its own.
-pub(crate) fn nested_item(tokens: &[TokenTree]) -> Option<usize> {
-    match tokens {
-        [TokenTree::Ident(keyword), TokenTree::Ident(_), rest @ ..] if keyword == "fn" => {
-            let end = rest.iter().position(|token| match token {
-                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-                token => is_punct(token, ';'),
-            });
-            end.map(|end| end + 3)
-        }
-        _ => None,
-    }
-}
-
-fn macro_call(tokens: &[TokenTree]) -> Option<(&Ident, &Group)> {
-    match tokens {
-        [TokenTree::Ident(name), bang, TokenTree::Group(group), ..] if is_punct(bang, '!') => {
-            Some((name, group))
-        }
-        _ => None,
-    }
-}
-
-/// The length of `|a, b|` or `||` at the start of `tokens`, and of a return type behind it, where an expression begins there: behind an operand, a `|` is
-/// "or".
-fn closure_head(before: Option<&TokenTree>, arrow: bool, tokens: &[TokenTree]) -> Option<usize> {
-    if !tokens.first().is_some_and(|token| is_punct(token, '|')) {
-        return None;
-    }
-    let expression_begins = match before {
-        None => true,
-        Some(TokenTree::Punct(punct)) => {
-            arrow || !matches!(punct.as_char(), '?' | '>' | '\'' | '|')
-        }
-        Some(TokenTree::Ident(word)) => [
-            "move", "async", "return", "in", "else", "break", "match", "if", "while",
-        ]
-        .iter()
-        .any(|keyword| word == keyword),
-        Some(TokenTree::Group(_) | TokenTree::Literal(_)) => false,
-    };
-    if !expression_begins {
-        return None;
-    }
-    let arguments = tokens[1..].iter().position(|token| is_punct(token, '|'))? + 2;
-    Some(arguments + return_type(&tokens[arguments..]))
-}
-
-/// The length of a `-> T` at the start of `tokens`, whose commas end no argument: up to the braces that a closure with a return type has for its body.
-fn return_type(tokens: &[TokenTree]) -> usize {
-    match tokens {
-        [minus, arrow, ..] if is_punct(minus, '-') && is_punct(arrow, '>') => {}
-        _ => return 0,
-    }
-    let body = tokens
-        .windows(2)
-        .position(|pair| match (&pair[0], &pair[1]) {
-            // Not those of a constant argument.
-            (TokenTree::Punct(before), TokenTree::Group(group)) => {
-                group.delimiter() == Delimiter::Brace
-                    && !matches!(before.as_char(), '<' | ',' | '=')
-            }
-            (_, TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
-            _ => false,
-        });
-    body.map_or(0, |before| before + 1)
-}
-
-/// Whether the token before `tokens[i]` ends a `=>`.
-fn arrow_before(tokens: &[TokenTree], i: usize) -> bool {
-    i >= 2 && is_punct(&tokens[i - 1], '>') && is_punct(&tokens[i - 2], '=')
-}
-
-/// The length of a `::<…>` at the start of `tokens`: its commas don't end an argument.
-pub(crate) fn turbofish(tokens: &[TokenTree]) -> Option<usize> {
-    match tokens {
-        [a, b, open, ..] if is_punct(a, ':') && is_punct(b, ':') && is_punct(open, '<') => {}
-        _ => return None,
-    }
-    let mut depth = 0;
-    for (i, token) in tokens.iter().enumerate().skip(2) {
-        if is_punct(token, '<') {
-            depth += 1;
-        } else if is_punct(token, '>') && !is_punct(&tokens[i - 1], '-') {
-            depth -= 1;
-            if depth == 0 {
-                return Some(i + 1);
-            }
-        }
-    }
-    None
-}
-
-fn is_punct(token: &TokenTree, expected: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
-}
-
 fn without_final_comma(tokens: TokenStream) -> TokenStream {
     let mut tokens = Vec::from_iter(tokens);
     if tokens.last().is_some_and(|token| is_punct(token, ',')) {
         tokens.pop();
     }
     tokens.into_iter().collect()
-}
-
-pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
-    let mut regrouped = Group::new(group.delimiter(), tokens);
-    regrouped.set_span(group.span());
-    regrouped
 }
 
 impl ToTokens for YieldPoint {

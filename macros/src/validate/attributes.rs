@@ -5,8 +5,9 @@ use quote::{ToTokens, quote_spanned};
 use syn::Attribute;
 
 use crate::{
-    error::{Errors, contains_word},
+    error::Errors,
     signature::ContextFn,
+    tokens::{contains, contains_word},
 };
 
 const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the feature `tracing` of `contextlib`";
@@ -75,14 +76,8 @@ fn span_of_instrument(body: TokenStream) -> Option<Ident> {
 
 /// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
 pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
-    fn calls_block_on(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(word) => word.to_string().contains("block_on"),
-            TokenTree::Group(group) => calls_block_on(group.stream()),
-            _ => false,
-        })
-    }
-    body.is_some_and(|body| calls_block_on(body.stream()))
+    let is_called = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word.to_string().contains("block_on"));
+    body.is_some_and(|body| contains(body.stream(), &is_called))
 }
 
 /// Where `#[async_trait]` ran first, what it made of the method, without its body.

@@ -4,7 +4,8 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, written},
-    yields::{TRANSPARENT, nested_item},
+    tokens::{nested_item, without_path},
+    yields::TRANSPARENT,
 };
 
 const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
@@ -279,20 +280,6 @@ fn assigned_to_itself(
             "{IS_AN_EXIT}; the resource comes back into `{name}` by itself: write `let exit = yield_resource!({name});`"
         ),
     })
-}
-
-/// The tokens before a macro's name, without the path that leads to it.
-pub(super) fn without_path(mut before: &[TokenTree]) -> &[TokenTree] {
-    while let [rest @ .., TokenTree::Punct(a), TokenTree::Punct(b)] = before {
-        if a.as_char() != ':' || b.as_char() != ':' {
-            break;
-        }
-        before = match rest {
-            [rest @ .., TokenTree::Ident(_)] => rest,
-            _ => rest,
-        };
-    }
-    before
 }
 
 fn ends_in(tokens: &[TokenTree], expected: char) -> bool {

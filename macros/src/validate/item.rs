@@ -1,6 +1,6 @@
 //! What the attribute is on, where that is no function.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     Attribute,
@@ -8,8 +8,8 @@ use syn::{
 };
 
 use crate::{
-    error::{Errors, contains_word},
-    yields::nested_item,
+    error::Errors,
+    tokens::{contains_word, nested_item, regroup},
 };
 
 /// For what isn't a function, or not one that can be parsed: the error, and the item as it is.
@@ -72,10 +72,7 @@ fn without_yielding_bodies(item: TokenStream) -> TokenStream {
                     });
                 }
                 TokenTree::Group(group) if length == 1 => {
-                    let mut inner =
-                        Group::new(group.delimiter(), without_yielding_bodies(group.stream()));
-                    inner.set_span(group.span());
-                    inner.to_tokens(&mut without);
+                    regroup(group, without_yielding_bodies(group.stream())).to_tokens(&mut without);
                 }
                 token => token.to_tokens(&mut without),
             }

@@ -2,10 +2,11 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-use super::exit::{is_yield, without_path};
+use super::exit::is_yield;
 use crate::{
-    error::{Errors, contains_word, did_you_mean, written},
+    error::{Errors, did_you_mean, written},
     signature::{ContextFn, contains_impl},
+    tokens::{contains_word, without_path},
 };
 
 pub(super) fn check_missing_yield(

@@ -6,10 +6,11 @@ use syn::{FnArg, Pat, ReceiverKind, Type};
 use crate::{
     args::Args,
     borrows,
-    error::{Errors, contains_word},
+    error::Errors,
     flow::is_formatted,
     signature::{ContextFn, last_segment, ungroup},
-    yields::{TRANSPARENT, may_be_bound, nested_item},
+    tokens::{contains_word, nested_item},
+    yields::{TRANSPARENT, may_be_bound},
 };
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.

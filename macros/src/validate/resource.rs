@@ -6,8 +6,9 @@ use syn::{GenericArgument, PathArguments, ReturnType, Type, TypeParamBound};
 
 use crate::{
     args::{Args, Policy},
-    error::{Errors, contains_word, written},
+    error::{Errors, written},
     signature::{ContextFn, Returns, last_segment, may_be_an_alias, ungroup},
+    tokens::contains_word,
     yields::Yields,
 };
 

@@ -32,6 +32,9 @@ mod nest;
 #[path = "../../../macros/src/signature.rs"]
 mod signature;
 #[rustfmt::skip]
+#[path = "../../../macros/src/tokens.rs"]
+mod tokens;
+#[rustfmt::skip]
 #[path = "../../../macros/src/validate/mod.rs"]
 mod validate;
 #[rustfmt::skip]

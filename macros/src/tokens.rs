@@ -1,0 +1,152 @@
+//! What is asked of tokens, and what is made of them, without parsing them.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+
+/// The keywords behind which an expression begins.
+const BEFORE_AN_EXPRESSION: [&str; 9] = [
+    "move", "async", "return", "in", "else", "break", "match", "if", "while",
+];
+
+/// Whether one of the tokens passes the test, however deep it is. Groups are looked into, and not tested.
+pub(crate) fn contains(tokens: TokenStream, test: &impl Fn(&TokenTree) -> bool) -> bool {
+    tokens.into_iter().any(|token| match &token {
+        TokenTree::Group(group) => contains(group.stream(), test),
+        token => test(token),
+    })
+}
+
+/// Whether `word` is among the tokens, however deep.
+pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
+    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == word);
+    contains(tokens, &is_word)
+}
+
+pub(crate) fn is_one_of(name: &Ident, known: &[&str]) -> bool {
+    known.iter().any(|known| name == known)
+}
+
+pub(crate) fn is_punct(token: &TokenTree, expected: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
+}
+
+/// The same tokens, as if they stood elsewhere.
+pub(crate) fn shown_at(tokens: TokenStream, place: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(place));
+            token
+        })
+        .collect()
+}
+
+/// A group like this one, around other tokens.
+pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
+    let mut regrouped = Group::new(group.delimiter(), tokens);
+    regrouped.set_span(group.span());
+    regrouped
+}
+
+/// The length of an `fn name … { … }` at the start of `tokens`: its yields, if it is a context function too, are its own.
+pub(crate) fn nested_item(tokens: &[TokenTree]) -> Option<usize> {
+    match tokens {
+        [TokenTree::Ident(keyword), TokenTree::Ident(_), rest @ ..] if keyword == "fn" => {
+            let end = rest.iter().position(|token| match token {
+                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                token => is_punct(token, ';'),
+            });
+            end.map(|end| end + 3)
+        }
+        _ => None,
+    }
+}
+
+/// The name and the arguments of a macro's call at the start of `tokens`.
+pub(crate) fn macro_call(tokens: &[TokenTree]) -> Option<(&Ident, &Group)> {
+    match tokens {
+        [TokenTree::Ident(name), bang, TokenTree::Group(group), ..] if is_punct(bang, '!') => {
+            Some((name, group))
+        }
+        _ => None,
+    }
+}
+
+/// The tokens before a macro's name, without the path that leads to it.
+pub(crate) fn without_path(mut before: &[TokenTree]) -> &[TokenTree] {
+    while let [rest @ .., TokenTree::Punct(a), TokenTree::Punct(b)] = before {
+        if a.as_char() != ':' || b.as_char() != ':' {
+            break;
+        }
+        before = match rest {
+            [rest @ .., TokenTree::Ident(_)] => rest,
+            _ => rest,
+        };
+    }
+    before
+}
+
+/// The length of `|a, b|` or `||` at `tokens[i]`, and of a return type behind it, where an expression begins there: behind an operand, a `|` is "or".
+pub(crate) fn closure_head(tokens: &[TokenTree], i: usize) -> Option<usize> {
+    let head = &tokens[i..];
+    if !head.first().is_some_and(|token| is_punct(token, '|')) {
+        return None;
+    }
+    let expression_begins = match tokens[..i].last() {
+        None => true,
+        Some(TokenTree::Punct(punct)) => {
+            arrow_before(tokens, i) || !matches!(punct.as_char(), '?' | '>' | '\'' | '|')
+        }
+        Some(TokenTree::Ident(word)) => is_one_of(word, &BEFORE_AN_EXPRESSION),
+        Some(TokenTree::Group(_) | TokenTree::Literal(_)) => false,
+    };
+    if !expression_begins {
+        return None;
+    }
+    let arguments = head[1..].iter().position(|token| is_punct(token, '|'))? + 2;
+    Some(arguments + return_type(&head[arguments..]))
+}
+
+/// The length of a `-> T` at the start of `tokens`, whose commas end no argument: up to the braces that a closure with a return type has for its body.
+fn return_type(tokens: &[TokenTree]) -> usize {
+    match tokens {
+        [minus, arrow, ..] if is_punct(minus, '-') && is_punct(arrow, '>') => {}
+        _ => return 0,
+    }
+    let body = tokens
+        .windows(2)
+        .position(|pair| match (&pair[0], &pair[1]) {
+            // Not those of a constant argument.
+            (TokenTree::Punct(before), TokenTree::Group(group)) => {
+                group.delimiter() == Delimiter::Brace
+                    && !matches!(before.as_char(), '<' | ',' | '=')
+            }
+            (_, TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+            _ => false,
+        });
+    body.map_or(0, |before| before + 1)
+}
+
+/// Whether the token before `tokens[i]` ends a `=>`.
+pub(crate) fn arrow_before(tokens: &[TokenTree], i: usize) -> bool {
+    i >= 2 && is_punct(&tokens[i - 1], '>') && is_punct(&tokens[i - 2], '=')
+}
+
+/// The length of a `::<…>` at the start of `tokens`: its commas don't end an argument.
+pub(crate) fn turbofish(tokens: &[TokenTree]) -> Option<usize> {
+    match tokens {
+        [a, b, open, ..] if is_punct(a, ':') && is_punct(b, ':') && is_punct(open, '<') => {}
+        _ => return None,
+    }
+    let mut depth = 0;
+    for (i, token) in tokens.iter().enumerate().skip(2) {
+        if is_punct(token, '<') {
+            depth += 1;
+        } else if is_punct(token, '>') && !is_punct(&tokens[i - 1], '-') {
+            depth -= 1;
+            if depth == 0 {
+                return Some(i + 1);
+            }
+        }
+    }
+    None
+}
