@@ -12,6 +12,7 @@ use crate::{
     args::Args,
     error::written,
     signature::{last_segment, ungroup},
+    tokens::is_one_of,
 };
 
 /// The types that are there only behind a pointer, and have an owned one beside them.
@@ -63,9 +64,7 @@ pub(crate) fn owning(ty: &Type) -> Option<&'static str> {
             (borrows, _) if of_type(borrows).is_some() => None,
             (Type::TraitObject(_) | Type::ImplTrait(_), _) => None,
             (Type::Slice(_), _) => Some(".to_owned()"),
-            (_, Some(segment)) if UNSIZED.iter().any(|ty| segment.ident == ty) => {
-                Some(".to_owned()")
-            }
+            (_, Some(segment)) if is_one_of(&segment.ident, &UNSIZED) => Some(".to_owned()"),
             _ => Some(".clone()"),
         };
     }

@@ -13,22 +13,11 @@ use syn::{
 use crate::{
     arguments::{Select, expressions},
     error::{Errors, written},
+    known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, is_transparent},
     signature::{Returns, contains_impl, last_segment, may_be_an_alias, ungroup},
-    tokens::{contains, contains_word, is_punct, regroup, turbofish},
-    yields::{Argument, Fixed, TRANSPARENT, YieldPoint, Yields, root},
+    tokens::{contains, contains_word, is_one_of, is_punct, regroup, turbofish},
+    yields::{Argument, Fixed, YieldPoint, Yields, root},
 };
-
-/// What takes its argument to another task.
-pub(crate) const SPAWNS: [&str; 3] = ["spawn", "spawn_local", "spawn_blocking"];
-
-/// The macros that make all their futures before they poll one, as `tokio` and `futures` have them.
-const JOINS: [&str; 4] = ["join", "try_join", "select", "select_biased"];
-
-/// Those of them that have arms.
-const SELECTS: [&str; 2] = ["select", "select_biased"];
-
-/// The functions that take a future as their second argument, as `tokio` has them.
-const TIMEOUTS: [&str; 2] = ["timeout", "timeout_at"];
 
 /// False if something was found.
 pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
@@ -223,11 +212,10 @@ impl Walk<'_> {
                     Expr::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
                     _ => None,
                 };
-                if let Some(spawn) = called.filter(|name| SPAWNS.iter().any(|spawn| name == spawn))
-                {
+                if let Some(spawn) = called.filter(|name| is_one_of(name, &SPAWNS)) {
                     self.spawned(spawn, call.args.to_token_stream());
                 }
-                let timeout = called.filter(|name| TIMEOUTS.iter().any(|timeout| name == timeout));
+                let timeout = called.filter(|name| is_one_of(name, &TIMEOUTS));
                 if let (Some(timeout), 2) = (timeout, call.args.len()) {
                     self.bare_yield(&call.args[1], &timeout.to_string());
                 }
@@ -235,7 +223,7 @@ impl Walk<'_> {
             }
             Expr::MethodCall(call) => {
                 // Not `spawn`: a scope's tasks may borrow.
-                if call.method != "spawn" && SPAWNS.iter().any(|spawn| call.method == spawn) {
+                if call.method != "spawn" && is_one_of(&call.method, &SPAWNS) {
                     self.spawned(&call.method, call.args.to_token_stream());
                 }
                 self.each(expr, paths)
@@ -289,12 +277,7 @@ impl Walk<'_> {
     }
 
     fn macro_call(&mut self, call: &Macro, paths: Paths) -> Paths {
-        let Some(name) = call
-            .path
-            .segments
-            .last()
-            .map(|segment| segment.ident.to_string())
-        else {
+        let Some(name) = name_of(call) else {
             return paths;
         };
         if name == "yield_resource" {
@@ -302,20 +285,17 @@ impl Walk<'_> {
             let paths = self.in_order(&resource, paths);
             return self.yield_point(call, paths);
         }
-        if JOINS.contains(&name.as_str()) {
-            return self.join(&name, call, paths);
+        if is_one_of(name, &JOINS) {
+            return self.join(name, call, paths);
         }
-        if !TRANSPARENT.contains(&name.as_str()) {
+        if !is_transparent(name) {
             return paths;
         }
         let paths = match expressions(call.tokens.clone()) {
             Some(arguments) => self.in_order(&arguments, paths),
             None => self.points_among(call.tokens.clone(), paths),
         };
-        if matches!(
-            name.as_str(),
-            "panic" | "todo" | "unimplemented" | "unreachable"
-        ) {
+        if is_one_of(name, &PANICS) {
             Paths::NONE
         } else {
             paths
@@ -331,8 +311,8 @@ impl Walk<'_> {
     }
 
     /// All futures of a `join!` or `select!` are made before one is polled, then one of the handlers is run.
-    fn join(&mut self, name: &str, call: &Macro, paths: Paths) -> Paths {
-        if !SELECTS.contains(&name) {
+    fn join(&mut self, name: &Ident, call: &Macro, paths: Paths) -> Paths {
+        if !is_one_of(name, &SELECTS) {
             let futures = expressions(call.tokens.clone()).unwrap_or_default();
             return self.futures(&futures, name, paths);
         }
@@ -352,7 +332,7 @@ impl Walk<'_> {
             .fold(Paths::NONE, Paths::or)
     }
 
-    fn futures(&mut self, futures: &[Expr], name: &str, paths: Paths) -> Paths {
+    fn futures(&mut self, futures: &[Expr], name: &Ident, paths: Paths) -> Paths {
         for future in futures {
             self.bare_yield(future, &format!("{name}!"));
         }
@@ -363,12 +343,7 @@ impl Walk<'_> {
     fn bare_yield(&mut self, future: &Expr, polled_by: &str) {
         let point = match future {
             Expr::Macro(call)
-                if call
-                    .mac
-                    .path
-                    .segments
-                    .last()
-                    .is_some_and(|name| name.ident == "yield_resource") =>
+                if name_of(&call.mac).is_some_and(|name| name == "yield_resource") =>
             {
                 call
             }
@@ -562,8 +537,7 @@ impl Walk<'_> {
 
     /// In the `async` blocks among the arguments of `join!` and `select!`, of which those that come later are after it too.
     fn lost_in_join(&mut self, call: &Macro, after: TokenStream) {
-        let name = call.path.segments.last().map(|segment| &segment.ident);
-        if !name.is_some_and(|name| JOINS.iter().any(|join| name == join)) {
+        if !name_of(call).is_some_and(|name| is_one_of(name, &JOINS)) {
             return;
         }
         let tokens = Vec::from_iter(call.tokens.clone());
@@ -686,7 +660,7 @@ fn variant<'e>(path: &'e Expr, known: &[&str]) -> Option<&'e Ident> {
         return None;
     };
     let name = path.path.get_ident()?;
-    known.iter().any(|known| name == known).then_some(name)
+    is_one_of(name, known).then_some(name)
 }
 
 fn value_of(block: &Block) -> Option<&Expr> {
@@ -813,15 +787,16 @@ fn may_diverge_at_its_end(block: &Block) -> bool {
 }
 
 fn is_foreign(call: &Macro) -> bool {
-    let name = call
-        .path
-        .segments
-        .last()
-        .map(|segment| segment.ident.to_string())
-        .unwrap_or_default();
-    let is_known = TRANSPARENT.contains(&name.as_str())
-        || (SELECTS.contains(&name.as_str()) && Select::new(call.tokens.clone()).is_some());
-    name != "yield_resource" && !is_known
+    name_of(call).is_none_or(|name| {
+        let is_known = is_transparent(name)
+            || (is_one_of(name, &SELECTS) && Select::new(call.tokens.clone()).is_some());
+        name != "yield_resource" && !is_known
+    })
+}
+
+/// The name of the macro, without the path that leads to it.
+fn name_of(call: &Macro) -> Option<&Ident> {
+    call.path.segments.last().map(|segment| &segment.ident)
 }
 
 fn is_never_unit(value: &Expr) -> bool {
@@ -950,7 +925,7 @@ fn labels(code: TokenStream) -> Vec<Ident> {
 fn has_way_out_after_yield(tokens: TokenStream) -> bool {
     let mut flat = Vec::new();
     flatten(tokens, &mut flat);
-    let is = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(word) if words.iter().any(|w| word == w));
+    let is = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(word) if is_one_of(word, words));
     let after = flat
         .iter()
         .rposition(|token| is(token, &["yield_resource"]))
@@ -959,19 +934,7 @@ fn has_way_out_after_yield(tokens: TokenStream) -> bool {
         let called = matches!(&tokens[1], TokenTree::Group(_))
             || matches!(&tokens[1], TokenTree::Punct(bang) if bang.as_char() == '!');
         is(&tokens[0], &["break", "return"])
-            || (called
-                && is(
-                    &tokens[0],
-                    &[
-                        "panic",
-                        "todo",
-                        "unimplemented",
-                        "unreachable",
-                        "bail",
-                        "exit",
-                        "abort",
-                    ],
-                ))
+            || (called && (is(&tokens[0], &PANICS) || is(&tokens[0], &["bail", "exit", "abort"])))
     })
 }
 
@@ -1035,9 +998,7 @@ pub(crate) fn is_formatted(name: &Ident, literal: &str) -> bool {
 
 /// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.
 fn is_keyword(word: &Ident) -> bool {
-    ["let", "for", "mut", "ref", "fn"]
-        .iter()
-        .any(|keyword| word == keyword)
+    is_one_of(word, &["let", "for", "mut", "ref", "fn"])
 }
 
 /// Groups are replaced by a delimiter before and after what is in them.

@@ -9,6 +9,7 @@ mod borrows;
 mod error;
 mod expand;
 mod flow;
+mod known;
 mod nest;
 mod signature;
 mod tokens;

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{
     args::Args,
-    tokens::{contains_word, is_punct, regroup},
+    tokens::{contains_word, is_one_of, is_punct, regroup},
 };
 
 pub(crate) struct ContextFn {
@@ -276,7 +276,7 @@ pub(crate) fn may_be_an_alias(ty: &Type) -> bool {
         return false;
     };
     let takes_a_type = |argument: &GenericArgument| matches!(argument, GenericArgument::Type(_));
-    arguments.args.iter().any(takes_a_type) && !STD.iter().any(|known| segment.ident == known)
+    arguments.args.iter().any(takes_a_type) && !is_one_of(&segment.ident, &STD)
 }
 
 /// Sees through parentheses, and through the invisible ones that a `$ty:ty` of a macro leaves.

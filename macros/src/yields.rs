@@ -11,46 +11,17 @@ use syn::{
 use crate::{
     args::Args,
     error::written,
-    flow::SPAWNS,
+    known::{SPAWNS, is_transparent},
     signature::{ContextFn, ungroup},
     tokens::{
-        arrow_before, closure_head, contains_word, is_punct, macro_call, nested_item, regroup,
-        turbofish,
+        arrow_before, closure_head, contains_word, is_one_of, is_punct, macro_call, nested_item,
+        regroup, turbofish,
     },
 };
 
 /// The name of the handle. Rustc mentions it where the handle or what came of it is misused ("use of moved value: `yield_resource`",
 /// "`yield_resource` escapes the closure body here"), so it is what the user calls the yield.
 pub(crate) const HANDLE: &str = "yield_resource";
-
-/// The standard library's macros: they use their arguments where they stand, so that a yield in one is as good as one outside.
-pub(crate) const TRANSPARENT: [&str; 25] = [
-    "assert",
-    "assert_eq",
-    "assert_ne",
-    "concat",
-    "dbg",
-    "debug_assert",
-    "debug_assert_eq",
-    "debug_assert_ne",
-    "eprint",
-    "eprintln",
-    "format",
-    "format_args",
-    "matches",
-    "panic",
-    "pin",
-    "print",
-    "println",
-    "ready",
-    "todo",
-    "try",
-    "unimplemented",
-    "unreachable",
-    "vec",
-    "write",
-    "writeln",
-];
 
 /// The yield points of a context function.
 #[derive(Default)]
@@ -166,8 +137,7 @@ impl Yields {
                         .is_some_and(|before| is_punct(&tokens[before], ':'));
                     self.inject(name, imported, group, statement.inside)
                 } else {
-                    let foreign_macro = statement.inside.foreign_macro
-                        || !TRANSPARENT.iter().any(|known| name == known);
+                    let foreign_macro = statement.inside.foreign_macro || !is_transparent(name);
                     self.group(
                         group,
                         Inside {
@@ -356,7 +326,7 @@ fn is_given(name: &Ident, before: &[TokenTree], arguments: &Group) -> bool {
     };
     is_punct(bang, '!')
         && called != "yield_resource"
-        && !TRANSPARENT.iter().any(|known| called == known)
+        && !is_transparent(called)
         && matches!(arguments.stream().into_iter().next(), Some(TokenTree::Ident(first)) if first == *name)
 }
 
@@ -545,9 +515,7 @@ impl Statement {
                 inside.repeated |= self.loops;
             }
             Delimiter::Parenthesis => {
-                let spawns = |word: &Ident| SPAWNS.iter().any(|spawn| word == spawn);
-                inside.spawned |=
-                    matches!(before.last(), Some(TokenTree::Ident(word)) if spawns(word));
+                inside.spawned |= matches!(before.last(), Some(TokenTree::Ident(word)) if is_one_of(word, &SPAWNS));
             }
             Delimiter::Bracket | Delimiter::None => {}
         }

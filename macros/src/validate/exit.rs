@@ -4,8 +4,8 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, written},
+    known::is_transparent,
     tokens::{nested_item, without_path},
-    yields::TRANSPARENT,
 };
 
 const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
@@ -114,7 +114,7 @@ fn misread(tokens: &[TokenTree]) -> Option<Misread> {
                         return found;
                     }
                 }
-                let is_transparent = is_yield || TRANSPARENT.iter().any(|known| name == known);
+                let is_transparent = is_yield || is_transparent(name);
                 i += if is_transparent { 2 } else { 3 };
                 continue;
             }

@@ -5,8 +5,9 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use super::exit::is_yield;
 use crate::{
     error::{Errors, did_you_mean, written},
+    known::PANICS,
     signature::{ContextFn, contains_impl},
-    tokens::{contains_word, without_path},
+    tokens::{contains_word, is_one_of, without_path},
 };
 
 pub(super) fn check_missing_yield(
@@ -106,16 +107,13 @@ pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
         ] => (before, name, bang),
         _ => return false,
     };
-    let panics = ["todo", "unimplemented", "panic", "unreachable"]
-        .iter()
-        .any(|known| name == known);
     let is_statement = match without_path(before).last() {
         None => true,
         Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
         Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
         Some(_) => false,
     };
-    panics && bang.as_char() == '!' && is_statement
+    is_one_of(name, &PANICS) && bang.as_char() == '!' && is_statement
 }
 
 /// `yield_resource(tx)` or `yield tx`.

@@ -8,9 +8,10 @@ use crate::{
     borrows,
     error::Errors,
     flow::is_formatted,
+    known::{FORMATTING, is_transparent},
     signature::{ContextFn, last_segment, ungroup},
-    tokens::{contains_word, nested_item},
-    yields::{TRANSPARENT, may_be_bound},
+    tokens::{contains_word, is_one_of, nested_item},
+    yields::may_be_bound,
 };
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.
@@ -158,8 +159,7 @@ fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
 /// The same in a macro, which may drop its arguments unless it is known.
 fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<TokenTree> {
     let tokens = arguments.stream();
-    let is = |known: &[&str]| known.iter().any(|known| called == known);
-    if !is(&TRANSPARENT) && !is(&["yield_resource"]) {
+    if !is_transparent(called) && called != "yield_resource" {
         return None;
     }
     let text = tokens
@@ -167,9 +167,8 @@ fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<Toke
         .into_iter()
         .find(|token| matches!(token, TokenTree::Literal(_)));
     let formatted = text.filter(|text| {
-        is(&[
-            "print", "println", "eprint", "eprintln", "format", "write", "writeln",
-        ]) && is_formatted(name, &text.to_string())
+        is_one_of(called, &FORMATTING)
+            && is_formatted(name, &text.to_string())
             && !contains_word(tokens.clone(), &name.to_string())
     });
     formatted.or_else(|| used_name(name, tokens))

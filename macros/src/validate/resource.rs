@@ -8,7 +8,7 @@ use crate::{
     args::{Args, Policy},
     error::{Errors, written},
     signature::{ContextFn, Returns, last_segment, may_be_an_alias, ungroup},
-    tokens::contains_word,
+    tokens::{contains_word, is_one_of},
     yields::Yields,
 };
 
@@ -101,7 +101,7 @@ fn manager(ty: &Type, function: &ContextFn) -> Option<TokenStream> {
         ReturnType::Default => false,
     };
     let named_in_full = contains_any(ty, &["AsyncContext", "BoxContext"]);
-    let is_manager = MANAGERS.iter().any(|manager| name == manager);
+    let is_manager = is_one_of(name, &MANAGERS);
     ((name == "ContextManager" && outermost)
         || (is_manager && !named_in_full && !may_yield_a_manager(function)))
     .then(|| name.to_token_stream())

@@ -26,6 +26,9 @@ mod expand;
 #[path = "../../../macros/src/flow.rs"]
 mod flow;
 #[rustfmt::skip]
+#[path = "../../../macros/src/known.rs"]
+mod known;
+#[rustfmt::skip]
 #[path = "../../../macros/src/nest.rs"]
 mod nest;
 #[rustfmt::skip]
