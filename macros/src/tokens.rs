@@ -21,6 +21,53 @@ pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
     contains(tokens, &is_word)
 }
 
+/// What a search does at a place.
+pub(crate) enum Step<T> {
+    /// Ends.
+    Found(T),
+    /// Goes on behind so many tokens.
+    Over(usize),
+    /// Goes on with what is in the token that begins here, if that is a group, and then behind it.
+    Into,
+}
+
+/// The first that `at` finds, however deep. It is given the tokens that begin at a place.
+pub(crate) fn find<T>(tokens: TokenStream, at: &impl Fn(&[TokenTree]) -> Option<T>) -> Option<T> {
+    search(tokens, &|_, rest| at(rest).map_or(Step::Into, Step::Found))
+}
+
+/// The same in a body, but for the items in it. `at` is given the tokens before a place, in the same group, and those that begin there.
+pub(crate) fn find_outside_items<T>(
+    body: TokenStream,
+    at: &impl Fn(&[TokenTree], &[TokenTree]) -> Step<T>,
+) -> Option<T> {
+    search(body, &|before, rest| match nested_item(rest) {
+        Some(length) => Step::Over(length),
+        None => at(before, rest),
+    })
+}
+
+fn search<T>(
+    tokens: TokenStream,
+    at: &impl Fn(&[TokenTree], &[TokenTree]) -> Step<T>,
+) -> Option<T> {
+    let tokens = Vec::from_iter(tokens);
+    let mut i = 0;
+    while i < tokens.len() {
+        let (before, rest) = tokens.split_at(i);
+        i += match (at(before, rest), &tokens[i]) {
+            (Step::Found(found), _) => return Some(found),
+            (Step::Over(length), _) => length,
+            (Step::Into, TokenTree::Group(group)) => match search(group.stream(), at) {
+                Some(found) => return Some(found),
+                None => 1,
+            },
+            (Step::Into, _) => 1,
+        };
+    }
+    None
+}
+
 pub(crate) fn is_one_of(name: &Ident, known: &[&str]) -> bool {
     known.iter().any(|known| name == known)
 }

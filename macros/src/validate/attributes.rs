@@ -7,7 +7,7 @@ use syn::Attribute;
 use crate::{
     error::Errors,
     signature::ContextFn,
-    tokens::{contains, contains_word},
+    tokens::{contains, contains_word, find},
 };
 
 const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the feature `tracing` of `contextlib`";
@@ -67,9 +67,8 @@ pub(super) fn a_test_or_main(name: &Ident) -> String {
 
 /// What `#[instrument]` leaves in the body of a function that it has seen before us.
 fn span_of_instrument(body: TokenStream) -> Option<Ident> {
-    body.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) if word == "__tracing_attr_span" => Some(word),
-        TokenTree::Group(group) => span_of_instrument(group.stream()),
+    find(body, &|rest| match rest {
+        [TokenTree::Ident(word), ..] if word == "__tracing_attr_span" => Some(word.clone()),
         _ => None,
     })
 }

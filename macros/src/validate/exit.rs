@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
 use crate::{
     error::{Errors, written},
     known::is_transparent,
-    tokens::{nested_item, without_path},
+    tokens::{Step, find_outside_items, macro_call, without_path},
 };
 
 const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
@@ -20,7 +20,7 @@ pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
         );
         return false;
     }
-    if let Some(question_mark) = question_mark_on_a_yield(body) {
+    if let Some(question_mark) = question_mark_on_a_yield(body.clone()) {
         errors.at(
             question_mark,
             format!(
@@ -29,7 +29,7 @@ pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
         );
         return false;
     }
-    match misread(&tokens) {
+    match misread(body) {
         Some(Misread { at, message }) => {
             errors.at(at, message);
             false
@@ -93,42 +93,23 @@ impl Misread {
 }
 
 /// The first yield that stands where only a `Result` or a `bool` can. What is in macros other than the standard library's may be anything.
-fn misread(tokens: &[TokenTree]) -> Option<Misread> {
-    let mut i = 0;
-    while i < tokens.len() {
-        if let Some(length) = nested_item(&tokens[i..]) {
-            i += length;
-            continue;
+fn misread(body: TokenStream) -> Option<Misread> {
+    find_outside_items(body, &|before, rest| {
+        let Some((name, argument)) = macro_call(rest) else {
+            return Step::Into;
+        };
+        let is_yield = name == "yield_resource";
+        let found = match is_yield && !starts_with(argument, "move") {
+            true => misread_yield(before, name, argument, &rest[3..]),
+            false => None,
+        };
+        match found {
+            Some(found) => Step::Found(found),
+            // To its arguments.
+            None if is_yield || is_transparent(name) => Step::Over(2),
+            None => Step::Over(3),
         }
-        match &tokens[i..] {
-            [
-                TokenTree::Ident(name),
-                TokenTree::Punct(bang),
-                TokenTree::Group(argument),
-                after @ ..,
-            ] if bang.as_char() == '!' => {
-                let is_yield = is_yield(name, bang);
-                if is_yield && !starts_with(argument, "move") {
-                    let found = misread_yield(&tokens[..i], name, argument, after);
-                    if found.is_some() {
-                        return found;
-                    }
-                }
-                let is_transparent = is_yield || is_transparent(name);
-                i += if is_transparent { 2 } else { 3 };
-                continue;
-            }
-            [TokenTree::Group(group), ..] => {
-                let found = misread(&Vec::from_iter(group.stream()));
-                if found.is_some() {
-                    return found;
-                }
-            }
-            _ => {}
-        }
-        i += 1;
-    }
-    None
+    })
 }
 
 fn misread_yield(

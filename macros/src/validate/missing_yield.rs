@@ -7,7 +7,7 @@ use crate::{
     error::{Errors, did_you_mean, written},
     known::PANICS,
     signature::{ContextFn, contains_impl},
-    tokens::{contains_word, is_one_of, without_path},
+    tokens::{contains_word, find, is_one_of, is_punct, without_path},
 };
 
 pub(super) fn check_missing_yield(
@@ -53,33 +53,26 @@ pub(super) fn check_missing_yield(
 
 /// `yield_resource!` without its parentheses, of which rustc complains by itself.
 fn is_being_typed(tokens: TokenStream) -> bool {
-    let tokens = Vec::from_iter(tokens);
-    tokens.iter().enumerate().any(|(i, token)| match token {
-        TokenTree::Ident(name) => {
-            let bang =
-                matches!(tokens.get(i + 1), Some(TokenTree::Punct(bang)) if is_yield(name, bang));
-            bang && !matches!(tokens.get(i + 2), Some(TokenTree::Group(_)))
+    let typed = find(tokens, &|rest| match rest {
+        [TokenTree::Ident(name), TokenTree::Punct(bang), after @ ..] if is_yield(name, bang) => {
+            (!matches!(after.first(), Some(TokenTree::Group(_)))).then_some(())
         }
-        TokenTree::Group(group) => is_being_typed(group.stream()),
-        _ => false,
-    })
+        _ => None,
+    });
+    typed.is_some()
 }
 
 /// `yield_ressource!`: rustc says that there is none, and what it is called.
 fn is_misspelt(tokens: TokenStream) -> bool {
-    let tokens = Vec::from_iter(tokens);
-    tokens.iter().enumerate().any(|(i, token)| match token {
-        TokenTree::Ident(name) => {
-            let bang =
-                matches!(tokens.get(i + 1), Some(TokenTree::Punct(bang)) if bang.as_char() == '!');
+    let misspelt = find(tokens, &|rest| match rest {
+        [TokenTree::Ident(name), bang, ..] if is_punct(bang, '!') => {
             let name = name.to_string();
-            bang && name != "yield_resource"
-                && name.starts_with('y')
-                && did_you_mean(&name, &["yield_resource"]).is_some()
+            let meant = did_you_mean(&name, &["yield_resource"]);
+            meant.filter(|meant| name != *meant && name.starts_with('y'))
         }
-        TokenTree::Group(group) => is_misspelt(group.stream()),
-        _ => false,
-    })
+        _ => None,
+    });
+    misspelt.is_some()
 }
 
 /// A function that ends in `todo!()` or its like, before which nothing has been written yet or nothing can succeed.
@@ -118,21 +111,13 @@ pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
 
 /// `yield_resource(tx)` or `yield tx`.
 fn almost_a_yield(tokens: TokenStream) -> Option<TokenTree> {
-    let tokens = Vec::from_iter(tokens);
-    tokens
-        .iter()
-        .enumerate()
-        .find_map(|(i, token)| match token {
-            TokenTree::Ident(word) if word == "yield" => Some(token.clone()),
-            TokenTree::Ident(word)
-                if word == "yield_resource"
-                    && matches!(tokens.get(i + 1), Some(TokenTree::Group(_))) =>
-            {
-                Some(token.clone())
-            }
-            TokenTree::Group(group) => almost_a_yield(group.stream()),
-            _ => None,
-        })
+    find(tokens, &|rest| match rest {
+        [token @ TokenTree::Ident(word), ..] if word == "yield" => Some(token.clone()),
+        [token @ TokenTree::Ident(word), TokenTree::Group(_), ..] if word == "yield_resource" => {
+            Some(token.clone())
+        }
+        _ => None,
+    })
 }
 
 /// Nothing, or `()`.

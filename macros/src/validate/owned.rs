@@ -10,7 +10,7 @@ use crate::{
     flow::is_formatted,
     known::{FORMATTING, is_transparent},
     signature::{ContextFn, last_segment, ungroup},
-    tokens::{contains_word, is_one_of, nested_item},
+    tokens::{Step, contains_word, find_outside_items, is_one_of, is_punct, macro_call},
     yields::may_be_bound,
 };
 
@@ -118,42 +118,30 @@ fn elided_reference(input: &FnArg) -> Option<(&Ident, &Type)> {
 
 /// The first certain use of a variable: `name.method()`, or `println!("{name}")`.
 fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
-    let tokens = Vec::from_iter(tokens);
-    let mut i = 0;
-    while i < tokens.len() {
-        let rest = &tokens[i..];
-        let is_path = |before: &TokenTree| matches!(before, TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | ':' | '\''));
-        let (length, found) = match rest {
+    let is_path = |before: &TokenTree| matches!(before, TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | ':' | '\''));
+    find_outside_items(tokens, &|before, rest| {
+        if let Some((called, arguments)) = macro_call(rest) {
+            return used_in_macro(name, called, arguments).map_or(Step::Over(3), Step::Found);
+        }
+        match rest {
             // An attribute.
-            [TokenTree::Punct(hash), TokenTree::Group(_), ..] if hash.as_char() == '#' => (2, None),
+            [hash, TokenTree::Group(_), ..] if is_punct(hash, '#') => Step::Over(2),
             [
-                TokenTree::Ident(called),
-                TokenTree::Punct(bang),
-                TokenTree::Group(arguments),
-                ..,
-            ] if bang.as_char() == '!' => (3, used_in_macro(name, called, arguments)),
-            [
-                TokenTree::Ident(used),
-                TokenTree::Punct(dot),
+                token @ TokenTree::Ident(used),
+                dot,
                 TokenTree::Ident(_),
                 TokenTree::Group(call),
                 ..,
             ] if used == name
-                && dot.as_char() == '.'
-                && call.delimiter() == Delimiter::Parenthesis =>
+                && is_punct(dot, '.')
+                && call.delimiter() == Delimiter::Parenthesis
+                && !before.last().is_some_and(is_path) =>
             {
-                let field = i > 0 && is_path(&tokens[i - 1]);
-                (1, Some(rest[0].clone()).filter(|_| !field))
+                Step::Found(token.clone())
             }
-            [TokenTree::Group(group), ..] => (1, used_name(name, group.stream())),
-            _ => (nested_item(rest).unwrap_or(1), None),
-        };
-        if found.is_some() {
-            return found;
+            _ => Step::Into,
         }
-        i += length;
-    }
-    None
+    })
 }
 
 /// The same in a macro, which may drop its arguments unless it is known.
@@ -176,38 +164,17 @@ fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<Toke
 
 /// The first `self` that is certainly the method's, and the field of it that is used.
 pub(super) fn used_self(tokens: TokenStream) -> Option<(TokenTree, Option<Ident>)> {
-    let tokens = Vec::from_iter(tokens);
-    let mut i = 0;
-    while i < tokens.len() {
-        if let Some(length) = nested_item(&tokens[i..]) {
-            i += length;
-            continue;
+    find_outside_items(tokens, &|_, rest| match rest {
+        [this @ TokenTree::Ident(word), dot, member, after @ ..]
+            if word == "self" && is_punct(dot, '.') =>
+        {
+            let member = match (member, after.first()) {
+                (_, Some(TokenTree::Group(_))) => None,
+                (TokenTree::Ident(member), _) => Some(member.clone()),
+                _ => None,
+            };
+            Step::Found((this.clone(), member))
         }
-        match &tokens[i..] {
-            [
-                TokenTree::Ident(this),
-                TokenTree::Punct(dot),
-                member,
-                rest @ ..,
-            ] if this == "self" && dot.as_char() == '.' => {
-                let member = match member {
-                    TokenTree::Ident(member)
-                        if !matches!(rest.first(), Some(TokenTree::Group(_))) =>
-                    {
-                        Some(member.clone())
-                    }
-                    _ => None,
-                };
-                return Some((this.clone().into(), member));
-            }
-            [TokenTree::Group(group), ..] => {
-                if let Some(found) = used_self(group.stream()) {
-                    return Some(found);
-                }
-            }
-            _ => {}
-        }
-        i += 1;
-    }
-    None
+        _ => Step::Into,
+    })
 }
