@@ -193,6 +193,12 @@ impl Args {
         }
     }
 
+    /// Whether `own(…)` has a value of this name.
+    pub(crate) fn owns(&self, name: &Ident) -> bool {
+        let mut owned = self.own.iter().flatten();
+        owned.any(|owned| owned.name == *name)
+    }
+
     /// Whether the returned manager promises that its frame borrows nothing.
     pub(crate) fn is_static(&self) -> bool {
         self.on_cancel.is_static() || self.own.is_some()

@@ -3,9 +3,9 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    AngleBracketedGenericArguments, FnArg, GenericArgument, Lifetime, Path, PathArguments,
-    Receiver, ReceiverKind, ReturnType, Signature, Type, TypeParamBound, WherePredicate,
-    punctuated::Punctuated, spanned::Spanned,
+    AngleBracketedGenericArguments, FnArg, GenericArgument, Lifetime, Pat, PatIdent, Path,
+    PathArguments, Receiver, ReceiverKind, ReturnType, Signature, Type, TypeParamBound,
+    TypeReference, WherePredicate, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
@@ -57,16 +57,21 @@ pub(crate) fn of_output(output: &ReturnType) -> Option<Borrow> {
     }
 }
 
+/// The name and the type of an argument that is written as a `&T` or `&mut T`.
+pub(crate) fn argument_by_reference(input: &FnArg) -> Option<(&PatIdent, &TypeReference)> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    match (&*argument.pat, ungroup(&argument.ty)) {
+        (Pat::Ident(pat), Type::Reference(reference)) => Some((pat, reference)),
+        _ => None,
+    }
+}
+
 /// What makes an owned value of one of this type, where its tokens tell.
 pub(crate) fn owning(ty: &Type) -> Option<&'static str> {
     if let Type::Reference(reference) = ungroup(ty) {
-        return match (ungroup(&reference.elem), last_segment(&reference.elem)) {
-            (borrows, _) if of_type(borrows).is_some() => None,
-            (Type::TraitObject(_) | Type::ImplTrait(_), _) => None,
-            (Type::Slice(_), _) => Some(".to_owned()"),
-            (_, Some(segment)) if is_one_of(&segment.ident, &UNSIZED) => Some(".to_owned()"),
-            _ => Some(".clone()"),
-        };
+        return owning_reference(reference);
     }
     let segment = last_segment(ty)?;
     let argument = match &segment.arguments {
@@ -85,6 +90,17 @@ pub(crate) fn owning(ty: &Type) -> Option<&'static str> {
             }
         }
         _ => None,
+    }
+}
+
+/// The same of a reference.
+pub(crate) fn owning_reference(reference: &TypeReference) -> Option<&'static str> {
+    match (ungroup(&reference.elem), last_segment(&reference.elem)) {
+        (borrows, _) if of_type(borrows).is_some() => None,
+        (Type::TraitObject(_) | Type::ImplTrait(_), _) => None,
+        (Type::Slice(_), _) => Some(".to_owned()"),
+        (_, Some(segment)) if is_one_of(&segment.ident, &UNSIZED) => Some(".to_owned()"),
+        _ => Some(".clone()"),
     }
 }
 

@@ -533,18 +533,14 @@ impl Arguments {
 
     fn typed(&mut self, expansion: &Expansion<'_>, position: usize, argument: &PatType) {
         let site = expansion.site;
-        let own = expansion.args.own.as_deref();
+        let owns = expansion.args.own.is_some();
         let attrs = argument.attrs.iter().filter(|attr| is_for_bindings(attr));
         let simple = match &*argument.pat {
             Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(&pat.ident),
             _ => None,
         };
-        let shadowed = simple.is_some_and(|name| {
-            own.unwrap_or_default()
-                .iter()
-                .any(|owned| owned.name == *name)
-        });
-        let outside = own.is_some() && (shadowed || borrows::of_type(&argument.ty).is_some());
+        let shadowed = simple.is_some_and(|name| expansion.args.owns(name));
+        let outside = owns && (shadowed || borrows::of_type(&argument.ty).is_some());
         let (name, pat) = match (simple, &*argument.pat) {
             (Some(name), Pat::Ident(pat)) => (name.clone(), Some(pat.to_token_stream())),
             (_, Pat::Wild(_)) => (Ident::new(&format!("arg{position}"), site), None),
@@ -554,7 +550,7 @@ impl Arguments {
             ),
         };
         let mut input = argument.clone();
-        if outside || (own.is_some() && simple.is_none()) {
+        if outside || (owns && simple.is_none()) {
             // `own(…)` may use what the pattern binds.
             self.inputs.push(FnArg::Typed(input));
             let names = if outside {

@@ -4,15 +4,14 @@ use std::iter;
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
-use syn::{
-    Expr, FnArg, Member, Pat, ReceiverKind, Token, Type, parse::Parser, punctuated::Punctuated,
-};
+use syn::{Expr, Member, ReceiverKind, Token, parse::Parser, punctuated::Punctuated};
 
 use crate::{
     args::Args,
+    borrows::argument_by_reference,
     error::written,
     known::{SPAWNS, is_transparent},
-    signature::{ContextFn, ungroup},
+    signature::ContextFn,
     tokens::{
         arrow_before, closure_head, contains_word, is_one_of, is_punct, macro_call, nested_item,
         regroup, turbofish,
@@ -239,11 +238,13 @@ impl Fixed {
                 fixed.whole.push(this);
             }
         }
-        let owned = |name: &Ident| args.own.iter().flatten().any(|owned| owned.name == *name);
-        let shared = function.sig.inputs.iter().filter_map(shared_argument);
-        fixed
-            .whole
-            .extend(shared.filter(|name| !owned(name) && !may_be_bound(name, body.clone())));
+        for (pat, reference) in function.sig.inputs.iter().filter_map(argument_by_reference) {
+            let name = &pat.ident;
+            let shared = pat.by_ref.is_none() && reference.mutability.is_none();
+            if shared && !args.owns(name) && !may_be_bound(name, body.clone()) {
+                fixed.whole.push(name.clone());
+            }
+        }
         fixed
     }
 
@@ -257,21 +258,6 @@ impl Fixed {
             Expr::Path(_) => self.names.contains(root),
             _ => self.whole.contains(root),
         }
-    }
-}
-
-/// The name of an argument that is written as a `&T`.
-fn shared_argument(input: &FnArg) -> Option<Ident> {
-    let FnArg::Typed(argument) = input else {
-        return None;
-    };
-    match (&*argument.pat, ungroup(&argument.ty)) {
-        (Pat::Ident(pat), Type::Reference(reference))
-            if pat.by_ref.is_none() && reference.mutability.is_none() =>
-        {
-            Some(pat.ident.clone())
-        }
-        _ => None,
     }
 }
 

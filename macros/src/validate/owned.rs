@@ -5,7 +5,7 @@ use syn::{FnArg, Pat, ReceiverKind, Type};
 
 use crate::{
     args::Args,
-    borrows,
+    borrows::{self, argument_by_reference},
     error::Errors,
     flow::is_formatted,
     known::{FORMATTING, is_transparent},
@@ -43,23 +43,26 @@ fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> b
 
 /// False if it uses an argument `&T` that nothing owns.
 fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
-    let (Some(own), Some(body)) = (&args.own, &function.body) else {
+    let (Some(_), Some(body)) = (&args.own, &function.body) else {
         return true;
     };
     let body = body.stream();
-    let borrowed = function.sig.inputs.iter().filter_map(elided_reference);
-    let unowned = borrowed.filter(|(name, _)| {
-        let owned = own.iter().any(|owned| owned.name == **name);
-        !owned && !may_be_bound(name, body.clone())
+    let mut borrowed = function.sig.inputs.iter().filter_map(argument_by_reference);
+    let used = borrowed.find_map(|(pat, reference)| {
+        let name = &pat.ident;
+        let lifetime = reference.lifetime.as_ref();
+        let is_elided = lifetime.is_none_or(|lifetime| lifetime.ident == "_");
+        if !is_elided || args.owns(name) || may_be_bound(name, body.clone()) {
+            return None;
+        }
+        Some((used_name(name, body.clone())?, name, reference))
     });
-    let mut used =
-        unowned.filter_map(|(name, ty)| Some((used_name(name, body.clone())?, name, ty)));
     // What is configured out uses nothing.
-    let Some((token, name, ty)) = used.next().filter(|_| !contains_word(body.clone(), "cfg"))
+    let Some((token, name, reference)) = used.filter(|_| !contains_word(body.clone(), "cfg"))
     else {
         return true;
     };
-    let value = match borrows::owning(ty) {
+    let value = match borrows::owning_reference(reference) {
         Some(owning) => format!("{name}{owning}"),
         None => "…".to_owned(),
     };
@@ -95,24 +98,6 @@ fn is_shared_pointer(kind: &ReceiverKind) -> bool {
         Type::Reference(reference) => last_segment(&reference.elem)
             .is_some_and(|segment| segment.ident == "Arc" || segment.ident == "Rc"),
         _ => false,
-    }
-}
-
-/// The name and type of an argument that is written as a `&T` of no named lifetime.
-fn elided_reference(input: &FnArg) -> Option<(&Ident, &Type)> {
-    let FnArg::Typed(argument) = input else {
-        return None;
-    };
-    let Type::Reference(reference) = ungroup(&argument.ty) else {
-        return None;
-    };
-    let elided = reference
-        .lifetime
-        .as_ref()
-        .is_none_or(|lifetime| lifetime.ident == "_");
-    match &*argument.pat {
-        Pat::Ident(pat) if elided => Some((&pat.ident, &argument.ty)),
-        _ => None,
     }
 }
 
