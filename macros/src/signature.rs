@@ -65,6 +65,21 @@ impl ContextFn {
                 _ => receiver.mutability.is_none(),
             })
     }
+
+    /// The function as its callers see it: its body, if it has one, is never run.
+    pub(crate) fn without_body(&self) -> TokenStream {
+        let ContextFn {
+            attrs,
+            vis,
+            sig,
+            body,
+        } = self;
+        let body = match body {
+            Some(_) => quote_spanned!(Span::mixed_site()=> { ::core::unreachable!() }),
+            None => quote_spanned!(Span::mixed_site()=> ;),
+        };
+        quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body)
+    }
 }
 
 /// A macro that writes the function may have its body from a `$body:block`.

@@ -405,17 +405,7 @@ fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenS
         .enumerate()
         .filter(|(i, input)| !forgotten.contains(i) && !is_injected(input));
     function.sig.inputs = kept.map(|(_, input)| input).collect();
-    let ContextFn {
-        attrs,
-        vis,
-        sig,
-        body,
-    } = function;
-    let body = match body {
-        Some(_) => quote_spanned!(Span::mixed_site()=> { ::core::unreachable!() }),
-        None => quote_spanned!(Span::mixed_site()=> ;),
-    };
-    quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body)
+    function.without_body()
 }
 
 /// Takes the arguments that contexts stand for out of the signature, and binds them to the resources, with their types as written.

@@ -1,7 +1,7 @@
 //! Attributes beside `#[async_context]` that don't go with it, and what they leave where they come first.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::Attribute;
 
 use crate::{
@@ -84,12 +84,7 @@ pub(crate) fn rewritten_by_async_trait(
     function: &ContextFn,
     errors: &mut Errors,
 ) -> Option<TokenStream> {
-    let ContextFn {
-        attrs,
-        vis,
-        sig,
-        body,
-    } = function;
+    let sig = &function.sig;
     if sig.asyncness.is_some() || !contains_word(sig.to_token_stream(), "async_trait") {
         return None;
     }
@@ -101,9 +96,5 @@ pub(crate) fn rewritten_by_async_trait(
              leave it out, or move `{name}` to a trait without it (`#[async_context(boxed)]` is for `dyn` traits)"
         ),
     );
-    let body = match body {
-        Some(_) => quote_spanned!(Span::mixed_site()=> { ::core::unreachable!() }),
-        None => quote_spanned!(Span::mixed_site()=> ;),
-    };
-    Some(quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body))
+    Some(function.without_body())
 }
