@@ -13,12 +13,12 @@ use quote::{ToTokens, quote_spanned};
 use syn::{
     Expr, Token,
     ext::IdentExt,
-    parse::{Parse, ParseStream, discouraged::Speculative},
+    parse::{Parse, ParseStream},
 };
 
 use crate::{
-    error::written,
-    nest::{Around, Context, nest},
+    context::{self, Context},
+    nest::{Around, nest},
     tokens::shown_at,
 };
 
@@ -96,7 +96,7 @@ impl Parse for AsyncWith {
                     body,
                 });
             }
-            contexts.push(context(input)?);
+            contexts.push(parse_context(input)?);
             if input.is_empty() {
                 return Err(no_body(&contexts));
             }
@@ -115,35 +115,19 @@ impl Parse for AsyncWith {
 }
 
 /// `name = expression`, or `_ = expression`.
-fn context(input: ParseStream<'_>) -> syn::Result<Context> {
+fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     let ahead = input.fork();
-    let named = (
-        ahead.parse::<Token![mut]>().is_ok(),
-        ahead.call(Ident::parse_any),
-        ahead.peek(Token![=]) && !ahead.peek(Token![==]),
-    );
-    let (mutable, name) = match named {
-        (mutable, Ok(name), true) => (mutable, name),
-        _ => return Err(not_a_context(input)),
-    };
-    if mutable {
-        return Err(syn::Error::new_spanned(
-            input.parse::<Token![mut]>()?,
-            "the resource is a `&mut` already: write the name without `mut`",
-        ));
+    let is_mutable = ahead.parse::<Token![mut]>().is_ok();
+    let has_name = ahead.call(Ident::parse_any).is_ok();
+    if !has_name || !ahead.peek(Token![=]) || ahead.peek(Token![==]) {
+        return Err(not_a_context(input));
     }
-    input.advance_to(&ahead);
-    input.parse::<Token![=]>()?;
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(syn::Error::new_spanned(
-            name,
-            "expected a context after `=`",
-        ));
+    if is_mutable {
+        return Err(context::mutable(input)?);
     }
-    let context = input.parse::<Expr>()?.into_token_stream();
     Ok(Context {
-        name: (name != "_").then_some(name),
-        context,
+        name: context::parse_name(input)?,
+        context: input.parse::<Expr>()?.into_token_stream(),
     })
 }
 
@@ -159,11 +143,7 @@ fn not_a_context(input: ParseStream<'_>) -> syn::Error {
             first_token(&expression),
             "the body has to be asynchronous: `async || -> Result<_, YourError> { … }` or `async { … }`",
         ),
-        Ok(Expr::Cast(cast)) => {
-            let (context, name) = (written(&cast.expr), written(&cast.ty));
-            let message = format!("the name comes first: write `{name} = {context}`");
-            syn::Error::new_spanned(cast, message)
-        }
+        Ok(Expr::Cast(cast)) => context::named_behind(&cast),
         Ok(expression) => syn::Error::new_spanned(
             expression,
             "expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`",

@@ -6,6 +6,7 @@ mod args;
 mod arguments;
 mod async_with;
 mod borrows;
+mod context;
 mod error;
 mod expand;
 mod flow;

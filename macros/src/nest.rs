@@ -30,14 +30,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-use crate::tokens::shown_at;
-
-/// A context of the nest.
-pub(crate) struct Context {
-    /// What the body calls the resource; `None` if it has no use for it.
-    pub(crate) name: Option<Ident>,
-    pub(crate) context: TokenStream,
-}
+use crate::{context::Context, tokens::shown_at};
 
 /// What the whole is: this decides what becomes of a context's own error, and of a value that a suppressing context has no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,9 +26,10 @@ use syn::{
 };
 
 use crate::{
+    context::{self, Context},
     error::{Errors, written},
     expand::bound_names,
-    nest::{Around, Context, nest},
+    nest::{Around, nest},
     signature::{ContextFn, allow_braces, contains_impl, last_segment, ungroup},
     tokens::contains,
     validate::{CONTEXT_WITHIN, has_runtime, is_named},
@@ -131,7 +132,7 @@ impl Parse for Args {
                     input.parse::<Token![=]>()?;
                     args.krate = Some(input.call(syn::Path::parse_mod_style)?);
                 }
-                _ => args.contexts.push(context(input)?),
+                _ => args.contexts.push(parse_context(input)?),
             }
             if !input.is_empty() && input.parse::<Token![,]>().is_err() {
                 return Err(syn::Error::new_spanned(
@@ -144,12 +145,9 @@ impl Parse for Args {
     }
 }
 
-fn context(input: ParseStream<'_>) -> syn::Result<Context> {
+fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     if input.peek(Token![mut]) {
-        return Err(syn::Error::new_spanned(
-            input.parse::<Token![mut]>()?,
-            "the resource is a `&mut` already: write the name without `mut`",
-        ));
+        return Err(context::mutable(input)?);
     }
     if input.peek(Ident::peek_any) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
         let name = input.call(Ident::parse_any)?;
@@ -163,24 +161,12 @@ fn context(input: ParseStream<'_>) -> syn::Result<Context> {
     }
     let named = input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
     let name = if named || input.peek(Token![_]) {
-        let name = input.call(Ident::parse_any)?;
-        input.parse::<Token![=]>()?;
-        if input.is_empty() || input.peek(Token![,]) {
-            return Err(syn::Error::new_spanned(
-                name,
-                "expected a context after `=`",
-            ));
-        }
-        (name != "_").then_some(name)
+        context::parse_name(input)?
     } else {
         None
     };
     match input.parse::<Expr>()? {
-        Expr::Cast(cast) => {
-            let (context, name) = (written(&cast.expr), written(&cast.ty));
-            let message = format!("the name comes first: write `{name} = {context}`");
-            Err(syn::Error::new_spanned(cast, message))
-        }
+        Expr::Cast(cast) => Err(context::named_behind(&cast)),
         context => Ok(Context {
             name,
             context: context.into_token_stream(),

@@ -17,6 +17,9 @@ mod async_with;
 #[path = "../../../macros/src/borrows.rs"]
 mod borrows;
 #[rustfmt::skip]
+#[path = "../../../macros/src/context.rs"]
+mod context;
+#[rustfmt::skip]
 #[path = "../../../macros/src/error.rs"]
 mod error;
 #[rustfmt::skip]
