@@ -19,7 +19,7 @@ use syn::{
 use crate::{
     context::{self, Context},
     nest::{Around, nest},
-    tokens::shown_at,
+    tokens::{first_token, is_punct, shown_at, start},
 };
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ impl AsyncWith {
             is_closure,
             tokens,
         } = self.body;
-        let start = first_token(&tokens).map_or_else(Span::mixed_site, |token| token.span());
+        let start = start(&tokens);
         let site = Span::mixed_site().located_at(start);
         let krate = shown_at(self.krate.clone(), start);
         let future = if is_closure {
@@ -160,10 +160,6 @@ fn of_a_type(input: ParseStream<'_>) -> syn::Result<syn::Error> {
     Ok(syn::Error::new_spanned(colon, message))
 }
 
-fn first_token(tokens: &impl ToTokens) -> Option<TokenTree> {
-    tokens.to_token_stream().into_iter().next()
-}
-
 fn no_body(contexts: &[Context]) -> syn::Error {
     const MESSAGE: &str = "`async_with!` has no body: end it with `async || -> Result<_, YourError> { … }` or `async { … }`";
     match contexts.last() {
@@ -187,7 +183,7 @@ impl Body {
     /// Everything that is left, but for a last comma. Not parsed: a body that is being typed still expands.
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut tokens = Vec::from_iter(input.parse::<TokenStream>()?);
-        if matches!(tokens.last(), Some(TokenTree::Punct(comma)) if comma.as_char() == ',') {
+        if tokens.last().is_some_and(|last| is_punct(last, ',')) {
             tokens.pop();
         }
         let moves = tokens
@@ -205,7 +201,7 @@ impl Body {
                 }
                 false
             }
-            [_, argument, ..] if !is_bar(argument) => {
+            [_, argument, ..] if !is_punct(argument, '|') => {
                 return Err(syn::Error::new_spanned(
                     argument,
                     "the body takes no arguments: the resources have the names given to them before",
@@ -219,8 +215,4 @@ impl Body {
             tokens: tokens.into_iter().collect(),
         })
     }
-}
-
-fn is_bar(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Punct(bar) if bar.as_char() == '|')
 }

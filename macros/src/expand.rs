@@ -42,8 +42,8 @@ use crate::{
     args::{Args, Policy},
     borrows,
     error::Errors,
-    signature::{self, ContextFn, Returns, allow_braces, contains_impl},
-    tokens::{contains_word, shown_at},
+    signature::{ContextFn, Returns, allow_braces, contains_impl},
+    tokens::{contains_word, first_token, shown_at, start},
     validate,
     yields::{Fixed, HANDLE, Yields},
 };
@@ -233,9 +233,7 @@ impl Expansion<'_> {
     fn output_site(&self) -> Span {
         match &self.function.sig.output {
             ReturnType::Default => self.site,
-            ReturnType::Type(_, ty) => {
-                start(ty).map_or(self.site, |span| Span::mixed_site().located_at(span))
-            }
+            ReturnType::Type(_, ty) => site_of(ty, self.site),
         }
     }
 
@@ -306,10 +304,7 @@ impl Expansion<'_> {
 
     fn kind(&self, site: Span, error: Option<TokenStream>) -> TokenStream {
         // Shown at the error's type, so that an error that isn't `Debug` is.
-        let site = error
-            .as_ref()
-            .and_then(start)
-            .map_or(site, |span| Span::mixed_site().located_at(span));
+        let site = site_of(&error, site);
         let krate = &self.args.krate(site);
         let markers = self.markers(site);
         match error {
@@ -343,10 +338,7 @@ impl Expansion<'_> {
         };
         let error = self.error_in_body();
         // Shown at the error's type, for the same reason as the kind.
-        let path = error
-            .as_ref()
-            .and_then(start)
-            .map_or(site, |span| Span::mixed_site().located_at(span));
+        let path = site_of(&error, site);
         let krate_there = shown_at(self.args.krate(path), path);
         let builder = Ident::new(builder, path);
         let custom = match policy {
@@ -412,7 +404,7 @@ impl Expansion<'_> {
             }
             Returns::Alias(ty) => {
                 // All of it at the type: of one that is no `Result`, rustc then says so once.
-                let at = signature::start(ty);
+                let at = start(ty);
                 let krate = self.args.krate(at);
                 quote_spanned!(at=> #krate::__private::Ends<#ty>)
             }
@@ -625,10 +617,9 @@ pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
     }
 }
 
-fn start(tokens: &impl ToTokens) -> Option<Span> {
-    tokens
-        .to_token_stream()
-        .into_iter()
-        .next()
-        .map(|token| token.span())
+/// Hygiene of our own, shown where the tokens begin; at `otherwise` if there are none.
+fn site_of(tokens: &impl ToTokens, otherwise: Span) -> Span {
+    first_token(tokens).map_or(otherwise, |token| {
+        Span::mixed_site().located_at(token.span())
+    })
 }

@@ -28,9 +28,12 @@
 //! resource borrows. The inner block is over, and dropped, before the resource moves on.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::{quote, quote_spanned};
 
-use crate::{context::Context, tokens::shown_at};
+use crate::{
+    context::Context,
+    tokens::{shown_at, start},
+};
 
 /// What the whole is: this decides what becomes of a context's own error, and of a value that a suppressing context has no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +77,7 @@ fn around(
     whole: Around,
 ) -> TokenStream {
     let Context { name, context } = context;
-    let shown = name
-        .to_token_stream()
-        .into_iter()
-        .chain(context.clone())
-        .next();
-    let shown = shown.map_or_else(Span::mixed_site, |token| token.span());
+    let shown = start(&quote!(#name #context));
     let site = Span::mixed_site().located_at(shown);
     let krate = shown_at(krate.clone(), shown);
     let binding = name

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{
     args::Args,
-    tokens::{contains_word, is_one_of, is_punct, regroup},
+    tokens::{contains_word, is_one_of, is_punct, regroup, start},
 };
 
 pub(crate) struct ContextFn {
@@ -187,12 +187,6 @@ fn declared(ty: &Type, args: &Args, part: &str) -> TokenStream {
     let at = start(ty);
     let (krate, part) = (args.krate(at), Ident::new(part, at));
     quote_spanned!(at=> <#ty as #krate::__private::Declared>::#part)
-}
-
-/// Where a type begins.
-pub(crate) fn start(ty: &Type) -> Span {
-    let first = ty.to_token_stream().into_iter().next();
-    first.map_or_else(Span::mixed_site, |token| token.span())
 }
 
 /// `T` and `E`, if `ty` is `Result<T, E>` by its own name.

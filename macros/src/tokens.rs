@@ -1,6 +1,7 @@
 //! What is asked of tokens, and what is made of them, without parsing them.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 
 /// The keywords behind which an expression begins.
 const BEFORE_AN_EXPRESSION: [&str; 9] = [
@@ -74,6 +75,15 @@ pub(crate) fn is_one_of(name: &Ident, known: &[&str]) -> bool {
 
 pub(crate) fn is_punct(token: &TokenTree, expected: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
+}
+
+pub(crate) fn first_token(tokens: &impl ToTokens) -> Option<TokenTree> {
+    tokens.to_token_stream().into_iter().next()
+}
+
+/// Where tokens begin.
+pub(crate) fn start(tokens: &impl ToTokens) -> Span {
+    first_token(tokens).map_or_else(Span::mixed_site, |token| token.span())
 }
 
 /// The same tokens, as if they stood elsewhere.
