@@ -142,6 +142,15 @@ pub(crate) fn without_path(mut before: &[TokenTree]) -> &[TokenTree] {
     before
 }
 
+/// Whether a statement begins behind these tokens.
+pub(crate) fn begins_statement(before: &[TokenTree]) -> bool {
+    match before.last() {
+        None => true,
+        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+        Some(token) => is_punct(token, ';'),
+    }
+}
+
 /// The length of `|a, b|` or `||` at `tokens[i]`, and of a return type behind it, where an expression begins there: behind an operand, a `|` is "or".
 pub(crate) fn closure_head(tokens: &[TokenTree], i: usize) -> Option<usize> {
     let head = &tokens[i..];

@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
 use crate::{
     error::{Errors, written},
     known::is_transparent,
-    tokens::{Step, find_outside_items, macro_call, without_path},
+    tokens::{Step, begins_statement, find_outside_items, is_punct, macro_call, without_path},
 };
 
 const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
@@ -51,8 +51,9 @@ fn yield_at_the_end(tokens: &[TokenTree]) -> Option<&Ident> {
             TokenTree::Group(_),
         ] if is_yield(name, bang) => {
             let before = without_path(&tokens[..tokens.len() - 3]);
+            let is_assigned = before.last().is_some_and(|token| is_punct(token, '='));
             // An assignment is a `()`.
-            (!ends_in(before, '=')).then_some(name)
+            (!is_assigned).then_some(name)
         }
         _ => None,
     }
@@ -241,15 +242,11 @@ fn assigned_to_itself(
         .checked_sub(place.clone().into_iter().count())?;
     let (before, assigned) = before.split_at(start);
     let assigned = assigned.iter().cloned().collect::<TokenStream>();
-    let is_statement = match before.last() {
-        None => true,
-        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
-        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
-        Some(_) => false,
-    } && !matches!(after.first(), Some(token) if !is_semicolon(token));
+    let ends_statement = after.first().is_none_or(|token| is_punct(token, ';'));
     if place.is_empty()
         || equals.as_char() != '='
-        || !is_statement
+        || !begins_statement(before)
+        || !ends_statement
         || assigned.to_string() != place.to_string()
     {
         return None;
@@ -261,14 +258,6 @@ fn assigned_to_itself(
             "{IS_AN_EXIT}; the resource comes back into `{name}` by itself: write `let exit = yield_resource!({name});`"
         ),
     })
-}
-
-fn ends_in(tokens: &[TokenTree], expected: char) -> bool {
-    matches!(tokens.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == expected)
-}
-
-fn is_semicolon(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';')
 }
 
 fn starts_with(group: &Group, expected: &str) -> bool {

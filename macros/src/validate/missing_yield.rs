@@ -1,13 +1,15 @@
 //! A body without a yield: what was probably meant, and where it isn't finished yet.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 
 use super::exit::is_yield;
 use crate::{
     error::{Errors, did_you_mean, written},
     known::PANICS,
     signature::{ContextFn, contains_impl},
-    tokens::{contains_word, find, is_one_of, is_punct, without_path},
+    tokens::{
+        begins_statement, contains_word, find, is_one_of, is_punct, macro_call, without_path,
+    },
 };
 
 pub(super) fn check_missing_yield(
@@ -43,11 +45,7 @@ pub(super) fn check_missing_yield(
         format!("`{name}` never yields: put `yield_resource!(resource)` between its setup and its teardown, or `yield_resource!()` if the caller gets nothing"),
     );
     // What ends in a statement is `()`, as a context function's body is; without a `return` there is nothing else to go wrong.
-    let ends_in_unit = match tokens.last() {
-        None => true,
-        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
-        Some(_) => false,
-    };
+    let ends_in_unit = tokens.last().is_none_or(|last| is_punct(last, ';'));
     ends_in_unit && !contains_word(body, "return")
 }
 
@@ -84,29 +82,15 @@ fn is_sketch(function: &ContextFn) -> bool {
 /// Whether the last statement is `todo!()` or its like.
 pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
     let tokens = Vec::from_iter(body.stream());
-    let (before, name, bang) = match tokens.as_slice() {
-        [
-            before @ ..,
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(_),
-        ] => (before, name, bang),
-        [
-            before @ ..,
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(_),
-            TokenTree::Punct(_),
-        ] => (before, name, bang),
-        _ => return false,
+    let last = match tokens.as_slice() {
+        [last @ .., TokenTree::Punct(_)] => last,
+        last => last,
     };
-    let is_statement = match without_path(before).last() {
-        None => true,
-        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
-        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
-        Some(_) => false,
+    let Some((before, call)) = last.split_last_chunk::<3>() else {
+        return false;
     };
-    is_one_of(name, &PANICS) && bang.as_char() == '!' && is_statement
+    macro_call(call).is_some_and(|(name, _)| is_one_of(name, &PANICS))
+        && begins_statement(without_path(before))
 }
 
 /// `yield_resource(tx)` or `yield tx`.
