@@ -40,6 +40,7 @@ use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type}
 
 use crate::{
     args::{Args, Policy},
+    bindings::bound_names,
     borrows,
     error::Errors,
     signature::{ContextFn, Returns, allow_braces, contains_impl},
@@ -598,23 +599,6 @@ fn is_for_bindings(attr: &Attribute) -> bool {
     ["cfg", "allow", "expect", "warn", "deny", "forbid"]
         .iter()
         .any(|name| attr.path().is_ident(name))
-}
-
-/// The variables of a pattern.
-pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
-    let of_all = |pats: Vec<&Pat>| pats.into_iter().flat_map(bound_names).collect();
-    match pat {
-        // A name with a capital letter is a constant or a unit struct.
-        Pat::Ident(pat) if pat.ident.to_string().starts_with(char::is_uppercase) => Vec::new(),
-        Pat::Ident(pat) => vec![pat.ident.clone()],
-        Pat::Paren(pat) => bound_names(&pat.pat),
-        Pat::Reference(pat) => bound_names(&pat.pat),
-        Pat::Slice(pat) => of_all(pat.elems.iter().collect()),
-        Pat::Tuple(pat) => of_all(pat.elems.iter().collect()),
-        Pat::TupleStruct(pat) => of_all(pat.elems.iter().collect()),
-        Pat::Struct(pat) => of_all(pat.fields.iter().map(|field| &*field.pat).collect()),
-        _ => Vec::new(),
-    }
 }
 
 /// Hygiene of our own, shown where the tokens begin; at `otherwise` if there are none.

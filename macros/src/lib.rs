@@ -5,6 +5,7 @@
 mod args;
 mod arguments;
 mod async_with;
+mod bindings;
 mod borrows;
 mod context;
 mod error;

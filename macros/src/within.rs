@@ -26,9 +26,9 @@ use syn::{
 };
 
 use crate::{
+    bindings::bound_names,
     context::{self, Context},
     error::{Errors, written},
-    expand::bound_names,
     nest::{Around, nest},
     signature::{ContextFn, allow_braces, contains_impl, last_segment, ungroup},
     tokens::contains,

@@ -5,13 +5,13 @@ use syn::{FnArg, Pat, ReceiverKind, Type};
 
 use crate::{
     args::Args,
+    bindings::may_be_bound,
     borrows::{self, argument_by_reference},
     error::Errors,
     flow::is_formatted,
     known::{FORMATTING, is_transparent},
     signature::{ContextFn, last_segment, ungroup},
     tokens::{Step, contains_word, find_outside_items, is_one_of, is_punct, macro_call},
-    yields::may_be_bound,
 };
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.

@@ -1,6 +1,7 @@
 use quote::quote;
 
 use super::*;
+use crate::{args::Args, signature::ContextFn};
 
 fn injected(body: TokenStream) -> String {
     Yields::find(body, Fixed::default()).body.to_string()

@@ -14,6 +14,9 @@ mod arguments;
 #[path = "../../../macros/src/async_with.rs"]
 mod async_with;
 #[rustfmt::skip]
+#[path = "../../../macros/src/bindings.rs"]
+mod bindings;
+#[rustfmt::skip]
 #[path = "../../../macros/src/borrows.rs"]
 mod borrows;
 #[rustfmt::skip]
@@ -47,7 +50,7 @@ mod validate;
 #[path = "../../../macros/src/within.rs"]
 mod within;
 #[rustfmt::skip]
-#[path = "../../../macros/src/yields.rs"]
+#[path = "../../../macros/src/yields/mod.rs"]
 mod yields;
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};

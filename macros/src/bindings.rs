@@ -1,0 +1,81 @@
+//! The names that are bound: by a pattern, or somewhere among tokens.
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use syn::Pat;
+
+use crate::{
+    known::is_transparent,
+    tokens::{arrow_before, closure_head, contains_word, first_token, is_punct},
+};
+
+/// The variables of a pattern.
+pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
+    let of_all = |pats: Vec<&Pat>| pats.into_iter().flat_map(bound_names).collect();
+    match pat {
+        // A name with a capital letter is a constant or a unit struct.
+        Pat::Ident(pat) if pat.ident.to_string().starts_with(char::is_uppercase) => Vec::new(),
+        Pat::Ident(pat) => vec![pat.ident.clone()],
+        Pat::Paren(pat) => bound_names(&pat.pat),
+        Pat::Reference(pat) => bound_names(&pat.pat),
+        Pat::Slice(pat) => of_all(pat.elems.iter().collect()),
+        Pat::Tuple(pat) => of_all(pat.elems.iter().collect()),
+        Pat::TupleStruct(pat) => of_all(pat.elems.iter().collect()),
+        Pat::Struct(pat) => of_all(pat.fields.iter().map(|field| &*field.pat).collect()),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether something in `tokens` may have this name too: of a pattern, or by a macro such as `pin_mut!(name)`.
+pub(crate) fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    // Where the arm begins whose pattern a `=>` ends.
+    let mut arm = 0;
+    for (i, token) in tokens.iter().enumerate() {
+        let pattern = pattern(&tokens, arm, i).iter().cloned().collect();
+        if contains_word(pattern, &name.to_string()) {
+            return true;
+        }
+        match token {
+            TokenTree::Group(group) => {
+                if may_be_bound(name, group.stream()) || is_given(name, &tokens[..i], group) {
+                    return true;
+                }
+                if arrow_before(&tokens, i) {
+                    arm = i + 1;
+                }
+            }
+            token if is_punct(token, ',') => arm = i + 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The pattern that begins at `tokens[i]`, or that of an arm if this is its `=>`; else nothing.
+fn pattern(tokens: &[TokenTree], arm: usize, i: usize) -> &[TokenTree] {
+    let rest = &tokens[i..];
+    let until = |tokens: &[TokenTree], word: &str| {
+        let end = tokens.iter().position(|token| token.to_string() == word);
+        end.unwrap_or(tokens.len())
+    };
+    match rest {
+        [TokenTree::Ident(word), ..] if word == "let" => &rest[..until(rest, "=")],
+        [TokenTree::Ident(word), ..] if word == "for" => &rest[..until(rest, "in")],
+        [equals, arrow, ..] if is_punct(equals, '=') && is_punct(arrow, '>') => {
+            let arm = &tokens[arm..i];
+            &arm[..until(arm, "if")]
+        }
+        _ => &rest[..closure_head(tokens, i).unwrap_or(0)],
+    }
+}
+
+/// Whether this is the first argument of a macro other than the standard library's.
+fn is_given(name: &Ident, before: &[TokenTree], arguments: &Group) -> bool {
+    let [.., TokenTree::Ident(called), bang] = before else {
+        return false;
+    };
+    is_punct(bang, '!')
+        && called != "yield_resource"
+        && !is_transparent(called)
+        && matches!(first_token(&arguments.stream()), Some(TokenTree::Ident(first)) if first == *name)
+}

@@ -1,0 +1,253 @@
+//! The yield points: finds each `yield_resource!(…)` among the body's tokens, and gives it the handle that it consumes.
+
+use std::iter;
+
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+
+use crate::{
+    known::{SPAWNS, is_transparent},
+    tokens::{closure_head, is_one_of, is_punct, macro_call, nested_item, regroup, turbofish},
+};
+
+mod argument;
+mod fixed;
+
+pub(crate) use argument::{Argument, root};
+pub(crate) use fixed::Fixed;
+
+/// The name of the handle. Rustc mentions it where the handle or what came of it is misused ("use of moved value: `yield_resource`",
+/// "`yield_resource` escapes the closure body here"), so it is what the user calls the yield.
+pub(crate) const HANDLE: &str = "yield_resource";
+
+/// The yield points of a context function.
+#[derive(Default)]
+pub(crate) struct Yields {
+    pub(crate) points: Vec<YieldPoint>,
+    /// The body, each yield point with its handle.
+    pub(crate) body: TokenStream,
+    pub(crate) fixed: Fixed,
+}
+
+/// One `yield_resource!(…)`.
+pub(crate) struct YieldPoint {
+    /// The call, without a path before it.
+    pub(crate) call: TokenStream,
+    /// The name that is called, if no path is before it.
+    pub(crate) imported: Option<Ident>,
+    pub(crate) argument: Argument,
+    pub(crate) inside: Inside,
+}
+
+/// What a yield point is nested in.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Inside {
+    pub(crate) async_block: bool,
+    pub(crate) closure: bool,
+    /// A macro other than the standard library's own.
+    pub(crate) foreign_macro: bool,
+    /// Behind a `|` in the same statement: of a closure, as far as tokens can tell, or not.
+    pub(crate) after_bar: bool,
+    pub(crate) repeated: bool,
+    pub(crate) spawned: bool,
+}
+
+impl Inside {
+    /// Whether something other than the context function itself polls the yield point.
+    pub(crate) fn is_wrapped(self) -> bool {
+        self.async_block || self.closure || self.foreign_macro
+    }
+}
+
+impl Yields {
+    pub(crate) fn find(body: TokenStream, fixed: Fixed) -> Yields {
+        let mut yields = Yields {
+            fixed,
+            ..Yields::default()
+        };
+        yields.body = yields.walk(body, Inside::default());
+        yields
+    }
+
+    /// The braces around the body. Their edition decides when temporaries of the last expression are dropped: it stays the user's.
+    pub(crate) fn in_braces(&self, body: &Group) -> Group {
+        if self.points.is_empty() {
+            // Untouched, as below.
+            return body.clone();
+        }
+        regroup(body, self.body.clone())
+    }
+
+    /// Whether the body is polled inside something that the context function wraps around it.
+    pub(crate) fn is_wrapping(&self) -> bool {
+        self.points.iter().any(|point| point.inside.is_wrapped())
+    }
+
+    /// Whether that can't be excluded: less is certain of tokens than is good enough for a guess.
+    pub(crate) fn may_be_polled_by_others(&self) -> bool {
+        self.is_wrapping() || self.points.iter().any(|point| point.inside.after_bar)
+    }
+
+    fn walk(&mut self, tokens: TokenStream, outer: Inside) -> TokenStream {
+        let tokens = Vec::from_iter(tokens);
+        let mut walked = TokenStream::new();
+        let mut statement = Statement::new(outer);
+        let mut bar = outer.after_bar;
+        let mut i = 0;
+        while i < tokens.len() {
+            let token = &tokens[i];
+            bar = is_punct(token, '|') || bar && !is_punct(token, ';') || outer.after_bar;
+            statement.inside.after_bar = bar;
+            if let Some(length) = nested_item(&tokens[i..]) {
+                walked.extend(tokens[i..i + length].iter().cloned());
+                i += length;
+                statement = Statement::new(outer);
+                continue;
+            }
+            if let Some((name, group)) = macro_call(&tokens[i..]) {
+                let injected = if name == "yield_resource" {
+                    let imported = !i
+                        .checked_sub(1)
+                        .is_some_and(|before| is_punct(&tokens[before], ':'));
+                    self.inject(name, imported, group, statement.inside)
+                } else {
+                    let foreign_macro = statement.inside.foreign_macro || !is_transparent(name);
+                    self.group(
+                        group,
+                        Inside {
+                            foreign_macro,
+                            ..statement.inside
+                        },
+                    )
+                };
+                walked.extend([token.clone(), tokens[i + 1].clone(), injected.into()]);
+                i += 3;
+                continue;
+            }
+            if let Some(length) = closure_head(&tokens, i) {
+                walked.extend(tokens[i..i + length].iter().cloned());
+                statement.inside.closure = true;
+                i += length;
+                continue;
+            }
+            match token {
+                TokenTree::Group(group) => {
+                    let inside = statement.group(group, &tokens[..i]);
+                    walked.extend(iter::once(TokenTree::from(self.group(group, inside))));
+                    statement.after_group(group, outer);
+                }
+                TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => {
+                    walked.extend(iter::once(token.clone()));
+                    statement = Statement::new(outer);
+                }
+                other => {
+                    if let TokenTree::Ident(ident) = other {
+                        statement.loops |= ident == "loop" || ident == "while" || ident == "for";
+                    }
+                    walked.extend(iter::once(other.clone()));
+                    if let Some(length) = turbofish(&tokens[i..]) {
+                        walked.extend(tokens[i + 1..i + length].iter().cloned());
+                        i += length - 1;
+                    }
+                }
+            }
+            i += 1;
+        }
+        walked
+    }
+
+    fn group(&mut self, group: &Group, inside: Inside) -> Group {
+        let before = self.points.len();
+        let walked = self.walk(group.stream(), inside);
+        if self.points.len() == before {
+            // Untouched: the original keeps the spans of both its delimiters.
+            return group.clone();
+        }
+        regroup(group, walked)
+    }
+
+    /// `yield_resource!(tx)` becomes `yield_resource!(@place yield_resource, tx)`.
+    fn inject(&mut self, name: &Ident, imported: bool, group: &Group, inside: Inside) -> Group {
+        let (argument, tokens) = Argument::new(group.stream());
+        let argument = match argument {
+            Argument::Place(place) if self.fixed.holds(&place) => Argument::Value,
+            other => other,
+        };
+        let form = match argument {
+            Argument::Unit => "unit",
+            Argument::Place(_) => "place",
+            Argument::Move => "move",
+            Argument::Value | Argument::Mistake(_) => "value",
+        };
+        let bang = Punct::new('!', Spacing::Alone);
+        self.points.push(YieldPoint {
+            call: quote_spanned!(name.span()=> #name #bang #group),
+            imported: imported.then(|| name.clone()),
+            argument,
+            inside,
+        });
+
+        let site = Span::mixed_site().located_at(name.span());
+        let form = Ident::new(form, site);
+        let handle = Ident::new(HANDLE, site);
+        let comma = (!tokens.is_empty()).then(|| quote_spanned!(site=> ,));
+        regroup(group, quote_spanned!(site=> @ #form #handle #comma #tokens))
+    }
+}
+
+/// What is known of the statement, argument or arm that is being walked.
+struct Statement {
+    inside: Inside,
+    /// A `loop`, `while` or `for` whose braces are still to come.
+    loops: bool,
+}
+
+impl Statement {
+    fn new(outer: Inside) -> Statement {
+        Statement {
+            inside: outer,
+            loops: false,
+        }
+    }
+
+    /// What the tokens of `group` are inside of, `before` being the tokens in front of it.
+    fn group(&self, group: &Group, before: &[TokenTree]) -> Inside {
+        let mut inside = self.inside;
+        match group.delimiter() {
+            Delimiter::Brace => {
+                let word = |nth: usize| match before.iter().rev().nth(nth) {
+                    Some(TokenTree::Ident(word)) => word.to_string(),
+                    _ => String::new(),
+                };
+                inside.async_block |=
+                    word(0) == "async" || (word(0) == "move" && word(1) == "async");
+                inside.repeated |= self.loops;
+            }
+            Delimiter::Parenthesis => {
+                inside.spawned |= matches!(before.last(), Some(TokenTree::Ident(word)) if is_one_of(word, &SPAWNS));
+            }
+            Delimiter::Bracket | Delimiter::None => {}
+        }
+        inside
+    }
+
+    fn after_group(&mut self, group: &Group, outer: Inside) {
+        if group.delimiter() == Delimiter::Brace {
+            // A loop's braces end its statement; a closure's body goes on to a comma or semicolon.
+            self.loops = false;
+            self.inside = Inside {
+                closure: self.inside.closure,
+                ..outer
+            };
+        }
+    }
+}
+
+impl ToTokens for YieldPoint {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.call.to_tokens(tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests;
