@@ -15,7 +15,9 @@ use crate::{
     error::{Errors, written},
     known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, is_transparent},
     signature::{Returns, contains_impl, last_segment, may_be_an_alias, ungroup},
-    tokens::{contains, contains_word, is_one_of, is_punct, regroup, turbofish},
+    tokens::{
+        begins_async_block, contains, contains_word, is_one_of, is_punct, regroup, turbofish,
+    },
     yields::{Argument, Fixed, YieldPoint, Yields, root},
 };
 
@@ -542,12 +544,7 @@ impl Walk<'_> {
         }
         let tokens = Vec::from_iter(call.tokens.clone());
         for (i, token) in tokens.iter().enumerate() {
-            let word = |back: usize| match i.checked_sub(back).map(|before| &tokens[before]) {
-                Some(TokenTree::Ident(word)) => word.to_string(),
-                _ => String::new(),
-            };
-            let is_async = word(1) == "async" || (word(1) == "move" && word(2) == "async");
-            if let (true, TokenTree::Group(block)) = (is_async, token) {
+            if let (true, TokenTree::Group(block)) = (begins_async_block(&tokens[..i]), token) {
                 let rest = tokens[i + 1..].iter().cloned().collect::<TokenStream>();
                 self.lost_in_block(
                     block.to_token_stream(),
@@ -852,14 +849,8 @@ impl<'l> Leaving<'l> {
 
     /// Inside of a group with `before` in front of it.
     fn inside(self, before: &[TokenTree], in_loop: bool) -> Leaving<'l> {
-        let own_return = match before {
-            [.., TokenTree::Ident(word)] if word == "async" => true,
-            [.., TokenTree::Ident(before), TokenTree::Ident(word)] => {
-                before == "async" && word == "move"
-            }
-            [.., TokenTree::Punct(bar)] => bar.as_char() == '|',
-            _ => false,
-        };
+        let is_closure = before.last().is_some_and(|token| is_punct(token, '|'));
+        let own_return = is_closure || begins_async_block(before);
         Leaving {
             by_break: self.by_break && !in_loop && !own_return,
             by_others: self.by_others && !own_return,

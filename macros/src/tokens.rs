@@ -142,6 +142,15 @@ pub(crate) fn without_path(mut before: &[TokenTree]) -> &[TokenTree] {
     before
 }
 
+/// Whether braces behind these tokens are those of an `async` block.
+pub(crate) fn begins_async_block(before: &[TokenTree]) -> bool {
+    let without_move = match before {
+        [before @ .., TokenTree::Ident(word)] if word == "move" => before,
+        _ => before,
+    };
+    matches!(without_move.last(), Some(TokenTree::Ident(word)) if word == "async")
+}
+
 /// Whether a statement begins behind these tokens.
 pub(crate) fn begins_statement(before: &[TokenTree]) -> bool {
     match before.last() {

@@ -3,15 +3,13 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{ReceiverKind, Type};
 
-use super::{
-    exit::is_yield,
-    owned::{first_owned, used_self},
-};
+use super::owned::{first_owned, used_self};
 use crate::{
     args::{Args, Policy},
     borrows::{self, Borrow},
     error::Errors,
     signature::{ContextFn, Returns, ungroup},
+    tokens::macro_call,
 };
 
 /// False of a borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
@@ -100,19 +98,19 @@ pub(super) fn check_lent_self(
 /// What comes after `yield_resource!(self)`, where no path leads around that.
 fn behind_a_yield_of_self(tokens: TokenStream) -> Option<TokenStream> {
     let tokens = Vec::from_iter(tokens);
-    (0..tokens.len()).find_map(|i| match &tokens[i..] {
-        [
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(resource),
-            rest @ ..,
-        ] if is_yield(name, bang) && resource.stream().to_string() == "self" => {
-            Some(rest.iter().cloned().collect())
+    (0..tokens.len()).find_map(|i| {
+        let rest = &tokens[i..];
+        match (macro_call(rest), rest) {
+            (Some((name, resource)), [_, _, _, rest @ ..])
+                if name == "yield_resource" && resource.stream().to_string() == "self" =>
+            {
+                Some(rest.iter().cloned().collect())
+            }
+            (_, [TokenTree::Group(group), rest @ ..]) if group.delimiter() != Delimiter::Brace => {
+                let inside = behind_a_yield_of_self(group.stream())?;
+                Some(inside.into_iter().chain(rest.iter().cloned()).collect())
+            }
+            _ => None,
         }
-        [TokenTree::Group(group), rest @ ..] if group.delimiter() != Delimiter::Brace => {
-            let inside = behind_a_yield_of_self(group.stream())?;
-            Some(inside.into_iter().chain(rest.iter().cloned()).collect())
-        }
-        _ => None,
     })
 }

@@ -1,6 +1,6 @@
 //! What a yield evaluates to, taken for something else than the `Exit` that it is.
 
-use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, written},
@@ -38,37 +38,21 @@ pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
     }
 }
 
-pub(super) fn is_yield(name: &Ident, bang: &Punct) -> bool {
-    name == "yield_resource" && bang.as_char() == '!'
-}
-
 fn yield_at_the_end(tokens: &[TokenTree]) -> Option<&Ident> {
-    match tokens {
-        [
-            ..,
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(_),
-        ] if is_yield(name, bang) => {
-            let before = without_path(&tokens[..tokens.len() - 3]);
-            let is_assigned = before.last().is_some_and(|token| is_punct(token, '='));
-            // An assignment is a `()`.
-            (!is_assigned).then_some(name)
-        }
-        _ => None,
-    }
+    let (before, call) = tokens.split_last_chunk::<3>()?;
+    let (name, _) = macro_call(call).filter(|(name, _)| *name == "yield_resource")?;
+    let before = without_path(before).last();
+    // An assignment is a `()`.
+    let is_assigned = before.is_some_and(|token| is_punct(token, '='));
+    (!is_assigned).then_some(name)
 }
 
-fn question_mark_on_a_yield(body: TokenStream) -> Option<Punct> {
+fn question_mark_on_a_yield(body: TokenStream) -> Option<TokenTree> {
     let tokens = Vec::from_iter(body);
-    let here = tokens.windows(4).find_map(|tokens| match tokens {
-        [
-            TokenTree::Ident(name),
-            TokenTree::Punct(bang),
-            TokenTree::Group(_),
-            TokenTree::Punct(mark),
-        ] if is_yield(name, bang) && mark.as_char() == '?' => Some(mark.clone()),
-        _ => None,
+    let here = tokens.windows(4).find_map(|tokens| {
+        let (name, _) = macro_call(tokens)?;
+        let mark = tokens.last().filter(|mark| is_punct(mark, '?'))?;
+        (name == "yield_resource").then(|| mark.clone())
     });
     here.or_else(|| {
         tokens.iter().find_map(|token| match token {

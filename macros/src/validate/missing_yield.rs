@@ -2,7 +2,6 @@
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 
-use super::exit::is_yield;
 use crate::{
     error::{Errors, did_you_mean, written},
     known::PANICS,
@@ -52,7 +51,9 @@ pub(super) fn check_missing_yield(
 /// `yield_resource!` without its parentheses, of which rustc complains by itself.
 fn is_being_typed(tokens: TokenStream) -> bool {
     let typed = find(tokens, &|rest| match rest {
-        [TokenTree::Ident(name), TokenTree::Punct(bang), after @ ..] if is_yield(name, bang) => {
+        [TokenTree::Ident(name), bang, after @ ..]
+            if name == "yield_resource" && is_punct(bang, '!') =>
+        {
             (!matches!(after.first(), Some(TokenTree::Group(_)))).then_some(())
         }
         _ => None,

@@ -1,13 +1,14 @@
 //! The yield points: finds each `yield_resource!(…)` among the body's tokens, and gives it the handle that it consumes.
 
-use std::iter;
-
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, TokenStreamExt, quote_spanned};
 
 use crate::{
     known::{SPAWNS, is_transparent},
-    tokens::{closure_head, is_one_of, is_punct, macro_call, nested_item, regroup, turbofish},
+    tokens::{
+        begins_async_block, closure_head, is_one_of, is_punct, macro_call, nested_item, regroup,
+        turbofish,
+    },
 };
 
 mod argument;
@@ -57,6 +58,14 @@ impl Inside {
     pub(crate) fn is_wrapped(self) -> bool {
         self.async_block || self.closure || self.foreign_macro
     }
+
+    /// Among the arguments of this macro, which isn't a yield.
+    fn in_macro(self, name: &Ident) -> Inside {
+        Inside {
+            foreign_macro: self.foreign_macro || !is_transparent(name),
+            ..self
+        }
+    }
 }
 
 impl Yields {
@@ -95,37 +104,33 @@ impl Yields {
         let mut bar = outer.after_bar;
         let mut i = 0;
         while i < tokens.len() {
-            let token = &tokens[i];
+            let (token, rest) = (&tokens[i], &tokens[i..]);
             bar = is_punct(token, '|') || bar && !is_punct(token, ';') || outer.after_bar;
             statement.inside.after_bar = bar;
-            if let Some(length) = nested_item(&tokens[i..]) {
-                walked.extend(tokens[i..i + length].iter().cloned());
+            if let Some(length) = nested_item(rest) {
+                walked.append_all(&rest[..length]);
                 i += length;
                 statement = Statement::new(outer);
                 continue;
             }
-            if let Some((name, group)) = macro_call(&tokens[i..]) {
-                let injected = if name == "yield_resource" {
-                    let imported = !i
-                        .checked_sub(1)
-                        .is_some_and(|before| is_punct(&tokens[before], ':'));
-                    self.inject(name, imported, group, statement.inside)
+            if let Some((name, group)) = macro_call(rest) {
+                let arguments = if name == "yield_resource" {
+                    self.inject(name, &tokens[..i], group, statement.inside)
                 } else {
-                    let foreign_macro = statement.inside.foreign_macro || !is_transparent(name);
-                    self.group(
-                        group,
-                        Inside {
-                            foreign_macro,
-                            ..statement.inside
-                        },
-                    )
+                    self.group(group, statement.inside.in_macro(name))
                 };
-                walked.extend([token.clone(), tokens[i + 1].clone(), injected.into()]);
+                walked.append_all(&rest[..2]);
+                walked.append(arguments);
                 i += 3;
                 continue;
             }
+            if let Some(length) = turbofish(rest) {
+                walked.append_all(&rest[..length]);
+                i += length;
+                continue;
+            }
             if let Some(length) = closure_head(&tokens, i) {
-                walked.extend(tokens[i..i + length].iter().cloned());
+                walked.append_all(&rest[..length]);
                 statement.inside.closure = true;
                 i += length;
                 continue;
@@ -133,22 +138,18 @@ impl Yields {
             match token {
                 TokenTree::Group(group) => {
                     let inside = statement.group(group, &tokens[..i]);
-                    walked.extend(iter::once(TokenTree::from(self.group(group, inside))));
+                    walked.append(self.group(group, inside));
                     statement.after_group(group, outer);
                 }
                 TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => {
-                    walked.extend(iter::once(token.clone()));
+                    walked.append(token.clone());
                     statement = Statement::new(outer);
                 }
                 other => {
-                    if let TokenTree::Ident(ident) = other {
-                        statement.loops |= ident == "loop" || ident == "while" || ident == "for";
+                    if let TokenTree::Ident(word) = other {
+                        statement.loops |= is_one_of(word, &["loop", "while", "for"]);
                     }
-                    walked.extend(iter::once(other.clone()));
-                    if let Some(length) = turbofish(&tokens[i..]) {
-                        walked.extend(tokens[i + 1..i + length].iter().cloned());
-                        i += length - 1;
-                    }
+                    walked.append(other.clone());
                 }
             }
             i += 1;
@@ -167,7 +168,13 @@ impl Yields {
     }
 
     /// `yield_resource!(tx)` becomes `yield_resource!(@place yield_resource, tx)`.
-    fn inject(&mut self, name: &Ident, imported: bool, group: &Group, inside: Inside) -> Group {
+    fn inject(
+        &mut self,
+        name: &Ident,
+        before: &[TokenTree],
+        group: &Group,
+        inside: Inside,
+    ) -> Group {
         let (argument, tokens) = Argument::new(group.stream());
         let argument = match argument {
             Argument::Place(place) if self.fixed.holds(&place) => Argument::Value,
@@ -179,10 +186,11 @@ impl Yields {
             Argument::Move => "move",
             Argument::Value | Argument::Mistake(_) => "value",
         };
+        let has_path = before.last().is_some_and(|token| is_punct(token, ':'));
         let bang = Punct::new('!', Spacing::Alone);
         self.points.push(YieldPoint {
             call: quote_spanned!(name.span()=> #name #bang #group),
-            imported: imported.then(|| name.clone()),
+            imported: (!has_path).then(|| name.clone()),
             argument,
             inside,
         });
@@ -215,12 +223,7 @@ impl Statement {
         let mut inside = self.inside;
         match group.delimiter() {
             Delimiter::Brace => {
-                let word = |nth: usize| match before.iter().rev().nth(nth) {
-                    Some(TokenTree::Ident(word)) => word.to_string(),
-                    _ => String::new(),
-                };
-                inside.async_block |=
-                    word(0) == "async" || (word(0) == "move" && word(1) == "async");
+                inside.async_block |= begins_async_block(before);
                 inside.repeated |= self.loops;
             }
             Delimiter::Parenthesis => {
