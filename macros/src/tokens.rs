@@ -104,6 +104,33 @@ pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
     regrouped
 }
 
+/// Groups are replaced by a delimiter before and after what is in them.
+pub(crate) fn flatten(tokens: TokenStream, flat: &mut Vec<TokenTree>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let empty =
+                    || TokenTree::from(Group::new(Delimiter::Parenthesis, TokenStream::new()));
+                flat.push(empty());
+                flatten(group.stream(), flat);
+                flat.push(empty());
+            }
+            other => flat.push(other),
+        }
+    }
+}
+
+/// Whether the text of a literal is a string that captures `name`, as `"{name:?}"` does.
+pub(crate) fn is_formatted(name: &Ident, literal: &str) -> bool {
+    let name = name.to_string();
+    literal
+        .match_indices(&format!("{{{name}"))
+        .any(|(at, found)| {
+            let escaped = literal[..at].ends_with('{');
+            !escaped && matches!(literal[at + found.len()..].chars().next(), Some('}' | ':'))
+        })
+}
+
 /// The length of an `fn name … { … }` at the start of `tokens`: its yields, if it is a context function too, are its own.
 pub(crate) fn nested_item(tokens: &[TokenTree]) -> Option<usize> {
     match tokens {

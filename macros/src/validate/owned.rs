@@ -8,10 +8,11 @@ use crate::{
     bindings::may_be_bound,
     borrows::{self, argument_by_reference},
     error::Errors,
-    flow::is_formatted,
     known::{FORMATTING, is_transparent},
     signature::{ContextFn, last_segment, ungroup},
-    tokens::{Step, contains_word, find_outside_items, is_one_of, is_punct, macro_call},
+    tokens::{
+        Step, contains_word, find_outside_items, is_formatted, is_one_of, is_punct, macro_call,
+    },
 };
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.

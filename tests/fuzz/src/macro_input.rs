@@ -29,7 +29,7 @@ mod error;
 #[path = "../../../macros/src/expand.rs"]
 mod expand;
 #[rustfmt::skip]
-#[path = "../../../macros/src/flow.rs"]
+#[path = "../../../macros/src/flow/mod.rs"]
 mod flow;
 #[rustfmt::skip]
 #[path = "../../../macros/src/known.rs"]

@@ -1,0 +1,151 @@
+//! A resource that an `async` block takes along, and that is used after it.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Expr, Macro, Stmt};
+
+use super::{Walk, name_of, parts};
+use crate::{
+    error::written,
+    known::JOINS,
+    tokens::{begins_async_block, flatten, is_formatted, is_one_of},
+    yields::{Argument, Yields, root},
+};
+
+impl Walk<'_> {
+    /// What is yielded by name inside an `async` block, and used after it.
+    pub(super) fn lost_resources(&mut self, statements: &[Stmt]) {
+        for (i, statement) in statements.iter().enumerate() {
+            let mut after = TokenStream::new();
+            let expr = match statement {
+                Stmt::Local(local) => {
+                    // It may bind the same name.
+                    local.pat.to_tokens(&mut after);
+                    local.init.as_ref().map(|init| &*init.expr)
+                }
+                Stmt::Expr(expr, _) => Some(expr),
+                Stmt::Macro(_) | Stmt::Item(_) => None,
+            };
+            statements[i + 1..]
+                .iter()
+                .for_each(|statement| statement.to_tokens(&mut after));
+            match (statement, expr) {
+                (Stmt::Macro(statement), _) => self.lost_in_join(&statement.mac, after),
+                (_, Some(expr)) => self.lost_in(expr, after),
+                _ => {}
+            }
+        }
+    }
+
+    /// In the `async` blocks among the arguments of `join!` and `select!`, of which those that come later are after it too.
+    fn lost_in_join(&mut self, call: &Macro, after: TokenStream) {
+        if !name_of(call).is_some_and(|name| is_one_of(name, &JOINS)) {
+            return;
+        }
+        let tokens = Vec::from_iter(call.tokens.clone());
+        for (i, token) in tokens.iter().enumerate() {
+            if let (true, TokenTree::Group(block)) = (begins_async_block(&tokens[..i]), token) {
+                let rest = tokens[i + 1..].iter().cloned().collect::<TokenStream>();
+                self.lost_in_block(
+                    block.to_token_stream(),
+                    rest.into_iter().chain(after.clone()).collect(),
+                );
+            }
+        }
+    }
+
+    fn lost_in_block(&mut self, code: TokenStream, after: TokenStream) {
+        for point in Yields::find(code.clone(), self.yields.fixed.clone()).points {
+            let Argument::Place(place) = &point.argument else {
+                continue;
+            };
+            let Some(name) = root(place) else { continue };
+            if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
+                let message = format!(
+                    "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
+                    place = written(place),
+                );
+                self.report(place, &message);
+            }
+        }
+    }
+
+    fn lost_in(&mut self, expr: &Expr, after: TokenStream) {
+        match expr {
+            Expr::Async(expr) => self.lost_in_block(expr.block.to_token_stream(), after),
+            Expr::Macro(expr) => self.lost_in_join(&expr.mac, after),
+            Expr::Match(expr) => {
+                let mut arms = TokenStream::new();
+                expr.arms.iter().for_each(|arm| arm.to_tokens(&mut arms));
+                arms.extend(after);
+                self.lost_in(&expr.expr, arms);
+            }
+            Expr::If(expr) => {
+                let mut branches = expr.then_branch.to_token_stream();
+                if let Some((_, otherwise)) = &expr.else_branch {
+                    otherwise.to_tokens(&mut branches);
+                }
+                branches.extend(after);
+                self.lost_in(&expr.cond, branches);
+            }
+            Expr::Block(expr) => self.lost_resources(&expr.block.stmts),
+            // Blocks that may not be run, or run again, say nothing certain of what is after them.
+            Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) | Expr::Closure(_) => {}
+            _ => parts(expr)
+                .into_iter()
+                .for_each(|part| self.lost_in(part, after.clone())),
+        }
+    }
+}
+
+fn collect_words(tokens: TokenStream, words: &mut Vec<Ident>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) => words.push(word),
+            TokenTree::Group(group) => collect_words(group.stream(), words),
+            _ => {}
+        }
+    }
+}
+
+/// Whether `name` is bound somewhere in `tokens`, as far as a `let` tells.
+fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
+    let mut words = Vec::new();
+    collect_words(tokens, &mut words);
+    words.windows(3).any(|words| {
+        words[0] == "let" && (words[1] == *name || (words[1] == "mut" && words[2] == *name))
+    }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
+}
+
+/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `call(name)`, `println!("{name}")`.
+fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
+    let mut flat = Vec::new();
+    flatten(tokens, &mut flat);
+    let is_mention = |token: &TokenTree| match token {
+        TokenTree::Ident(word) => word == name,
+        TokenTree::Literal(text) => is_formatted(name, &text.to_string()),
+        _ => false,
+    };
+    let Some(position) = flat.iter().position(is_mention) else {
+        return false;
+    };
+    let at = |offset: isize| {
+        position
+            .checked_add_signed(offset)
+            .and_then(|position| flat.get(position))
+    };
+    let punct = |offset: isize, expected: char| matches!(at(offset), Some(TokenTree::Punct(punct)) if punct.as_char() == expected);
+    let delimiter = |offset: isize| matches!(at(offset), Some(TokenTree::Group(_)));
+    if let TokenTree::Literal(_) = flat[position] {
+        return delimiter(-1) && punct(-2, '!');
+    }
+    let called = matches!(at(-2), Some(TokenTree::Ident(function)) if !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase));
+    let behind_a_path = punct(-1, '.') || punct(-1, ':') || punct(-1, '\'');
+    let receiver = !behind_a_path && punct(1, '.') && !punct(2, '.');
+    receiver || (called && delimiter(-1) && delimiter(1))
+}
+
+/// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.
+fn is_keyword(word: &Ident) -> bool {
+    is_one_of(word, &["let", "for", "mut", "ref", "fn"])
+}

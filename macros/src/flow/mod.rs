@@ -1,0 +1,520 @@
+//! Mistakes in the order of things: two yields on one path, a yield in a loop, in a plain closure, in a task; a resource that is returned, or
+//! used where it can't be; a `?` where nothing can fail. Only here is the body parsed, and only where its tokens make it suspect.
+//!
+//! What is reported is certain: what might be right is left to rustc, whose "use of moved value" covers every second yield.
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Attribute, Block, Expr, Macro, Stmt,
+    parse::{ParseStream, Parser},
+};
+
+use crate::{
+    arguments::{Select, expressions},
+    error::{Errors, written},
+    known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, is_transparent},
+    signature::Returns,
+    tokens::{contains, contains_word, is_one_of, is_punct},
+    yields::{Fixed, YieldPoint, Yields},
+};
+
+mod ends;
+mod loops;
+mod lost;
+
+use ends::Ends;
+
+/// False if something was found.
+pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
+    let inside = |point: &YieldPoint| {
+        let inside = point.inside;
+        inside.repeated || inside.closure || inside.spawned || inside.is_wrapped()
+    };
+    let plain = matches!(returns, Returns::Plain(_));
+    let times_out = |name: &&str| contains_word(body.stream(), name);
+    let suspect = yields.points.len() > 1
+        || TIMEOUTS.iter().any(times_out)
+        || yields.points.iter().any(inside)
+        || may_end_in_a_value(body)
+        || contains_word(body.stream(), "return")
+        || (plain && contains_question_mark(body.stream()))
+        || (plain && may_end_in_a_result(body));
+    if !suspect {
+        return true;
+    }
+    // A half-typed body is rustc's.
+    let Ok(statements) = Block::parse_within.parse2(body.stream()) else {
+        return true;
+    };
+    let mut walk = Walk {
+        errors,
+        returns,
+        yields,
+        configured: is_configured(body.stream()),
+        found: false,
+        plain_closure: false,
+        nested: false,
+    };
+    walk.statements(&statements, Paths::START);
+    if let (false, Some(Stmt::Expr(last, None))) = (walk.found, statements.last()) {
+        if !walk.may_be_absent(last) {
+            walk.returned_result(last, Ends::InTheEnd);
+            walk.returned_resource(last, Ends::InTheEnd);
+        }
+    }
+    if !walk.found && !walk.configured {
+        walk.lost_resources(&statements);
+    }
+    !walk.found
+}
+
+/// Whether there is a `?` anywhere.
+fn contains_question_mark(tokens: TokenStream) -> bool {
+    contains(tokens, &|token| is_punct(token, '?'))
+}
+
+/// Whether the last token leaves a value, other than `Ok(())`.
+fn may_end_in_a_value(body: &Group) -> bool {
+    let tokens = Vec::from_iter(body.stream());
+    match tokens.as_slice() {
+        [.., TokenTree::Ident(ok), TokenTree::Group(value)] if ok == "Ok" => {
+            value.stream().to_string() != "()"
+        }
+        [.., TokenTree::Ident(_)] => true,
+        _ => false,
+    }
+}
+
+/// Whether the last expression may be `Ok(…)` or its like.
+fn may_end_in_a_result(body: &Group) -> bool {
+    let last = body.stream().into_iter().last();
+    let statement = matches!(last, Some(TokenTree::Punct(punct)) if punct.as_char() == ';');
+    !statement
+        && ["Ok", "Err", "Some", "None"]
+            .iter()
+            .any(|variant| contains_word(body.stream(), variant))
+}
+
+/// The paths that lead to a place in the body.
+#[derive(Clone, Copy)]
+struct Paths {
+    /// Whether one of them has yielded.
+    yielded: bool,
+}
+
+impl Paths {
+    const START: Paths = Paths { yielded: false };
+    /// There are none: a `return` is before it, or something that we know too little of.
+    const NONE: Paths = Paths { yielded: false };
+
+    fn or(self, other: Paths) -> Paths {
+        Paths {
+            yielded: self.yielded || other.yielded,
+        }
+    }
+}
+
+struct Walk<'e> {
+    errors: &'e mut Errors,
+    returns: &'e Returns,
+    yields: &'e Yields,
+    /// Whether some of the body may be absent for a `#[cfg]`.
+    configured: bool,
+    /// One mistake, one message.
+    found: bool,
+    /// Inside a closure that isn't `async`.
+    plain_closure: bool,
+    /// Inside a closure or an `async` block, whose `return` and `?` are its own.
+    nested: bool,
+}
+
+impl Walk<'_> {
+    fn report(&mut self, tokens: impl ToTokens, message: &str) {
+        if !self.found {
+            self.errors.at(tokens, message);
+            self.found = true;
+        }
+    }
+
+    fn statements(&mut self, statements: &[Stmt], mut paths: Paths) -> Paths {
+        for statement in statements {
+            paths = match statement {
+                _ if self.may_be_absent(statement) => Paths::NONE,
+                Stmt::Local(local) => match &local.init {
+                    Some(init) => {
+                        let paths = self.expr(&init.expr, paths);
+                        if let Some((_, diverge)) = &init.diverge {
+                            self.expr(diverge, paths);
+                        }
+                        paths
+                    }
+                    None => paths,
+                },
+                Stmt::Expr(expr, _) => self.expr(expr, paths),
+                Stmt::Macro(statement) => self.macro_call(&statement.mac, paths),
+                // Its yields are its own.
+                Stmt::Item(_) => paths,
+            };
+        }
+        paths
+    }
+
+    /// Whether there is a `#[cfg]` before this: rustc decides, and knows more of it.
+    fn may_be_absent(&self, code: impl ToTokens) -> bool {
+        self.configured && begins_with_cfg(code.to_token_stream())
+    }
+
+    fn expr(&mut self, expr: &Expr, paths: Paths) -> Paths {
+        match expr {
+            _ if self.may_be_absent(expr) => Paths::NONE,
+            Expr::Macro(expr) => self.macro_call(&expr.mac, paths),
+            Expr::If(expr) => {
+                let paths = self.expr(&expr.cond, paths);
+                let then = self.branch(&expr.then_branch, paths);
+                let otherwise = match &expr.else_branch {
+                    Some((_, otherwise)) => self.arm(otherwise, paths),
+                    None => paths,
+                };
+                then.or(otherwise)
+            }
+            Expr::Match(expr) => {
+                let paths = self.expr(&expr.expr, paths);
+                expr.arms
+                    .iter()
+                    .filter(|arm| !arm.attrs.iter().any(is_cfg))
+                    .map(|arm| self.arm(&arm.body, paths))
+                    .fold(Paths::NONE, Paths::or)
+            }
+            Expr::Loop(expr) => self.repeated(None, &expr.body, paths),
+            Expr::While(expr) => self.repeated(Some(&expr.cond), &expr.body, paths),
+            Expr::ForLoop(expr) => {
+                let paths = self.expr(&expr.expr, paths);
+                self.repeated(None, &expr.body, paths)
+            }
+            Expr::Closure(expr) => {
+                self.within(expr.asyncness.is_none(), |walk| {
+                    walk.expr(&expr.body, paths);
+                });
+                // It has moved the handle into itself, whether it is called or not.
+                self.captured(&expr.body, paths)
+            }
+            Expr::Async(expr) => {
+                self.within(false, |walk| {
+                    walk.statements(&expr.block.stmts, paths);
+                });
+                self.captured(&expr.block, paths)
+            }
+            Expr::Call(call) => {
+                let called = match &*call.func {
+                    Expr::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+                    _ => None,
+                };
+                if let Some(spawn) = called.filter(|name| is_one_of(name, &SPAWNS)) {
+                    self.spawned(spawn, call.args.to_token_stream());
+                }
+                let timeout = called.filter(|name| is_one_of(name, &TIMEOUTS));
+                if let (Some(timeout), 2) = (timeout, call.args.len()) {
+                    self.bare_yield(&call.args[1], &timeout.to_string());
+                }
+                self.each(expr, paths)
+            }
+            Expr::MethodCall(call) => {
+                // Not `spawn`: a scope's tasks may borrow.
+                if call.method != "spawn" && is_one_of(&call.method, &SPAWNS) {
+                    self.spawned(&call.method, call.args.to_token_stream());
+                }
+                self.each(expr, paths)
+            }
+            Expr::Binary(expr) if matches!(expr.op, syn::BinOp::And(_) | syn::BinOp::Or(_)) => {
+                let paths = self.expr(&expr.left, paths);
+                self.expr(&expr.right, paths).or(paths)
+            }
+            Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => {
+                let paths = self.each(expr, paths);
+                if let (
+                    false,
+                    Expr::Return(syn::ExprReturn {
+                        expr: Some(value), ..
+                    }),
+                ) = (self.nested, expr)
+                {
+                    self.returned_result(value, Ends::Early(paths));
+                    self.returned_resource(value, Ends::Early(paths));
+                }
+                Paths::NONE
+            }
+            Expr::Try(failing) => {
+                let paths = self.each(expr, paths);
+                self.question_mark(failing);
+                paths
+            }
+            Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
+            Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
+            _ => self.each(expr, paths),
+        }
+    }
+
+    /// Walks what is inside of a closure or an `async` block.
+    fn within(&mut self, plain_closure: bool, walk: impl FnOnce(&mut Self)) {
+        let outer = (self.plain_closure, self.nested);
+        (self.plain_closure, self.nested) = (plain_closure, true);
+        walk(self);
+        (self.plain_closure, self.nested) = outer;
+    }
+
+    /// The parts of an expression that are evaluated one after the other.
+    fn each(&mut self, expr: &Expr, paths: Paths) -> Paths {
+        self.in_order(parts(expr), paths)
+    }
+
+    fn in_order<'x>(&mut self, parts: impl IntoIterator<Item = &'x Expr>, paths: Paths) -> Paths {
+        parts
+            .into_iter()
+            .fold(paths, |paths, part| self.expr(part, paths))
+    }
+
+    fn macro_call(&mut self, call: &Macro, paths: Paths) -> Paths {
+        let Some(name) = name_of(call) else {
+            return paths;
+        };
+        if name == "yield_resource" {
+            let resource = expressions(without_move(call.tokens.clone())).unwrap_or_default();
+            let paths = self.in_order(&resource, paths);
+            return self.yield_point(call, paths);
+        }
+        if is_one_of(name, &JOINS) {
+            return self.join(name, call, paths);
+        }
+        if !is_transparent(name) {
+            return paths;
+        }
+        let paths = match expressions(call.tokens.clone()) {
+            Some(arguments) => self.in_order(&arguments, paths),
+            None => self.points_among(call.tokens.clone(), paths),
+        };
+        if is_one_of(name, &PANICS) {
+            Paths::NONE
+        } else {
+            paths
+        }
+    }
+
+    /// Where there is more than expressions: the pattern of `matches!`.
+    fn points_among(&mut self, tokens: TokenStream, paths: Paths) -> Paths {
+        certain_points(tokens)
+            .iter()
+            .filter(|point| !point.inside.is_wrapped())
+            .fold(paths, |paths, point| self.yield_point(point, paths))
+    }
+
+    /// All futures of a `join!` or `select!` are made before one is polled, then one of the handlers is run.
+    fn join(&mut self, name: &Ident, call: &Macro, paths: Paths) -> Paths {
+        if !is_one_of(name, &SELECTS) {
+            let futures = expressions(call.tokens.clone()).unwrap_or_default();
+            return self.futures(&futures, name, paths);
+        }
+        let Some(select) = Select::new(call.tokens.clone()) else {
+            return paths;
+        };
+        let paths = self.in_order(&select.conditions, paths);
+        let paths = self.futures(&select.futures, name, paths);
+        select
+            .handlers
+            .iter()
+            .map(|handler| match handler {
+                // What never ends may have been awaited.
+                Expr::Path(_) => Paths::NONE,
+                _ => self.arm(handler, paths),
+            })
+            .fold(Paths::NONE, Paths::or)
+    }
+
+    fn futures(&mut self, futures: &[Expr], name: &Ident, paths: Paths) -> Paths {
+        for future in futures {
+            self.bare_yield(future, &format!("{name}!"));
+        }
+        self.in_order(futures, paths)
+    }
+
+    /// A yield that stands where a future is expected.
+    fn bare_yield(&mut self, future: &Expr, polled_by: &str) {
+        let point = match future {
+            Expr::Macro(call)
+                if name_of(&call.mac).is_some_and(|name| name == "yield_resource") =>
+            {
+                call
+            }
+            _ => return,
+        };
+        let message = format!(
+            "this yields before `{polled_by}` has a future to poll: write `async {{ {} }}`",
+            written(point)
+        );
+        self.report(point, &message);
+    }
+
+    fn yield_point(&mut self, call: impl ToTokens, paths: Paths) -> Paths {
+        if self.plain_closure {
+            self.report(call, "a yield waits for the caller's body, which a closure can't do unless it is `async`: write `async ||`");
+        } else if paths.yielded {
+            self.report(
+                call,
+                "this is the second yield on one path, but a context yields once: to lend two things, yield a tuple; to lend another after the first, write another context",
+            );
+        }
+        Paths { yielded: true }
+    }
+
+    fn branch(&mut self, block: &Block, paths: Paths) -> Paths {
+        let paths = self.statements(&block.stmts, paths);
+        if may_diverge_at_its_end(block) {
+            Paths::NONE
+        } else {
+            paths
+        }
+    }
+
+    fn arm(&mut self, body: &Expr, paths: Paths) -> Paths {
+        match body {
+            Expr::Block(expr) => self.branch(&expr.block, paths),
+            _ => {
+                let paths = self.expr(body, paths);
+                if may_diverge(body) {
+                    Paths::NONE
+                } else {
+                    paths
+                }
+            }
+        }
+    }
+
+    fn captured(&mut self, code: impl ToTokens, paths: Paths) -> Paths {
+        let captured = !certain_points(code.to_token_stream()).is_empty();
+        Paths {
+            yielded: paths.yielded || captured,
+        }
+    }
+
+    fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
+        if let Some(point) = certain_points(arguments).first() {
+            self.report(
+                point,
+                &format!("the yield point can't leave the context function, as `{spawn}` would have it: yield here, and `{spawn}` what is to run beside the caller's body"),
+            );
+        }
+    }
+}
+
+/// What is yielded, by `yield_resource!(move value)` too.
+fn without_move(tokens: TokenStream) -> TokenStream {
+    let mut rest = tokens.clone().into_iter();
+    match rest.next() {
+        Some(TokenTree::Ident(word)) if word == "move" => rest.collect(),
+        _ => tokens,
+    }
+}
+
+/// The yields in `code`, unless a `#[cfg]` among them makes that uncertain.
+fn certain_points(code: TokenStream) -> Vec<YieldPoint> {
+    if is_configured(code.clone()) {
+        return Vec::new();
+    }
+    Yields::find(code, Fixed::default()).points
+}
+
+/// Whether there is a `#[cfg]` somewhere.
+fn is_configured(code: TokenStream) -> bool {
+    contains_word(code.clone(), "cfg") || contains_word(code, "cfg_attr")
+}
+
+fn begins_with_cfg(code: TokenStream) -> bool {
+    let attributes = |input: ParseStream<'_>| {
+        let attributes = input.call(Attribute::parse_outer)?;
+        input.parse::<TokenStream>()?;
+        Ok(attributes)
+    };
+    attributes
+        .parse2(code)
+        .is_ok_and(|attributes| attributes.iter().any(is_cfg))
+}
+
+fn is_cfg(attribute: &Attribute) -> bool {
+    let path = attribute.path();
+    path.is_ident("cfg") || path.is_ident("cfg_attr")
+}
+
+/// The parts of an expression, in the order in which they are evaluated; without those that have their own rules.
+fn parts(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::Array(expr) => expr.elems.iter().collect(),
+        Expr::Assign(expr) => vec![&expr.right, &expr.left],
+        Expr::Await(expr) => vec![&expr.base],
+        Expr::Binary(expr) => vec![&expr.left, &expr.right],
+        Expr::Break(expr) => expr.expr.as_deref().into_iter().collect(),
+        Expr::Call(expr) => [&*expr.func].into_iter().chain(&expr.args).collect(),
+        Expr::Cast(expr) => vec![&expr.expr],
+        Expr::Field(expr) => vec![&expr.base],
+        Expr::Group(expr) => vec![&expr.expr],
+        Expr::Index(expr) => vec![&expr.expr, &expr.index],
+        Expr::Let(expr) => vec![&expr.expr],
+        Expr::MethodCall(expr) => [&*expr.receiver].into_iter().chain(&expr.args).collect(),
+        Expr::Paren(expr) => vec![&expr.expr],
+        Expr::Range(expr) => expr
+            .start
+            .as_deref()
+            .into_iter()
+            .chain(expr.end.as_deref())
+            .collect(),
+        Expr::RawAddr(expr) => vec![&expr.expr],
+        Expr::Reference(expr) => vec![&expr.expr],
+        Expr::Repeat(expr) => vec![&expr.expr],
+        Expr::Return(expr) => expr.expr.as_deref().into_iter().collect(),
+        Expr::Struct(expr) => expr
+            .fields
+            .iter()
+            .filter(|field| !field.attrs.iter().any(is_cfg))
+            .map(|field| &field.expr)
+            .chain(expr.rest.as_deref())
+            .collect(),
+        Expr::Try(expr) => vec![&expr.expr],
+        Expr::Tuple(expr) => expr.elems.iter().collect(),
+        Expr::Unary(expr) => vec![&expr.expr],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether this, at the end of a branch, may be a call that never returns.
+fn may_diverge(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(_) | Expr::MethodCall(_) | Expr::Await(_) => true,
+        Expr::Macro(expr) => is_foreign(&expr.mac),
+        Expr::Loop(_) => true,
+        Expr::Paren(expr) => may_diverge(&expr.expr),
+        Expr::Group(expr) => may_diverge(&expr.expr),
+        Expr::Block(expr) => may_diverge_at_its_end(&expr.block),
+        Expr::Unsafe(expr) => may_diverge_at_its_end(&expr.block),
+        _ => false,
+    }
+}
+
+fn may_diverge_at_its_end(block: &Block) -> bool {
+    match block.stmts.last() {
+        Some(Stmt::Expr(last, _)) => may_diverge(last),
+        Some(Stmt::Macro(last)) => is_foreign(&last.mac),
+        _ => false,
+    }
+}
+
+fn is_foreign(call: &Macro) -> bool {
+    name_of(call).is_none_or(|name| {
+        let is_known = is_transparent(name)
+            || (is_one_of(name, &SELECTS) && Select::new(call.tokens.clone()).is_some());
+        name != "yield_resource" && !is_known
+    })
+}
+
+/// The name of the macro, without the path that leads to it.
+fn name_of(call: &Macro) -> Option<&Ident> {
+    call.path.segments.last().map(|segment| &segment.ident)
+}
