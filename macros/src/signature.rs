@@ -154,10 +154,8 @@ impl Returns {
                 error: Box::new(error),
             };
         }
-        let named_result =
-            last_segment(&ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
         // An alias with `impl Trait` can't be projected: `validate` says so.
-        if (named_result || args.fallible.is_some()) && !contains_impl(&ty) {
+        if (is_named_result(&ty) || args.fallible.is_some()) && !contains_impl(&ty) {
             Returns::Alias(Box::new(ty))
         } else {
             Returns::Plain(Box::new(ty))
@@ -226,6 +224,16 @@ fn is_std_result(ty: &Type) -> bool {
             names.iter().map(String::as_str).collect::<Vec<_>>()[..],
             ["std" | "core", "result", "Result"]
         )
+}
+
+/// Whether a type is called `Result`, or something that ends in that.
+pub(crate) fn is_named_result(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"))
+}
+
+/// Whether a type is `()`.
+pub(crate) fn is_unit(ty: &Type) -> bool {
+    matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {

@@ -18,8 +18,14 @@ pub(crate) fn contains(tokens: TokenStream, test: &impl Fn(&TokenTree) -> bool) 
 
 /// Whether `word` is among the tokens, however deep.
 pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
-    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == word);
-    contains(tokens, &is_word)
+    contains_any(tokens, &[word])
+}
+
+/// Whether one of `words` is.
+pub(crate) fn contains_any(tokens: impl ToTokens, words: &[&str]) -> bool {
+    let is_word =
+        |token: &TokenTree| matches!(token, TokenTree::Ident(word) if is_one_of(word, words));
+    contains(tokens.into_token_stream(), &is_word)
 }
 
 /// What a search does at a place.
@@ -104,20 +110,24 @@ pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
     regrouped
 }
 
-/// Groups are replaced by a delimiter before and after what is in them.
-pub(crate) fn flatten(tokens: TokenStream, flat: &mut Vec<TokenTree>) {
-    for token in tokens {
-        match token {
-            TokenTree::Group(group) => {
-                let empty =
-                    || TokenTree::from(Group::new(Delimiter::Parenthesis, TokenStream::new()));
-                flat.push(empty());
-                flatten(group.stream(), flat);
-                flat.push(empty());
+/// All tokens on one level: groups are replaced by a delimiter before and after what is in them.
+pub(crate) fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
+    fn add(tokens: TokenStream, flat: &mut Vec<TokenTree>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => {
+                    let delimiter = Group::new(Delimiter::Parenthesis, TokenStream::new());
+                    flat.push(delimiter.clone().into());
+                    add(group.stream(), flat);
+                    flat.push(delimiter.into());
+                }
+                other => flat.push(other),
             }
-            other => flat.push(other),
         }
     }
+    let mut flat = Vec::new();
+    add(tokens, &mut flat);
+    flat
 }
 
 /// Whether the text of a literal is a string that captures `name`, as `"{name:?}"` does.

@@ -30,7 +30,7 @@ use crate::{
     context::{self, Context},
     error::{Errors, written},
     nest::{Around, nest},
-    signature::{ContextFn, allow_braces, contains_impl, last_segment, ungroup},
+    signature::{ContextFn, allow_braces, contains_impl, is_named_result, ungroup},
     tokens::contains,
     validate::{CONTEXT_WITHIN, has_runtime, is_named},
     yields::{Fixed, Yields},
@@ -458,9 +458,7 @@ fn called(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
 fn returns_result(args: &Args, output: &ReturnType) -> bool {
     let named_result = match output {
         ReturnType::Default => false,
-        ReturnType::Type(_, ty) => {
-            last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"))
-        }
+        ReturnType::Type(_, ty) => is_named_result(ty),
     };
     args.infallible.is_none() && (args.fallible.is_some() || named_result)
 }

@@ -2,12 +2,12 @@
 
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{Block, Expr, GenericArgument, PathArguments, PathSegment, Stmt, Type};
+use syn::{Expr, GenericArgument, PathArguments, PathSegment, Stmt, Type};
 
 use super::{Paths, Walk};
 use crate::{
     error::written,
-    signature::{Returns, contains_impl, last_segment, may_be_an_alias, ungroup},
+    signature::{Returns, contains_impl, is_named_result, is_unit, last_segment, may_be_an_alias},
     tokens::is_one_of,
     yields::Argument,
 };
@@ -43,8 +43,14 @@ impl Walk<'_> {
         self.report(failing.question_token, &message);
     }
 
+    /// A value that a context function ends in.
+    pub(super) fn returned(&mut self, end: &Expr, ends: Ends) {
+        self.returned_result(end, ends);
+        self.returned_resource(end, ends);
+    }
+
     /// `Ok(())`, `Err(error)`, `None` or `Some(tx)` in a context that can't fail: as its end, as that of a branch there, or in a `return`.
-    pub(super) fn returned_result(&mut self, end: &Expr, ends: Ends) {
+    fn returned_result(&mut self, end: &Expr, ends: Ends) {
         let Returns::Plain(ty) = self.returns else {
             return;
         };
@@ -70,7 +76,7 @@ impl Walk<'_> {
     }
 
     /// `Ok(tx)` at the end or in a `return`, where `tx` is what is yielded.
-    pub(super) fn returned_resource(&mut self, end: &Expr, ends: Ends) {
+    fn returned_resource(&mut self, end: &Expr, ends: Ends) {
         let value = match (self.returns, end) {
             (Returns::Result { .. } | Returns::Alias(_), Expr::Call(call)) => {
                 let ok = matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok"));
@@ -83,9 +89,7 @@ impl Walk<'_> {
             _ => return,
         };
         let resource_is_unit = match self.returns {
-            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => {
-                matches!(ungroup(ty), syn::Type::Tuple(tuple) if tuple.elems.is_empty())
-            }
+            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => is_unit(ty),
             Returns::Alias(_) => false,
         };
         let text = value.to_token_stream().to_string();
@@ -135,7 +139,7 @@ fn cannot_fail(ty: &Type, ends: Ends) -> String {
         Ends::Early(Paths { yielded: true }) => ", or `return` alone",
         Ends::Early(_) => "",
     };
-    if last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result")) {
+    if is_named_result(ty) {
         return format!("`infallible` says that this context can't fail: leave that out{instead}");
     }
     let ty_written = written(ty);
@@ -159,8 +163,9 @@ fn variant<'e>(path: &'e Expr, known: &[&str]) -> Option<&'e Ident> {
     is_one_of(name, known).then_some(name)
 }
 
-fn value_of(block: &Block) -> Option<&Expr> {
-    match block.stmts.last() {
+/// The expression at the end of a block.
+pub(super) fn value_of(statements: &[Stmt]) -> Option<&Expr> {
+    match statements.last() {
         Some(Stmt::Expr(last, None)) => Some(last),
         _ => None,
     }
@@ -169,10 +174,10 @@ fn value_of(block: &Block) -> Option<&Expr> {
 /// Where the value of an `if`, a `match` or a block comes from.
 fn ends_of_branches(expr: &Expr) -> Vec<&Expr> {
     match expr {
-        Expr::Block(expr) => value_of(&expr.block).into_iter().collect(),
+        Expr::Block(expr) => value_of(&expr.block.stmts).into_iter().collect(),
         Expr::If(expr) => {
             let otherwise = expr.else_branch.as_ref().map(|(_, otherwise)| &**otherwise);
-            value_of(&expr.then_branch)
+            value_of(&expr.then_branch.stmts)
                 .into_iter()
                 .chain(otherwise)
                 .collect()

@@ -7,7 +7,7 @@ use syn::{Block, Expr};
 use super::{Paths, Walk, certain_points};
 use crate::{
     known::{PANICS, SELECTS},
-    tokens::{begins_async_block, contains_word, flatten, is_one_of, is_punct, regroup, turbofish},
+    tokens::{begins_async_block, contains_any, flatten, is_one_of, is_punct, regroup, turbofish},
 };
 
 impl Walk<'_> {
@@ -25,9 +25,7 @@ impl Walk<'_> {
             .filter(|_| comes_round || !has_way_out_after_yield(code.clone()))
         {
             let selected = last.inside.foreign_macro && last.inside.async_block;
-            let way_out = if selected
-                && SELECTS.iter().any(|name| contains_word(code.clone(), name))
-            {
+            let way_out = if selected && contains_any(&code, &SELECTS) {
                 "make the `async` block once, before the loop, as in `let mut body = std::pin::pin!(async { … })`, and `select!` on `&mut body`"
             } else {
                 "leave the loop with `break` after it, however the body ended, or yield outside of the loop"
@@ -125,14 +123,12 @@ fn staying(code: TokenStream, leaving: Leaving<'_>) -> TokenStream {
 
 /// Whether braces that come are those of a loop; `for<'a>` has none.
 fn is_loop(word: &Ident, next: Option<&TokenTree>) -> bool {
-    let bound = matches!(next, Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
+    let bound = next.is_some_and(|token| is_punct(token, '<'));
     word == "loop" || word == "while" || (word == "for" && !bound)
 }
 
 /// The labels of loops and blocks.
 fn labels(code: TokenStream) -> Vec<Ident> {
-    let mut flat = Vec::new();
-    flatten(code, &mut flat);
     let label = |tokens: &[TokenTree]| match tokens {
         [
             TokenTree::Punct(quote),
@@ -141,21 +137,19 @@ fn labels(code: TokenStream) -> Vec<Ident> {
         ] if quote.as_char() == '\'' && colon.as_char() == ':' => Some(label.clone()),
         _ => None,
     };
-    flat.windows(3).filter_map(label).collect()
+    flatten(code).windows(3).filter_map(label).collect()
 }
 
 /// Whether `break`, `return` or something that never returns comes after the last yield.
 fn has_way_out_after_yield(tokens: TokenStream) -> bool {
-    let mut flat = Vec::new();
-    flatten(tokens, &mut flat);
+    let flat = flatten(tokens);
     let is = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(word) if is_one_of(word, words));
     let after = flat
         .iter()
         .rposition(|token| is(token, &["yield_resource"]))
         .map_or(0, |last| last + 1);
     flat[after..].windows(2).any(|tokens| {
-        let called = matches!(&tokens[1], TokenTree::Group(_))
-            || matches!(&tokens[1], TokenTree::Punct(bang) if bang.as_char() == '!');
+        let called = matches!(&tokens[1], TokenTree::Group(_)) || is_punct(&tokens[1], '!');
         is(&tokens[0], &["break", "return"])
             || (called && (is(&tokens[0], &PANICS) || is(&tokens[0], &["bail", "exit", "abort"])))
     })

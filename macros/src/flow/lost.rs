@@ -8,7 +8,7 @@ use super::{Walk, name_of, parts};
 use crate::{
     error::written,
     known::JOINS,
-    tokens::{begins_async_block, flatten, is_formatted, is_one_of},
+    tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct},
     yields::{Argument, Yields, root},
 };
 
@@ -39,7 +39,7 @@ impl Walk<'_> {
 
     /// In the `async` blocks among the arguments of `join!` and `select!`, of which those that come later are after it too.
     fn lost_in_join(&mut self, call: &Macro, after: TokenStream) {
-        if !name_of(call).is_some_and(|name| is_one_of(name, &JOINS)) {
+        if !name_of(&call.path).is_some_and(|name| is_one_of(name, &JOINS)) {
             return;
         }
         let tokens = Vec::from_iter(call.tokens.clone());
@@ -98,20 +98,13 @@ impl Walk<'_> {
     }
 }
 
-fn collect_words(tokens: TokenStream, words: &mut Vec<Ident>) {
-    for token in tokens {
-        match token {
-            TokenTree::Ident(word) => words.push(word),
-            TokenTree::Group(group) => collect_words(group.stream(), words),
-            _ => {}
-        }
-    }
-}
-
 /// Whether `name` is bound somewhere in `tokens`, as far as a `let` tells.
 fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
-    let mut words = Vec::new();
-    collect_words(tokens, &mut words);
+    let words = flatten(tokens).into_iter().filter_map(|token| match token {
+        TokenTree::Ident(word) => Some(word),
+        _ => None,
+    });
+    let words = Vec::from_iter(words);
     words.windows(3).any(|words| {
         words[0] == "let" && (words[1] == *name || (words[1] == "mut" && words[2] == *name))
     }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
@@ -119,8 +112,7 @@ fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
 
 /// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `call(name)`, `println!("{name}")`.
 fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
-    let mut flat = Vec::new();
-    flatten(tokens, &mut flat);
+    let flat = flatten(tokens);
     let is_mention = |token: &TokenTree| match token {
         TokenTree::Ident(word) => word == name,
         TokenTree::Literal(text) => is_formatted(name, &text.to_string()),
@@ -134,7 +126,8 @@ fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
             .checked_add_signed(offset)
             .and_then(|position| flat.get(position))
     };
-    let punct = |offset: isize, expected: char| matches!(at(offset), Some(TokenTree::Punct(punct)) if punct.as_char() == expected);
+    let punct =
+        |offset: isize, expected: char| at(offset).is_some_and(|token| is_punct(token, expected));
     let delimiter = |offset: isize| matches!(at(offset), Some(TokenTree::Group(_)));
     if let TokenTree::Literal(_) = flat[position] {
         return delimiter(-1) && punct(-2, '!');

@@ -6,7 +6,7 @@
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Block, Expr, Macro, Stmt,
+    Attribute, Block, Expr, ExprCall, Macro, Path, Stmt,
     parse::{ParseStream, Parser},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     error::{Errors, written},
     known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, is_transparent},
     signature::Returns,
-    tokens::{contains, contains_word, is_one_of, is_punct},
+    tokens::{contains, contains_any, contains_word, is_one_of, is_punct},
     yields::{Fixed, YieldPoint, Yields},
 };
 
@@ -23,24 +23,11 @@ mod ends;
 mod loops;
 mod lost;
 
-use ends::Ends;
+use ends::{Ends, value_of};
 
 /// False if something was found.
 pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
-    let inside = |point: &YieldPoint| {
-        let inside = point.inside;
-        inside.repeated || inside.closure || inside.spawned || inside.is_wrapped()
-    };
-    let plain = matches!(returns, Returns::Plain(_));
-    let times_out = |name: &&str| contains_word(body.stream(), name);
-    let suspect = yields.points.len() > 1
-        || TIMEOUTS.iter().any(times_out)
-        || yields.points.iter().any(inside)
-        || may_end_in_a_value(body)
-        || contains_word(body.stream(), "return")
-        || (plain && contains_question_mark(body.stream()))
-        || (plain && may_end_in_a_result(body));
-    if !suspect {
+    if !is_suspect(body, returns, yields) {
         return true;
     }
     // A half-typed body is rustc's.
@@ -57,10 +44,9 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         nested: false,
     };
     walk.statements(&statements, Paths::START);
-    if let (false, Some(Stmt::Expr(last, None))) = (walk.found, statements.last()) {
-        if !walk.may_be_absent(last) {
-            walk.returned_result(last, Ends::InTheEnd);
-            walk.returned_resource(last, Ends::InTheEnd);
+    if let (false, Some(end)) = (walk.found, value_of(&statements)) {
+        if !walk.may_be_absent(end) {
+            walk.returned(end, Ends::InTheEnd);
         }
     }
     if !walk.found && !walk.configured {
@@ -69,9 +55,20 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
     !walk.found
 }
 
-/// Whether there is a `?` anywhere.
-fn contains_question_mark(tokens: TokenStream) -> bool {
-    contains(tokens, &|token| is_punct(token, '?'))
+/// Whether the tokens leave room for one of these mistakes.
+fn is_suspect(body: &Group, returns: &Returns, yields: &Yields) -> bool {
+    let is_nested = |point: &YieldPoint| {
+        let inside = point.inside;
+        inside.repeated || inside.closure || inside.spawned || inside.is_wrapped()
+    };
+    let has_question_mark = || contains(body.stream(), &|token| is_punct(token, '?'));
+    yields.points.len() > 1
+        || contains_any(body, &TIMEOUTS)
+        || yields.points.iter().any(is_nested)
+        || may_end_in_a_value(body)
+        || contains_word(body.stream(), "return")
+        || (matches!(returns, Returns::Plain(_))
+            && (has_question_mark() || may_end_in_a_result(body)))
 }
 
 /// Whether the last token leaves a value, other than `Ok(())`.
@@ -89,11 +86,8 @@ fn may_end_in_a_value(body: &Group) -> bool {
 /// Whether the last expression may be `Ok(…)` or its like.
 fn may_end_in_a_result(body: &Group) -> bool {
     let last = body.stream().into_iter().last();
-    let statement = matches!(last, Some(TokenTree::Punct(punct)) if punct.as_char() == ';');
-    !statement
-        && ["Ok", "Err", "Some", "None"]
-            .iter()
-            .any(|variant| contains_word(body.stream(), variant))
+    let is_statement = last.is_some_and(|last| is_punct(&last, ';'));
+    !is_statement && contains_any(body, &["Ok", "Err", "Some", "None"])
 }
 
 /// The paths that lead to a place in the body.
@@ -206,17 +200,7 @@ impl Walk<'_> {
                 self.captured(&expr.block, paths)
             }
             Expr::Call(call) => {
-                let called = match &*call.func {
-                    Expr::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
-                    _ => None,
-                };
-                if let Some(spawn) = called.filter(|name| is_one_of(name, &SPAWNS)) {
-                    self.spawned(spawn, call.args.to_token_stream());
-                }
-                let timeout = called.filter(|name| is_one_of(name, &TIMEOUTS));
-                if let (Some(timeout), 2) = (timeout, call.args.len()) {
-                    self.bare_yield(&call.args[1], &timeout.to_string());
-                }
+                self.called(call);
                 self.each(expr, paths)
             }
             Expr::MethodCall(call) => {
@@ -230,18 +214,15 @@ impl Walk<'_> {
                 let paths = self.expr(&expr.left, paths);
                 self.expr(&expr.right, paths).or(paths)
             }
-            Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => {
+            Expr::Return(end) => {
                 let paths = self.each(expr, paths);
-                if let (
-                    false,
-                    Expr::Return(syn::ExprReturn {
-                        expr: Some(value), ..
-                    }),
-                ) = (self.nested, expr)
-                {
-                    self.returned_result(value, Ends::Early(paths));
-                    self.returned_resource(value, Ends::Early(paths));
+                if let (false, Some(value)) = (self.nested, &end.expr) {
+                    self.returned(value, Ends::Early(paths));
                 }
+                Paths::NONE
+            }
+            Expr::Break(_) | Expr::Continue(_) => {
+                self.each(expr, paths);
                 Paths::NONE
             }
             Expr::Try(failing) => {
@@ -275,7 +256,7 @@ impl Walk<'_> {
     }
 
     fn macro_call(&mut self, call: &Macro, paths: Paths) -> Paths {
-        let Some(name) = name_of(call) else {
+        let Some(name) = name_of(&call.path) else {
             return paths;
         };
         if name == "yield_resource" {
@@ -339,14 +320,12 @@ impl Walk<'_> {
 
     /// A yield that stands where a future is expected.
     fn bare_yield(&mut self, future: &Expr, polled_by: &str) {
-        let point = match future {
-            Expr::Macro(call)
-                if name_of(&call.mac).is_some_and(|name| name == "yield_resource") =>
-            {
-                call
-            }
-            _ => return,
+        let Expr::Macro(point) = future else {
+            return;
         };
+        if name_of(&point.mac.path).is_none_or(|name| name != "yield_resource") {
+            return;
+        }
         let message = format!(
             "this yields before `{polled_by}` has a future to poll: write `async {{ {} }}`",
             written(point)
@@ -396,6 +375,22 @@ impl Walk<'_> {
         }
     }
 
+    /// What takes its arguments to another task, or expects a future among them.
+    fn called(&mut self, call: &ExprCall) {
+        let Expr::Path(path) = &*call.func else {
+            return;
+        };
+        let Some(name) = name_of(&path.path) else {
+            return;
+        };
+        if is_one_of(name, &SPAWNS) {
+            self.spawned(name, call.args.to_token_stream());
+        }
+        if is_one_of(name, &TIMEOUTS) && call.args.len() == 2 {
+            self.bare_yield(&call.args[1], &name.to_string());
+        }
+    }
+
     fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
         if let Some(point) = certain_points(arguments).first() {
             self.report(
@@ -425,7 +420,7 @@ fn certain_points(code: TokenStream) -> Vec<YieldPoint> {
 
 /// Whether there is a `#[cfg]` somewhere.
 fn is_configured(code: TokenStream) -> bool {
-    contains_word(code.clone(), "cfg") || contains_word(code, "cfg_attr")
+    contains_any(code, &["cfg", "cfg_attr"])
 }
 
 fn begins_with_cfg(code: TokenStream) -> bool {
@@ -507,14 +502,14 @@ fn may_diverge_at_its_end(block: &Block) -> bool {
 }
 
 fn is_foreign(call: &Macro) -> bool {
-    name_of(call).is_none_or(|name| {
+    name_of(&call.path).is_none_or(|name| {
         let is_known = is_transparent(name)
             || (is_one_of(name, &SELECTS) && Select::new(call.tokens.clone()).is_some());
         name != "yield_resource" && !is_known
     })
 }
 
-/// The name of the macro, without the path that leads to it.
-fn name_of(call: &Macro) -> Option<&Ident> {
-    call.path.segments.last().map(|segment| &segment.ident)
+/// The name of a macro or function, without the path that leads to it.
+fn name_of(path: &Path) -> Option<&Ident> {
+    path.segments.last().map(|segment| &segment.ident)
 }

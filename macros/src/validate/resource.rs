@@ -8,7 +8,7 @@ use crate::{
     args::{Args, Policy},
     error::{Errors, written},
     signature::{ContextFn, Returns, last_segment, may_be_an_alias, ungroup},
-    tokens::{contains_word, is_one_of},
+    tokens::{contains_any, contains_word, is_one_of},
     yields::Yields,
 };
 
@@ -126,11 +126,6 @@ fn may_yield_a_manager(function: &ContextFn) -> bool {
         contains_any(&sig.inputs, &["AsyncContext"]) || contains_any(&sig.inputs, &MANAGERS);
     let made = |body: &Group| contains_any(body, &["boxed"]) || contains_any(body, &MANAGERS);
     generic || given || body.as_ref().is_none_or(made)
-}
-
-fn contains_any(tokens: impl ToTokens, words: &[&str]) -> bool {
-    let tokens = tokens.into_token_stream();
-    words.iter().any(|word| contains_word(tokens.clone(), word))
 }
 
 /// False of a type whose size isn't known.

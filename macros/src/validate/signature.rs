@@ -1,12 +1,12 @@
 //! What no context function's signature may have, and a return type that doesn't say enough.
 
-use syn::{ReturnType, Safety, Type};
+use syn::{ReturnType, Safety};
 
 use super::attributes::{a_test_or_main, has_runtime};
 use crate::{
     args::Args,
     error::Errors,
-    signature::{ContextFn, Returns, contains_impl, last_segment, ungroup},
+    signature::{ContextFn, Returns, contains_impl, is_named_result, is_unit},
 };
 
 pub(super) fn check_signature(function: &ContextFn, errors: &mut Errors) {
@@ -41,20 +41,17 @@ pub(super) fn check_signature(function: &ContextFn, errors: &mut Errors) {
 
 /// False if the resource or the error isn't known.
 pub(super) fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
-    let ReturnType::Type(_, ty) = &function.sig.output else {
-        if let Some(fallible) = &args.fallible {
+    let ty = match &function.sig.output {
+        ReturnType::Type(_, ty) if !is_unit(ty) => ty,
+        _ => {
+            let Some(fallible) = &args.fallible else {
+                return true;
+            };
             errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
             return false;
         }
-        return true;
     };
-    let unit = matches!(ungroup(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
-    if let (Some(fallible), true) = (&args.fallible, unit) {
-        errors.at(fallible, "`fallible` needs a return type that says what the error is, such as `Result<(), Error>`");
-        return false;
-    }
-    let alias = args.fallible.is_some()
-        || last_segment(ty).is_some_and(|segment| segment.ident.to_string().ends_with("Result"));
+    let alias = args.fallible.is_some() || is_named_result(ty);
     if alias
         && args.infallible.is_none()
         && contains_impl(ty)
