@@ -26,7 +26,7 @@ mod context;
 #[path = "../../../macros/src/error.rs"]
 mod error;
 #[rustfmt::skip]
-#[path = "../../../macros/src/expand.rs"]
+#[path = "../../../macros/src/expand/mod.rs"]
 mod expand;
 #[rustfmt::skip]
 #[path = "../../../macros/src/flow/mod.rs"]

@@ -36,11 +36,10 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReturnType, Signature, Type};
+use syn::{FnArg, ReturnType, Signature, Type};
 
 use crate::{
     args::{Args, Policy},
-    bindings::bound_names,
     borrows,
     error::Errors,
     signature::{ContextFn, Returns, allow_braces, contains_impl},
@@ -49,8 +48,11 @@ use crate::{
     yields::{Fixed, HANDLE, Yields},
 };
 
+mod arguments;
 #[cfg(test)]
 mod tests;
+
+use arguments::Arguments;
 
 /// The whole of `#[async_context]`.
 pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -65,14 +67,13 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
         return quote_spanned!(Span::mixed_site()=> #errors #refused);
     }
     let returns = Returns::new(&function.sig.output, &args);
-    let yields = function
-        .body
-        .as_ref()
-        .map(|body| {
+    let yields = match &function.body {
+        Some(body) => {
             let fixed = Fixed::of(&function, &args, &body.stream());
             Yields::find(body.stream(), fixed)
-        })
-        .unwrap_or_default();
+        }
+        None => Yields::default(),
+    };
     let stub = validate::check(&args, &function, &returns, &yields, &mut errors);
     let returns = if stub.returns {
         returns
@@ -243,10 +244,7 @@ impl Expansion<'_> {
     fn manager_type(&self, site: Span, policy: &Policy) -> TokenStream {
         let krate = &self.args.krate(site);
         let resource = self.returns.resource(self.args);
-        if let (Some(_), Ok(lifetime)) = (
-            &self.args.boxed,
-            borrows::of_box(self.args, &self.function.sig),
-        ) {
+        if let Some(lifetime) = self.lifetime_of_box() {
             return match (self.returns.error(self.args), self.markers(site).is_empty()) {
                 (Some(error), true) => {
                     quote_spanned!(site=> #krate::BoxContextManager<#lifetime, #resource, #error>)
@@ -269,6 +267,12 @@ impl Expansion<'_> {
         quote_spanned! {site=>
             #krate::ContextManager<impl #krate::AsyncContext<Resource = #resource, Kind = #kind> #send #is_static, #policy>
         }
+    }
+
+    /// `None` where there is no box, or the lifetime isn't known.
+    fn lifetime_of_box(&self) -> Option<TokenStream> {
+        self.args.boxed.as_ref()?;
+        borrows::of_box(self.args, &self.function.sig).ok()
     }
 
     fn policy(&self, site: Span, policy: &Policy) -> TokenStream {
@@ -327,21 +331,11 @@ impl Expansion<'_> {
     /// The call that makes the manager of an `async` closure with this block.
     fn manager(&self, policy: &Policy, handle: &Ident, block: TokenStream) -> TokenStream {
         let (krate, site) = (&self.krate, self.site);
-        let builder = match policy {
-            Policy::Spawn if self.args.setup_finish.is_some() => {
-                "setup_finish_needs_a_frame_that_is_send_and_static"
-            }
-            Policy::Spawn => "on_cancel_spawn_needs_a_frame_that_is_send_and_static",
-            Policy::SpawnLocal => "on_cancel_spawn_local_needs_a_static_frame",
-            Policy::Block => "on_cancel_block",
-            Policy::Drop => "on_cancel_drop",
-            Policy::Custom(_) => "on_cancel",
-        };
         let error = self.error_in_body();
         // Shown at the error's type, for the same reason as the kind.
         let path = site_of(&error, site);
         let krate_there = shown_at(self.args.krate(path), path);
-        let builder = Ident::new(builder, path);
+        let builder = Ident::new(self.builder(policy), path);
         let custom = match policy {
             Policy::Custom(policy) => Some(policy),
             _ => None,
@@ -350,10 +344,8 @@ impl Expansion<'_> {
         let resource = self.resource_in_body();
         let kind = self.kind(site, error);
         let name = self.definition();
-        // With a lifetime that isn't known the signature has no box either.
-        let boxed =
-            self.args.boxed.is_some() && borrows::of_box(self.args, &self.function.sig).is_ok();
-        let boxed = boxed.then(|| quote_spanned!(site=> .boxed()));
+        let boxed = self.lifetime_of_box();
+        let boxed = boxed.map(|_| quote_spanned!(site=> .boxed()));
         let closure = self.closure(handle, block);
         let arguments = quote_spanned! {site=>
             #name,
@@ -369,6 +361,20 @@ impl Expansion<'_> {
             None => manager,
         };
         quote_spanned!(site=> #manager #boxed)
+    }
+
+    /// The function of the runtime that makes a manager with this policy.
+    fn builder(&self, policy: &Policy) -> &'static str {
+        match policy {
+            Policy::Spawn if self.args.setup_finish.is_some() => {
+                "setup_finish_needs_a_frame_that_is_send_and_static"
+            }
+            Policy::Spawn => "on_cancel_spawn_needs_a_frame_that_is_send_and_static",
+            Policy::SpawnLocal => "on_cancel_spawn_local_needs_a_static_frame",
+            Policy::Block => "on_cancel_block",
+            Policy::Drop => "on_cancel_drop",
+            Policy::Custom(_) => "on_cancel",
+        }
     }
 
     /// What the context is called and where it stands: the caller of this, which has to be code of the user's own for that. What the macro
@@ -482,109 +488,6 @@ impl Expansion<'_> {
     }
 }
 
-/// The arguments: how the signature takes them, and how the frame does.
-struct Arguments {
-    inputs: Vec<FnArg>,
-    /// In the frame. Each argument is mentioned, or it would be dropped when the function is called, and a partly used one would be
-    /// captured in part.
-    bindings: TokenStream,
-    /// In place of the body.
-    mentions: TokenStream,
-}
-
-impl Arguments {
-    fn new(expansion: &Expansion<'_>) -> Arguments {
-        let mut arguments = Arguments {
-            inputs: Vec::new(),
-            bindings: TokenStream::new(),
-            mentions: TokenStream::new(),
-        };
-        for (position, input) in expansion.function.sig.inputs.iter().enumerate() {
-            match input {
-                FnArg::Receiver(receiver) => arguments.receiver(expansion, receiver),
-                FnArg::Typed(argument) => arguments.typed(expansion, position, argument),
-            }
-        }
-        for owned in expansion.args.own.iter().flatten() {
-            let (mutability, name) = (&owned.mutability, &owned.name);
-            arguments
-                .bindings
-                .extend(quote_spanned!(expansion.site=> let #mutability #name = #name;));
-        }
-        arguments
-    }
-
-    fn receiver(&mut self, expansion: &Expansion<'_>, receiver: &Receiver) {
-        let this = &receiver.self_token;
-        let mention = quote_spanned!(expansion.site=> let _ = &#this;);
-        if expansion.args.own.is_none() || borrows::of_receiver(receiver).is_none() {
-            self.bindings.extend(mention.clone());
-        }
-        self.mentions.extend(mention);
-        self.inputs.push(FnArg::Receiver(receiver.clone()));
-    }
-
-    fn typed(&mut self, expansion: &Expansion<'_>, position: usize, argument: &PatType) {
-        let site = expansion.site;
-        let owns = expansion.args.own.is_some();
-        let attrs = argument.attrs.iter().filter(|attr| is_for_bindings(attr));
-        let simple = match &*argument.pat {
-            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(&pat.ident),
-            _ => None,
-        };
-        let shadowed = simple.is_some_and(|name| expansion.args.owns(name));
-        let outside = owns && (shadowed || borrows::of_type(&argument.ty).is_some());
-        let (name, pat) = match (simple, &*argument.pat) {
-            (Some(name), Pat::Ident(pat)) => (name.clone(), Some(pat.to_token_stream())),
-            (_, Pat::Wild(_)) => (Ident::new(&format!("arg{position}"), site), None),
-            (_, pat) => (
-                Ident::new(&format!("arg{position}"), site),
-                Some(pat.to_token_stream()),
-            ),
-        };
-        let mut input = argument.clone();
-        if outside || (owns && simple.is_none()) {
-            // `own(…)` may use what the pattern binds.
-            self.inputs.push(FnArg::Typed(input));
-            let names = if outside {
-                Vec::new()
-            } else {
-                bound_names(&argument.pat)
-            };
-            self.bindings
-                .extend(quote_spanned!(site=> #(let _ = &#names;)*));
-            if let Some(name) = simple {
-                self.mentions.extend(quote_spanned!(site=> let _ = &#name;));
-            }
-            return;
-        }
-        input.attrs.retain(|attr| !attr.path().is_ident("expect"));
-        input.pat = Box::new(Pat::Verbatim(name.to_token_stream()));
-        let underscore = simple.is_some_and(|name| name.to_string().starts_with('_'));
-        // What the user meant to leave unused is used by us.
-        let allow = underscore.then(|| {
-            quote_spanned!(site=> #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)])
-        });
-        let cfg = argument
-            .attrs
-            .iter()
-            .filter(|attr| attr.path().is_ident("cfg"));
-        let cfg = Vec::from_iter(cfg);
-        self.mentions
-            .extend(quote_spanned!(site=> #(#cfg)* let _ = &#name;));
-        if simple.is_none() {
-            // Captured whole: the parts that the pattern leaves out stay with it, as in a plain function.
-            self.bindings
-                .extend(quote_spanned!(site=> #(#cfg)* let #name = #name;));
-        }
-        self.bindings.extend(match pat {
-            Some(pat) => quote_spanned!(site=> #(#attrs)* #allow let #pat = #name;),
-            None => quote_spanned!(site=> #(#attrs)* let _ = &#name;),
-        });
-        self.inputs.push(FnArg::Typed(input));
-    }
-}
-
 /// `impl Trait` has no name in the body.
 fn nameable(ty: TokenStream, site: Span) -> TokenStream {
     if contains_impl(&ty) {
@@ -592,13 +495,6 @@ fn nameable(ty: TokenStream, site: Span) -> TokenStream {
     } else {
         ty
     }
-}
-
-/// Whether an argument's attribute holds for the binding in the frame too.
-fn is_for_bindings(attr: &Attribute) -> bool {
-    ["cfg", "allow", "expect", "warn", "deny", "forbid"]
-        .iter()
-        .any(|name| attr.path().is_ident(name))
 }
 
 /// Hygiene of our own, shown where the tokens begin; at `otherwise` if there are none.
