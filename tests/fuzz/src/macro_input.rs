@@ -5,7 +5,7 @@
 #![no_main]
 
 #[rustfmt::skip]
-#[path = "../../../macros/src/args.rs"]
+#[path = "../../../macros/src/args/mod.rs"]
 mod args;
 #[rustfmt::skip]
 #[path = "../../../macros/src/arguments.rs"]

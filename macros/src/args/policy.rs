@@ -1,0 +1,83 @@
+//! The argument `on_cancel = …`.
+
+use proc_macro2::Ident;
+use syn::{
+    Expr, Type,
+    parse::{Parse, ParseStream},
+};
+
+use crate::error::{did_you_mean, written};
+
+pub(super) const POLICIES: [&str; 4] = ["spawn", "spawn_local", "block", "drop"];
+
+/// What becomes of a frame whose caller is gone.
+#[derive(Default)]
+pub(crate) enum Policy {
+    #[default]
+    Spawn,
+    SpawnLocal,
+    Block,
+    Drop,
+    /// A type of the user's.
+    Custom(Box<Type>),
+}
+
+impl Policy {
+    /// Whether the frame may be anywhere later, so that nothing in it may be borrowed.
+    pub(crate) fn is_static(&self) -> bool {
+        matches!(self, Policy::Spawn | Policy::SpawnLocal)
+    }
+}
+
+impl Parse for Policy {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Policy> {
+        let ahead = input.fork();
+        if let Ok(value @ (Expr::Call(_) | Expr::Struct(_) | Expr::MethodCall(_))) = ahead.parse() {
+            return Err(a_value_as_policy(&value));
+        }
+        let policy: Type = input.parse().map_err(|error| {
+            syn::Error::new(
+                error.span(),
+                "expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type",
+            )
+        })?;
+        let word = match &policy {
+            Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
+            _ => None,
+        };
+        let Some(word) = word.map(Ident::to_string) else {
+            return Ok(Policy::Custom(Box::new(policy)));
+        };
+        match word.as_str() {
+            "spawn" => Ok(Policy::Spawn),
+            "spawn_local" => Ok(Policy::SpawnLocal),
+            "block" => Ok(Policy::Block),
+            "drop" => Ok(Policy::Drop),
+            // A type begins with a capital letter; what doesn't is a slip.
+            _ if word.starts_with(char::is_lowercase) => {
+                let message = match did_you_mean(&word, &POLICIES) {
+                    Some(meant) => format!("unknown policy `{word}`: did you mean `{meant}`?"),
+                    None => format!(
+                        "unknown policy `{word}`: expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type"
+                    ),
+                };
+                Err(syn::Error::new_spanned(policy, message))
+            }
+            _ => Ok(Policy::Custom(Box::new(policy))),
+        }
+    }
+}
+
+/// `Retry::new(3)`, `Retry { times: 3 }` or `spawn()`, where `Retry` or `spawn` is the policy.
+fn a_value_as_policy(value: &Expr) -> syn::Error {
+    let mut path = match value {
+        Expr::Call(call) => written(&call.func),
+        Expr::Struct(value) => written(&value.path),
+        _ => "Policy".to_owned(),
+    };
+    if let Some((ty, "new" | "default")) = path.rsplit_once("::") {
+        path.truncate(ty.len());
+    }
+    let message = format!("a policy is a type, and no value of it: write `on_cancel = {path}`");
+    syn::Error::new_spanned(value, message)
+}
