@@ -47,7 +47,7 @@ mod tokens;
 #[path = "../../../macros/src/validate/mod.rs"]
 mod validate;
 #[rustfmt::skip]
-#[path = "../../../macros/src/within.rs"]
+#[path = "../../../macros/src/within/mod.rs"]
 mod within;
 #[rustfmt::skip]
 #[path = "../../../macros/src/yields/mod.rs"]

@@ -1,0 +1,178 @@
+//! What can be said of a mistake before rustc sees the expansion.
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Attribute, FnArg, Pat, PatType, Type};
+
+use super::{args::Args, injected};
+use crate::{
+    bindings::bound_names,
+    error::{Errors, written},
+    signature::{ContextFn, ungroup},
+    tokens::contains,
+    validate::has_runtime,
+    yields::{Fixed, Yields},
+};
+
+pub(super) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
+    let is_function = item
+        .clone()
+        .into_iter()
+        .any(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
+    if is_function {
+        error
+    } else {
+        syn::Error::new_spanned(
+            item.clone().into_iter().next(),
+            "`#[within]` goes on an `async fn`",
+        )
+    }
+}
+
+/// Notes what is wrong with the function. Its body, if it has one that can run inside of a context.
+pub(super) fn check<'f>(
+    args: &Args,
+    function: &'f ContextFn,
+    errors: &mut Errors,
+) -> Option<&'f Group> {
+    let sig = &function.sig;
+    let Some(body) = &function.body else {
+        errors.at(
+            &sig.ident,
+            format!(
+                "`#[within]` needs a body to run: put it on each implementation of `{}`",
+                sig.ident
+            ),
+        );
+        return None;
+    };
+    if sig.asyncness.is_none() {
+        let name = &sig.ident;
+        errors.at(
+            sig.fn_token,
+            if has_runtime(function.body.as_ref()) {
+                format!("the attribute above has made `{name}` synchronous already: write `#[within(…)]` above it, so that it comes first")
+            } else {
+                format!("`#[within]` goes on an `async fn`: write `async fn {name}`")
+            },
+        );
+    }
+    let yields = Yields::find(body.stream(), Fixed::default());
+    if let Some(point) = yields
+        .points
+        .iter()
+        .find(|point| !point.inside.foreign_macro)
+    {
+        errors.at(
+            point,
+            "`#[within]` runs this function inside of a context and doesn't make it one: what yields is an `#[async_context] async fn` of its own",
+        );
+    }
+    for input in &sig.inputs {
+        let Some((argument, _)) = injected(input, &args.contexts) else {
+            continue;
+        };
+        if let Type::Reference(reference) = &*argument.ty {
+            if let Some(lifetime) = reference
+                .lifetime
+                .as_ref()
+                .filter(|lifetime| lifetime.ident != "_")
+            {
+                errors.at(
+                    lifetime,
+                    "the resource is there only while the function runs: leave this lifetime out",
+                );
+            }
+        }
+    }
+    Some(body)
+}
+
+/// Notes the arguments of a test that no context stands for, and says where they are.
+pub(super) fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<usize> {
+    let mut forgotten = Vec::new();
+    // Other attributes, such as sqlx's, have arguments of their own for a test.
+    let takes_none =
+        |attr: &Attribute| written(attr.path()) == "test" || written(attr.path()) == "tokio::test";
+    // Without a context, that is the mistake.
+    if args.contexts.is_empty() || !function.attrs.iter().any(takes_none) {
+        return forgotten;
+    }
+    for (position, input) in function.sig.inputs.iter().enumerate() {
+        let FnArg::Typed(argument) = input else {
+            continue;
+        };
+        if injected(input, &args.contexts).is_some() {
+            continue;
+        }
+        forgotten.push(position);
+        match &*argument.pat {
+            Pat::Ident(pat) => {
+                let name = &pat.ident;
+                errors.at(
+                    name,
+                    format!("no context of this test is called `{name}`: write `{name} = context` in `#[within(…)]`"),
+                );
+            }
+            pat => errors.at(
+                pat,
+                "a context stands for an argument by its name, and a pattern has none: write one here, and take the resource apart in the body",
+            ),
+        }
+    }
+    forgotten
+}
+
+/// Notes a name that nothing uses, where an argument was probably meant to be the resource; says where that is.
+pub(super) fn misnamed(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<usize> {
+    let mut unused = (0..args.contexts.len()).filter_map(|i| unused_name(i, args, function));
+    let mut inputs = function.sig.inputs.iter().enumerate();
+    let meant = inputs.find_map(|(i, input)| Some((i, without_context(input, args)?)));
+    let (Some(name), Some((position, argument))) = (unused.next(), meant) else {
+        return Vec::new();
+    };
+    let instead = match &*argument.pat {
+        Pat::Ident(pat) => format!("call its `{}` so", pat.ident),
+        _ => "write it in place of the pattern, and take the resource apart in the body".to_owned(),
+    };
+    errors.at(
+        name,
+        format!(
+            "no argument of `{}` is called `{name}`: {instead}, or write `_ = context` if the function has no use for the resource",
+            function.sig.ident
+        ),
+    );
+    vec![position]
+}
+
+/// The name of a context that neither an argument nor a later context nor the body mentions.
+fn unused_name<'a>(i: usize, args: &'a Args, function: &ContextFn) -> Option<&'a Ident> {
+    let name = args.contexts[i].name.as_ref()?;
+    let word = name.to_string();
+    let mut used = function.sig.inputs.to_token_stream();
+    used.extend(function.body.as_ref().map(Group::stream));
+    let later = args.contexts[i + 1..].iter();
+    used.extend(later.flat_map(|later| [later.name.to_token_stream(), later.context.clone()]));
+    (!word.starts_with('_') && !mentions(used, &word)).then_some(name)
+}
+
+/// Whether the name is among the tokens, be it in the text of a literal.
+fn mentions(tokens: TokenStream, name: &str) -> bool {
+    contains(tokens, &|token| match token {
+        TokenTree::Literal(text) => text.to_string().contains(name),
+        token => token.to_string() == name,
+    })
+}
+
+/// The argument, if it is a `&mut` that no context has any part in.
+fn without_context<'i>(input: &'i FnArg, args: &Args) -> Option<&'i PatType> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    let exclusive = matches!(ungroup(&argument.ty), Type::Reference(reference) if reference.mutability.is_some());
+    let used = bound_names(&argument.pat).into_iter().any(|name| {
+        let mut contexts = args.contexts.iter();
+        contexts.any(|context| mentions(context.context.clone(), &name.to_string()))
+    });
+    (exclusive && !used && injected(input, &args.contexts).is_none()).then_some(argument)
+}

@@ -1,0 +1,194 @@
+//! `#[within]`: an async function that runs inside of contexts.
+//!
+//! ```text
+//! // Input
+//! #[within(db = database())]
+//! #[tokio::test]
+//! async fn inserts(db: &mut Database) { db.insert(1).await }
+//!
+//! // Output
+//! #[tokio::test]
+//! async fn inserts() {
+//!     ::contextlib::__private::value({
+//!         /* database, around: */
+//!         let db: &mut Database = db;
+//!         Ok(async { /* returns a () */ { db.insert(1).await } }.await)
+//!     })
+//! }
+//! ```
+
+use proc_macro2::{Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{FnArg, Pat, PatType, ReturnType, Signature, Type};
+
+use crate::{
+    context::Context,
+    error::Errors,
+    nest::{Around, nest},
+    signature::{ContextFn, allow_braces, contains_impl, is_named_result},
+    validate::{CONTEXT_WITHIN, is_named},
+};
+
+mod args;
+mod mistakes;
+#[cfg(test)]
+mod tests;
+
+use args::{Args, names};
+use mistakes::{check, forgotten, misnamed, not_a_function};
+
+/// The whole of `#[within]`.
+pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let function = match syn::parse2::<ContextFn>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            errors.add(not_a_function(&item, error));
+            let errors = errors.into_compile_errors();
+            return quote_spanned!(Span::mixed_site()=> #errors #item);
+        }
+    };
+    let context = function
+        .attrs
+        .iter()
+        .find(|attr| is_named(attr, "async_context"));
+    if let Some(attr) = context {
+        errors.at(attr.path(), CONTEXT_WITHIN);
+        let errors = errors.into_compile_errors();
+        return quote_spanned!(Span::mixed_site()=> #errors #item);
+    }
+    let names = names(args.clone());
+    let args = Args::parse_all(args, &mut errors);
+    let mut forgotten = forgotten(&args, &function, &mut errors);
+    if forgotten.is_empty() {
+        forgotten = misnamed(&args, &function, &mut errors);
+    }
+    if let Some(body) = check(&args, &function, &mut errors) {
+        if errors.is_empty() {
+            return expand(&args, &function, body);
+        }
+    }
+    let errors = errors.into_compile_errors();
+    let function = stub(function, &names, &forgotten);
+    quote_spanned!(Span::mixed_site()=> #errors #function)
+}
+
+fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
+    let ContextFn {
+        attrs, vis, sig, ..
+    } = function;
+    let site = Span::mixed_site().located_at(sig.ident.span());
+    let krate = args.krate();
+    let whole = match returns_result(args, &sig.output) {
+        true => Around::Fallible,
+        false => Around::Infallible,
+    };
+    let mut sig = sig.clone();
+    let bindings = take_injected(&mut sig, &args.contexts);
+    let body = called(site, &sig.output, body);
+    let body = match whole {
+        Around::Infallible => quote_spanned! {site=>
+            #bindings
+            #[allow(unreachable_code)]
+            ::core::result::Result::Ok(#body)
+        },
+        Around::Fallible | Around::Block => quote_spanned!(site=> #bindings #body),
+    };
+    let nested = nest(&krate, &args.contexts, body, whole);
+    let nested = match whole {
+        Around::Infallible => quote_spanned!(site=> #krate::__private::value(#nested)),
+        Around::Fallible | Around::Block => nested,
+    };
+    quote_spanned! {site=>
+        #(#attrs)*
+        #vis #sig {
+            #nested
+        }
+    }
+}
+
+/// What is left of a function whose mistakes have been reported: its callers see it without the arguments that contexts stand for.
+fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenStream {
+    let is_injected = |input: &FnArg| matches!(input, FnArg::Typed(argument) if matches!(&*argument.pat, Pat::Ident(pat) if names.contains(&pat.ident)));
+    let inputs = std::mem::take(&mut function.sig.inputs);
+    let kept = inputs
+        .into_iter()
+        .enumerate()
+        .filter(|(i, input)| !forgotten.contains(i) && !is_injected(input));
+    function.sig.inputs = kept.map(|(_, input)| input).collect();
+    function.without_body()
+}
+
+/// Takes the arguments that contexts stand for out of the signature, and binds them to the resources, with their types as written.
+fn take_injected(sig: &mut Signature, contexts: &[Context]) -> TokenStream {
+    let mut bindings = TokenStream::new();
+    let inputs = std::mem::take(&mut sig.inputs);
+    for input in inputs {
+        let Some((argument, name)) = injected(&input, contexts) else {
+            sig.inputs.push(input);
+            continue;
+        };
+        let PatType { attrs, pat, ty, .. } = argument;
+        let at = name_span(pat);
+        let site = Span::mixed_site().located_at(at);
+        // `impl Trait` has no name in a body.
+        let ty = (!contains_impl(ty)).then(|| quote_spanned!(site=> : #ty));
+        let name = Ident::new(&name.to_string(), at.resolved_at(name.span()));
+        bindings.extend(quote_spanned!(site=> #(#attrs)* let #pat #ty = #name;));
+    }
+    bindings
+}
+
+/// The argument and the name, if a context stands for this argument.
+fn injected<'i>(input: &'i FnArg, contexts: &'i [Context]) -> Option<(&'i PatType, &'i Ident)> {
+    let FnArg::Typed(argument) = input else {
+        return None;
+    };
+    let Pat::Ident(pat) = &*argument.pat else {
+        return None;
+    };
+    let mut names = contexts.iter().filter_map(|context| context.name.as_ref());
+    let name = names.find(|name| **name == pat.ident)?;
+    Some((argument, name))
+}
+
+/// The body, which `return` and `?` end, and not the contexts around it. Before it stands a `return` that is never taken: it has rustc know the
+/// type, so that what the body returns is coerced to it as in any function. (What an `async` closure returns isn't, whatever type it declares.)
+fn called(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
+    let ty = match output {
+        ReturnType::Default => quote_spanned!(site=> ()),
+        // These have no name in a body.
+        ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => {
+            return quote_spanned!(site=> async #body.await);
+        }
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+    };
+    let allow = allow_braces(body, site);
+    quote_spanned! {site=>
+        async {
+            if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
+                return returned;
+            }
+            #allow
+            #body
+        }
+        .await
+    }
+}
+
+/// Whether the function returns a `Result`, by the same guess as `#[async_context]`'s.
+fn returns_result(args: &Args, output: &ReturnType) -> bool {
+    let named_result = match output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, ty) => is_named_result(ty),
+    };
+    args.infallible.is_none() && (args.fallible.is_some() || named_result)
+}
+
+/// Where the name of an argument stands.
+fn name_span(pat: &Pat) -> Span {
+    match pat {
+        Pat::Ident(pat) => pat.ident.span(),
+        _ => Span::mixed_site(),
+    }
+}
