@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -26,11 +26,10 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// One `compile_error!` for each mistake; valid wherever an item is.
-    pub(crate) fn into_compile_errors(self) -> TokenStream {
-        self.0
-            .map(|errors| errors.into_compile_error())
-            .unwrap_or_default()
+    /// One `compile_error!` for each mistake, valid wherever an item is, and then the item.
+    pub(crate) fn before(self, item: impl ToTokens) -> TokenStream {
+        let errors = self.0.map(syn::Error::into_compile_error);
+        quote!(#errors #item)
     }
 
     #[cfg(test)]

@@ -63,8 +63,7 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
         Err(error) => return validate::not_a_function(&item, error, errors),
     };
     if let Some(refused) = validate::rewritten_by_async_trait(&function, &mut errors) {
-        let errors = errors.into_compile_errors();
-        return quote_spanned!(Span::mixed_site()=> #errors #refused);
+        return errors.before(refused);
     }
     let returns = Returns::new(&function.sig.output, &args);
     let yields = match &function.body {
@@ -84,9 +83,7 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
     if errors.is_empty() {
         return expansion.function();
     }
-    let errors = errors.into_compile_errors();
-    let function = expansion.stub(stub);
-    quote_spanned!(Span::mixed_site()=> #errors #function)
+    errors.before(expansion.stub(stub))
 }
 
 /// What a function with a mistake keeps, so that its callers have none to suffer from.

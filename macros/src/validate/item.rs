@@ -1,6 +1,6 @@
 //! What the attribute is on, where that is no function.
 
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     Attribute,
@@ -48,9 +48,7 @@ pub(crate) fn not_a_function(
         }
         _ => errors.add(error),
     }
-    let errors = errors.into_compile_errors();
-    let item = without_yielding_bodies(item.clone());
-    quote_spanned!(Span::mixed_site()=> #errors #item)
+    errors.before(without_yielding_bodies(item.clone()))
 }
 
 /// Functions that yield and aren't context functions, for want of the attribute or of a signature: their bodies would only bring follow-up errors.

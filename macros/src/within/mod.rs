@@ -44,8 +44,7 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(function) => function,
         Err(error) => {
             errors.add(not_a_function(&item, error));
-            let errors = errors.into_compile_errors();
-            return quote_spanned!(Span::mixed_site()=> #errors #item);
+            return errors.before(item);
         }
     };
     let context = function
@@ -54,8 +53,7 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
         .find(|attr| is_named(attr, "async_context"));
     if let Some(attr) = context {
         errors.at(attr.path(), CONTEXT_WITHIN);
-        let errors = errors.into_compile_errors();
-        return quote_spanned!(Span::mixed_site()=> #errors #item);
+        return errors.before(item);
     }
     let names = names(args.clone());
     let args = Args::parse_all(args, &mut errors);
@@ -68,9 +66,7 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
             return expand(&args, &function, body);
         }
     }
-    let errors = errors.into_compile_errors();
-    let function = stub(function, &names, &forgotten);
-    quote_spanned!(Span::mixed_site()=> #errors #function)
+    errors.before(stub(function, &names, &forgotten))
 }
 
 fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
