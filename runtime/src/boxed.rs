@@ -5,7 +5,7 @@ use crate::{
     background::{Abandonment, Entered, Left},
     frame::{Body, Exclusive, Lodging, NotEntered, Sealed, Seed, hands_on, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
-    policy::{Inherited, Policy},
+    policy::{Inherited, Policy, RollsBack},
     site::Definition,
     trace::Around,
 };
@@ -61,7 +61,7 @@ pub type InfallibleBoxGuard<'a, T> = Guard<BoxContext<'a, T, Infallible>, Inheri
 impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// Hides which context this is: the result's type says its resource, its [`Kind`] and how long what it borrows lives.
     ///
-    /// Its policy goes along inside. Two allocations, one of which is that of the frame; `enter` makes another. The context has to be `Send`.
+    /// Its policy goes along inside; only a tuple, which has one for all, asks for it again: [`combine`](crate::combine). Two allocations, one of which is that of the frame; `enter` makes another. The context has to be `Send`.
     ///
     /// ```
     /// use contextlib::{InfallibleBoxContextManager, async_context, null_context, yield_resource};
@@ -169,10 +169,11 @@ impl<'a, T, K: Kind> BoxContext<'a, T, K> {
     fn inner(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + '_)> {
         self.any().frame()
     }
+}
 
-    pub(crate) fn roll_back(frame: Abandonment<Self>) {
-        let (mut frame, entered, left) = frame.into_parts();
-        if let Some(erased) = frame.as_mut().erased.take() {
+impl<T, K: Kind> RollsBack for BoxContext<'_, T, K> {
+    fn roll_back(mut self: Pin<&mut Self>, entered: Entered, left: Left) {
+        if let Some(erased) = self.erased.take() {
             erased.into_inner().roll_back(entered, left);
         }
     }

@@ -159,7 +159,7 @@ pub trait AsyncContextManager: Send {
     note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
-    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one"
 )]
 #[cfg_attr(
     not(feature = "tokio"),
@@ -375,7 +375,7 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
     note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
-    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together: choose one with `combine((…)).on_cancel::<policy::Block>()`"
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one"
 )]
 #[cfg_attr(
     not(feature = "tokio"),

@@ -1,7 +1,7 @@
 //! Contexts in tuples that do to their yield point whatever safe code can.
 
 use contextlib::{
-    AsyncContext, ContextManager, IntoContextManager, async_context, background,
+    AsyncContext, ContextManager, IntoContextManager, async_context, background, combine,
     kind::{Fallible, Strict, Wrapping},
     null_context, policy, yield_resource,
 };
@@ -47,7 +47,8 @@ type Outer = ContextManager<
 
 /// A context around `inner` that does something to its yield point. Both see the body as one would.
 async fn around(outer: Outer, log: &Log) -> Result<u32, Left> {
-    (outer, inner(log.clone()))
+    combine((outer, inner(log.clone())))
+        .on_cancel::<policy::Spawn>()
         .with(async |(outer, inner)| -> Result<u32, Left> {
             for _ in 0..3 {
                 tokio::task::yield_now().await;

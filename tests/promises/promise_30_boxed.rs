@@ -216,3 +216,87 @@ fn of_a_lifetime_that_only_the_generics_name() {
         4
     );
 }
+
+/// The policies that a context can have, each of which leaves another trace.
+mod with_another_error {
+    use super::*;
+    use contextlib::{
+        AsyncContext,
+        policy::{Boxed, Policy, Rollback},
+    };
+    use contextlib_tests::poll_once;
+    use std::{future::pending, pin::pin};
+    use tokio::task::yield_now;
+
+    /// Rolls back where it is dropped.
+    struct AtOnce;
+
+    impl<C: AsyncContext> Policy<C> for AtOnce {
+        type Storage = Boxed<C>;
+        type Origin = ();
+
+        fn origin() {}
+
+        fn rollback(rollback: Rollback<C>, (): ()) {
+            block_on(rollback);
+        }
+    }
+
+    macro_rules! contexts {
+        ($($name:ident($($policy:tt)*))*) => {$(
+            #[async_context(boxed, $($policy)*)]
+            async fn $name(log: &Log) -> Result<(), ContextError> {
+                log.say("set up");
+                let _ = yield_resource!();
+                log.say("torn down");
+            }
+        )*};
+    }
+
+    contexts! {
+        dropped(on_cancel = drop)
+        at_once(on_cancel = AtOnce)
+        blocks(on_cancel = block)
+    }
+
+    #[async_context(boxed, setup = finish)]
+    async fn finishes(log: Log) -> Result<(), ContextError> {
+        yield_now().await;
+        log.say("set up");
+        let _ = yield_resource!();
+        log.say("torn down");
+    }
+
+    /// Drops a body, or a setup, of each in turn: once with its own error, once with another one, once with a third one.
+    macro_rules! traces {
+        ($log:ident, $context:expr) => {{
+            async fn cut(with: impl Future<Output = Result<(), BodyError>>) {
+                let mut with = pin!(with);
+                assert!(poll_once(with.as_mut()).is_pending());
+            }
+            let body = async |_: &mut ()| pending::<Result<(), BodyError>>().await;
+            let mut traces = Vec::new();
+            cut($context.with(body)).await;
+            background::drain().await;
+            traces.push($log.take());
+            cut($context.err_into::<BodyError>().with(body)).await;
+            background::drain().await;
+            traces.push($log.take());
+            let twice = $context.err_into::<BodyError>().map_err(BodyError::from);
+            cut(twice.boxed().map_err(BodyError::from).with(body)).await;
+            background::drain().await;
+            traces.push($log.take());
+            traces
+        }};
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn they_keep_their_policy() {
+        let log = Log::new();
+        assert_eq!(traces!(log, dropped(&log)), [["set up"]; 3]);
+        let torn_down = [["set up", "torn down"]; 3];
+        assert_eq!(traces!(log, at_once(&log)), torn_down);
+        assert_eq!(traces!(log, blocks(&log)), torn_down);
+        assert_eq!(traces!(log, finishes(log.clone())), torn_down);
+    }
+}

@@ -350,8 +350,9 @@ impl RollbackState {
 }
 
 /// How far a context had come when its caller was gone.
+#[doc(hidden)]
 #[derive(Clone, Copy)]
-pub(crate) struct Left {
+pub struct Left {
     /// What the context is told of its body.
     exit: ExitKind,
     start: Start,

@@ -3,10 +3,10 @@
 use super::told::ErrorOf;
 use crate::{
     AsyncContext, ContextManager, Definition,
-    background::Abandonment,
+    background::{Entered, Left},
     frame::{Body, NotEntered, Sealed, Seed, hands_on},
     kind::{Fallible, Kind, RaiseAs},
-    policy::{Policy, RollsItselfBack, Spawn},
+    policy::{Policy, RollsBack},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -115,14 +115,9 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
     }
 }
 
-/// As for [tuples](crate::combine).
-impl<C, E, F> RollsItselfBack for MapErr<C, E, F>
-where
-    Self: AsyncContext,
-    Spawn: Policy<Self>,
-{
-    fn roll_back(frame: Abandonment<Self>) {
-        Spawn::take_over(frame, Spawn::origin());
+impl<C: RollsBack, E, F> RollsBack for MapErr<C, E, F> {
+    fn roll_back(self: Pin<&mut Self>, entered: Entered, left: Left) {
+        self.inner().roll_back(entered, left);
     }
 }
 

@@ -3,9 +3,8 @@
 use super::{Nest, told::ErrorOf};
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
-    background::Abandonment,
     frame::{Body, Ending, NotEntered, Sealed, Seed, hands_on},
-    policy::{Combine, Combined, Policy, RollsItselfBack, Spawn},
+    policy::{Combine, Combined, Policy},
     protocol::AsyncContextManagerOrTuple,
 };
 use pin_project_lite::pin_project;
@@ -125,17 +124,6 @@ where
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<N>>> {
         self.inner().poll_teardown(cx)
-    }
-}
-
-/// Together, boxed contexts are rolled back as by `spawn`, if they can be: one frame has one policy.
-impl<N, R> RollsItselfBack for Flat<N, R>
-where
-    Self: AsyncContext,
-    Spawn: Policy<Self>,
-{
-    fn roll_back(frame: Abandonment<Self>) {
-        Spawn::take_over(frame, Spawn::origin());
     }
 }
 

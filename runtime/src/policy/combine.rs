@@ -1,18 +1,18 @@
 //! The policy of contexts put together.
 
-use super::{Block, Drop, FinishSetup, Inherited, Spawn, SpawnLocal};
+use super::{Block, Drop, FinishSetup, Spawn, SpawnLocal};
 
 /// One policy for a context of this policy and one of `P`, put together in a [tuple](crate::IntoContextManager).
 ///
-/// | with | [`Drop`] | [`Inherited`] | [`Spawn`] | [`FinishSetup`] | [`SpawnLocal`] | [`Block`] |
-/// |---|---|---|---|---|---|---|
-/// | the same | `Drop` | `Inherited` | `Spawn` | `FinishSetup` | `SpawnLocal` | `Block` |
-/// | `Drop` | | the other | the other | the other | the other | the other |
-/// | `Inherited` | | | the other | the other | the other | the other |
-/// | `Spawn` | | | | `FinishSetup` | `SpawnLocal` | `Block` |
+/// | with | [`Drop`] | [`Spawn`] | [`FinishSetup`] | [`SpawnLocal`] | [`Block`] |
+/// |---|---|---|---|---|---|
+/// | the same | `Drop` | `Spawn` | `FinishSetup` | `SpawnLocal` | `Block` |
+/// | `Drop` | | the other | the other | the other | the other |
+/// | `Spawn` | | | `FinishSetup` | `SpawnLocal` | `Block` |
 ///
 /// One frame has one policy, so that a context of `Drop` whose neighbour isn't of `Drop` has its teardown run, too, which is more than it asks for. What isn't in
-/// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`, or an implementation of this trait: a policy of yours takes in `Drop`, as
+/// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`; so does a [boxed](crate::ContextManager::boxed) context, whose policy is inside of it, where a tuple doesn't see it.
+/// (In [`async_with!`](crate::async_with), and in an [`ExitStack`](crate::ExitStack), each context keeps its own.) Or implement this trait: a policy of yours takes in `Drop`, as
 /// [`timeout`](crate::contexts::timeout) has it, by
 ///
 /// ```
@@ -64,15 +64,10 @@ macro_rules! combine {
 }
 
 combine! {
-    Drop, Inherited => Inherited;
     Drop, Spawn => Spawn;
     Drop, FinishSetup<Spawn> => FinishSetup<Spawn>;
     Drop, SpawnLocal => SpawnLocal;
     Drop, Block => Block;
-    Inherited, Spawn => Spawn;
-    Inherited, FinishSetup<Spawn> => FinishSetup<Spawn>;
-    Inherited, SpawnLocal => SpawnLocal;
-    Inherited, Block => Block;
     Spawn, FinishSetup<Spawn> => FinishSetup<Spawn>;
     Spawn, SpawnLocal => SpawnLocal;
     Spawn, Block => Block;

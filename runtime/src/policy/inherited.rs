@@ -1,22 +1,34 @@
 //! The policy that a context has inside.
 
 use super::{Boxed, Policy};
-use crate::{AsyncContext, BoxContext, Rollback, background::Abandonment, kind::Kind};
+use crate::{
+    AsyncContext, Rollback,
+    background::{Abandonment, Entered, Left},
+};
+use std::pin::Pin;
 
-/// The policy of a [boxed](crate::ContextManager::boxed) context: the one that it had before.
+/// The policy of a [boxed](crate::ContextManager::boxed) context: the one that it had before, which is inside of it.
 pub enum Inherited {}
 
-/// A context that knows what becomes of itself.
-pub trait RollsItselfBack: AsyncContext + Sized {
-    #[doc(hidden)]
-    fn roll_back(frame: Abandonment<Self>);
-}
+mod sealed {
+    use super::{Entered, Left, Pin};
 
-impl<T, K: Kind> RollsItselfBack for BoxContext<'_, T, K> {
-    fn roll_back(frame: Abandonment<Self>) {
-        BoxContext::roll_back(frame);
+    /// A context that has its policy inside.
+    pub trait RollsBack {
+        /// Its caller is gone, when it had come so far.
+        fn roll_back(self: Pin<&mut Self>, entered: Entered, left: Left);
     }
 }
+pub(crate) use sealed::RollsBack;
+
+/// A context that has its policy inside: a boxed one, also with another error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no policy inside",
+    label = "not a boxed context"
+)]
+pub trait RollsItselfBack: AsyncContext + RollsBack + Sized {}
+
+impl<C: AsyncContext + RollsBack> RollsItselfBack for C {}
 
 impl<C: RollsItselfBack> Policy<C> for Inherited {
     type Storage = Boxed<C>;
@@ -29,6 +41,7 @@ impl<C: RollsItselfBack> Policy<C> for Inherited {
     }
 
     fn take_over(frame: Abandonment<C>, (): ()) {
-        C::roll_back(frame);
+        let (mut frame, entered, left) = frame.into_parts();
+        frame.as_mut().roll_back(entered, left);
     }
 }

@@ -21,6 +21,7 @@ mod on_tokio;
 mod storage;
 
 pub use combine::{Combine, Combined};
+pub(crate) use inherited::RollsBack;
 pub use inherited::{Inherited, RollsItselfBack};
 #[cfg(feature = "tokio")]
 pub use on_tokio::{Block, FinishSetup, Spawn, SpawnLocal};
