@@ -95,7 +95,8 @@ use unwind::Unwinding;
 ///
 /// `'e` is a lifetime that everything on the stack outlives. `E` is the error type that all errors of entries convert into with `From`; where it isn't
 /// known from what becomes of [`exit`](ExitStack::exit)'s result, write `ExitStack::<E>::new()`. `S` is [`Suppressing`] for a stack with entries that
-/// may swallow failures. A stack is `Send` and `Sync`: entries may be entered concurrently, and are then in the order in which their setups ended.
+/// may swallow failures. No entry can borrow another one's resource, since it is the stack that lends these: contexts that build on each other go into a block
+/// ([`async_with!`](crate::async_with)) or are guards. A stack is `Send` and `Sync`: entries may be entered concurrently, and are then in the order in which their setups ended.
 ///
 /// # Cost
 ///
@@ -167,6 +168,8 @@ impl<'e, E> ExitStack<'e, E> {
     }
 
     /// A stack as a context: [`scope`](ExitStack::scope) in parts, for `async_with!`, tuples and `#[within]`.
+    ///
+    /// In a tuple whose policy isn't `drop`, that one rolls back the whole, and with it the stack, one entry after the other.
     ///
     /// ```
     /// use contextlib::ExitStack;
