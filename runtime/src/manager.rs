@@ -64,7 +64,7 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 /// Implemented for every such closure, and for functions that return futures.
 #[diagnostic::on_unimplemented(
     message = "what is run here is an `async` closure that takes `{A}`",
-    label = "not an `async |…| { … }` that takes that and returns what is asked for here",
+    label = "not an `async |…| …` that takes that and returns what is asked for here",
     note = "a context's body takes its resource, `async |resource| …`; what an `ExitStack` is to call takes how the body ended, `async |exit| …`: a context is entered instead"
 )]
 pub trait AsyncBody<A, O>:

@@ -4,10 +4,7 @@ use super::{
     in_table::{Counted, Pending, Place},
     lane::Number,
 };
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, VecDeque},
-};
+use std::{cmp::Ordering, collections::BTreeMap};
 
 /// How many are few.
 const FEW: usize = 256;
@@ -28,7 +25,7 @@ impl Row {
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Row::Few(few) => few.places.is_empty(),
+            Row::Few(few) => few.is_empty(),
             Row::Many(many) => many.is_empty(),
         }
     }
@@ -82,7 +79,7 @@ impl Row {
             Row::Few(few) => (Some(few), None),
             Row::Many(many) => (None, Some(many)),
         };
-        let few = few.into_iter().flat_map(|few| &few.places);
+        let few = few.into_iter().flat_map(Few::places);
         let few = few.filter_map(|(place, pending)| Some((place.0, pending.as_ref()?)));
         let many = many.into_iter().flatten();
         few.chain(many.map(|(place, pending)| (place.0, pending)))
@@ -91,7 +88,9 @@ impl Row {
 
 /// A few of them, sorted. One that is over leaves a gap, so that the others stay where they are; there is none at the ends.
 pub(super) struct Few {
-    places: VecDeque<(Place, Option<Pending>)>,
+    /// From `first` on.
+    places: Vec<(Place, Option<Pending>)>,
+    first: usize,
     /// Near to this the next one is likely to end.
     near: usize,
 }
@@ -99,9 +98,18 @@ pub(super) struct Few {
 impl Few {
     const fn new() -> Self {
         Few {
-            places: VecDeque::new(),
+            places: Vec::new(),
+            first: 0,
             near: 0,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    fn places(&self) -> &[(Place, Option<Pending>)] {
+        &self.places[self.first..]
     }
 
     /// Makes room for another one, if need be where the gaps are. `false` if there is none.
@@ -110,6 +118,7 @@ impl Few {
             return true;
         }
         self.places.retain(|(_, pending)| pending.is_some());
+        (self.first, self.near) = (0, 0);
         // Not for the sake of a few gaps each time.
         self.places.len() <= FEW / 2
     }
@@ -121,9 +130,9 @@ impl Few {
 
     #[inline]
     fn insert(&mut self, place: Place, pending: Pending) {
-        match self.places.back() {
+        match self.places.last() {
             Some((last, _)) if place <= *last => self.insert_between(place, pending),
-            _ => self.places.push_back((place, Some(pending))),
+            _ => self.places.push((place, Some(pending))),
         }
     }
 
@@ -143,24 +152,41 @@ impl Few {
         let (_, pending) = self.places.get_mut(at)?;
         let counted = pending.take()?.counted();
         self.near = at;
-        while let Some((_, None)) = self.places.front() {
-            self.places.pop_front();
-            self.near = self.near.saturating_sub(1);
-        }
-        while let Some((_, None)) = self.places.back() {
-            self.places.pop_back();
+        if at == self.first {
+            self.skip_gaps();
+        } else if at + 1 == self.places.len() {
+            self.drop_gaps();
         }
         Some(counted)
     }
 
+    /// Begins behind the gaps.
+    fn skip_gaps(&mut self) {
+        while let Some((_, None)) = self.places.get(self.first) {
+            self.first += 1;
+        }
+        self.near = self.first;
+        if self.first == self.places.len() {
+            self.places.clear();
+            (self.first, self.near) = (0, 0);
+        }
+    }
+
+    /// Ends before them.
+    fn drop_gaps(&mut self) {
+        while let Some((_, None)) = self.places.last() {
+            self.places.pop();
+        }
+    }
+
     fn first_from(&self, from: Place) -> Option<Number> {
-        let mut places = self.places.range(self.below(from)..);
+        let mut places = self.places[self.below(from)..].iter();
         let first = places.find(|(_, pending)| pending.is_some());
         first.map(|(place, _)| place.0)
     }
 
     fn last_before(&self, to: Place) -> Option<Number> {
-        let mut places = self.places.range(..self.below(to));
+        let mut places = self.places[self.first..self.below(to)].iter();
         let last = places.rfind(|(_, pending)| pending.is_some());
         last.map(|(place, _)| place.0)
     }
@@ -172,25 +198,27 @@ impl Few {
                 .get(*at)
                 .is_some_and(|(there, _)| *there == place)
         };
-        let near = [self.near.wrapping_sub(1), self.near, self.near + 1];
+        let near = [self.near, self.near.wrapping_sub(1), self.near + 1];
         near.into_iter()
             .find(is_at)
             .or_else(|| Some(self.below(place)).filter(is_at))
     }
 
-    /// How many places are below this one. Looks at the ends first.
+    /// Where this place would be. Looks at the ends first.
     fn below(&self, place: Place) -> usize {
-        let (Some((first, _)), Some((last, _))) = (self.places.front(), self.places.back()) else {
-            return 0;
+        let places = self.places();
+        let (Some((first, _)), Some((last, _))) = (places.first(), places.last()) else {
+            return self.first;
         };
         if place <= *first {
-            return 0;
+            return self.first;
         }
-        match place.cmp(last) {
-            Ordering::Less => self.places.partition_point(|(other, _)| *other < place),
-            Ordering::Equal => self.places.len() - 1,
-            Ordering::Greater => self.places.len(),
-        }
+        self.first
+            + match place.cmp(last) {
+                Ordering::Less => places.partition_point(|(other, _)| *other < place),
+                Ordering::Equal => places.len() - 1,
+                Ordering::Greater => places.len(),
+            }
     }
 }
 
