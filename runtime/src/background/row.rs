@@ -36,6 +36,7 @@ impl Row {
     }
 
     /// Adds one that isn't there yet.
+    #[inline]
     pub(super) fn insert(&mut self, place: Place, pending: Pending) {
         if let Row::Few(few) = self {
             if few.make_room() {
@@ -49,6 +50,7 @@ impl Row {
     }
 
     /// Where it was counted, if it is there.
+    #[inline]
     pub(super) fn remove(&mut self, place: Place) -> Option<Counted> {
         match self {
             Row::Few(few) => few.remove(place),
@@ -147,6 +149,7 @@ impl Few {
         }
     }
 
+    #[inline]
     fn remove(&mut self, place: Place) -> Option<Counted> {
         let at = self.find(place)?;
         let (_, pending) = self.places.get_mut(at)?;

@@ -323,6 +323,7 @@ pub(crate) fn remove(lane: Lane, number: Number) {
 }
 
 /// Gives that place up, unless something is pending there. `true` if it is given up.
+#[inline(always)]
 pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
     let mut wakers = Wakers::none();
     let mut table = table();
