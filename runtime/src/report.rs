@@ -229,6 +229,8 @@ pub(crate) fn unexited(entered: &Entered) {
 }
 
 fn report(report: &Report<'_>) {
+    #[cfg(feature = "testkit")]
+    crate::testkit::reported(report);
     let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
     let called = catch_unwind(AssertUnwindSafe(|| match &hook {
         Some(hook) => hook(report),

@@ -405,6 +405,50 @@ fn what_a_task_that_never_ends_holds_is_not_released() {
     );
 }
 
+#[test]
+fn what_its_runtime_cannot_roll_back_says_so_in_what_happened() {
+    #[async_context(on_cancel = block)]
+    async fn blocking(record: &Recorder) {
+        record.acquired("lock");
+        let _ = yield_resource!();
+        record.released("lock");
+    }
+    #[async_context(on_cancel = spawn_local)]
+    async fn local(record: Recorder) {
+        record.acquired("lock");
+        let _ = yield_resource!();
+        record.released("lock");
+    }
+    let blocking = explore(async |record: Recorder| {
+        blocking(&record)
+            .with(async |()| record.step("work").await)
+            .await
+    });
+    let local = explore(async |record: Recorder| {
+        local(record.clone())
+            .with(async |()| record.step("work").await)
+            .await
+    });
+    let found = [
+        (
+            blocking,
+            "blocking",
+            "its policy is `block`, which can't work on a current-thread runtime",
+        ),
+        (local, "local", "it was dropped outside of a `LocalSet`"),
+    ];
+    for (found, name, why) in found {
+        let found = found.unwrap_err();
+        assert_eq!(found.problems(), [Problem::NotReleased("lock")]);
+        let lost = found
+            .trace()
+            .iter()
+            .find(|line| line.contains("lost its teardown"));
+        let lost = lost.expect("it says why");
+        assert!(lost.contains(name) && lost.contains(why), "{lost}");
+    }
+}
+
 #[tokio::test]
 async fn inside_of_a_runtime_it_says_where_it_belongs() {
     let calls: [fn() -> usize; 3] = [

@@ -72,6 +72,8 @@ impl std::error::Error for Found {}
 
 /// Looks for a cut of the scenario that shows a problem: all its runs, the shortest first.
 ///
+/// Contexts of `on_cancel = block` and `spawn_local` are cancelled elsewhere: see [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
+///
 /// # Errors
 /// The shortest such cut.
 ///
@@ -142,6 +144,8 @@ impl<T, S: AsyncFn(Recorder) -> T> Search<'_, S> {
 }
 
 /// [`explore`] for a test.
+///
+/// Contexts of `on_cancel = block` and `spawn_local` are cancelled elsewhere: see [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
 ///
 /// # Panics
 /// If there is such a cut, with a text that says what is wrong, what happened, and how to see it again. Inside of a runtime.

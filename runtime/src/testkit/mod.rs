@@ -9,6 +9,43 @@
 //! Every run has a runtime and a clock of its own: [tokio's paused time](tokio::time::pause), so that timeouts take no time and two runs with the same cut
 //! are the same run. Call it in a plain `#[test]`, not inside of a runtime.
 //!
+//! # Contexts whose policy needs another runtime
+//!
+//! That runtime has one thread, and no `LocalSet`. So a context of [`on_cancel = block`](crate::policy::Block) or [`spawn_local`](crate::policy::SpawnLocal) can't be rolled back in a
+//! scenario that is dropped: it loses its teardown there, though nothing is wrong with it, and what it had acquired is found to be never released. What happened in the run then has a line
+//! that says why: *lost its teardown: its policy is `block`, which can't work on a current-thread runtime*. Test its cancellation by hand, in a
+//! `#[tokio::test(flavor = "multi_thread")]`, or in a `LocalSet`. Or put it inside of a `spawn` context, which owns what it borrows and awaits its end:
+//!
+//! ```
+//! use contextlib::{async_context, testkit::{self, Injected, Recorder}, yield_resource};
+//!
+//! #[async_context(on_cancel = block)]
+//! async fn lock(record: &Recorder) -> Result<(), Injected> {
+//!     record.step("lock").await?;
+//!     record.acquired("lock");
+//!     let _ = yield_resource!();
+//!     record.released("lock");
+//! }
+//!
+//! #[async_context]
+//! async fn spawned(record: Recorder) -> Result<(), Injected> {
+//!     let lock = lock(&record).enter().await?;
+//!     match yield_resource!().is_completed() {
+//!         true => lock.exit().await?,
+//!         false => lock.cancel().await?,
+//!     }
+//! }
+//!
+//! let alone = testkit::explore(async |record: Recorder| {
+//!     lock(&record).with(async |_| record.step("work").await).await
+//! });
+//! assert!(alone.unwrap_err().to_string().contains("its policy is `block`"));
+//!
+//! testkit::check(async |record: Recorder| {
+//!     spawned(record.clone()).with(async |_| record.step("work").await).await
+//! });
+//! ```
+//!
 //! # Tasks
 //!
 //! A scenario may spawn tasks, each with a [branch](Recorder::branch) of the recorder. Only the scenario itself is dropped: with it goes a `JoinSet` and aborts
@@ -70,10 +107,12 @@
 
 mod cut;
 mod explore;
+mod listener;
 mod recorder;
 mod run;
 mod tasks;
 
 pub use cut::{Cut, Injection, ParseCutError};
 pub use explore::{Explored, Found, check, explore, replay};
+pub(crate) use listener::reported;
 pub use recorder::{Injected, Problem, Recorder};

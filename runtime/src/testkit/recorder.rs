@@ -60,7 +60,7 @@ pub(super) struct InjectedPanic;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Problem {
-    /// This was acquired and never released.
+    /// This was acquired and never released. [`Found::trace`](super::Found::trace) says so of a context that couldn't be rolled back on the kit's runtime.
     NotReleased(&'static str),
     /// This was released when it was not held, or not any more.
     NotHeld(&'static str),

@@ -1,6 +1,6 @@
 //! One run of a scenario.
 
-use super::{Cut, Problem, Recorder, recorder::InjectedPanic, tasks::Idle};
+use super::{Cut, Problem, Recorder, listener::Listener, recorder::InjectedPanic, tasks::Idle};
 use crate::{background::drain_timeout, report};
 use std::{
     any::Any,
@@ -29,6 +29,7 @@ pub(super) struct Ran {
 /// Inside of a runtime.
 pub(super) fn run<T>(scenario: &impl AsyncFn(Recorder) -> T, cut: Cut) -> Ran {
     let recorder = Recorder::new(cut);
+    let listener = Listener::new(&recorder);
     let idle = Arc::new(Idle::new());
     let parked = idle.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -54,6 +55,7 @@ pub(super) fn run<T>(scenario: &impl AsyncFn(Recorder) -> T, cut: Cut) -> Ran {
         polls
     });
     // What is stuck is dropped with the runtime, and says what it likes then.
+    drop(listener);
     let steps = recorder.steps();
     let (problems, trace) = recorder.close();
     drop(runtime);
