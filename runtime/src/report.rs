@@ -6,7 +6,7 @@
 //!
 //! A guard that is dropped un-exited while nothing panics is told to the hook too ([`Failure::Unexited`]). The default hook makes that a debug event, with
 //! where the context was defined and where it was entered, and without the `tracing` feature nothing: it is a forgotten `exit`, and so a lost commit, or it is
-//! the way in which `?` and cancellation roll back, where a warning each time would be noise. A hook of yours may be stricter, in tests for example.
+//! the way in which `?` and cancellation leave a context, where a warning each time would be noise. A hook of yours may be stricter, in tests for example.
 
 use crate::{
     Definition, ExitKind,
@@ -61,7 +61,8 @@ pub enum Failure<'a> {
     Panic(&'a (dyn Any + Send)),
     /// A teardown didn't run, or not to its end, for this reason.
     Lost(&'a str),
-    /// A guard was dropped without `exit`, while nothing panicked: by `?`, in a task that was cancelled, or because `exit` was forgotten. What it should have committed is rolled back.
+    /// A guard was dropped without `exit`, while nothing panicked: by `?`, in a task that was cancelled, or because `exit` was forgotten. What it should have committed isn't:
+    /// its context is [cancelled](crate::policy), and rolled back or dropped as its policy says.
     Unexited,
 }
 
@@ -248,13 +249,13 @@ fn report(report: &Report<'_>) {
 #[cfg(feature = "tracing")]
 fn default_hook(report: &Report<'_>) {
     if matches!(report.failure, Failure::Unexited) {
-        // The way in which `?` rolls back, too: no warning.
+        // The way in which `?` leaves a context, too: no warning.
         tracing::debug!(
             target: "contextlib",
             context = report.context.name(),
             defined = %report.context.location(),
             entered = %report.entered,
-            "a guard was dropped without `exit`: its context is rolled back",
+            "a guard was dropped without `exit`: its context is cancelled",
         );
     } else {
         tracing::error!(
@@ -275,7 +276,7 @@ fn default_hook(report: &Report<'_>) {
 
 #[cfg(not(feature = "tracing"))]
 fn default_hook(report: &Report<'_>) {
-    // The way in which `?` rolls back, too: not worth a line of everybody's standard error.
+    // The way in which `?` leaves a context, too: not worth a line of everybody's standard error.
     if !matches!(report.failure, Failure::Unexited) {
         eprintln!("contextlib: {report}");
     }

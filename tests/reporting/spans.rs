@@ -189,7 +189,7 @@ fn a_guard_dropped_unexited_is_a_debug_event_with_both_places() {
         .unwrap();
     let here = Location::caller().file();
     let main = here.replace("spans.rs", "main.rs");
-    let start = "DEBUG nowhere: a guard was dropped without `exit`: its context is rolled back";
+    let start = "DEBUG nowhere: a guard was dropped without `exit`: its context is cancelled";
     assert!(said.starts_with(start), "{said}");
     assert!(said.contains(" context=\"ends\""), "{said}");
     assert!(said.contains(&format!(" defined={main}:")), "{said}");
