@@ -374,11 +374,13 @@ pub type Out<K, R> = <<K as Kind>::Suppression as Suppression>::Out<R>;
 
 /// A context of this kind can raise its error as the body's error type `B`.
 ///
-/// A [`Fallible<E>`] context needs `B: From<E>`; an [`Infallible`] one never raises anything.
+/// A [`Fallible<E>`] context needs `B: From<E>`; an [`Infallible`] one never raises anything. Where both types are foreign, so that there can be no such `From`, a
+/// context with another error has one: [`map_err`](crate::ContextManager::map_err), [`err_into`](crate::ContextManager::err_into).
 #[diagnostic::on_unimplemented(
     message = "the body's error type `{B}` can't be made from the error of this context",
     label = "the body of this context fails with `{B}`",
-    note = "a context's own error reaches the caller as the body's error: implement `From<the context's error> for {B}`, or use `outcome`, which returns both"
+    note = "a context's own error reaches the caller as the body's error: implement `From<the context's error> for {B}`; where both types are foreign, change the context's error first: `context.map_err(…)`, or `context.err_into::<E>()` with an `E` that `{B}` is made from",
+    note = "in closure style `outcome` converts nothing: it returns both"
 )]
 pub trait RaiseAs<B>: Kind {
     #[doc(hidden)]
