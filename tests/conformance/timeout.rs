@@ -61,7 +61,7 @@ async fn timeout_at_basic() {
     assert!(Instant::now() >= deadline);
 }
 
-// Equal deadlines: only the outer one reports.
+// Equal deadlines: only the outer one reports. In Python both have expired.
 #[tokio::test(start_paused = true)]
 async fn nested_timeouts() {
     let deadline = Instant::now() + SECOND;
