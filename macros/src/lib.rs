@@ -192,7 +192,9 @@ use proc_macro::TokenStream;
 ///
 /// # Errors
 ///
-/// - A borrowing context without a policy that lets it borrow says so at its definition, and lists the ways out.
+/// - A borrowing context without a policy that lets it borrow says so at its definition, and lists the ways out. The attribute sees a borrow where it is written: a
+///   reference, a lifetime. It doesn't see one hidden in `Self` (`impl<'a> Cursor<'a> { async fn open(self) … }`), in an alias or in a path (`row: Row` for a `Row<'_>`);
+///   there rustc says that something *must outlive `'static`*. The ways out are the same: own it, or say `on_cancel = block` or `drop`.
 /// - A context whose frame isn't `Send` (`spawn`) is refused at its definition too, and what isn't is named.
 /// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
 /// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of
@@ -222,8 +224,9 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 ///
 /// # What it goes on
 ///
-/// Any `async fn` with a body: free, a method with any receiver, generic, with patterns among its arguments. Whatever makes the function
-/// synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`.
+/// Any `async fn` with a body: free, a method with any receiver, generic, with patterns among its arguments. Not a method under `#[async_trait]`,
+/// which has rewritten it before this attribute sees it: use [`async_with!`](https://docs.rs/contextlib/latest/contextlib/macro.async_with.html) in its body.
+/// Whatever makes the function synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`.
 ///
 /// # Arguments
 ///
