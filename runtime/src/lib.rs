@@ -23,29 +23,31 @@
 //!     }
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> io::Result<()> {
-//! # let address = String::from("localhost");
-//! // Closure style: the teardown is awaited on success, error and panic.
-//! let rows = connection(address.clone())
-//!     .with(async |connection| -> io::Result<usize> { connection.query("…").await })
+//! async fn work(address: String) -> io::Result<()> {
+//!     // Closure style: the teardown is awaited on success, error and panic.
+//!     let rows = connection(address.clone())
+//!         .with(async |connection| -> io::Result<usize> { connection.query("…").await })
+//!         .await?;
+//!
+//!     // Block style: several contexts, the later ones may use the earlier ones.
+//!     let rows = contextlib::async_with!(one = connection(address.clone()), two = connection(address.clone()), async {
+//!         Ok::<_, io::Error>(one.query("…").await? + two.query("…").await?)
+//!     })
 //!     .await?;
 //!
-//! // Block style: several contexts, the later ones may use the earlier ones.
-//! let rows = contextlib::async_with!(one = connection(address.clone()), two = connection(address.clone()), async {
-//!     Ok::<_, io::Error>(one.query("…").await? + two.query("…").await?)
-//! })
-//! .await?;
+//!     // Guard style: a value that dereferences to the resource. Dropped before its `exit`, by a `?` for example, it is rolled back in the background.
+//!     let mut connection = connection(address).enter().await?;
+//!     let rows = connection.query("…").await?;
+//!     connection.exit().await
+//! }
 //!
-//! // Guard style: a value that dereferences to the resource. Dropped before its `exit`, it is rolled back in the background.
-//! let mut connection = connection(address).enter().await?;
-//! let rows = connection.query("…").await?;
-//! connection.exit().await?;
-//!
-//! // Once, before the program ends: nothing that runs in the background is lost.
-//! contextlib::background::drain().await;
-//! # Ok(())
-//! # }
+//! #[tokio::main]
+//! async fn main() -> io::Result<()> {
+//!     let result = work(String::from("localhost")).await;
+//!     // Once, before the program ends: nothing that runs in the background is lost. A `?` in the line above would skip this one.
+//!     contextlib::background::drain().await;
+//!     result
+//! }
 //! ```
 //!
 //! It is Python's `contextlib` for Rust, with its names or aliases for them in the search of these pages.

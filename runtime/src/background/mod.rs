@@ -72,12 +72,16 @@ use crate::Definition;
 /// A task that is still alive hasn't begun its rollbacks; nor has one that was aborted, until its runtime has dropped its future. So end the tasks first, and
 /// wait for them: with `JoinSet::shutdown`, or by their `JoinHandle`s.
 ///
+/// A `?` in `main` would leave before it. So the work is a function of its own:
+///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// // … the program's work …
-/// contextlib::background::drain().await;
-/// # }
+/// # async fn work() -> std::io::Result<()> { Ok(()) }
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let result = work().await;
+///     contextlib::background::drain().await;
+///     result
+/// }
 /// ```
 pub async fn drain() {
     let mut drained = Drained::new(current_runtime());
@@ -88,6 +92,12 @@ pub async fn drain() {
 ///
 /// # Errors
 /// The contexts whose rollbacks were still pending then, of those that it waits for. They go on.
+///
+/// # Panics
+/// Outside of a tokio runtime, and on one whose timer isn't enabled (`enable_time`). [`drain`] needs neither.
+///
+/// # Cancellation
+/// As for [`drain`].
 #[cfg(feature = "tokio")]
 pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
     let inside = InRollback::floor();
