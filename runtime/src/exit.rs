@@ -150,7 +150,8 @@ pub struct ErrorView<'y, S = Strict> {
 impl<'y, S> ErrorView<'y, S> {
     /// The error as a `T`, if that is its type.
     ///
-    /// `None` too for a body run with [`with_local`](crate::ContextManager::with_local), of whose error only the text is kept.
+    /// `None` too for a body run with [`with_local`](crate::ContextManager::with_local), of whose error only the text is kept. An error inside of an `anyhow::Error` or of a
+    /// `Box<dyn Error + Send + Sync>` is looked for there: `error.downcast_ref::<anyhow::Error>()`, and in that for its own type.
     pub fn downcast_ref<T: Any + Sync>(&self) -> Option<&'y T> {
         self.ending.error_ref()
     }

@@ -12,7 +12,8 @@ use std::any::Any;
 ///
 /// What comes out of the body is an `Option` then, `None` for an error that was swallowed. Other errors pass, and so do panics. The error's type is
 /// the one that the body returns (or what is inside of it: in a [tuple](crate::IntoContextManager#tuples), the next context's own): of an error that is an enum of several,
-/// [`suppress_if`] looks at the variants. It doesn't see the error of a
+/// [`suppress_if`] looks at the variants. It isn't looked for inside of an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] does
+/// that too. It doesn't see the error of a
 /// body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local), nor one in a value that [`run`](crate::ContextManager::run)
 /// returns: for that, a `Result` is a value like any other. Mirrors `contextlib.suppress`.
 ///
@@ -51,6 +52,24 @@ pub fn suppress<E: Any + Sync>() -> ContextManager<
 /// suppress_if(missing)
 ///     .with(async |()| fs::remove_file("/nowhere/some.tmp"))
 ///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It looks into an error that may be of any type, as an `anyhow::Error` is:
+///
+/// ```
+/// use contextlib::contexts::suppress_if;
+/// use std::{error::Error, fs, io};
+///
+/// type AnyError = Box<dyn Error + Send + Sync>;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), AnyError> {
+/// let removed = suppress_if(|error: &AnyError| error.is::<io::Error>())
+///     .with(async |()| -> Result<(), AnyError> { Ok(fs::remove_file("/nowhere/some.tmp")?) })
+///     .await?;
+/// assert_eq!(removed, None);
 /// # Ok(())
 /// # }
 /// ```
