@@ -20,6 +20,29 @@ use crate::{
 /// assert_eq!(doubled, 42);
 /// # }
 /// ```
+///
+/// In one branch of an `if`, [boxed](ContextManager::boxed) as the other one is, and with its error, though it can't fail:
+///
+/// ```
+/// use contextlib::{async_context, null_context, yield_resource};
+/// use std::io;
+///
+/// #[async_context]
+/// async fn locked(mut number: u32) -> io::Result<u32> {
+///     let _ = yield_resource!(number);
+/// }
+///
+/// async fn doubled(number: u32, lock: bool) -> io::Result<u32> {
+///     let context = if lock { locked(number).boxed() } else { null_context(number).err_into().boxed() };
+///     context.with(async |number| Ok(*number * 2)).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// assert_eq!((doubled(21, true).await?, doubled(4, false).await?), (42, 8));
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "nullcontext")]
 #[track_caller]
 pub fn null_context<T>(
