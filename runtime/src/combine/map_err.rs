@@ -73,7 +73,8 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
 
     /// The same context with another error, that of its setup or its teardown, which `map` makes of its own.
     ///
-    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside of this one, see the body's error as it is.
+    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside of this one, see the body's error as it is. The policy stays
+    /// what it was, a [boxed](ContextManager::boxed) context's too.
     /// Mirrors `Result::map_err`.
     ///
     /// ```

@@ -11,7 +11,8 @@ use super::{Block, Drop, FinishSetup, Spawn, SpawnLocal};
 /// | `Spawn` | | | `FinishSetup` | `SpawnLocal` | `Block` |
 ///
 /// One frame has one policy, so that a context of `Drop` whose neighbour isn't of `Drop` has its teardown run, too, which is more than it asks for. What isn't in
-/// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`; so does a [boxed](crate::ContextManager::boxed) context, whose policy is inside of it, where a tuple doesn't see it.
+/// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`. So does a tuple with a [boxed](crate::ContextManager::boxed) context, even one of boxed contexts only: their
+/// policies are inside of them, where a tuple doesn't see them.
 /// (In [`async_with!`](crate::async_with), and in an [`ExitStack`](crate::ExitStack), each context keeps its own.) Or implement this trait: a policy of yours takes in `Drop`, as
 /// [`timeout`](crate::contexts::timeout) has it, by
 ///
