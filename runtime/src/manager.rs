@@ -61,7 +61,33 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 
 /// An `async` closure that takes an `A`, as a trait that gives its future a name.
 ///
-/// Implemented for every such closure, and for functions that return futures.
+/// Implemented for every such closure, and for functions that return futures. A function that takes a body, and hands it to a context, asks for this:
+///
+/// ```
+/// use contextlib::{AsyncBody, async_context, yield_resource};
+/// use std::io;
+///
+/// #[async_context]
+/// async fn number() -> io::Result<u8> {
+///     let mut number = 7;
+///     let _ = yield_resource!(number);
+/// }
+///
+/// async fn with_number<R: Send, F>(body: F) -> io::Result<R>
+/// where
+///     // `Fut: Send` and `Send`, as `with` does; not for `with_local`.
+///     for<'r> F: AsyncBody<&'r mut u8, io::Result<R>, Fut: Send> + Send,
+/// {
+///     number().with(body).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let doubled = tokio::spawn(with_number(async |number| Ok(*number * 2)));
+/// assert_eq!(doubled.await??, 14);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "what is run here is an `async` closure that takes `{A}`",
     label = "not an `async |…| …` that takes that and returns what is asked for here",
@@ -190,6 +216,43 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     ///
     /// # Cancellation
     /// Dropping the future drops the body, and leaves the teardown to the context's [policy](crate::policy).
+    ///
+    /// # Bodies that rustc can't prove `Send`
+    ///
+    /// A function that calls itself inside of a body isn't known to be `Send` while that is asked of the body: rustc says *future created by async closure is not `Send`*, though
+    /// nothing in it is wrong. [`async_with!`](crate::async_with) and [`#[within]`](macro@crate::within) don't ask, and their futures are `Send` all the same; so is that of
+    /// [`with_local`](ContextManager::with_local):
+    ///
+    /// ```
+    /// use contextlib::{async_context, async_with, yield_resource};
+    /// use std::io;
+    ///
+    /// #[async_context]
+    /// async fn level(mut depth: u32) -> io::Result<u32> {
+    ///     let _ = yield_resource!(depth);
+    /// }
+    ///
+    /// async fn descend(depth: u32) -> io::Result<u32> {
+    ///     async_with!(level = level(depth), async || -> io::Result<u32> {
+    ///         match *level {
+    ///             0 => Ok(0),
+    ///             depth => Ok(1 + Box::pin(descend(depth - 1)).await?),
+    ///         }
+    ///     })
+    ///     .await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let levels = tokio::spawn(descend(3)).await.unwrap();
+    /// assert_eq!(levels.unwrap(), 3);
+    /// # }
+    /// ```
+    ///
+    /// Several `with` futures in one `buffer_unordered` or `FuturesUnordered`, with closures that borrow, are *not general enough*: collect them first, each in a box (`boxed` of
+    /// the crate `futures`).
+    ///
+    /// # Example
     ///
     /// ```
     /// use contextlib::{async_context, yield_resource};

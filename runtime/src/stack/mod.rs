@@ -154,7 +154,8 @@ impl<'e, E> ExitStack<'e, E> {
     /// # Cancellation
     /// Dropping the future drops the body, and rolls the entries back as if the stack had been dropped.
     ///
-    /// The [type](ExitStack) has an example.
+    /// The [type](ExitStack) has an example. What rustc may say of a body that calls its own function is told at
+    /// [`with`](ContextManager::with); the way round is `async_with!(stack = ExitStack::context(), …)`.
     #[track_caller]
     pub fn scope<R, F>(body: F) -> impl Future<Output = Result<R, E>> + Send
     where
