@@ -24,7 +24,9 @@ type OriginOf<M> =
 /// Mirrors a Python class with `__aenter__` and `__aexit__`, `AbstractAsyncContextManager`. Both methods have to be written: there is no
 /// default for either. They are what a context calls; to *use* the struct, call the methods of [`IntoContextManager`], which take it by value:
 /// `database.with(…)`, `database.enter()`. **Have both traits in scope where you do:** with this one alone, `database.enter()` is the bare setup
-/// of a `mut database`, whose resource nobody tears down. Where both are, the method that takes the struct by value is the one that is meant.
+/// of a `mut database`, whose resource nobody tears down. Where both are, it is the context's for a struct, and for what is in a `Box`; **for a variable that is a
+/// `&mut Database` it is the bare setup still**, without a word from the compiler. Pass the struct by value. One that borrows what it needs goes through
+/// [`protocol`]: `protocol(it).on_cancel::<policy::Drop>()`.
 ///
 /// [`Kind`](AsyncContextManager::Kind) says what the context can do: [`Fallible<E>`](crate::kind::Fallible), or
 /// [`Infallible`](crate::kind::Infallible), whose methods return [`Never`](crate::kind::Never) as the error. With
@@ -152,6 +154,38 @@ pub trait AsyncContextManager: Send {
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() { assert_eq!(written().await.unwrap(), 1) }
+/// ```
+///
+/// # Functions that take any context
+///
+/// Such a function says what it is yielded, how the context can fail, and what `with` asks for besides; `enter` needs neither of the `Send` in `Policy`. A parameter of one type,
+/// [`BoxContextManager`](crate::BoxContextManager), needs no bounds.
+///
+/// ```
+/// use contextlib::{AsyncContext, IntoContextManager, async_context, yield_resource};
+/// use contextlib::{kind::Fallible, policy::Policy};
+/// use std::io;
+///
+/// #[async_context]
+/// async fn number() -> io::Result<u8> {
+///     let mut number = 7;
+///     let _ = yield_resource!(number);
+/// }
+///
+/// async fn doubled<M>(context: M) -> io::Result<u8>
+/// where
+///     M: IntoContextManager,
+///     M::Context: AsyncContext<Resource = u8, Kind = Fallible<io::Error>> + Send,
+///     M::Policy: Policy<M::Context, Storage: Send, Origin: Send>,
+/// {
+///     context.with(async |number| Ok(*number * 2)).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// assert_eq!(tokio::spawn(doubled(number())).await??, 14);
+/// # Ok(())
+/// # }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
