@@ -11,7 +11,8 @@
 ///
 /// What is not the context's to change is yielded as an expression, though it looks like a place: a part of `&self` or of an argument `&T`, a
 /// `self` that isn't `mut`, a constant in capitals or of the function's generics. A function, or another constant in lower case, is yielded by its
-/// path: `yield_resource!(self::callback)`.
+/// path: `yield_resource!(self::callback)`. A part of what an `Arc` holds, or another pointer that lends nothing as `&mut`, is taken into a variable first:
+/// `let mut port = config.port;`, and then `yield_resource!(port)`.
 ///
 /// The last form is for a yield inside an `async` block, whose variables can't be put back from there. It works only inside an
 /// `#[async_context] async fn`; anywhere else it is a compile error. Mirrors the `yield` of Python's `@asynccontextmanager`.
@@ -56,6 +57,12 @@ macro_rules! yield_resource {
 /// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s: what that says of errors, panics and
 /// cancellation holds here. The future is `Send` if what it holds is; a yield point has to be polled on the thread that polls the future.
 /// Mirrors `async with database(url) as db, transaction(db.pool) as tx:`.
+///
+/// # When rustc gives up
+///
+/// Blocks inside of blocks are futures of deep types, and so is one of many contexts. From six or so inside of one another, or ten or so in one block, rustc may say
+/// *queries overflow the depth limit*, or *overflow evaluating the requirement …: Send*. Then write `#![recursion_limit = "256"]` in the root of your crate; or put one of the
+/// futures between into a `Pin<Box<dyn Future<Output = …> + Send>>`, as `boxed` of the crate `futures` does.
 ///
 /// ```
 /// use contextlib::{async_context, async_with, yield_resource};
