@@ -18,6 +18,7 @@ use syn::{
 
 use crate::{
     context::{self, Context},
+    error::written,
     nest::{Around, nest},
     tokens::{first_token, is_punct, shown_at, start},
 };
@@ -36,6 +37,8 @@ pub(crate) fn async_with(input: TokenStream) -> TokenStream {
         }
     }
 }
+
+const NEITHER: &str = "expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`";
 
 struct AsyncWith {
     krate: TokenStream,
@@ -138,18 +141,43 @@ fn not_a_context(input: ParseStream<'_>) -> syn::Error {
     if input.peek2(Token![:]) && !input.peek2(Token![::]) {
         return of_a_type(input).unwrap_or_else(|error| error);
     }
-    match input.fork().parse::<Expr>() {
+    if let Some(error) = context::of_a_pattern(input) {
+        return error;
+    }
+    let ahead = input.fork();
+    match ahead.parse::<Expr>() {
         Ok(expression @ (Expr::Closure(_) | Expr::Block(_))) => syn::Error::new_spanned(
             first_token(&expression),
             "the body has to be asynchronous: `async || -> Result<_, YourError> { … }` or `async { … }`",
         ),
         Ok(Expr::Cast(cast)) => context::named_behind(&cast),
-        Ok(expression) => syn::Error::new_spanned(
-            expression,
-            "expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`",
-        ),
-        Err(_) => input.error("expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`"),
+        // The last one was probably meant to be the body.
+        Ok(expression) if ahead.peek(Token![,]) && may_be_a_context(&expression) => {
+            let context = written(&expression);
+            let message = format!(
+                "a context has a name here: write `name = {context}`, or `_ = {context}` if the body has no use for its resource"
+            );
+            syn::Error::new_spanned(expression, message)
+        }
+        Ok(expression) => syn::Error::new_spanned(expression, NEITHER),
+        Err(_) => input.error(NEITHER),
     }
+}
+
+/// Whether the expression is of a kind that contexts are written in.
+fn may_be_a_context(expression: &Expr) -> bool {
+    matches!(
+        expression,
+        Expr::Await(_)
+            | Expr::Call(_)
+            | Expr::Field(_)
+            | Expr::Macro(_)
+            | Expr::MethodCall(_)
+            | Expr::Path(_)
+            | Expr::Struct(_)
+            | Expr::Try(_)
+            | Expr::Tuple(_)
+    )
 }
 
 /// The error for `db: &mut Database = database()`.

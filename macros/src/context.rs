@@ -1,7 +1,7 @@
 //! One context of `async_with!` or `#[within]`: `name = context`.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{ExprCast, Token, ext::IdentExt, parse::ParseStream};
+use syn::{Expr, ExprCast, Pat, Token, ext::IdentExt, parse::ParseStream};
 
 use crate::error::written;
 
@@ -31,6 +31,31 @@ pub(crate) fn mutable(input: ParseStream<'_>) -> syn::Result<syn::Error> {
         input.parse::<Token![mut]>()?,
         "the resource is a `&mut` already: write the name without `mut`",
     ))
+}
+
+/// The error for `pattern = context`, if that is what stands here; a name alone is no pattern.
+pub(crate) fn of_a_pattern(input: ParseStream<'_>) -> Option<syn::Error> {
+    let ahead = input.fork();
+    let pattern = ahead.call(Pat::parse_single).ok()?;
+    if !ahead.peek(Token![=]) || ahead.peek(Token![==]) || ahead.peek(Token![=>]) {
+        return None;
+    }
+    ahead.parse::<Token![=]>().ok()?;
+    let message = match &pattern {
+        Pat::Reference(_) | Pat::Ident(_) => {
+            "the resource is a `&mut` already: write its name alone".to_owned()
+        }
+        _ => {
+            let context = ahead
+                .parse::<Expr>()
+                .map_or_else(|_| "context".to_owned(), written);
+            format!(
+                "a resource has a name here: write `name = {context}`, and in the body `let {} = name;`",
+                written(&pattern)
+            )
+        }
+    };
+    Some(syn::Error::new_spanned(pattern, message))
 }
 
 /// The error for `context as name`.

@@ -31,7 +31,8 @@ fn mistakes_are_named() {
     assert!(message("async { 1 }").contains("no context"));
     assert!(message("a = f() async { 1 }").contains("comma"));
     assert!(message("a = f(),, async { 1 }").contains("comma"));
-    assert!(message("f(), async { 1 }").contains("name = context"));
+    assert!(message("a = f(), body(a)").contains("name = context"));
+    assert!(message("a == f(), async { 1 }").contains("name = context"));
     assert!(message("a = f(), || 1").contains("asynchronous"));
     assert!(message("a = f(), { 1 }").contains("asynchronous"));
     assert!(message("a = f(), async |a| { 1 }").contains("no arguments"));
@@ -39,7 +40,7 @@ fn mistakes_are_named() {
     assert!(message("a = f(), move async { 1 }").contains("write `async move`"));
     assert!(message("a = f(), move async || 1").contains("write `async move`"));
     assert!(message("a: u8 = f(), async { 1 }").contains("write `a = context`"));
-    assert!(message("a::f(), async { 1 }").contains("name = context"));
+    assert!(message("a::f(), async { 1 }").contains("write `name = a::f()`"));
     assert!(message("a = , async { 1 }").contains("after `=`"));
     assert!(message("a = f(), async { 1 }, 2").contains("last argument"));
 }
@@ -60,4 +61,37 @@ fn mistakes_are_shown_at_what_is_wrong() {
     assert!(message("db = a()").contains("no body"));
     assert!(!message("").contains("unexpected end"));
     assert!(!message("async { 1 }").contains("unexpected end"));
+}
+
+#[test]
+fn a_context_without_a_name_is_given_one_or_none() {
+    for context in ["f()", "a.f(1)", "(f(), g())", "a::CONTEXT", "f().await?"] {
+        let message = message(&format!("{context}, async {{ Ok(1) }}"));
+        assert!(
+            message.contains(&format!("write `name = {context}`, or `_ = {context}`")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_pattern_is_for_the_body() {
+    for pattern in [
+        "(a, b)",
+        "(a, mut b)",
+        "[a, b]",
+        "Some(a)",
+        "Pair { a, .. }",
+    ] {
+        let message = message(&format!("{pattern} = f(), async {{ Ok(1) }}"));
+        let written = written(pattern.parse::<TokenStream>().expect("tokens"));
+        assert!(
+            message.contains(&format!(
+                "write `name = f()`, and in the body `let {written} = name;`"
+            )),
+            "{message}"
+        );
+    }
+    assert!(message("&mut a = f(), async { Ok(1) }").contains("its name alone"));
+    assert!(message("ref a = f(), async { Ok(1) }").contains("its name alone"));
 }

@@ -100,6 +100,8 @@ fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     let named = input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
     let name = if named || input.peek(Token![_]) {
         context::parse_name(input)?
+    } else if let Some(error) = context::of_a_pattern(input) {
+        return Err(error);
     } else {
         None
     };

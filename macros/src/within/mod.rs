@@ -19,7 +19,7 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{FnArg, Pat, PatType, ReturnType, Signature, Type};
+use syn::{FnArg, Pat, PatType, ReturnType, Signature, Type, parse_quote};
 
 use crate::{
     context::Context,
@@ -112,6 +112,9 @@ fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenS
         .enumerate()
         .filter(|(i, input)| !forgotten.contains(i) && !is_injected(input));
     function.sig.inputs = kept.map(|(_, input)| input).collect();
+    function
+        .attrs
+        .push(parse_quote!(#[allow(unused_variables)]));
     function.without_body()
 }
 

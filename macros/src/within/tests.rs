@@ -153,6 +153,7 @@ fn mistakes_in_the_arguments() {
     mistake("mut db = a()", item, "without `mut`");
     mistake("db = ", item, "expected a context after");
     mistake("db: &mut Db = a()", item, "write `db = context` here");
+    mistake("(a, mut b) = a()", item, "`let (a, mut b) = name;`");
     mistake("a() as db", item, "write `db = a()`");
     mistake("db = a(), fallible, infallible", item, "contradicts");
 }
