@@ -14,6 +14,7 @@ mod flow;
 mod known;
 mod nest;
 mod signature;
+mod temporaries;
 mod tokens;
 mod validate;
 mod within;
@@ -231,7 +232,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// # Arguments
 ///
 /// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use
-/// the function's arguments and the resources before them.
+/// the function's arguments and the resources before them. What they borrow may be without a name, as in `name = context(&format!("…"))`.
 ///
 /// | written | what the function gets |
 /// |---|---|

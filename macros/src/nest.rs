@@ -22,6 +22,14 @@
 //!         Err(not_entered) => session.refused(not_entered),
 //!     }
 //! }
+//!
+//! // One that borrows a value without a name, `db = database(&url())`: that lives until the end of the `match`.
+//! {
+//!     let end = match ::contextlib::__private::open(database(&url())) {
+//!         (mut opening, frame) => { /* as above */ }
+//!     };
+//!     end
+//! }
 //! ```
 //!
 //! Each level is an `async` block within the one before, which borrows what it needs; a closure in its place wouldn't be `Send` to rustc where a
@@ -32,6 +40,7 @@ use quote::{quote, quote_spanned};
 
 use crate::{
     context::Context,
+    temporaries::borrows_a_temporary,
     tokens::{shown_at, start},
 };
 
@@ -85,25 +94,40 @@ fn around(
         .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
     let (returned, refused) = whole.ends();
     let (returned, refused) = (Ident::new(returned, site), Ident::new(refused, site));
-    quote_spanned! {site=>
-        {
-            let (mut opening, frame) = #krate::__private::open(#context);
-            let frame = ::core::pin::pin!(frame);
-            let mut session = opening.session(frame);
-            match session.setup().await {
-                ::core::result::Result::Ok(resource) => {
+    let entered = quote_spanned! {site=>
+        let frame = ::core::pin::pin!(frame);
+        let mut session = opening.session(frame);
+        match session.setup().await {
+            ::core::result::Result::Ok(resource) => {
+                let body = ::core::pin::pin!(::core::option::Option::Some(async {
+                    let mut resource = resource;
                     let body = ::core::pin::pin!(::core::option::Option::Some(async {
-                        let mut resource = resource;
-                        let body = ::core::pin::pin!(::core::option::Option::Some(async {
-                            #binding
-                            #body
-                        }));
-                        #krate::__private::caught(body).await
+                        #binding
+                        #body
                     }));
-                    let end = session.run(body).await;
-                    session.#returned(end)
-                }
-                ::core::result::Result::Err(not_entered) => session.#refused(not_entered),
+                    #krate::__private::caught(body).await
+                }));
+                let end = session.run(body).await;
+                session.#returned(end)
+            }
+            ::core::result::Result::Err(not_entered) => session.#refused(not_entered),
+        }
+    };
+    // Not for every context: it would hold a lock that is taken for an argument, as in `context(cell.borrow().clone())`.
+    if borrows_a_temporary(context.clone()) {
+        quote_spanned! {site=>
+            {
+                let end = match #krate::__private::open(#context) {
+                    (mut opening, frame) => { #entered }
+                };
+                end
+            }
+        }
+    } else {
+        quote_spanned! {site=>
+            {
+                let (mut opening, frame) = #krate::__private::open(#context);
+                #entered
             }
         }
     }

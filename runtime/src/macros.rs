@@ -53,6 +53,10 @@ macro_rules! yield_resource {
 /// the type is known anyway; in it and in the contexts after it, each name is a `&mut` to its resource. `_ = context` gives none.
 /// `async move { … }` and `async move || …` take what the contexts use too, so that the future can be a task of its own.
 ///
+/// A value that an argument borrows, as in `name = context(&format!("…"))` or `context(&folder.join("a"))`, lives until that context is over.
+/// Other values without a name are dropped before it is entered, as a lock in `context(shared.lock().unwrap().clone())` is: one that is to live
+/// longer, as in `context(text().as_str())`, gets a name before the block, `let text = text();`.
+///
 /// A block that contains a [suppressing](crate::kind::Suppressing) context has an `Option` of the body's value.
 /// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s: what that says of errors, panics and
 /// cancellation holds here. The future is `Send` if what it holds is; a yield point has to be polled on the thread that polls the future.

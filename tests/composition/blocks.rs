@@ -237,6 +237,59 @@ async fn a_resource_is_assigned_to_and_borrowed_by_its_name() {
     assert_eq!(log.lines(), ["3", "6 6 3 1"]);
 }
 
+/// Says when it is dropped.
+struct Temporary(Log, &'static str);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        self.0.say(format!("{}: dropped", self.1));
+    }
+}
+
+/// Lends what it borrows.
+#[async_context(on_cancel = drop)]
+async fn lent<'t>(temporary: &'t Temporary) -> &'t Temporary {
+    let _ = yield_resource!(temporary as &Temporary);
+    temporary.0.say(format!("{}: over", temporary.1));
+}
+
+#[tokio::test]
+async fn what_a_context_borrows_lives_until_it_is_over() {
+    let log = Log::new();
+    let of_block = log.clone();
+    let block = async_with!(
+        outer = lent(&Temporary(of_block.clone(), "outer")),
+        inner = lent(&Temporary(outer.0.clone(), "inner")),
+        async move || -> Result<usize, Infallible> {
+            tokio::task::yield_now().await;
+            of_block.say("body");
+            Ok(outer.1.len() + inner.1.len())
+        }
+    );
+    assert_eq!(tokio::spawn(block).await.unwrap(), Ok(10));
+    assert_eq!(
+        log.lines(),
+        [
+            "body",
+            "inner: over",
+            "inner: dropped",
+            "outer: over",
+            "outer: dropped"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_a_context_does_not_borrow_is_dropped_before_it_is_entered() {
+    let log = Log::new();
+    let make = || Temporary(log.clone(), "argument");
+    let block = async_with!(_ = named(make().0.clone(), "named"), async {
+        Ok::<_, ContextError>(())
+    });
+    block.await.unwrap();
+    assert_eq!(log.lines()[..2], ["argument: dropped", "named: setup"]);
+}
+
 #[tokio::test]
 async fn move_takes_what_the_contexts_use_too() {
     let log = Log::new();

@@ -157,6 +157,23 @@ mod arguments {
     }
 }
 
+/// Borrows its name, and lends how long that is.
+#[async_context(on_cancel = drop)]
+async fn length(name: &str) -> usize {
+    let _ = yield_resource!(name.len());
+}
+
+#[within(outer = length(&format!("{name}!")), inner = length(&outer.to_string()))]
+async fn borrows_temporaries(name: &str, inner: &mut usize) -> usize {
+    tokio::task::yield_now().await;
+    *outer + *inner
+}
+
+#[tokio::test]
+async fn what_a_context_borrows_needs_no_name() {
+    assert_eq!(tokio::spawn(borrows_temporaries("name")).await.unwrap(), 6);
+}
+
 mod methods {
     use super::*;
 

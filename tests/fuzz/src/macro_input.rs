@@ -41,6 +41,9 @@ mod nest;
 #[path = "../../../macros/src/signature.rs"]
 mod signature;
 #[rustfmt::skip]
+#[path = "../../../macros/src/temporaries.rs"]
+mod temporaries;
+#[rustfmt::skip]
 #[path = "../../../macros/src/tokens.rs"]
 mod tokens;
 #[rustfmt::skip]
