@@ -2,7 +2,7 @@
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::Attribute;
+use syn::{Attribute, Signature};
 
 use crate::{
     error::Errors,
@@ -79,16 +79,20 @@ pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
     body.is_some_and(|body| contains(body.stream(), &is_called))
 }
 
+/// Whether the function is what `#[async_trait]` makes of a method: where that is above the trait or the `impl`, it ran first.
+pub(crate) fn is_rewritten_by_async_trait(sig: &Signature) -> bool {
+    sig.asyncness.is_none() && contains_word(sig.to_token_stream(), "async_trait")
+}
+
 /// Where `#[async_trait]` ran first, what it made of the method, without its body.
 pub(crate) fn rewritten_by_async_trait(
     function: &ContextFn,
     errors: &mut Errors,
 ) -> Option<TokenStream> {
-    let sig = &function.sig;
-    if sig.asyncness.is_some() || !contains_word(sig.to_token_stream(), "async_trait") {
+    if !is_rewritten_by_async_trait(&function.sig) {
         return None;
     }
-    let name = &sig.ident;
+    let name = &function.sig.ident;
     errors.at(
         name,
         format!(

@@ -20,7 +20,8 @@ mod signature;
 
 use attributes::check_attributes;
 pub(crate) use attributes::{
-    CONTEXT_WITHIN, has_runtime, is_misplaced, is_named, rewritten_by_async_trait,
+    CONTEXT_WITHIN, has_runtime, is_misplaced, is_named, is_rewritten_by_async_trait,
+    rewritten_by_async_trait,
 };
 use borrows::{check_borrows, check_lender, check_lent_self};
 use exit::check_exit;

@@ -10,7 +10,7 @@ use crate::{
     error::{Errors, written},
     signature::{ContextFn, ungroup},
     tokens::contains,
-    validate::has_runtime,
+    validate::{has_runtime, is_rewritten_by_async_trait},
     yields::{Fixed, Yields},
 };
 
@@ -46,8 +46,15 @@ pub(super) fn check<'f>(
         );
         return None;
     };
+    let name = &sig.ident;
+    if is_rewritten_by_async_trait(sig) {
+        errors.at(
+            name,
+            format!("`#[async_trait]` has rewritten `{name}` before `#[within]` could see it: put `#[within(…)]` on an `async fn` outside of the trait and its `impl`s, and call that in `{name}`"),
+        );
+        return None;
+    }
     if sig.asyncness.is_none() {
-        let name = &sig.ident;
         errors.at(
             sig.fn_token,
             if has_runtime(function.body.as_ref()) {

@@ -18,15 +18,19 @@
 //! ```
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
-use syn::{FnArg, Pat, PatType, ReturnType, Signature, Type, parse_quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{
+    FnArg, GenericParam, Lifetime, Pat, PatType, ReturnType, Signature, Type, WherePredicate,
+    parse_quote,
+};
 
 use crate::{
     context::Context,
     error::Errors,
     nest::{Around, nest},
     signature::{ContextFn, allow_braces, contains_impl, is_named_result},
-    validate::{CONTEXT_WITHIN, is_named},
+    tokens::contains_word,
+    validate::{CONTEXT_WITHIN, is_named, is_rewritten_by_async_trait},
 };
 
 mod args;
@@ -112,10 +116,32 @@ fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenS
         .enumerate()
         .filter(|(i, input)| !forgotten.contains(i) && !is_injected(input));
     function.sig.inputs = kept.map(|(_, input)| input).collect();
+    if is_rewritten_by_async_trait(&function.sig) {
+        forget_lifetimes(&mut function.sig);
+    }
     function
         .attrs
         .push(parse_quote!(#[allow(unused_variables)]));
     function.without_body()
+}
+
+/// Takes out the lifetimes that `#[async_trait]` has given to arguments which are no more: the trait's method hasn't got them.
+fn forget_lifetimes(sig: &mut Signature) {
+    let (inputs, output) = (&sig.inputs, &sig.output);
+    let rest = quote!(#inputs #output);
+    let is_used = |lifetime: &Lifetime| contains_word(rest.clone(), &lifetime.ident.to_string());
+    let params = std::mem::take(&mut sig.generics.params).into_iter();
+    sig.generics.params = params
+        .filter(
+            |param| !matches!(param, GenericParam::Lifetime(param) if !is_used(&param.lifetime)),
+        )
+        .collect();
+    if let Some(clause) = &mut sig.generics.where_clause {
+        let predicates = std::mem::take(&mut clause.predicates).into_iter();
+        clause.predicates = predicates
+            .filter(|predicate| !matches!(predicate, WherePredicate::Lifetime(bound) if !is_used(&bound.lifetime)))
+            .collect();
+    }
 }
 
 /// Takes the arguments that contexts stand for out of the signature, and binds them to the resources, with their types as written.

@@ -188,6 +188,11 @@ fn mistakes_in_the_function() {
         "no argument of `f` is called `db`: write it in place of the pattern",
     );
     mistake("c()", "async fn f();", "each implementation of `f`");
+    mistake(
+        "c()",
+        "fn f<'life0, 'async_trait>(&'life0 self) -> Pin<Box<dyn Future<Output = ()> + Send + 'async_trait>> { Box::pin(async move {}) }",
+        "`#[async_trait]` has rewritten `f` before `#[within]` could see it",
+    );
     mistake("c()", "struct F;", "goes on an `async fn`");
     mistake(
         "db = a()",
