@@ -1,4 +1,4 @@
-//! The macros and functions that are known by their names.
+//! The macros, attributes and functions that are known by their names.
 
 use proc_macro2::Ident;
 
@@ -52,6 +52,32 @@ pub(crate) const SELECTS: [&str; 2] = ["select", "select_biased"];
 
 /// The functions that take a future as their second argument, as `tokio` has them.
 pub(crate) const TIMEOUTS: [&str; 2] = ["timeout", "timeout_at"];
+
+/// The attributes that pass arguments to a test, as `rstest`, `rstest_reuse`, `test-case`, `parameterized`, `yare`, `test-casing` and their like have them.
+pub(crate) const GIVES_ARGUMENTS: [&str; 12] = [
+    "apply",
+    "case",
+    "files",
+    "parameterized",
+    "property_test",
+    "proptest",
+    "quickcheck",
+    "rstest",
+    "rstest_parametrize",
+    "test_case",
+    "test_casing",
+    "test_matrix",
+];
+
+/// The attributes of the language that an argument may have.
+const BUILTIN: [&str; 8] = [
+    "allow", "cfg", "cfg_attr", "deny", "doc", "expect", "forbid", "warn",
+];
+
+/// Whether an attribute of an argument is one of the language's, which says nothing of its value.
+pub(crate) fn is_builtin(name: &Ident) -> bool {
+    is_one_of(name, &BUILTIN)
+}
 
 /// Whether a macro is one of the standard library's, which use their arguments where they stand.
 pub(crate) fn is_transparent(name: &Ident) -> bool {

@@ -227,7 +227,8 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 ///
 /// Any `async fn` with a body: free, a method with any receiver, generic, with patterns among its arguments. Not a method under `#[async_trait]`,
 /// which has rewritten it before this attribute sees it: use [`async_with!`](https://docs.rs/contextlib/latest/contextlib/macro.async_with.html) in its body.
-/// Whatever makes the function synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`.
+/// Whatever makes the function synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`. So does what gives a test its other arguments, which are left to that:
+/// `#[rstest]`, `#[test_case(…)]`.
 ///
 /// # Arguments
 ///

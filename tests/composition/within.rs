@@ -361,6 +361,7 @@ mod errors {
 
 mod fixtures {
     use super::*;
+    use test_case::test_case;
 
     #[within(numbers = numbers(Log::new()))]
     #[tokio::test]
@@ -374,6 +375,20 @@ mod fixtures {
     async fn a_test_that_returns_a_result(number: &mut u32) -> Result<(), BodyError> {
         assert_eq!(*number, 7);
         Ok(())
+    }
+
+    #[within(one = numbers(Log::new()), other = fallible(Log::new(), ""))]
+    #[test_case(1, (1, 8))]
+    #[test_case(1, (2, 9); "another case")]
+    #[tokio::test]
+    async fn a_test_that_has_arguments_too(
+        first: u32,
+        one: &mut Vec<u32>,
+        (more, sum): (u32, u32),
+        other: &mut u32,
+    ) {
+        assert_eq!(*one, [first]);
+        assert_eq!(*other + more, sum);
     }
 
     #[tokio::test]

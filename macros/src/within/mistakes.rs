@@ -8,8 +8,9 @@ use super::{args::Args, injected};
 use crate::{
     bindings::bound_names,
     error::{Errors, written},
+    known::{GIVES_ARGUMENTS, is_builtin},
     signature::{ContextFn, ungroup},
-    tokens::contains,
+    tokens::{contains, is_one_of},
     validate::{has_runtime, is_rewritten_by_async_trait},
     yields::{Fixed, Yields},
 };
@@ -101,15 +102,16 @@ pub(super) fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) 
     // Other attributes, such as sqlx's, have arguments of their own for a test.
     let takes_none =
         |attr: &Attribute| written(attr.path()) == "test" || written(attr.path()) == "tokio::test";
+    let mut attrs = function.attrs.iter();
     // Without a context, that is the mistake.
-    if args.contexts.is_empty() || !function.attrs.iter().any(takes_none) {
+    if args.contexts.is_empty() || !attrs.clone().any(takes_none) || attrs.any(gives_arguments) {
         return forgotten;
     }
     for (position, input) in function.sig.inputs.iter().enumerate() {
         let FnArg::Typed(argument) = input else {
             continue;
         };
-        if injected(input, &args.contexts).is_some() {
+        if injected(input, &args.contexts).is_some() || has_attribute_of_its_own(argument) {
             continue;
         }
         forgotten.push(position);
@@ -128,6 +130,18 @@ pub(super) fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) 
         }
     }
     forgotten
+}
+
+/// Whether the attribute passes arguments to a test.
+fn gives_arguments(attr: &Attribute) -> bool {
+    let last = attr.path().segments.last();
+    last.is_some_and(|last| is_one_of(&last.ident, &GIVES_ARGUMENTS))
+}
+
+/// Whether another attribute of the test knows what to pass for this argument, as rstest does for a `#[case]`.
+fn has_attribute_of_its_own(argument: &PatType) -> bool {
+    let says_nothing = |attr: &Attribute| attr.path().get_ident().is_some_and(is_builtin);
+    !argument.attrs.iter().all(says_nothing)
 }
 
 /// Notes a name that nothing uses, where an argument was probably meant to be the resource; says where that is.
@@ -181,5 +195,6 @@ fn without_context<'i>(input: &'i FnArg, args: &Args) -> Option<&'i PatType> {
         let mut contexts = args.contexts.iter();
         contexts.any(|context| mentions(context.context.clone(), &name.to_string()))
     });
-    (exclusive && !used && injected(input, &args.contexts).is_none()).then_some(argument)
+    let open = injected(input, &args.contexts).is_none() && !has_attribute_of_its_own(argument);
+    (exclusive && !used && open).then_some(argument)
 }

@@ -245,6 +245,54 @@ fn a_name_may_be_for_others_than_an_argument() {
 }
 
 #[test]
+fn what_passes_other_arguments_to_a_test_keeps_them() {
+    let kept = |item: &str| {
+        let parsed = |text: &str| text.parse::<TokenStream>().expect("tokens");
+        let function = within(parsed("db = a()"), parsed(item));
+        let function = syn::parse2::<syn::ItemFn>(function).expect("a function");
+        let (attrs, inputs) = (function.attrs, function.sig.inputs);
+        quote!(#(#attrs)* #inputs).to_string()
+    };
+    let spaced = |text: &str| text.parse::<TokenStream>().expect("tokens").to_string();
+    assert_eq!(
+        kept(
+            "#[rstest] #[case(1)] #[tokio::test] async fn f(db: &mut Db, #[case] x: u32, seven: u32) {}"
+        ),
+        spaced("#[rstest] #[case(1)] #[tokio::test] #[case] x: u32, seven: u32")
+    );
+    assert_eq!(
+        kept(
+            "#[test_case::test_case(1, (2, 3))] #[tokio::test] async fn f(x: u32, db: &mut Db, (y, z): (u32, u32)) {}"
+        ),
+        spaced("#[test_case::test_case(1, (2, 3))] #[tokio::test] x: u32, (y, z): (u32, u32)")
+    );
+    // By an attribute that isn't known.
+    assert_eq!(
+        kept("#[table] #[tokio::test] async fn f(db: &mut Db, #[row] x: &mut Row) {}"),
+        spaced("#[table] #[tokio::test] #[row] x: &mut Row")
+    );
+}
+
+#[test]
+fn an_argument_that_nothing_passes_is_a_mistake_beside_those_of_other_attributes() {
+    mistake(
+        "db = a()",
+        "#[table] #[tokio::test] async fn f(db: &mut Db, #[row] x: u32, y: u32) {}",
+        "no context of this test is called `y`",
+    );
+    mistake(
+        "db = a()",
+        "#[tokio::test] async fn f(db: &mut Db, #[allow(unused)] y: u32) {}",
+        "no context of this test is called `y`",
+    );
+    mistake(
+        "db = a()",
+        "#[rstest] #[tokio::test] async fn f(#[case] x: &mut u32, d: &mut Db) { d.go(x) }",
+        "no argument of `f` is called `db`: call its `d` so",
+    );
+}
+
+#[test]
 fn a_mistake_leaves_a_function_with_the_right_arguments() {
     let expansion = within(
         quote!(db = a() b()),
