@@ -13,6 +13,9 @@
 //! They do where it is known that they belong together: what a rollback drops, or a context that is only dropped, and what is on one stack. It isn't known of the parts of a future that was
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 //!
+//! What a rollback drops, and was entered in the same lane as its context, mostly was the rollback's own when it began: what has been entered there since is around it, and may
+//! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
+//!
 //! The owner of a lane doesn't wait for visitors that were entered before it. When it is over and they are still pending, each has an heir in the lane around, as a visitor
 //! there, with a number just below its own: lower, since that waits for it, and above whatever was entered before it. So guards may wander through lanes that are
 //! left to each other, and nothing waits in a circle.

@@ -19,6 +19,8 @@
 //! - Of a future that one task has begun and another one drops, what it had entered meanwhile is there as if it had been entered when the future began.
 //! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the outer one's rollback may
 //!   run on another thread before the inner guard is dropped. Declare inner guards first.
+//! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began, for mostly the rollback had it from the beginning: also
+//!   where the task has given it to the rollback since, through a channel.
 //! - An `exit` inside of a rollback waits for nothing that was entered before the context that is being rolled back, which may wait for that.
 //! - A thread off a runtime and in a runtime's `block_on` has two lanes.
 //! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground. [`drain_timeout`] names it.
