@@ -5,11 +5,11 @@
 //! async_with!(db = database(url), tx = transaction(db.pool()), async || -> Result<i64, AppError> { … })
 //!
 //! // Output
-//! async { /* database, around transaction, around: */ ::contextlib::__private::called(async || -> Result<i64, AppError> { … }).await }
+//! async { /* database, around transaction, around: */ async { /* returns a Result<i64, AppError> */ { … } } }
 //! ```
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Expr, Token,
     ext::IdentExt,
@@ -19,7 +19,8 @@ use syn::{
 use crate::{
     context::{self, Context},
     error::written,
-    nest::{Around, nest},
+    nest::{self, Around, nest},
+    signature::allow_braces,
     tokens::{first_token, is_punct, shown_at, start},
 };
 
@@ -50,26 +51,40 @@ struct AsyncWith {
 struct Body {
     /// The `move` of `async move { … }`: then the contexts' own expressions take what they use, too.
     moves: Option<TokenTree>,
-    is_closure: bool,
-    tokens: TokenStream,
+    /// `async`, and `move`.
+    word: TokenStream,
+    /// What a closure says that it returns.
+    returns: Option<TokenStream>,
+    /// The braces, or a closure's expression.
+    block: TokenStream,
 }
 
 impl AsyncWith {
     fn expand(self) -> TokenStream {
         let Body {
             moves,
-            is_closure,
-            tokens,
+            word,
+            returns,
+            block,
         } = self.body;
-        let start = start(&tokens);
+        let start = start(&word);
         let site = Span::mixed_site().located_at(start);
         let krate = shown_at(self.krate.clone(), start);
-        let future = if is_closure {
-            quote_spanned!(site=> #krate::__private::called(#tokens))
-        } else {
-            quote_spanned!(site=> #krate::__private::body(#tokens))
+        let returning = returns.map(|ty| {
+            quote_spanned! {site=>
+                if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
+                    return returned;
+                }
+            }
+        });
+        let allow = syn::parse2::<Group>(block.clone())
+            .ok()
+            .and_then(|block| allow_braces(&block, site));
+        let body = nest::Body {
+            word: Some(word),
+            content: quote_spanned!(site=> #returning #allow #block),
+            made: quote_spanned!(site=> #krate::__private::returned()),
         };
-        let body = quote_spanned!(site=> #krate::__private::returned(#future.await));
         let nested = nest(&self.krate, &self.contexts, body, Around::Block);
         // Shown at the body, so that what rustc says of the block stands beside the user's own `async`.
         quote_spanned!(site=> async #moves #nested)
@@ -218,8 +233,9 @@ impl Body {
             .get(1)
             .filter(|token| matches!(token, TokenTree::Ident(word) if word == "move"))
             .cloned();
-        let rest = &tokens[1 + usize::from(moves.is_some())..];
-        let is_closure = match rest {
+        let rest = tokens.split_off(1 + usize::from(moves.is_some()));
+        let word = TokenStream::from_iter(tokens);
+        let (returns, block) = match &*rest {
             [TokenTree::Group(block), after @ ..] if block.delimiter() == Delimiter::Brace => {
                 if let Some(extra) = after.first() {
                     return Err(syn::Error::new_spanned(
@@ -227,7 +243,7 @@ impl Body {
                         "the body is the last argument of `async_with!`",
                     ));
                 }
-                false
+                (None, rest.into_iter().collect())
             }
             [_, argument, ..] if !is_punct(argument, '|') => {
                 return Err(syn::Error::new_spanned(
@@ -235,12 +251,17 @@ impl Body {
                     "the body takes no arguments: the resources have the names given to them before",
                 ));
             }
-            _ => true,
+            [_, _, dash, arrow, ty @ .., block] if is_punct(dash, '-') && is_punct(arrow, '>') => {
+                (Some(quote!(#(#ty)*)), block.to_token_stream())
+            }
+            [_, _, expression @ ..] => (None, quote!(#(#expression)*)),
+            _ => (None, TokenStream::new()),
         };
         Ok(Body {
             moves,
-            is_closure,
-            tokens: tokens.into_iter().collect(),
+            word,
+            returns,
+            block,
         })
     }
 }

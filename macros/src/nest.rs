@@ -10,13 +10,10 @@
 //!         Ok(resource) => {
 //!             let body = ::core::pin::pin!(Some(async {
 //!                 let mut resource = resource;
-//!                 let body = ::core::pin::pin!(Some(async {
-//!                     let db = &mut *resource;
-//!                     BODY
-//!                 }));
-//!                 ::contextlib::__private::caught(body).await
+//!                 let db = &mut *resource;
+//!                 BODY
 //!             }));
-//!             let end = session.run(body).await;
+//!             let end = session.run(body, MADE).await;
 //!             session.returned(end)
 //!         }
 //!         Err(not_entered) => session.refused(not_entered),
@@ -33,7 +30,9 @@
 //! ```
 //!
 //! Each level is an `async` block within the one before, which borrows what it needs; a closure in its place wouldn't be `Send` to rustc where a
-//! resource borrows. The inner block is over, and dropped, before the resource moves on.
+//! resource borrows. What is in BODY is dropped before its resource moves on: each future in the other costs the compiler levels of its `recursion_limit`, so
+//! the user's own block, and not another one inside, is the innermost. (This is written at an edition whose blocks drop the temporaries of their last
+//! expression first.)
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -66,32 +65,52 @@ impl Around {
     }
 }
 
-/// Puts `body`, an expression in an `async` block, inside of `contexts`, the first of which is the outermost.
+/// What an `async` block has in it.
+pub(crate) struct Body {
+    /// The `async` or `async move` of the user's, if there is one.
+    pub(crate) word: Option<TokenStream>,
+    /// Its statements.
+    pub(crate) content: TokenStream,
+    /// A function that makes a `Result` of what it returns.
+    pub(crate) made: TokenStream,
+}
+
+/// Puts `body` inside of `contexts`, the first of which is the outermost: an expression in an `async` block.
 pub(crate) fn nest(
     krate: &TokenStream,
     contexts: &[Context],
-    body: TokenStream,
+    body: Body,
     whole: Around,
 ) -> TokenStream {
-    contexts
-        .iter()
-        .rev()
-        .fold(body, |body, context| around(krate, context, &body, whole))
+    let nested = contexts.iter().rev().fold(body, |body, context| {
+        let site = site(context);
+        Body {
+            word: None,
+            content: around(krate, context, &body, whole),
+            made: quote_spanned!(site=> ::core::convert::identity),
+        }
+    });
+    nested.content
 }
 
-fn around(
-    krate: &TokenStream,
-    context: &Context,
-    body: &TokenStream,
-    whole: Around,
-) -> TokenStream {
+/// Hygiene of our own, shown where a context stands.
+fn site(Context { name, context }: &Context) -> Span {
+    Span::mixed_site().located_at(start(&quote!(#name #context)))
+}
+
+fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) -> TokenStream {
+    let site = site(context);
     let Context { name, context } = context;
-    let shown = start(&quote!(#name #context));
-    let site = Span::mixed_site().located_at(shown);
-    let krate = shown_at(krate.clone(), shown);
+    let krate = shown_at(krate.clone(), site);
     let binding = name
         .as_ref()
         .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
+    let Body {
+        word,
+        content,
+        made,
+    } = body;
+    let word = word.clone().unwrap_or_else(|| quote_spanned!(site=> async));
     let (returned, refused) = whole.ends();
     let (returned, refused) = (Ident::new(returned, site), Ident::new(refused, site));
     let entered = quote_spanned! {site=>
@@ -99,15 +118,12 @@ fn around(
         let mut session = opening.session(frame);
         match session.setup().await {
             ::core::result::Result::Ok(resource) => {
-                let body = ::core::pin::pin!(::core::option::Option::Some(async {
+                let body = ::core::pin::pin!(::core::option::Option::Some(#word {
                     let mut resource = resource;
-                    let body = ::core::pin::pin!(::core::option::Option::Some(async {
-                        #binding
-                        #body
-                    }));
-                    #krate::__private::caught(body).await
+                    #binding
+                    #content
                 }));
-                let end = session.run(body).await;
+                let end = session.run(body, #made).await;
                 session.#returned(end)
             }
             ::core::result::Result::Err(not_entered) => session.#refused(not_entered),

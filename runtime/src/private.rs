@@ -1,9 +1,6 @@
 //! Not public API: what the macros' output names. None of it relies on being called by a macro.
 
-pub use crate::{
-    frame::{Body, Ending},
-    session::caught,
-};
+pub use crate::frame::{Body, Ending};
 pub use contextlib_macros::async_with;
 
 use crate::{
@@ -279,29 +276,12 @@ impl<V, B> Returned for Result<V, B> {
     }
 }
 
-/// Calls the body of a block, which is called once.
-///
-/// Called where it stands, it would be an `FnMut` to rustc if it assigns to a resource; its future would then borrow from it, and may not where
-/// the body also borrows the name of a resource (`*total += 1; println!("{total}")`): "lifetime may not live long enough".
-pub fn called<F, Fut>(body: F) -> Fut
-where
-    F: FnOnce() -> Fut,
-    Fut: Future,
-{
-    body()
-}
-
-/// The body of a block that is a block itself. Its mistakes are shown where it begins, and not all over the block.
-pub fn body<Fut: Future>(body: Fut) -> Fut {
-    body
-}
-
-/// Says of a body that returns something else that it does, and says it once.
-pub fn returned<O, V, B>(outcome: O) -> Result<V, B>
+/// What becomes of what a body returns. Says of one that returns something else that it does, and says it once.
+pub fn returned<O, V, B>() -> fn(O) -> Result<V, B>
 where
     O: Returned<Value = V, Error = B>,
 {
-    outcome.into_result()
+    O::into_result
 }
 
 /// The value of a body that can't fail.

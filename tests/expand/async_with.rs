@@ -7,23 +7,20 @@ fn block() {
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
-                    body = ::core::pin::pin!(::core::option::Option::Some(async { let db
-                    = & mut * resource; { let (mut opening, frame) =
+                    db = & mut * resource; { let (mut opening, frame) =
                     ::contextlib::__private::open(transaction(db.pool())); let frame =
                     ::core::pin::pin!(frame); let mut session = opening.session(frame);
                     match session.setup(). await { ::core::result::Result::Ok(resource)
                     => { let body = ::core::pin::pin!(::core::option::Option::Some(async
-                    { let mut resource = resource; let body =
-                    ::core::pin::pin!(::core::option::Option::Some(async {
-                    ::contextlib::__private::returned(::contextlib::__private::called(async
-                    move || -> Result < i64, AppError > { insert(db). await }). await)
-                    })); ::contextlib::__private::caught(body). await })); let end =
-                    session.run(body). await; session.returned(end) }
-                    ::core::result::Result::Err(not_entered) => session
-                    .refused(not_entered), } } })); ::contextlib::__private::caught(body)
-                    . await })
+                    move { let mut resource = resource; if let
+                    ::core::option::Option::Some(returned) =
+                    ::core::option::Option::None:: < Result < i64, AppError > > { return
+                    returned; } #[allow(unused_braces)] { insert(db). await } })); let
+                    end = session.run(body, ::contextlib::__private::returned()). await;
+                    session.returned(end) } ::core::result::Result::Err(not_entered) =>
+                    session.refused(not_entered), } } })
                 );
-                let end = session.run(body).await;
+                let end = session.run(body, ::core::convert::identity).await;
                 session.returned(end)
             }
             ::core::result::Result::Err(not_entered) => session.refused(not_entered),

@@ -12,15 +12,13 @@ pub(crate) async fn create(
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
-                    body = ::core::pin::pin!(::core::option::Option::Some(async { let tx
-                    = & mut * resource; let mut tx : & mut Tx < '_ > = tx; async { if let
+                    tx = & mut * resource; let mut tx : & mut Tx < '_ > = tx; if let
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
                     return returned; } #[allow(unused_braces)] { Ok(Json(insert(& mut tx,
-                    new). await ?)) } } . await }));
-                    ::contextlib::__private::caught(body). await })
+                    new). await ?)) } })
                 );
-                let end = session.run(body).await;
+                let end = session.run(body, ::core::convert::identity).await;
                 session.returned_whole(end)
             }
             ::core::result::Result::Err(not_entered) => {

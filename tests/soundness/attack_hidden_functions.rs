@@ -6,7 +6,6 @@ use contextlib_tests::{
 };
 use futures::{FutureExt, executor::block_on};
 use std::{
-    any::Any,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -183,15 +182,15 @@ fn the_session() {
                 let resource = resource;
                 yields(1).await;
                 resource.touch();
-                let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
+                let returned: Result<(), BodyError> = Ok(());
                 returned
             }));
             if forgets == "the run" {
-                let mut run = Box::pin(session.run(body));
+                let mut run = Box::pin(session.run(body, std::convert::identity));
                 assert!(poll_once(run.as_mut()).is_pending());
                 mem::forget(run);
             } else if forgets != "the lent resource" {
-                let end = block_on(session.run(body));
+                let end = block_on(session.run(body, std::convert::identity));
                 if forgets == "the end" {
                     drop(end);
                 } else {
@@ -199,7 +198,8 @@ fn the_session() {
                     // Once more, with nothing to be said.
                     let body = pin!(Some(std::future::pending()));
                     let again = catch_unwind(AssertUnwindSafe(|| {
-                        if let Some(end) = session.run(body).now_or_never() {
+                        if let Some(end) = session.run(body, std::convert::identity).now_or_never()
+                        {
                             let _ = session.returned::<(), BodyError>(end);
                         }
                     }));
@@ -281,10 +281,10 @@ async fn a_body_that_forgets_what_it_was_lent() {
         let resource = session.setup().await.unwrap();
         let body = pin!(Some(async {
             mem::forget(resource);
-            let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
+            let returned: Result<(), BodyError> = Ok(());
             returned
         }));
-        let run = AssertUnwindSafe(session.run(body)).catch_unwind();
+        let run = AssertUnwindSafe(session.run(body, std::convert::identity)).catch_unwind();
         let run = timeout(Duration::from_secs(9), run).await;
         let payload = run.expect("it ends").map(drop).unwrap_err();
         assert_eq!(

@@ -9,7 +9,6 @@ use contextlib::{
 use contextlib_tests::{BodyError, Census, ContextError, Counted, poll_once, quietly, yields};
 use futures::{FutureExt, executor::block_on};
 use std::{
-    any::Any,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -71,9 +70,14 @@ fn ending(result: Result<(), String>) -> p::Ending {
         let resource = block_on(session.setup()).unwrap();
         let body = pin!(Some(async {
             drop(resource);
-            Ok::<_, Box<dyn Any + Send>>(result)
+            result
         }));
-        assert!(session.run(body).now_or_never().is_none());
+        assert!(
+            session
+                .run(body, std::convert::identity)
+                .now_or_never()
+                .is_none()
+        );
         mem::forget(session);
     }
     Storage::frame(frame.as_mut())
@@ -141,11 +145,11 @@ fn step<C>(
                 let body = pin!(Some(async {
                     let _local = census.value("local of the body");
                     yields(1).await;
-                    let returned: Result<Result<(), BodyError>, Box<dyn Any + Send>> = Ok(Ok(()));
+                    let returned: Result<(), BodyError> = Ok(());
                     drop(lent.take().expect("there is no resource"));
                     returned
                 }));
-                let mut run = pin!(session.run(body));
+                let mut run = pin!(session.run(body, std::convert::identity));
                 for _ in 0..3 {
                     if poll_once(run.as_mut()).is_ready() {
                         break;

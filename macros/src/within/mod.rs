@@ -12,7 +12,8 @@
 //!     ::contextlib::__private::value({
 //!         /* database, around: */
 //!         let db: &mut Database = db;
-//!         Ok(async { /* returns a () */ { db.insert(1).await } }.await)
+//!         /* returns a () */
+//!         { db.insert(1).await }
 //!     })
 //! }
 //! ```
@@ -27,7 +28,7 @@ use syn::{
 use crate::{
     context::Context,
     error::Errors,
-    nest::{Around, nest},
+    nest::{Around, Body, nest},
     signature::{ContextFn, allow_braces, contains_impl, is_named_result},
     tokens::contains_word,
     validate::{CONTEXT_WITHIN, is_named, is_rewritten_by_async_trait},
@@ -85,14 +86,14 @@ fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
     };
     let mut sig = sig.clone();
     let bindings = take_injected(&mut sig, &args.contexts);
-    let body = called(site, &sig.output, body);
-    let body = match whole {
-        Around::Infallible => quote_spanned! {site=>
-            #bindings
-            #[allow(unreachable_code)]
-            ::core::result::Result::Ok(#body)
+    let body = returning(site, &sig.output, body);
+    let body = Body {
+        word: None,
+        content: quote_spanned!(site=> #bindings #body),
+        made: match whole {
+            Around::Infallible => quote_spanned!(site=> ::core::result::Result::Ok),
+            Around::Fallible | Around::Block => quote_spanned!(site=> ::core::convert::identity),
         },
-        Around::Fallible | Around::Block => quote_spanned!(site=> #bindings #body),
     };
     let nested = nest(&krate, &args.contexts, body, whole);
     let nested = match whole {
@@ -177,27 +178,24 @@ fn injected<'i>(input: &'i FnArg, contexts: &'i [Context]) -> Option<(&'i PatTyp
     Some((argument, name))
 }
 
-/// The body, which `return` and `?` end, and not the contexts around it. Before it stands a `return` that is never taken: it has rustc know the
-/// type, so that what the body returns is coerced to it as in any function. (What an `async` closure returns isn't, whatever type it declares.)
-fn called(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
+/// The body, in a block which `return` and `?` end, and not the contexts around it. Before it stands a `return` that is never taken: it has rustc know
+/// the type, so that what the body returns is coerced to it as in any function. (What an `async` closure returns isn't, whatever type it declares.)
+fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
     let ty = match output {
         ReturnType::Default => quote_spanned!(site=> ()),
         // These have no name in a body.
         ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => {
-            return quote_spanned!(site=> async #body.await);
+            return body.to_token_stream();
         }
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
     let allow = allow_braces(body, site);
     quote_spanned! {site=>
-        async {
-            if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
-                return returned;
-            }
-            #allow
-            #body
+        if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
+            return returned;
         }
-        .await
+        #allow
+        #body
     }
 }
 

@@ -13,25 +13,6 @@ use std::{
     thread,
 };
 
-/// Polls a body's future to its end and drops it, catching its panics.
-pub fn caught<Fut: Future>(place: Pin<&mut Option<Fut>>) -> Caught<'_, Fut> {
-    Caught { place }
-}
-
-/// The future of [`caught`].
-pub struct Caught<'p, Fut> {
-    place: Pin<&'p mut Option<Fut>>,
-}
-
-impl<Fut: Future> Future for Caught<'_, Fut> {
-    type Output = thread::Result<Fut::Output>;
-
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        poll_caught(&mut self.place, |_| {}, cx)
-    }
-}
-
 /// A place where a body's future is pinned, if it is there.
 pub(crate) trait InPlace: Clear {
     type Fut: Future;

@@ -4,7 +4,6 @@ mod caught;
 mod early;
 mod run;
 
-pub use caught::caught;
 pub(crate) use caught::{InPlace, poll_caught};
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
 };
 use early::Early;
 pub(crate) use run::BodyPlace;
-use run::Run;
+use run::{Block, Run};
 use std::{
     fmt::Debug,
     marker::PhantomData,
@@ -99,17 +98,22 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     }
 
     /// Runs a body of which nothing is known but that it is on this thread, and the teardown.
-    pub async fn run<'s, V, B, Fut>(
+    ///
+    /// `made` makes a `Result` of what the body returns.
+    pub async fn run<'s, V, B, Fut, M>(
         &'s mut self,
-        body: Pin<&'s mut Option<Fut>>,
+        place: Pin<&'s mut Option<Fut>>,
+        made: M,
     ) -> BodyEnd<V, B, ErrorOf<C>>
     where
-        Fut: Future<Output = Returned<V, B>>,
+        Fut: Future,
+        M: Fn(Fut::Output) -> Result<V, B>,
         B: Debug + Send + 'static,
     {
+        let mut body = Block { place, made };
         let (frame, state) = self.parts();
         let running: Running<'_, '_, _, _, _, _, AsItIs> =
-            Running::new(frame, state, body, Threads::this, keep_error);
+            Running::new(frame, state, Pin::new(&mut body), Threads::this, keep_error);
         BodyEnd(running.await)
     }
 }

@@ -1,6 +1,9 @@
 //! A body's future, and what it comes to.
 
-use super::{Returned, Stage, State, caught::first_of};
+use super::{
+    Returned, Stage, State,
+    caught::{first_of, poll_caught},
+};
 use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
@@ -27,20 +30,28 @@ pub(crate) trait BodyPlace<V, B> {
     fn clear_body(self: Pin<&mut Self>);
 }
 
-impl<V, B, Fut> BodyPlace<V, B> for Option<Fut>
+/// The future of a block, which has its resource itself, and what makes a `Result` of what it returns.
+pub(super) struct Block<'p, Fut, M> {
+    pub(super) place: Pin<&'p mut Option<Fut>>,
+    pub(super) made: M,
+}
+
+// What is pinned is elsewhere.
+impl<Fut, M> Unpin for Block<'_, Fut, M> {}
+
+impl<V, B, Fut, M> BodyPlace<V, B> for Block<'_, Fut, M>
 where
-    Fut: Future<Output = Returned<V, B>>,
+    Fut: Future,
+    M: Fn(Fut::Output) -> Result<V, B>,
 {
     #[inline]
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
-        match self.as_pin_mut() {
-            Some(body) => body.poll(cx),
-            None => Poll::Pending,
-        }
+        let Block { place, made } = self.get_mut();
+        poll_caught(place, |_| {}, cx).map(|returned| returned.map(made))
     }
 
     fn clear_body(mut self: Pin<&mut Self>) {
-        self.set(None);
+        self.place.set(None);
     }
 }
 
