@@ -233,6 +233,7 @@ impl Body {
             .get(1)
             .filter(|token| matches!(token, TokenTree::Ident(word) if word == "move"))
             .cloned();
+        let site = Span::mixed_site().located_at(tokens[0].span());
         let rest = tokens.split_off(1 + usize::from(moves.is_some()));
         let word = TokenStream::from_iter(tokens);
         let (returns, block) = match &*rest {
@@ -254,7 +255,11 @@ impl Body {
             [_, _, dash, arrow, ty @ .., block] if is_punct(dash, '-') && is_punct(arrow, '>') => {
                 (Some(quote!(#(#ty)*)), block.to_token_stream())
             }
-            [_, _, expression @ ..] => (None, quote!(#(#expression)*)),
+            [_, _, TokenTree::Group(block)] if block.delimiter() == Delimiter::Brace => {
+                (None, block.to_token_stream())
+            }
+            // Where a statement may stand, `match … { … } + 1` would be two.
+            [_, _, expression @ ..] => (None, quote_spanned!(site=> (#(#expression)*))),
             _ => (None, TokenStream::new()),
         };
         Ok(Body {
