@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::{Guest, Home, NotEntered, Seed, Threads},
+    frame::{Guest, Home, NotEntered, Seed, Threads, guest},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
@@ -144,7 +144,7 @@ macro_rules! run_inside {
                     Setup::new(frame, state).await
                 };
                 match lent {
-                    Ok(lent) => Guest::new(lent, $body, $as_result),
+                    Ok(lent) => guest(lent, $body, $as_result),
                     Err($error) => {
                         let $entered = &entered;
                         break 'run $failed;

@@ -10,17 +10,15 @@ use std::{
 
 /// A closure that takes a resource, and then the future of that. The resource goes home when that is over or dropped. `M` makes what is wanted of what
 /// the future returns.
-pub(crate) struct Guest<'h, R, F, O, M>
-where
-    F: for<'r> AsyncBody<&'r mut R, O>,
-{
+//
+// The future's type is a parameter, and not looked up in `F`'s: a field of a type that has yet to be looked up takes the compiler one more level of its
+// `recursion_limit`.
+pub(crate) struct Guest<'h, R, F, Fut, M> {
     // In this order: the future borrows what is lent.
-    work: Work<F, FutureOf<'h, R, F, O>>,
+    work: Work<F, Fut>,
     lent: Option<Lent<'h, R>>,
     made: M,
 }
-
-type FutureOf<'h, R, F, O> = <F as AsyncBody<&'h mut R, O>>::Fut;
 
 /// The parts of a [`Guest`].
 struct Parts<'g, 'h, R, Fut, F, M> {
@@ -29,21 +27,26 @@ struct Parts<'g, 'h, R, Fut, F, M> {
     made: &'g M,
 }
 
-impl<'h, R, F, O, M> Guest<'h, R, F, O, M>
+/// A body that hasn't been called, with what is lent to it.
+#[inline]
+pub(crate) fn guest<'h, R, F, O, M>(
+    lent: Lent<'h, R>,
+    body: F,
+    made: M,
+) -> Guest<'h, R, F, <F as AsyncBody<&'h mut R, O>>::Fut, M>
 where
     F: for<'r> AsyncBody<&'r mut R, O>,
 {
-    #[inline]
-    pub(crate) fn new(lent: Lent<'h, R>, body: F, made: M) -> Self {
-        Guest {
-            work: Work::new(body),
-            lent: Some(lent),
-            made,
-        }
+    Guest {
+        work: Work::new(body),
+        lent: Some(lent),
+        made,
     }
+}
 
+impl<'h, R, F, Fut, M> Guest<'h, R, F, Fut, M> {
     #[inline]
-    fn parts(self: Pin<&mut Self>) -> Parts<'_, 'h, R, FutureOf<'h, R, F, O>, F, M> {
+    fn parts(self: Pin<&mut Self>) -> Parts<'_, 'h, R, Fut, F, M> {
         // SAFETY: structural pinning of the work alone, which is never moved. A `Guest` has no `Drop`, and is `Unpin` only if the work is.
         let (work, lent, made) = unsafe {
             let this = self.get_unchecked_mut();
@@ -57,7 +60,9 @@ where
     #[inline]
     pub(crate) fn poll<X>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<X>>
     where
-        M: Fn(O) -> X,
+        F: FnOnce(&'h mut R) -> Fut,
+        Fut: Future,
+        M: Fn(Fut::Output) -> X,
     {
         let Parts {
             mut work,
@@ -72,13 +77,16 @@ where
 
     /// Calls the closure, if it hasn't been called.
     #[inline]
-    fn start(mut work: Pin<&mut Work<F, FutureOf<'h, R, F, O>>>, lent: &mut Option<Lent<'h, R>>) {
+    fn start(mut work: Pin<&mut Work<F, Fut>>, lent: &mut Option<Lent<'h, R>>)
+    where
+        F: FnOnce(&'h mut R) -> Fut,
+    {
         if work.as_mut().future().is_some() {
             return;
         }
         if let Some(lent) = lent {
-            // SAFETY: see `Lent::resource`. The closure is one for every lifetime of the reference, so all that can keep it is its future; that is dropped
-            // before `lent` is, in `poll` and in `leave`.
+            // SAFETY: see `Lent::resource`. By the bound of `guest`, which alone makes a `Guest`, the closure is one for every lifetime of the reference, so
+            // all that can keep it is its future; that is dropped before `lent` is, in `poll` and in `leave`.
             work.start(|body| body(unsafe { lent.resource() }));
         }
     }

@@ -49,7 +49,7 @@ pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed, hands_on};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use exclusive::Exclusive;
-pub(crate) use guest::Guest;
+pub(crate) use guest::{Guest, guest};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};
 pub(crate) use housed::{House, Housed, Parts};

@@ -8,7 +8,6 @@ use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
     frame::{BodyPoll, Ending, Guest, Payload},
-    manager::AsyncBody,
     report,
     teardown::{Keep, Kept, split},
     trace::{BodySpan, is_watched},
@@ -55,10 +54,11 @@ where
     }
 }
 
-impl<V, B, R, F, O, M> BodyPlace<V, B> for Guest<'_, R, F, O, M>
+impl<'h, V, B, R, F, Fut, M> BodyPlace<V, B> for Guest<'h, R, F, Fut, M>
 where
-    F: for<'r> AsyncBody<&'r mut R, O>,
-    M: Fn(O) -> Result<V, B>,
+    F: FnOnce(&'h mut R) -> Fut,
+    Fut: Future,
+    M: Fn(Fut::Output) -> Result<V, B>,
 {
     #[inline]
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
