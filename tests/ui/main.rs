@@ -10,3 +10,14 @@ fn mistakes() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/*/*.rs");
 }
+
+/// How many functions in contexts may await one another before rustc's `recursion_limit`, which is 128 if nobody sets it, ends it: "queries overflow the
+/// depth limit". It counts each future in a future, and each type around one, several times. That these compile is what is tested: one more wouldn't.
+///
+/// Each is a crate of its own, since in one the compiler would know already what is innermost.
+#[rustversion::attr(not(stable(1.95)), ignore = "what is counted is that of Rust 1.95")]
+#[test]
+fn nested() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("depth/*.rs");
+}
