@@ -64,8 +64,8 @@ macro_rules! yield_resource {
 ///
 /// # When rustc gives up
 ///
-/// Blocks inside of blocks are futures of deep types, and so is one of many contexts. From six or so inside of one another, or ten or so in one block, rustc may say
-/// *queries overflow the depth limit*, or *overflow evaluating the requirement …: Send*. Then write `#![recursion_limit = "256"]` in the root of your crate; or put one of the
+/// Blocks inside of blocks are futures of deep types, and so is one of many contexts. Beyond eight functions with a block each that await one another, or twenty contexts in one block, rustc
+/// may say *queries overflow the depth limit*, or *overflow evaluating the requirement …: Send*. Then write `#![recursion_limit = "256"]` in the root of your crate; or put one of the
 /// futures between into a `Pin<Box<dyn Future<Output = …> + Send>>`, as `boxed` of the crate `futures` does.
 ///
 /// ```
