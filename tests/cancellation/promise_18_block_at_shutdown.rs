@@ -204,3 +204,30 @@ fn a_long_teardown() {
     assert_eq!(reports.take(), [""; 0]);
     assert_nothing_pending();
 }
+
+/// Tokio drops it while it looks for the current runtime, which can't be set then.
+#[test]
+fn what_is_spawned_when_its_runtime_is_gone() {
+    #[async_context(on_cancel = block)]
+    async fn needs_nothing(log: Log) {
+        let _ = yield_resource!();
+        yield_now().await;
+        log.say("torn down");
+    }
+    let reports = Reports::keep();
+    let log = Log::new();
+    let runtime = multi_thread(1);
+    let Ok(guard) = runtime.block_on(needs_nothing(log.clone()).enter());
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let _inside = handle.enter();
+    let task = tokio::spawn(async move {
+        let _guard = guard;
+        pending::<()>().await
+    });
+    let ended = futures::executor::block_on(task);
+    assert!(ended.unwrap_err().is_cancelled());
+    assert_eq!(log.count("torn down"), 1);
+    assert_eq!(reports.take(), [""; 0]);
+    assert_nothing_pending();
+}

@@ -1,10 +1,16 @@
 //! Policy `block` where blocking can't work: nothing panics, dead-locks or aborts; the frame is dropped and that is reported. And where it can.
 
-use contextlib::{ExitStack, async_context, background, yield_resource};
+use contextlib::{ExitStack, async_context, background, null_context, yield_resource};
 use contextlib_tests::{
     Census, Counted, Log, Reports, assert_nothing_pending, poll_once, quiet, yields,
 };
-use std::{convert::Infallible, sync::mpsc, thread, time::Duration};
+use std::{
+    any::Any,
+    convert::Infallible,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
 use tokio::{
     runtime::{Builder, Runtime},
     task::{self, LocalSet},
@@ -373,6 +379,71 @@ mod inside_of_a_rollback {
             drop(keeper);
         });
         assert_eq!(log.lines(), ["blocking begins", "blocking ends"]);
+    }
+
+    type Slot = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
+
+    #[async_context(on_cancel = block)]
+    async fn empties(log: Log, slot: Slot) {
+        let _ = yield_resource!();
+        let kept = slot.lock().unwrap().take();
+        drop(kept);
+        log.say("emptied");
+    }
+
+    #[async_context]
+    async fn between(log: Log) {
+        let _ = yield_resource!();
+        yields(20).await;
+        log.say("between ends");
+    }
+
+    /// The outer guard drops in its turn what was entered between the two. Whatever is around both waits for that.
+    #[track_caller]
+    fn with_one_between<F>(enter: impl FnOnce(Log) -> F + Send + 'static)
+    where
+        F: Future<Output = Box<dyn Any + Send>> + Send,
+    {
+        let log = log_of(|log| async {
+            let around = tokio::spawn(async move {
+                let Ok(around) = null_context(()).enter().await;
+                let slot = Slot::default();
+                let Ok(outer) = empties(log.clone(), slot.clone()).enter().await;
+                let between = enter(log.clone()).await;
+                *slot.lock().unwrap() = Some(between);
+                let Ok(keeper) = keeps_and_spawns(log.clone(), outer).enter().await;
+                drop(keeper);
+                let Ok(()) = around.exit().await;
+                log.say("around ends");
+            });
+            around.await.unwrap();
+        });
+        let expected = [
+            "keeper begins",
+            "emptied",
+            "keeper ends",
+            "between ends",
+            "around ends",
+        ];
+        assert_eq!(log.lines(), expected);
+    }
+
+    /// That waits for the very rollback that drops the outer guard.
+    #[test]
+    fn an_outer_guard_that_drops_what_was_entered_between() {
+        with_one_between(async |log| {
+            let Ok(guard) = between(log).enter().await;
+            Box::new(guard) as _
+        });
+    }
+
+    /// That doesn't, and isn't in the lane of what is around.
+    #[test]
+    fn an_outer_guard_that_drops_what_another_task_has_entered_between() {
+        with_one_between(async |log| {
+            let Ok(guard) = tokio::spawn(between(log).enter()).await.unwrap();
+            Box::new(guard) as _
+        });
     }
 
     /// A stack counts as one: what is entered in it, and what that enters.

@@ -432,11 +432,34 @@ impl Places {
         if table::is_any_visited() {
             self.leave_visitors(entered);
         }
-        while !table::remove_unless(entered.lane, entered.number, &entered.parts()) {
-            ready!(self.settling.poll_for(|| Below::of(entered.parts()), 0, cx));
+        let floor = InRollback::floor();
+        if floor > entered.number {
+            ready!(self.poll_leave_below(entered, floor, cx));
+        }
+        while !table::remove_unless(entered.lane, entered.number, &entered.parts(), floor) {
+            ready!(self.poll_parts(entered, floor, cx));
         }
         self.settling.end_visit();
         Poll::Ready(())
+    }
+
+    /// Inside of the rollback `floor`, which it blocks, and whatever waits for that: waits for the others, and leaves these.
+    #[cold]
+    fn poll_leave_below(
+        &mut self,
+        entered: &Entered,
+        floor: Number,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        ready!(self.poll_parts(entered, floor, cx));
+        self.leave_below(entered);
+        Poll::Ready(())
+    }
+
+    /// Waits for what the context's function has started.
+    fn poll_parts(&mut self, entered: &Entered, floor: Number, cx: &mut Context<'_>) -> Poll<()> {
+        let parts = || Below::of(entered.parts());
+        self.settling.poll_for(parts, floor, cx)
     }
 
     #[cold]
@@ -447,12 +470,17 @@ impl Places {
         }
     }
 
-    /// Gives the places up, to what is pending below the context.
-    pub(crate) fn leave(&mut self, entered: &Entered) {
+    /// Leaves what is pending below the context to the lanes around.
+    fn leave_below(&self, entered: &Entered) {
         entered.leave_all_to(Around::Entered(entered.lane));
         if let Some(visit) = self.settling.visit() {
             entered.leave_all_to(Around::Visited(visit.elsewhere.lane));
         }
+    }
+
+    /// Gives the places up, to what is pending below the context.
+    pub(crate) fn leave(&mut self, entered: &Entered) {
+        self.leave_below(entered);
         table::remove(entered.lane, entered.number);
         self.settling.end_visit();
     }

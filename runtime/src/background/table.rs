@@ -322,12 +322,12 @@ pub(crate) fn remove(lane: Lane, number: Number) {
     wakers.wake();
 }
 
-/// Gives that place up, unless something is pending there. `true` if it is given up.
+/// Gives that place up, unless something is pending there of what was entered after `floor`. `true` if it is given up.
 #[inline(always)]
-pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled) -> bool {
+pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled, floor: Number) -> bool {
     let mut wakers = Wakers::none();
     let mut table = table();
-    if there.is_blocked(&table, 0) {
+    if there.is_blocked(&table, floor) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);

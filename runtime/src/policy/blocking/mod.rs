@@ -10,12 +10,11 @@ use self::{
 use crate::{background::RawRollback, frame::AnyFrame};
 use std::{
     cell::Cell,
-    future::poll_fn,
     mem,
     panic::catch_unwind,
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 use tokio::{
@@ -48,18 +47,20 @@ pub(super) fn in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handl
 
 /// Drives it on a thread that isn't one of `runtime`'s.
 pub(super) fn from_outside(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
+    let _inside = runtime.enter();
     drive(rollback, runtime, None);
 }
 
-/// Drives it to its end; where its runtime is shut down meanwhile, or has been, or has no thread left to run on, for as long as somebody wakes it.
+/// Drives it to its end, on a thread whose current runtime is that one; where that is shut down meanwhile, or has been, or has no thread left to run on, for as long as somebody
+/// wakes it.
 //
-// Each poll is inside of tokio's `block_on`. The waiting isn't, which in a shutdown may be for ever: this thread may be the one that would turn the timer, or
-// shut down the task that is waited for.
+// Not by tokio's `block_on`, which in a shutdown may wait for ever, since this thread may be the one that would turn the timer, or shut down the task that is waited for; and which
+// panics where tokio drops a future that it has refused.
 fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle, crowd: Option<InCrowd>) {
-    let _inside = runtime.enter();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
-    while poll(&mut rollback, runtime, &waker).is_pending() {
+    let mut cx = Context::from_waker(&waker);
+    while Pin::new(&mut rollback).poll(&mut cx).is_pending() {
         let mut lookout = Lookout::new(runtime, crowd.as_ref());
         while !woken.wait(patience(runtime)) {
             if let Some(why) = lookout.look() {
@@ -70,17 +71,6 @@ fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle, crowd: 
             }
         }
     }
-}
-
-fn poll(
-    rollback: &mut RawRollback<dyn AnyFrame + '_>,
-    runtime: &Handle,
-    waker: &Waker,
-) -> Poll<()> {
-    let mut cx = Context::from_waker(waker);
-    runtime.block_on(poll_fn(|_| {
-        Poll::Ready(Pin::new(&mut *rollback).poll(&mut cx))
-    }))
 }
 
 fn patience(runtime: &Handle) -> Duration {
