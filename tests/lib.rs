@@ -1,11 +1,13 @@
-//! What the tests share: values that are counted, a log, futures polled by hand, and the reports of one test file.
+//! What the tests share: values that are counted, a log, random numbers, futures polled by hand, and the reports of one test file.
 #![forbid(unsafe_code)]
 
 mod census;
+mod dice;
 mod polling;
 mod reports;
 
 pub use census::{Census, Counted};
+pub use dice::{Dice, number_from_env};
 pub use polling::{DropAt, Yields, drop_at, poll_once, quiet, quietly, yields};
 pub use reports::Reports;
 

@@ -7,6 +7,7 @@
 #[path = "../fuzz/src/schedule.rs"]
 mod schedule;
 
+use contextlib_tests::{Dice, number_from_env};
 use std::{
     env, fs,
     panic::{self, AssertUnwindSafe},
@@ -34,11 +35,10 @@ fn schedules_keep_the_promises() {
         check(&fs::read(&file).expect("a readable file"));
     }
 
-    let random = env::var("SCHEDULES").map_or(3_000, |count| count.parse().expect("a number"));
-    let mut dice = Dice(env::var("SEED").map_or(1, |seed| seed.parse().expect("a number")));
-    for _ in 0..random {
-        let length = 8 + dice.next() as usize % 120;
-        let bytes: Vec<u8> = (0..length).map(|_| (dice.next() >> 32) as u8).collect();
+    let mut dice = Dice::new(number_from_env("SEED", 1));
+    for _ in 0..number_from_env("SCHEDULES", 3_000) {
+        let length = 8 + dice.below(120);
+        let bytes: Vec<u8> = (0..length).map(|_| (dice.any() >> 32) as u8).collect();
         check(&bytes);
     }
 }
@@ -47,18 +47,5 @@ fn check(bytes: &[u8]) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| schedule::check(bytes))) {
         eprintln!("the schedule was: {bytes:?}");
         panic::resume_unwind(payload);
-    }
-}
-
-/// Random numbers (splitmix64), the same ones in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
     }
 }
