@@ -1,0 +1,255 @@
+//! The contexts: one for each policy. What their setups and teardowns do is the workload's affair.
+
+use crate::record::{Id, Moment, Style, What, World};
+use contextlib::{
+    BoxContextManager, IntoContextManager, async_context, contexts::Elapsed, yield_resource,
+};
+use contextlib_tests::{Dice, Reports};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    task::Poll,
+    thread,
+};
+
+/// What fails here.
+#[derive(Debug)]
+pub(crate) struct Failed;
+
+impl From<Elapsed> for Failed {
+    fn from(_: Elapsed) -> Self {
+        Failed
+    }
+}
+
+/// The payload of the panics here.
+pub(crate) struct Planned;
+
+/// Not by the panic hook, which would print thousands of them.
+pub(crate) fn panic_as_planned() -> ! {
+    resume_unwind(Box::new(Planned))
+}
+
+/// Something to be done. Nothing is, before it is polled.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
+
+/// A context's policy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Default,
+    Spawn,
+    Finish,
+    Block,
+    Drop,
+}
+
+impl Policy {
+    /// Any of them; one that blocks only if `blocks`.
+    pub(crate) fn any(dice: &mut Dice, blocks: bool) -> Self {
+        match dice.below(10) {
+            0..4 => Policy::Spawn,
+            4 | 5 => Policy::Finish,
+            6 if blocks => Policy::Block,
+            7 => Policy::Drop,
+            _ => Policy::Default,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Policy::Default => "plain",
+            Policy::Spawn => "spawned",
+            Policy::Finish => "finishing",
+            Policy::Block => "blocking",
+            Policy::Drop => "dropped",
+        }
+    }
+}
+
+/// What a context is made from. It lives in the context's frame, from before the setup to the end, and records what happens there.
+pub(crate) struct Life {
+    world: World,
+    id: Id,
+    policy: Policy,
+    is_boxed: bool,
+    has_begun: bool,
+    setup: Option<Work>,
+    teardown: Option<Work>,
+}
+
+impl Life {
+    /// A context that is going to be entered, inside of `inside`.
+    pub(crate) fn new(world: &World, policy: Policy, style: Style, inside: Option<Id>) -> Self {
+        let id = world.context(policy, style, inside);
+        Life {
+            world: world.clone(),
+            id,
+            policy,
+            is_boxed: false,
+            has_begun: false,
+            setup: None,
+            teardown: None,
+        }
+    }
+
+    /// What its setup and its teardown do.
+    pub(crate) fn does(mut self, setup: Work, teardown: Work) -> Self {
+        self.setup = Some(setup);
+        self.teardown = Some(teardown);
+        self
+    }
+
+    /// Hides its type, or doesn't.
+    pub(crate) fn boxed(mut self, is_boxed: bool) -> Self {
+        self.is_boxed = is_boxed;
+        self
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Whether its type is hidden.
+    pub(crate) fn is_boxed(&self) -> bool {
+        self.is_boxed
+    }
+
+    async fn set_up(&mut self) -> Result<(), Failed> {
+        self.has_begun = true;
+        self.world.note(self.id, What::Entered);
+        let ended = carry_out(&mut self.setup, None).await;
+        let what = match ended {
+            Ok(Ok(())) => What::SetUp,
+            _ => What::SetupFails,
+        };
+        self.world.note(self.id, what);
+        ended.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    async fn tear_down(&mut self) -> Result<(), Failed> {
+        let entered = self.world.begin_teardown(self.id, INSIDE.get());
+        let ended = carry_out(&mut self.teardown, Some(entered)).await;
+        self.world.note(self.id, What::TeardownEnds);
+        ended.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+}
+
+thread_local! {
+    /// When the contexts were entered whose teardowns this thread is polling, each inside of the one before: the last of these moments.
+    static INSIDE: Cell<Option<Moment>> = const { Cell::new(None) };
+}
+
+/// Polls it `inside` of a teardown.
+async fn carry_out(
+    work: &mut Option<Work>,
+    inside: Option<Moment>,
+) -> thread::Result<Result<(), Failed>> {
+    let Some(work) = work else {
+        return Ok(Ok(()));
+    };
+    let work = poll_fn(|cx| {
+        let around = INSIDE.get();
+        INSIDE.set(around.max(inside));
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        INSIDE.set(around);
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(ended)) => Poll::Ready(Ok(ended)),
+            Err(payload) => Poll::Ready(Err(payload)),
+        }
+    });
+    work.await
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // What they hold belongs to the frame.
+        self.setup = None;
+        self.teardown = None;
+        if self.has_begun {
+            self.world.note(self.id, What::Over);
+        }
+    }
+}
+
+macro_rules! context {
+    ($name:ident $(, $($attribute:tt)*)?) => {
+        #[async_context($($($attribute)*)?)]
+        pub(crate) async fn $name(mut life: Life) -> Result<Id, Failed> {
+            life.set_up().await?;
+            let mut id = life.id;
+            let _ = yield_resource!(id);
+            life.tear_down().await?;
+        }
+    };
+}
+
+context!(plain);
+context!(spawned, on_cancel = spawn);
+context!(finishing, on_cancel = spawn, setup = finish);
+context!(blocking, on_cancel = block);
+context!(dropped, on_cancel = drop);
+
+/// Has `$context` be this life's in `$use`, whatever its type is.
+macro_rules! with_context {
+    ($life:expr, |$context:ident| $use:expr) => {{
+        let life = $life;
+        if life.is_boxed() {
+            let $context = $crate::contexts::boxed(life);
+            $use
+        } else {
+            $crate::contexts::with_unboxed!(life, |$context| $use)
+        }
+    }};
+}
+pub(crate) use with_context;
+
+macro_rules! with_unboxed {
+    ($life:expr, |$context:ident| $use:expr) => {{
+        let life = $life;
+        match life.policy() {
+            $crate::contexts::Policy::Default => {
+                let $context = $crate::contexts::plain(life);
+                $use
+            }
+            $crate::contexts::Policy::Spawn => {
+                let $context = $crate::contexts::spawned(life);
+                $use
+            }
+            $crate::contexts::Policy::Finish => {
+                let $context = $crate::contexts::finishing(life);
+                $use
+            }
+            $crate::contexts::Policy::Block => {
+                let $context = $crate::contexts::blocking(life);
+                $use
+            }
+            $crate::contexts::Policy::Drop => {
+                let $context = $crate::contexts::dropped(life);
+                $use
+            }
+        }
+    }};
+}
+pub(crate) use with_unboxed;
+
+pub(crate) fn boxed(life: Life) -> BoxContextManager<'static, Id, Failed> {
+    with_unboxed!(life, |context| context.boxed())
+}
+
+/// Runs a body within two in one frame.
+pub(crate) async fn within_both(outer: Life, inner: Life, body: Work) -> Result<(), Failed> {
+    let both = (spawned(outer), plain(inner)).into_context_manager();
+    both.with(async |_| body.await).await
+}
+
+/// What is reported of them.
+pub(crate) fn reports() -> Reports {
+    Reports::keep()
+}

@@ -1,0 +1,111 @@
+//! Which contexts are inside of which.
+//!
+//! A context is inside of another one if that has to wait for it: it was entered in that one's body, or after it in the same lane, or after it on the same
+//! stack. So everything inside of it has to be over when its teardown begins.
+//!
+//! What is handed over to another task leaves what it was inside of, but for the entries before it on its stack. When it has been dropped there, it is inside of what
+//! that task had entered before it, and of what is still open in the lane that it was entered in.
+
+use crate::record::{Id, Node, Record, Style};
+use std::collections::BTreeSet;
+
+impl Record {
+    pub(crate) fn put_inside(&mut self, outer: Id, inner: Id) {
+        if !self.nodes[inner].inside.contains(&outer) {
+            self.nodes[inner].inside.push(outer);
+            self.nodes[outer].contains.push(inner);
+        }
+    }
+
+    /// It is handed over.
+    pub(crate) fn take_out(&mut self, id: Id) {
+        let after = self.nodes[id].after;
+        for outer in std::mem::take(&mut self.nodes[id].inside) {
+            if Some(outer) == after {
+                self.nodes[id].inside.push(outer);
+            } else {
+                self.nodes[outer].contains.retain(|inner| *inner != id);
+            }
+        }
+    }
+
+    /// It was handed over, and has been left now.
+    pub(crate) fn put_back(&mut self, id: Id) {
+        self.put_in_its_lane(id);
+        let node = &self.nodes[id];
+        let Some(here) = node.left_in else { return };
+        // Further out than this nobody waits for it: what a rollback leaves to a lane whose owner is gone, as it may from a teardown or from two lanes further in,
+        // stays there; and where a stack's exit is given up, so does what an entry's teardown has dropped.
+        let lanes = match (node.left_in_teardown, self.nodes[here].style) {
+            (true, Style::Entry) => return,
+            (true, _) => 0,
+            (false, _) => 1,
+        };
+        self.put_inside_of_earlier(id, here, lanes);
+    }
+
+    /// Inside of the innermost context that is still open in the lane that it was entered in.
+    fn put_in_its_lane(&mut self, id: Id) {
+        let mut around = self.nodes[id].home;
+        while let Some(outer) = around {
+            let node = &self.nodes[outer];
+            if !node.leaving {
+                return self.put_inside(outer, id);
+            }
+            around = match node.style {
+                Style::Guard | Style::Entry => node.home,
+                // The lane ends with it.
+                Style::With | Style::Outer | Style::Inner(_) | Style::Part => None,
+            };
+        }
+    }
+
+    /// Inside of `here` if that was entered before it, else of what is around that and was, where no more than so many lanes end between.
+    fn put_inside_of_earlier(&mut self, id: Id, here: Id, lanes: u32) {
+        let node = &self.nodes[here];
+        if node.is_entered_before(&self.nodes[id]) {
+            return self.put_inside(here, id);
+        }
+        let ends_a_lane = matches!(node.style, Style::With | Style::Inner(_)) || node.handed_over;
+        let Some(lanes) = lanes.checked_sub(ends_a_lane.into()) else {
+            return;
+        };
+        for outer in node.inside.clone() {
+            self.put_inside_of_earlier(id, outer, lanes);
+        }
+    }
+
+    /// What is inside of it and not over, its own parts apart.
+    pub(crate) fn alive_inside(&self, id: Id) -> Vec<Id> {
+        let mut inside = BTreeSet::new();
+        // What is dropped by a rollback doesn't wait for what was entered since that began, but on its stack.
+        let mut around = vec![(id, self.nodes[id].left_in_teardown)];
+        while let Some((outer, only_its_stack)) = around.pop() {
+            for inner in &self.nodes[outer].contains {
+                let node = &self.nodes[*inner];
+                let is_on_its_stack = node.after == Some(outer);
+                let counts = !only_its_stack && !node.is_part_of(id) || is_on_its_stack;
+                if !counts || !inside.insert(*inner) {
+                    continue;
+                }
+                // What is inside of something that was handed over has stayed in its lane, where only that one waits for it; but for its stack.
+                if !node.handed_over || is_on_its_stack {
+                    around.push((*inner, node.handed_over));
+                }
+            }
+        }
+        inside.retain(|inner| self.nodes[*inner].is_alive());
+        inside.into_iter().collect()
+    }
+}
+
+impl Node {
+    /// It is known to be.
+    pub(crate) fn is_entered_before(&self, other: &Node) -> bool {
+        self.entered.is_some_and(|entered| entered < other.made)
+    }
+
+    fn is_part_of(&self, outer: Id) -> bool {
+        self.style == Style::Part && self.home == Some(outer)
+    }
+}

@@ -1,0 +1,120 @@
+//! Rounds, one after the other, each of which has to be over in time.
+
+use crate::{contexts, record::World};
+use contextlib::background::{lanes_in_use, stuck};
+use contextlib_tests::{Dice, message, number_from_env};
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+/// No round takes so long, however busy the machine is, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a round is made with.
+pub(crate) struct Round {
+    pub(crate) dice: Dice,
+    pub(crate) world: World,
+    /// How many there are of the world when nothing of the round is left.
+    others: usize,
+}
+
+impl Round {
+    /// Waits until nothing of it is left: no future, no frame, no rollback and no lane. `help` is called again and again meanwhile.
+    pub(crate) fn settle(self, mut help: impl FnMut()) {
+        help();
+        while self.world.owners() > self.others || lanes_in_use() > 0 {
+            // A task gives up its place before it is gone.
+            thread::sleep(Duration::from_millis(1));
+            help();
+        }
+    }
+}
+
+/// Runs the rounds of a test: as many as `ROUNDS` says, from the one with the seed `SEED` on, each so often as `TIMES` says.
+///
+/// # Panics
+/// If one breaks a promise, or hangs.
+pub(crate) fn rounds(test: &str, number: u64, round: impl Fn(Round) + Send + Sync + 'static) {
+    let reports = contexts::reports();
+    assert_eq!(
+        lanes_in_use(),
+        0,
+        "left behind by another test, which fails"
+    );
+    let first = number_from_env("SEED", 1);
+    let round = Arc::new(round);
+    for seed in first..first + number_from_env("ROUNDS", number) {
+        for _ in 0..number_from_env("TIMES", 1) {
+            let world = World::default();
+            let ended = run(seed, &world, round.clone());
+            let reported = reports.take();
+            let wrong = match ended {
+                Ok(()) => verdict(&world, &reported),
+                Err(hangs) => Some(hangs),
+            };
+            if let Some(wrong) = wrong {
+                panic!(
+                    "in the round with the seed {seed}:\n\n{wrong}\n\
+                     The same choices again, though the threads take turns as they like:\n\
+                     SEED={seed} ROUNDS=1 TIMES=1000 cargo test -p contextlib-tests --test stress {test}\n"
+                );
+            }
+        }
+    }
+}
+
+/// Runs one round on a thread of its own. An error says what hangs.
+fn run<R: Fn(Round) + Send + Sync + 'static>(
+    seed: u64,
+    world: &World,
+    round: Arc<R>,
+) -> Result<(), String> {
+    let (over, is_over) = mpsc::channel();
+    let of_round = Round {
+        dice: Dice::new(seed),
+        world: world.clone(),
+        others: world.owners() + 1,
+    };
+    let thread = thread::spawn(move || {
+        round(of_round);
+        drop(round);
+        over.send(()).expect("it is waited for");
+    });
+    match is_over.recv_timeout(PATIENCE) {
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
+        Err(RecvTimeoutError::Timeout) => return Err(hangs(world)),
+    }
+    thread
+        .join()
+        .map_err(|payload| format!("the round has panicked: {}\n", message(&*payload)))
+}
+
+fn hangs(world: &World) -> String {
+    let mut text = format!("it isn't over after {PATIENCE:?}\n");
+    let _ = writeln!(text, "{} lanes are in use", lanes_in_use());
+    for stuck in stuck() {
+        let _ = writeln!(text, "pending: {stuck}");
+    }
+    text + &world.hangs()
+}
+
+/// What is wrong once it is over.
+fn verdict(world: &World, reported: &[String]) -> Option<String> {
+    let about = |what: &str| {
+        reported
+            .iter()
+            .filter(|report| report.contains(what))
+            .count()
+    };
+    // Those that are planned have no text.
+    if about(" panicked: ") > 0 {
+        world.complain(format!("a context has panicked: {reported:?}"));
+    }
+    world.verdict(about(" lost its teardown"))
+}
