@@ -34,14 +34,11 @@ impl Record {
         self.put_in_its_lane(id);
         let node = &self.nodes[id];
         let Some(here) = node.left_in else { return };
-        // Further out than this nobody waits for it: what a rollback leaves to a lane whose owner is gone, as it may from a teardown or from two lanes further in,
-        // stays there; and where a stack's exit is given up, so does what an entry's teardown has dropped.
-        let lanes = match (node.left_in_teardown, self.nodes[here].style) {
-            (true, Style::Entry) => return,
-            (true, _) => 0,
-            (false, _) => 1,
-        };
-        self.put_inside_of_earlier(id, here, lanes);
+        // Where a stack's exit moves on to another task and is given up there, it isn't known what an entry's teardown has dropped before.
+        if node.left_in_teardown && self.nodes[here].style == Style::Entry {
+            return;
+        }
+        self.put_inside_of_earlier(id, here);
     }
 
     /// Inside of the innermost context that is still open in the lane that it was entered in.
@@ -60,18 +57,14 @@ impl Record {
         }
     }
 
-    /// Inside of `here` if that was entered before it, else of what is around that and was, where no more than so many lanes end between.
-    fn put_inside_of_earlier(&mut self, id: Id, here: Id, lanes: u32) {
+    /// Inside of `here` if that was entered before it, else of what is around that and was.
+    fn put_inside_of_earlier(&mut self, id: Id, here: Id) {
         let node = &self.nodes[here];
         if node.is_entered_before(&self.nodes[id]) {
             return self.put_inside(here, id);
         }
-        let ends_a_lane = matches!(node.style, Style::With | Style::Inner(_)) || node.handed_over;
-        let Some(lanes) = lanes.checked_sub(ends_a_lane.into()) else {
-            return;
-        };
         for outer in node.inside.clone() {
-            self.put_inside_of_earlier(id, outer, lanes);
+            self.put_inside_of_earlier(id, outer);
         }
     }
 
