@@ -1,34 +1,22 @@
 //! Functions that await one another in `async_with!`.
-use contextlib::{async_context, async_with, yield_resource};
+use contextlib::async_with;
+use shared::one_more;
 use std::fmt;
 
-#[async_context]
-async fn one_more(than: u32) -> u32 {
-    let mut number = than + 1;
-    let _ = yield_resource!(number);
-}
+#[path = "shared/nested.rs"]
+#[macro_use]
+mod shared;
 
-macro_rules! nested {
-    ($last:ident) => {
-        async fn $last(number: u32) -> Result<u32, fmt::Error> {
-            Ok(number)
-        }
-    };
-    // The outermost is the first: the compiler keeps what it knows of the inner ones.
-    ($outer:ident $inner:ident $($further:ident)*) => {
+macro_rules! function {
+    ($outer:ident $inner:ident) => {
         async fn $outer(number: u32) -> Result<u32, fmt::Error> {
-            async_with!(number = one_more(number), async || -> Result<u32, fmt::Error> {
-                $inner(*number).await
-            })
+            async_with!(
+                number = one_more(number),
+                async || -> Result<u32, fmt::Error> { $inner(*number).await }
+            )
             .await
         }
-        nested!($inner $($further)*);
     };
 }
 
-#[tokio::main]
-async fn main() {
-    nested!(a b c d e f g h i last);
-    let task = tokio::spawn(a(0));
-    assert_eq!(task.await.expect("it doesn't panic"), Ok(9));
-}
+count!(a b c d e f g h i last);
