@@ -5,6 +5,7 @@ use contextlib::{
     BoxContextManager, IntoContextManager, async_context, contexts::Elapsed, yield_resource,
 };
 use contextlib_tests::{Dice, Reports};
+use futures::future::{Either, select};
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -75,6 +76,7 @@ pub(crate) struct Life {
     policy: Policy,
     is_boxed: bool,
     has_begun: bool,
+    is_set_up: bool,
     setup: Option<Work>,
     teardown: Option<Work>,
 }
@@ -89,6 +91,7 @@ impl Life {
             policy,
             is_boxed: false,
             has_begun: false,
+            is_set_up: false,
             setup: None,
             teardown: None,
         }
@@ -124,9 +127,10 @@ impl Life {
         self.has_begun = true;
         self.world.note(self.id, What::Entered);
         let ended = carry_out(&mut self.setup, None).await;
-        let what = match ended {
-            Ok(Ok(())) => What::SetUp,
-            _ => What::SetupFails,
+        self.is_set_up = matches!(ended, Ok(Ok(())));
+        let what = match self.is_set_up {
+            true => What::SetUp,
+            false => What::SetupFails,
         };
         self.world.note(self.id, what);
         ended.unwrap_or_else(|payload| resume_unwind(payload))
@@ -195,6 +199,27 @@ context!(spawned, on_cancel = spawn);
 context!(finishing, on_cancel = spawn, setup = finish);
 context!(blocking, on_cancel = block);
 context!(dropped, on_cancel = drop);
+
+/// Drops its body when its patience is over. Its yield point is within a part of it.
+#[async_context]
+pub(crate) async fn impatient(mut life: Life, part: Life, patience: Work) -> Result<(), Failed> {
+    let within = plain(part).with(async |_| -> Result<(), Failed> {
+        life.set_up().await?;
+        let body = async { yield_resource!(move ()).1.kind() };
+        match select(Box::pin(body), patience).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => {
+                life.world.note(life.id, What::BodyDropped);
+                Err(Failed)
+            }
+        }
+    });
+    let ended = within.await;
+    if life.is_set_up {
+        life.tear_down().await?;
+    }
+    ended?;
+}
 
 /// Has `$context` be this life's in `$use`, whatever its type is.
 macro_rules! with_context {

@@ -81,9 +81,10 @@ impl Record {
                 if !counts || !inside.insert(*inner) {
                     continue;
                 }
-                // What is inside of something that was handed over has stayed in its lane, where only that one waits for it; but for its stack.
-                if !node.handed_over || is_on_its_stack {
-                    around.push((*inner, node.handed_over));
+                // What is inside of something that was handed over has stayed in its lane, where only that one waits for it; but for its stack, and where it is the lane.
+                let is_elsewhere = node.handed_over && !node.is_region();
+                if !is_elsewhere || is_on_its_stack {
+                    around.push((*inner, is_elsewhere));
                 }
             }
         }

@@ -6,6 +6,7 @@ use crate::{
 };
 use contextlib::ExitStack;
 use contextlib_tests::Dice;
+use futures::future::join;
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard},
@@ -60,42 +61,39 @@ pub(crate) enum Item {
     /// A guard: the future of its exit, which hasn't begun.
     Guard(Owned<Work>),
     Stack(Owned<ExitStack<'static, Failed>>),
-    /// What has begun in one task, and goes on in others.
-    Future(Work),
+    /// What has begun in one task, and goes on in others; the region that it is, if it is one.
+    Future(Owned<Work>),
 }
 
 impl Item {
     fn hand_over(&self) {
         match self {
-            Item::Guard(guard) => guard.hand_over(),
+            Item::Guard(future) | Item::Future(future) => future.hand_over(),
             Item::Stack(stack) => stack.hand_over(),
-            Item::Future(_) => {}
         }
     }
 
     /// Drops it inside of `here`.
     pub(crate) fn drop_in(self, here: Option<Id>) {
-        match &self {
-            Item::Guard(guard) => guard.left.leaves_in(here),
+        self.leaves_in(here);
+    }
+
+    fn leaves_in(&self, here: Option<Id>) {
+        match self {
+            Item::Guard(future) | Item::Future(future) => future.left.leaves_in(here),
             Item::Stack(stack) => stack.left.leaves_in(here),
-            Item::Future(_) => {}
         }
     }
 
     /// Exits it inside of `here`; a future is polled a few times, and dropped.
     pub(crate) async fn exit_in(self, here: Option<Id>) -> Result<(), Failed> {
+        self.leaves_in(here);
         match self {
-            Item::Guard(guard) => {
-                guard.left.leaves_in(here);
-                guard.exit().await
-            }
-            Item::Stack(stack) => {
-                stack.left.leaves_in(here);
-                stack.exit().await
-            }
+            Item::Guard(guard) => guard.exit().await,
+            Item::Stack(stack) => stack.exit().await,
             Item::Future(mut future) => {
                 for _ in 0..3 {
-                    if let Poll::Ready(ended) = futures::poll!(future.as_mut()) {
+                    if let Poll::Ready(ended) = futures::poll!(future.thing.as_mut()) {
                         return ended;
                     }
                     yield_now().await;
@@ -157,14 +155,16 @@ impl Owned<ExitStack<'static, Failed>> {
 
     /// Enters another context.
     pub(crate) async fn enter(&mut self, life: Life) -> Result<(), Failed> {
-        let id = life.id();
-        with_context!(life, |context| {
-            self.thing.enter(context).await?;
-        });
-        self.left.world.pushed(id, self.last());
-        self.leaving.add(id);
-        self.left.contexts.push(id);
-        Ok(())
+        let marks = Mutex::new((&mut self.leaving, &mut self.left));
+        enter(&self.thing, life, &marks).await
+    }
+
+    /// Enters two at once: the one whose setup is over first is the outer one.
+    pub(crate) async fn enter_both(&mut self, one: Life, other: Life) -> Result<(), Failed> {
+        let marks = Mutex::new((&mut self.leaving, &mut self.left));
+        let enter = |life| enter(&self.thing, life, &marks);
+        let (one, other) = join(enter(one), enter(other)).await;
+        one.and(other)
     }
 
     /// Moves the entries to another stack.
@@ -179,6 +179,23 @@ impl Owned<ExitStack<'static, Failed>> {
         stack.close().await?;
         Ok(Owned::new(&left.world, Vec::new(), stack))
     }
+}
+
+async fn enter(
+    stack: &ExitStack<'static, Failed>,
+    life: Life,
+    marks: &Mutex<(&mut Leaving, &mut Left)>,
+) -> Result<(), Failed> {
+    let id = life.id();
+    with_context!(life, |context| {
+        stack.enter(context).await?;
+    });
+    let mut marks = marks.lock().expect("nothing panics with it locked");
+    let (leaving, left) = &mut *marks;
+    left.world.pushed(id, left.contexts.last().copied());
+    leaving.add(id);
+    left.contexts.push(id);
+    Ok(())
 }
 
 /// Its drop says that an owner is about to let go of contexts.

@@ -4,7 +4,7 @@ use crate::{
     current_thread, multi_thread,
     pool::Pool,
     tasks::{self, DEPTH, Place},
-    watch::{Round, rounds},
+    watch::{Round, Rounds},
 };
 use contextlib_tests::Dice;
 use std::time::Duration;
@@ -12,17 +12,23 @@ use tokio::{runtime::Runtime, task::yield_now};
 
 #[test]
 fn runtimes_that_are_shut_down() {
-    rounds("runtimes_that_are_shut_down", 300, |round| {
-        shut_down(round, false);
-    });
+    let rounds = Rounds {
+        of: "runtimes_that_are_shut_down",
+        number: 300,
+        may_lose: true,
+    };
+    rounds.run(|round| shut_down(round, false));
 }
 
-/// The same with contexts that block, of which some wait in vain, each for its time.
+/// Some of which wait in vain, each for its time.
 #[test]
 fn shutdowns_with_contexts_that_block() {
-    rounds("shutdowns_with_contexts_that_block", 100, |round| {
-        shut_down(round, true);
-    });
+    let rounds = Rounds {
+        of: "shutdowns_with_contexts_that_block",
+        number: 100,
+        may_lose: true,
+    };
+    rounds.run(|round| shut_down(round, true));
 }
 
 fn shut_down(mut round: Round, may_block: bool) {

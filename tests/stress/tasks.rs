@@ -3,13 +3,13 @@
 
 use crate::{
     contexts::{
-        Failed, Life, Planned, Policy, Work, boxed, panic_as_planned, plain, with_context,
-        within_both,
+        Failed, Life, Planned, Policy, Work, boxed, impatient, panic_as_planned, plain,
+        with_context, within_both,
     },
     multi_thread,
     pool::{Item, Leaving, Left, Owned, Pool},
     record::{Id, Style, What, World},
-    watch::rounds,
+    watch::Rounds,
 };
 use contextlib::{
     ExitStack,
@@ -28,7 +28,12 @@ use tokio::task::{JoinError, JoinHandle, yield_now};
 #[test]
 fn tasks_that_are_aborted() {
     let runtime = multi_thread(4);
-    rounds("tasks_that_are_aborted", 200, move |mut round| {
+    let rounds = Rounds {
+        of: "tasks_that_are_aborted",
+        number: 200,
+        may_lose: false,
+    };
+    rounds.run(move |mut round| {
         let dice = &mut round.dice;
         let pool = Pool::default();
         let place = Place {
@@ -275,13 +280,14 @@ fn step(place: Place, mut dice: Dice, depth: u32) -> Work {
     let Some(depth) = depth.checked_sub(1) else {
         return Box::pin(short(place, dice));
     };
-    match dice.below(20) {
+    match dice.below(21) {
         0 | 1 => Box::pin(closure_style(place, dice, depth)),
         2..5 => Box::pin(guard_style(place, dice, depth)),
         5 => Box::pin(two_guards(place, dice)),
         6 => Box::pin(in_a_scope(place, dice, depth)),
         7 | 8 => Box::pin(on_a_stack(place, dice, depth)),
         9 => Box::pin(in_a_tuple(place, dice, depth)),
+        19 => Box::pin(in_an_impatient_one(place, dice, depth)),
         10 => Box::pin(with_little_time(place, dice, depth)),
         11 => Box::pin(in_branches(place, dice, depth)),
         12 => Box::pin(dropped_at_some_poll(place, dice, depth)),
@@ -375,8 +381,14 @@ async fn in_a_scope(place: Place, mut dice: Dice, depth: u32) -> Result<(), Fail
 
 async fn on_a_stack(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
     let mut stack = Owned::new(&place.world, Vec::new(), ExitStack::new());
-    for life in place.entries(&mut dice) {
-        stack.enter(life).await?;
+    if dice.once_in(3) {
+        let one = place.life(&mut dice, Style::Entry);
+        let other = place.life(&mut dice, Style::Entry);
+        stack.enter_both(one, other).await?;
+    } else {
+        for life in place.entries(&mut dice) {
+            stack.enter(life).await?;
+        }
     }
     let inside = stack
         .last()
@@ -407,6 +419,23 @@ async fn in_a_tuple(place: Place, mut dice: Dice, depth: u32) -> Result<(), Fail
         body(inside.clone(), dice.fork(), depth).await
     };
     within_both(outer, inner, Box::pin(body)).await
+}
+
+/// In a context that may drop its body, within another one that has to wait for what that leaves.
+async fn in_an_impatient_one(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
+    let life = place.life_by(Policy::Default, &mut dice, Style::With);
+    let (around, _left) = (place.inside(life.id()), place.left(life.id()));
+    let part = around.part(&mut dice, Style::With);
+    let mut inside = around.inside(part.id());
+    // What is older than the part would be left with all the rest, which nobody would wait for.
+    inside.pool = None;
+    let patience = short(place.clone(), dice.fork());
+    let body = async move {
+        let _leaving = (inside.leaving(), around.leaving());
+        body(inside.clone(), dice.fork(), depth).await
+    };
+    let impatient = impatient(life, part, Box::pin(patience));
+    impatient.with(async |_| body.await).await
 }
 
 async fn with_little_time(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {

@@ -6,7 +6,7 @@ use crate::{
     pool::{Item, Leaving, Owned, Pool},
     record::{Id, Style, What, World},
     tasks::{ends, joined},
-    watch::rounds,
+    watch::Rounds,
 };
 use contextlib::{
     ExitStack,
@@ -23,42 +23,43 @@ const DEPTH: u32 = 3;
 #[test]
 fn guards_stacks_and_futures_that_wander() {
     let runtimes = [multi_thread(3), multi_thread(2)];
-    rounds(
-        "guards_stacks_and_futures_that_wander",
-        300,
-        move |mut round| {
-            let dice = &mut round.dice;
-            let pool = Pool::default();
-            let place = Place {
-                world: round.world.clone(),
-                pool: pool.clone(),
-                inside: None,
-            };
-            let bodies = (0..12).map(|number| {
-                let runtime = &runtimes[usize::from(number % 3 == 0)];
-                runtime.spawn(body(place.clone(), dice.fork(), DEPTH))
-            });
-            let tasks: Vec<_> = bodies.collect();
-            for task in &tasks {
-                if dice.once_in(2) {
-                    thread::sleep(Duration::from_micros(dice.below(200)));
-                    task.abort();
-                }
+    let rounds = Rounds {
+        of: "guards_stacks_and_futures_that_wander",
+        number: 300,
+        may_lose: false,
+    };
+    rounds.run(move |mut round| {
+        let dice = &mut round.dice;
+        let pool = Pool::default();
+        let place = Place {
+            world: round.world.clone(),
+            pool: pool.clone(),
+            inside: None,
+        };
+        let bodies = (0..12).map(|number| {
+            let runtime = &runtimes[usize::from(number % 3 == 0)];
+            runtime.spawn(body(place.clone(), dice.fork(), DEPTH))
+        });
+        let tasks: Vec<_> = bodies.collect();
+        for task in &tasks {
+            if dice.once_in(2) {
+                thread::sleep(Duration::from_micros(dice.below(200)));
+                task.abort();
             }
-            runtimes[0].block_on(async {
-                for task in tasks {
-                    let _ = joined(&place.world, task.await);
-                }
-            });
-            drop(place);
-            round.settle(|| {
-                pool.clear();
-                for runtime in &runtimes {
-                    runtime.block_on(drain());
-                }
-            });
-        },
-    );
+        }
+        runtimes[0].block_on(async {
+            for task in tasks {
+                let _ = joined(&place.world, task.await);
+            }
+        });
+        drop(place);
+        round.settle(|| {
+            pool.clear();
+            for runtime in &runtimes {
+                runtime.block_on(drain());
+            }
+        });
+    });
 }
 
 /// Where something is done.
@@ -106,15 +107,15 @@ impl Place {
     }
 
     /// Something with a lane of its own, in which this runs.
-    fn region(self, name: &'static str, mut dice: Dice, depth: u32) -> Work {
-        let region = self.inside(self.world.region(name, self.inside));
-        Box::pin(async move {
-            if let Some(id) = region.inside {
-                region.world.note(id, What::Entered);
-            }
+    fn region(&self, name: &'static str, dice: Dice, depth: u32) -> (Id, Work) {
+        let id = self.world.region(name, self.inside);
+        let region = self.inside(id);
+        let work = async move {
+            region.world.note(id, What::Entered);
             let _leaving = region.leaving();
-            body(region.clone(), dice.fork(), depth).await
-        })
+            body(region.clone(), dice, depth).await
+        };
+        (id, Box::pin(work))
     }
 
     fn put(&self, item: Item) {
@@ -238,17 +239,18 @@ async fn take(place: Place, mut dice: Dice) -> Result<(), Failed> {
 /// Begins something that is for others to go on with, in a lane of its own or not.
 async fn leave_half_run(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
     let away = place.elsewhere();
-    let mut future: Work = if dice.once_in(2) {
-        Box::pin(lane(away.region("a branch", dice.fork(), depth)))
+    let (regions, mut future): (_, Work) = if dice.once_in(2) {
+        let (id, work) = away.region("a branch", dice.fork(), depth);
+        (vec![id], Box::pin(lane(work)))
     } else {
-        body(away, dice.fork(), depth)
+        (Vec::new(), body(away, dice.fork(), depth))
     };
     for _ in 0..dice.below(4) {
         if let Poll::Ready(ended) = futures::poll!(future.as_mut()) {
             return ended;
         }
     }
-    place.put(Item::Future(future));
+    place.put(Item::Future(Owned::new(&place.world, regions, future)));
     Ok(())
 }
 
@@ -269,7 +271,7 @@ async fn on_a_stack(place: Place, mut dice: Dice) -> Result<(), Failed> {
             return ended;
         }
     }
-    place.put(Item::Future(exit));
+    place.put(Item::Future(Owned::new(&place.world, Vec::new(), exit)));
     Ok(())
 }
 
@@ -290,13 +292,14 @@ async fn add_to_a_stack(place: Place, mut dice: Dice) -> Result<(), Failed> {
 
 async fn with_little_time(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
     let limited = move_on_after(Duration::from_micros(dice.below(500)));
-    let work = place.region("a timeout", dice.fork(), depth);
+    let (_, work) = place.region("a timeout", dice.fork(), depth);
     limited.with(async |_| work.await).await.map(|_| ())
 }
 
 /// Until one of two branches is over, one of which has no lane of its own.
 async fn in_branches(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
-    let one = lane(place.clone().region("a branch", dice.fork(), depth));
+    let (_, work) = place.region("a branch", dice.fork(), depth);
+    let one = lane(work);
     let other = body(place, dice.fork(), depth);
     match select(Box::pin(one), other).await {
         Either::Left((ended, _)) | Either::Right((ended, _)) => ended,

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Round {
     pub(crate) dice: Dice,
     pub(crate) world: World,
-    /// How many there are of the world when nothing of the round is left.
+    /// How many there are of the world, with this one, when nothing of the round is left.
     others: usize,
 }
 
@@ -36,34 +36,47 @@ impl Round {
     }
 }
 
-/// Runs the rounds of a test: as many as `ROUNDS` says, from the one with the seed `SEED` on, each so often as `TIMES` says.
-///
-/// # Panics
-/// If one breaks a promise, or hangs.
-pub(crate) fn rounds(test: &str, number: u64, round: impl Fn(Round) + Send + Sync + 'static) {
-    let reports = contexts::reports();
-    assert_eq!(
-        lanes_in_use(),
-        0,
-        "left behind by another test, which fails"
-    );
-    let first = number_from_env("SEED", 1);
-    let round = Arc::new(round);
-    for seed in first..first + number_from_env("ROUNDS", number) {
-        for _ in 0..number_from_env("TIMES", 1) {
-            let world = World::default();
-            let ended = run(seed, &world, round.clone());
-            let reported = reports.take();
-            let wrong = match ended {
-                Ok(()) => verdict(&world, &reported),
-                Err(hangs) => Some(hangs),
-            };
-            if let Some(wrong) = wrong {
-                panic!(
-                    "in the round with the seed {seed}:\n\n{wrong}\n\
+/// The rounds of a test.
+pub(crate) struct Rounds {
+    /// Its name.
+    pub(crate) of: &'static str,
+    /// How many, unless `ROUNDS` says so.
+    pub(crate) number: u64,
+    /// Whether teardowns may be lost in them.
+    pub(crate) may_lose: bool,
+}
+
+impl Rounds {
+    /// Runs them, from the one with the seed `SEED` on, each so often as `TIMES` says.
+    ///
+    /// # Panics
+    /// If one breaks a promise, or hangs.
+    pub(crate) fn run(self, round: impl Fn(Round) + Send + Sync + 'static) {
+        let reports = contexts::reports();
+        assert_eq!(
+            lanes_in_use(),
+            0,
+            "left behind by another test, which fails"
+        );
+        let first = number_from_env("SEED", 1);
+        let round = Arc::new(round);
+        for seed in first..first + number_from_env("ROUNDS", self.number) {
+            for _ in 0..number_from_env("TIMES", 1) {
+                let world = World::default();
+                let ended = run(seed, &world, round.clone());
+                let reported = reports.take();
+                let wrong = match ended {
+                    Ok(()) => verdict(&world, &reported, self.may_lose),
+                    Err(hangs) => Some(hangs),
+                };
+                if let Some(wrong) = wrong {
+                    panic!(
+                        "in the round with the seed {seed}:\n\n{wrong}\n\
                      The same choices again, though the threads take turns as they like:\n\
-                     SEED={seed} ROUNDS=1 TIMES=1000 cargo test -p contextlib-tests --test stress {test}\n"
-                );
+                     SEED={seed} ROUNDS=1 TIMES=1000 cargo test -p contextlib-tests --test stress {}\n",
+                        self.of
+                    );
+                }
             }
         }
     }
@@ -78,8 +91,8 @@ fn run<R: Fn(Round) + Send + Sync + 'static>(
     let (over, is_over) = mpsc::channel();
     let of_round = Round {
         dice: Dice::new(seed),
-        world: world.clone(),
         others: world.owners() + 1,
+        world: world.clone(),
     };
     let thread = thread::spawn(move || {
         round(of_round);
@@ -96,25 +109,35 @@ fn run<R: Fn(Round) + Send + Sync + 'static>(
 }
 
 fn hangs(world: &World) -> String {
-    let mut text = format!("it isn't over after {PATIENCE:?}\n");
-    let _ = writeln!(text, "{} lanes are in use", lanes_in_use());
-    for stuck in stuck() {
-        let _ = writeln!(text, "pending: {stuck}");
-    }
-    text + &world.hangs()
+    let ours = world.hangs();
+    // Asked on another thread: what hangs may be what would answer.
+    let (answer, answers) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = format!("{} lanes are in use\n", lanes_in_use());
+        for stuck in stuck() {
+            let _ = writeln!(text, "pending: {stuck}");
+        }
+        // Nobody waits for it any more if it has taken long.
+        let _ = answer.send(text);
+    });
+    let theirs = answers.recv_timeout(Duration::from_secs(5));
+    let theirs = theirs.unwrap_or_else(|_| "the table of lanes is locked\n".to_owned());
+    format!("it isn't over after {PATIENCE:?}\n{ours}\n{theirs}")
 }
 
-/// What is wrong once it is over.
-fn verdict(world: &World, reported: &[String]) -> Option<String> {
+/// What is wrong once it is over, in which teardowns may have been lost or not.
+fn verdict(world: &World, reported: &[String], may_lose: bool) -> Option<String> {
     let about = |what: &str| {
-        reported
-            .iter()
-            .filter(|report| report.contains(what))
-            .count()
+        let about = reported.iter().filter(|report| report.contains(what));
+        about.count()
     };
     // Those that are planned have no text.
     if about(" panicked: ") > 0 {
         world.complain(format!("a context has panicked: {reported:?}"));
     }
-    world.verdict(about(" lost its teardown"))
+    let lost = about(" lost its teardown");
+    if lost > 0 && !may_lose {
+        world.complain(format!("teardowns are lost: {reported:?}"));
+    }
+    world.verdict(lost)
 }
