@@ -7,6 +7,7 @@ use std::{
     fmt::Write,
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -15,6 +16,9 @@ use std::{
 
 /// No round takes so long, however busy the machine is, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A test hangs: perhaps with what the others would ask locked.
+static HANGS: AtomicBool = AtomicBool::new(false);
 
 /// What a round is made with.
 pub(crate) struct Round {
@@ -53,6 +57,10 @@ impl Rounds {
     /// If one breaks a promise, or hangs.
     pub(crate) fn run(self, round: impl Fn(Round) + Send + Sync + 'static) {
         let reports = contexts::reports();
+        assert!(
+            !HANGS.load(SeqCst),
+            "another test hangs, and leaves what it has"
+        );
         assert_eq!(
             lanes_in_use(),
             0,
@@ -101,7 +109,10 @@ fn run<R: Fn(Round) + Send + Sync + 'static>(
     });
     match is_over.recv_timeout(PATIENCE) {
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
-        Err(RecvTimeoutError::Timeout) => return Err(hangs(world)),
+        Err(RecvTimeoutError::Timeout) => {
+            HANGS.store(true, SeqCst);
+            return Err(hangs(world));
+        }
     }
     thread
         .join()
