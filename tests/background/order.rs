@@ -259,6 +259,55 @@ async fn a_yield_point_inside_an_inner_context_is_below_that_context() {
     );
 }
 
+/// What the body has dropped may be older than that context, which need not wait for it; for the rest it does.
+#[tokio::test(start_paused = true)]
+async fn also_if_an_older_guard_was_dropped_in_the_body() {
+    /// Another task enters the guard during its setup.
+    #[async_context]
+    async fn outer(log: Log, begun: Arc<Semaphore>, gate: Arc<Semaphore>) -> Result<(), Broken> {
+        begun.add_permits(1);
+        gate.acquire().await.unwrap().forget();
+        let within = limited(log.clone(), Duration::from_millis(1));
+        let ended = within
+            .with(async move |_| -> Result<(), Broken> {
+                let ((), _) = yield_resource!(move ());
+                Ok(())
+            })
+            .await;
+        log.say("statement after it");
+        ended?;
+    }
+    let log = Log::default();
+    let (begun, gate, stuck) = (closed(), closed(), closed());
+    let (give, older) = oneshot::channel();
+    let entered = tokio::spawn({
+        let (log, begun, gate, stuck) = (log.clone(), begun.clone(), gate.clone(), stuck.clone());
+        async move {
+            begun.acquire().await.unwrap().forget();
+            let older = gated(log, "older", stuck).enter().await.unwrap();
+            assert!(give.send(older).is_ok());
+            gate.add_permits(1);
+        }
+    });
+    let ended = outer(log.clone(), begun, gate).with(async |_| {
+        drop(older.await);
+        let _inner = slow(log.clone(), "inner").enter().await?;
+        forever::<Result<(), Broken>>().await
+    });
+    let opened = async {
+        settle().await;
+        tokio::time::sleep(Duration::from_millis(9)).await;
+        stuck.add_permits(1);
+    };
+    let (ended, ()) = tokio::join!(ended, opened);
+    assert_eq!(ended, Err(Broken));
+    entered.await.unwrap();
+    assert_eq!(
+        log.said(),
+        "+older, +inner, ~older, limited goes on, -inner, statement after it, -older"
+    );
+}
+
 #[tokio::test]
 async fn a_task_that_is_aborted() {
     let log = Log::default();

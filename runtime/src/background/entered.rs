@@ -141,7 +141,7 @@ impl Entered {
     /// The same, for whatever is around it in that lane.
     fn leave_all_to(&self, around: Around) {
         for lane in self.own_lanes() {
-            ticket::leave(lane, self.number, around, Some(self.number));
+            ticket::leave(lane, self.number, around);
         }
     }
 
@@ -155,7 +155,7 @@ impl Entered {
     #[inline]
     pub(crate) fn leave_parts(&self) {
         let around = Around::Entered(self.lane);
-        ticket::leave(self.frame_lane(), self.number, around, Some(self.number));
+        ticket::leave(self.frame_lane(), self.number, around);
     }
 
     /// Leaves what has been dropped inside of the context, but was entered before it, to whatever is around it in that lane.
@@ -169,7 +169,7 @@ impl Entered {
     pub(crate) fn leave_body(&self) {
         if table::any_pending() {
             let around = Around::Entered(Lane::current());
-            ticket::leave(self.body_lane(), self.number, around, None);
+            ticket::leave_body(self.body_lane(), self.number, around);
         }
     }
 }

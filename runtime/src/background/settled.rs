@@ -36,9 +36,12 @@ impl Settled {
         settled
     }
 
-    /// The least number that is waited for.
-    pub(super) fn first(&self) -> Number {
-        self.entered.start
+    /// The number up to which visitors aren't waited for.
+    pub(super) fn other_visitors(&self) -> Number {
+        match self.visitors {
+            true => self.entered.start - 1,
+            false => Number::MAX,
+        }
     }
 
     pub(super) fn range(&self, floor: Number) -> Range<Number> {
@@ -50,8 +53,13 @@ impl Settled {
         if !table.has_any(self.lane.kind()) {
             return false;
         }
-        let first = table.first_in(self.lane, self.visitors, self.range(floor));
-        first.is_some()
+        self.first_pending(table, floor).is_some()
+    }
+
+    /// The least of the numbers of which a rollback is pending.
+    #[inline]
+    pub(super) fn first_pending(&self, table: &Table, floor: Number) -> Option<Number> {
+        table.first_in(self.lane, self.visitors, self.range(floor))
     }
 }
 

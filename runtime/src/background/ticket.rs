@@ -9,6 +9,7 @@ use super::{
 };
 use std::{
     cell::RefCell,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Wake, Waker},
 };
@@ -65,60 +66,79 @@ impl Around {
         let (Around::Entered(lane) | Around::Visited(lane)) = self;
         lane
     }
+
+    /// The place there of what is left to it.
+    fn place(self, number: Number) -> Ticket {
+        match self {
+            Around::Entered(lane) => Ticket::heir(lane, number),
+            Around::Visited(lane) => Ticket::visitor(lane, number),
+        }
+    }
 }
 
 /// Leaves what is pending in `lane` to the lane `home`, which its owner, of that number, was entered in, and to the one that it ends in.
 pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane) {
-    leave(lane, owner, Around::Entered(home), Some(owner));
+    leave(lane, owner, Around::Entered(home));
     let here = Lane::current();
     if here != home {
-        leave(lane, owner, Around::Visited(here), Some(owner));
+        leave(lane, owner, Around::Visited(here));
     }
 }
 
-/// Leaves the rollbacks of contexts entered after `above` that are pending in `lane`, whose owner is gone, to the lane `around` it, as if they
-/// were of the context `number` there; for `None`, of the first of themselves.
+/// Leaves what is pending in `lane`, whose owner is gone, to the lane `around` it: the rollbacks of contexts entered after the owner, as if they were the owner's
+/// there.
 #[inline]
-pub(crate) fn leave(lane: Lane, above: Number, around: Around, number: Option<Number>) {
-    // What is dropped by what is inside of it ends in its own lane.
-    if any_pending() && around.lane() != lane {
-        leave_pending(lane, above, around, number);
+pub(crate) fn leave(lane: Lane, owner: Number, around: Around) {
+    if is_left_anything(lane, around) {
+        leave_pending(Settled::new(lane, after(owner)), around, Some(owner));
     }
 }
 
+/// Leaves what is pending in the lane of a body that its context, the owner, has dropped: to the lane that it is in itself, where everybody stands for himself. What is around
+/// the body there was entered before all that the body has entered, but maybe after a visitor.
+pub(crate) fn leave_body(lane: Lane, owner: Number, around: Around) {
+    if is_left_anything(lane, around) {
+        leave_pending(Settled::natives(lane, after(owner)), around, None);
+    }
+}
+
+// What is dropped by what is inside of it ends in its own lane.
+#[inline]
+fn is_left_anything(lane: Lane, around: Around) -> bool {
+    any_pending() && around.lane() != lane
+}
+
+fn after(owner: Number) -> Range<Number> {
+    owner + 1..Number::MAX
+}
+
+/// Leaves those as if they were of the context `number`, or else of the first of themselves; and the other visitors.
 #[cold]
-fn leave_pending(lane: Lane, above: Number, around: Around, number: Option<Number>) {
-    let entered = above + 1..Number::MAX;
-    let first = table().first_in(lane, true, entered.clone());
+fn leave_pending(below: Settled, around: Around, number: Option<Number>) {
+    let (lane, others) = (below.lane, below.other_visitors());
+    let first = below.first_pending(&table(), 0);
     if let Some(first) = first {
-        let settled = Settled::new(lane, entered);
-        let number = number.unwrap_or(first);
-        let place = match around {
-            Around::Entered(lane) => Ticket::heir(lane, number),
-            Around::Visited(lane) => Ticket::visitor(lane, number),
-        };
-        inherit(settled, place);
+        inherit(below, around.place(number.unwrap_or(first)));
     }
-    leave_visitors(lane, above, around);
+    leave_visitors(lane, others, around);
 }
 
-/// Leaves the rollbacks of contexts entered up to `last` that visit `lane`, whose owner is gone, to the lane `around` it. Its owner didn't wait for these, which
-/// were entered before it; whatever is around it and was entered before them does.
+/// Leaves the rollbacks of contexts entered up to `last` that visit `lane`, whose owner is gone, to the lane `around` it. Nobody in there has waited for these;
+/// whatever is around it and was entered before them does.
 pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     let around = around.lane();
     if around == lane || !is_any_visited() {
         return;
     }
-    let visitors = table().visitors_to(lane, last);
-    for visitor in visitors {
-        // Lower, as whatever waits has it: guards may wander in circles.
-        let Some(number) = number_before(visitor) else {
-            continue;
-        };
-        // It may have been left there before.
-        if table().is_visited_by(around, number) {
-            continue;
-        }
+    let table = table();
+    let visitors = table.visitors_to(lane, last).into_iter();
+    // Lower, as whatever waits has it: guards may wander in circles.
+    let places = visitors.filter_map(|visitor| Some((visitor, number_before(visitor)?)));
+    // Some may have been left there before.
+    let places = places.filter(|(_, number)| !table.is_visited_by(around, *number));
+    let places = Vec::from_iter(places);
+    drop(table);
+    for (visitor, number) in places {
         let settled = Settled::new(lane, visitor..visitor + 1);
         inherit(settled, Ticket::visitor(around, number));
     }
@@ -155,7 +175,11 @@ fn give_up(settled: Inheritance) {
     });
     if let Ok(false) = queued {
         while let Some((below, _waiter, place)) = settled {
-            leave_visitors(below.lane, below.first() - 1, Around::Visited(place.lane));
+            leave_visitors(
+                below.lane,
+                below.other_visitors(),
+                Around::Visited(place.lane),
+            );
             drop(place);
             settled = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());
         }
