@@ -8,19 +8,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::yield_now,
-};
-
-pub(crate) fn multi_thread(workers: usize) -> Runtime {
-    let mut builder = Builder::new_multi_thread();
-    builder
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .unwrap()
-}
+use tokio::{runtime::Runtime, task::yield_now};
 
 /// `test` is over soon, on a thread of its own.
 pub(crate) fn in_time(test: impl FnOnce() + Send + 'static) {

@@ -10,3 +10,4 @@ mod promise_18_block_at_shutdown;
 mod promise_18_block_beyond_the_threads;
 mod promise_18_block_where_it_cannot_work;
 mod promise_18_policies;
+mod runtimes;

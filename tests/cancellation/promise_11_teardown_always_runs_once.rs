@@ -1,6 +1,7 @@
 //! A future dropped after each of 0..n polls, for every way in which the body ends, each policy and each style: setup and teardown are balanced,
 //! the teardown saw the right exit, and every value was dropped once.
 
+use crate::runtimes::{current_thread, two_threads};
 use contextlib::{
     AsyncContext, ContextManager, ExitKind, async_context, background, kind::Fallible,
     policy::Policy, yield_resource,
@@ -15,10 +16,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::LocalSet,
-};
+use tokio::task::LocalSet;
 
 /// What one run is watched by.
 #[derive(Clone)]
@@ -323,18 +321,6 @@ async fn all<F: Future<Output = Result<Counted, Error>>>(
     }
 }
 
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
-}
-
 async fn all_spawn(reports: &Reports) {
     all(
         reports,
@@ -355,7 +341,7 @@ fn spawn_on_the_current_thread() {
 #[test]
 fn spawn_on_many_threads() {
     let reports = Reports::keep();
-    quietly(|| multi_thread().block_on(all_spawn(&reports)));
+    quietly(|| two_threads().block_on(all_spawn(&reports)));
 }
 
 #[test]
@@ -380,7 +366,7 @@ fn blocking() {
         let make = |world: World, style, teardown, argument| {
             in_style(with_block(world.clone(), teardown, argument), style, world)
         };
-        multi_thread().block_on(all(&reports, Then::Rollback, make));
+        two_threads().block_on(all(&reports, Then::Rollback, make));
     });
 }
 
@@ -400,7 +386,7 @@ fn dropped() {
 fn boxed() {
     let reports = Reports::keep();
     quietly(|| {
-        multi_thread().block_on(async {
+        two_threads().block_on(async {
             let make = |world: World, style, teardown, argument| {
                 in_style(
                     with_spawn(world.clone(), teardown, argument).boxed(),

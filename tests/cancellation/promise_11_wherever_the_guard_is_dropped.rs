@@ -1,5 +1,6 @@
 //! A guard that is dropped on another thread, off the runtime, while the runtime shuts down, while the thread panics, or ends.
 
+use crate::runtimes::{current_thread, two_threads};
 use contextlib::{AsyncContext, Guard, async_context, background, policy, yield_resource};
 use contextlib_tests::{
     Census, Counted, Log, Reports, assert_nothing_pending, message, poll_once, quiet, yields,
@@ -11,10 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
 };
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::LocalSet,
-};
+use tokio::task::LocalSet;
 
 macro_rules! contexts {
     ($($name:ident: $policy:ident,)*) => {$(
@@ -40,18 +38,6 @@ contexts! {
 }
 
 const ROLLED_BACK: [&str; 2] = ["Cancelled", "torn down"];
-
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
-}
 
 #[tokio::test]
 async fn on_a_thread_without_a_runtime() {
@@ -108,7 +94,7 @@ fn where_there_is_no_runtime_at_all() {
 #[test]
 fn when_the_runtime_is_gone() {
     let reports = Reports::keep();
-    for runtime in [current_thread, multi_thread] {
+    for runtime in [current_thread, two_threads] {
         let (log, census) = (Log::new(), Census::new());
         let runtime = runtime();
         let Ok(guard) = runtime.block_on(with_spawn(log.clone(), census.clone()).enter());
@@ -127,7 +113,7 @@ fn when_the_runtime_is_gone() {
 #[test]
 fn while_the_runtime_shuts_down() {
     let reports = Reports::keep();
-    for runtime in [current_thread, multi_thread] {
+    for runtime in [current_thread, two_threads] {
         for style in ["guard", "with", "exiting"] {
             let (log, census) = (Log::new(), Census::new());
             let runtime = runtime();
@@ -253,7 +239,7 @@ fn while_the_thread_panics() {
     let _quiet = quiet();
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
-    multi_thread().block_on(async {
+    two_threads().block_on(async {
         let Ok(guard) = with_spawn(log.clone(), census.clone()).enter().await;
         assert_eq!(drop_while_panicking(guard), "the first panic");
         background::drain().await;
@@ -328,7 +314,7 @@ mod two_panics {
     fn the_teardown_panics() {
         let _quiet = quiet();
         let reports = Reports::keep();
-        multi_thread().block_on(async {
+        two_threads().block_on(async {
             let Ok(guard) = with_block(true).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
             assert_eq!(
@@ -349,7 +335,7 @@ mod two_panics {
     fn a_destructor_panics() {
         let _quiet = quiet();
         let reports = Reports::keep();
-        multi_thread().block_on(async {
+        two_threads().block_on(async {
             let Ok(guard) = with_block(false).enter().await;
             assert_eq!(drop_while_panicking(guard), "the first panic");
             assert_eq!(
@@ -417,7 +403,7 @@ fn while_its_thread_ends() {
     }
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
-    let runtime = multi_thread();
+    let runtime = two_threads();
     let Ok(first) = runtime.block_on(with_spawn(log.clone(), census.clone()).enter());
     let Ok(second) = runtime.block_on(with_block(log.clone(), census.clone()).enter());
     thread::spawn(move || {
@@ -437,7 +423,7 @@ fn while_its_thread_ends() {
 fn while_its_thread_ends_after_all_that_tokio_keeps_there() {
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
-    let runtime = multi_thread();
+    let runtime = two_threads();
     let (its_log, its_census, handle) = (log.clone(), census.clone(), runtime.handle().clone());
     thread::spawn(move || {
         KEPT.with_borrow_mut(Vec::clear);

@@ -1,6 +1,7 @@
 //! A context that drops its yield point drops the body there and then: the body's locals, then the resource, then the context's next statement.
 //! Meanwhile the whole may be dropped after each of 0..n polls, as in promise 11.
 
+use crate::runtimes::{current_thread, two_threads};
 use contextlib::{ExitKind, async_context, background, yield_resource};
 use contextlib_tests::{
     BodyError, Census, ContextError, Counted, DropAt, Log, Reports, drop_at, message, quietly,
@@ -8,7 +9,7 @@ use contextlib_tests::{
 };
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
-use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
+use tokio::{sync::oneshot, task::LocalSet};
 
 /// Says when it is dropped.
 struct Said(
@@ -208,11 +209,7 @@ async fn one_after_the_other(
 fn under_every_policy_at_every_point() {
     let _reports = Reports::keep();
     quietly(|| {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        two_threads().block_on(async {
             at_every_point!(with_spawn, with, rolls_back: true);
             at_every_point!(with_spawn, with_local, rolls_back: true);
             at_every_point!(with_block, with, rolls_back: true);
@@ -220,7 +217,7 @@ fn under_every_policy_at_every_point() {
             at_every_point!(with_drop, with, rolls_back: false);
             at_every_point!(with_drop, with_local, rolls_back: false);
         });
-        let runtime = Builder::new_current_thread().build().unwrap();
+        let runtime = current_thread();
         runtime.block_on(LocalSet::new().run_until(async {
             at_every_point!(with_spawn_local, with, rolls_back: true);
             at_every_point!(with_spawn_local, with_local, rolls_back: true);
@@ -240,7 +237,7 @@ async fn held(told: oneshot::Receiver<()>) {
 #[test]
 fn a_body_that_fails_in_the_poll_in_which_its_context_ends_it() {
     let reports = Reports::keep();
-    let runtime = Builder::new_current_thread().build().unwrap();
+    let runtime = current_thread();
     quietly(|| {
         runtime.block_on(async {
             let mut both = 0;

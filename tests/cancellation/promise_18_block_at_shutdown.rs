@@ -1,6 +1,9 @@
 //! Policy `block` while its runtime is being shut down: what nobody drives any more isn't waited for for ever, but for a second, and then reported as lost.
 
-use crate::blocking::{in_time, multi_thread, wait_for};
+use crate::{
+    blocking::{in_time, wait_for},
+    runtimes::multi_thread,
+};
 use contextlib::{async_context, yield_resource};
 use contextlib_tests::{Census, Counted, Log, Reports, assert_nothing_pending};
 use std::{future::pending, sync::mpsc, thread, time::Duration};

@@ -1,5 +1,6 @@
 //! Policy `block` where blocking can't work: nothing panics, dead-locks or aborts; the frame is dropped and that is reported. And where it can.
 
+use crate::runtimes::{current_thread, two_threads};
 use contextlib::{ExitStack, async_context, background, null_context, yield_resource};
 use contextlib_tests::{
     Census, Counted, Log, Reports, assert_nothing_pending, poll_once, quiet, yields,
@@ -11,10 +12,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::{self, LocalSet},
-};
+use tokio::task::{self, LocalSet};
 
 /// What it borrows is why it blocks.
 #[async_context(on_cancel = block)]
@@ -29,18 +27,6 @@ async fn context<'a>(log: &'a Log, census: &'a Census) -> Counted {
     local.touch();
     resource.touch();
     log.say("torn down");
-}
-
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Drops a guard; then a `with` future whose body runs; then one in the middle of its teardown.
@@ -128,7 +114,7 @@ fn in_a_local_set() {
     LocalSet::new().block_on(&current_thread(), drop_some(&log, &census));
     assert_lost(&reports, &log, &census, "on a current-thread runtime");
 
-    let runtime = multi_thread();
+    let runtime = two_threads();
     LocalSet::new().block_on(&runtime, drop_some(&log, &census));
     assert_lost(&reports, &log, &census, "inside a `LocalSet`");
 
@@ -162,7 +148,7 @@ fn off_a_runtime() {
         ]
     );
     // Entered on one, dropped off it.
-    let runtime = multi_thread();
+    let runtime = two_threads();
     let Ok(guard) = runtime.block_on(quick(&log).enter());
     drop(guard);
     assert_eq!(log.take(), ["torn down"]);
@@ -182,7 +168,7 @@ fn on_a_runtime_that_is_gone() {
     let _quiet = quiet();
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
-    let runtime = multi_thread();
+    let runtime = two_threads();
     let Ok(guard) = runtime.block_on(context(&log, &census).enter());
     drop(runtime);
     drop(guard);
@@ -205,7 +191,7 @@ fn while_its_runtime_shuts_down() {
         yields(2).await;
         log.say("torn down");
     }
-    for runtime in [multi_thread, current_thread] {
+    for runtime in [two_threads, current_thread] {
         let reports = Reports::keep();
         let (log, census) = (Log::new(), Census::new());
         let runtime = runtime();
@@ -230,7 +216,7 @@ fn while_its_runtime_shuts_down() {
 fn where_it_works() {
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
-    let runtime = multi_thread();
+    let runtime = two_threads();
 
     runtime.block_on(drop_some(&log, &census));
     assert_torn_down(&reports, &log, &census, "the root of block_on");
@@ -279,7 +265,7 @@ fn one_in_the_other() {
     }
     let reports = Reports::keep();
     let (log, census) = (Log::new(), Census::new());
-    multi_thread().block_on(async {
+    two_threads().block_on(async {
         let Ok(guard) = outer(&log, &census).enter().await;
         drop(guard);
     });
@@ -337,7 +323,7 @@ mod inside_of_a_rollback {
         let its_log = log.clone();
         // A thread that waits for itself does so for ever.
         thread::spawn(move || {
-            multi_thread().block_on(async {
+            two_threads().block_on(async {
                 test(its_log).await;
                 background::drain().await;
                 assert_eq!(background::pending(), 0);

@@ -1,5 +1,6 @@
 //! What each policy does with a frame whose caller is gone, and what kinds of frames it takes.
 
+use crate::runtimes::multi_thread;
 use contextlib::{
     AsyncContext, ContextManager, Definition, async_context, background,
     policy::{self, Boxed, Policy, Rollback},
@@ -97,11 +98,7 @@ fn spawn_local_outside_of_a_local_set_is_reported() {
         reports.take(),
         ["local lost its teardown: it was dropped outside of a `LocalSet` after cancelled"]
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    multi_thread(1).block_on(async {
         let Ok(guard) = local(log.clone(), census.clone()).enter().await;
         drop(guard);
     });
