@@ -19,7 +19,7 @@ use syn::{
 use crate::{
     context::{self, Context},
     error::written,
-    nest::{self, Around, nest},
+    nest::{self, Around, nest, never_returned},
     signature::allow_braces,
     tokens::{first_token, is_punct, shown_at, start},
 };
@@ -70,13 +70,7 @@ impl AsyncWith {
         let start = start(&word);
         let site = Span::mixed_site().located_at(start);
         let krate = shown_at(self.krate.clone(), start);
-        let returning = returns.map(|ty| {
-            quote_spanned! {site=>
-                if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
-                    return returned;
-                }
-            }
-        });
+        let returning = returns.map(|ty| never_returned(site, &ty));
         let allow = syn::parse2::<Group>(block.clone())
             .ok()
             .and_then(|block| allow_braces(&block, site));

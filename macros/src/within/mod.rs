@@ -28,7 +28,7 @@ use syn::{
 use crate::{
     context::Context,
     error::Errors,
-    nest::{Around, Body, nest},
+    nest::{Around, Body, nest, never_returned},
     signature::{ContextFn, allow_braces, contains_impl, is_named_result},
     tokens::contains_word,
     validate::{CONTEXT_WITHIN, is_named, is_rewritten_by_async_trait},
@@ -178,8 +178,7 @@ fn injected<'i>(input: &'i FnArg, contexts: &'i [Context]) -> Option<(&'i PatTyp
     Some((argument, name))
 }
 
-/// The body, in a block which `return` and `?` end, and not the contexts around it. Before it stands a `return` that is never taken: it has rustc know
-/// the type, so that what the body returns is coerced to it as in any function. (What an `async` closure returns isn't, whatever type it declares.)
+/// The body, in a block which `return` and `?` end, and not the contexts around it.
 fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
     let ty = match output {
         ReturnType::Default => quote_spanned!(site=> ()),
@@ -189,14 +188,8 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
         }
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
-    let allow = allow_braces(body, site);
-    quote_spanned! {site=>
-        if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
-            return returned;
-        }
-        #allow
-        #body
-    }
+    let (returning, allow) = (never_returned(site, &ty), allow_braces(body, site));
+    quote_spanned!(site=> #returning #allow #body)
 }
 
 /// Whether the function returns a `Result`, by the same guess as `#[async_context]`'s.
