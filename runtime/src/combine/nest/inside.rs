@@ -44,9 +44,7 @@ where
     #[cold]
     fn cancel(&mut self) {
         let resource = self.evict();
-        let definition = self.state.definition;
-        let reporter = self.state.reporter(definition, ExitKind::Cancelled);
-        reporter.drop_quietly(resource);
+        self.state.drop_quietly(resource);
     }
 
     #[cold]
@@ -181,9 +179,7 @@ where
     #[cold]
     fn cancel(&mut self) {
         let resource = self.evict();
-        let definition = self.state.definition;
-        let reporter = self.state.reporter(definition, ExitKind::Cancelled);
-        reporter.drop_quietly(resource);
+        self.state.drop_quietly(resource);
     }
 
     #[cold]

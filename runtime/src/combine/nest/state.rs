@@ -120,6 +120,12 @@ where
         }
     }
 
+    /// Drops what nobody takes back from a body that was dropped: a panic there is reported.
+    pub(super) fn drop_quietly<R>(&self, resource: R) {
+        let reporter = self.reporter(self.definition, ExitKind::Cancelled);
+        reporter.drop_quietly(resource);
+    }
+
     /// Takes the resources back from a body, which is dropped unless it is over.
     pub(super) fn evict(
         &mut self,
