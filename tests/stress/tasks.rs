@@ -107,11 +107,7 @@ impl Place {
 
     fn life_by(&self, policy: Policy, dice: &mut Dice, style: Style) -> Life {
         let life = Life::new(&self.world, policy, style, self.inside);
-        let mut place = self.inside(life.id());
-        if policy == Policy::Block {
-            // What it drops might wait for the rollback that it blocks.
-            place.pool = None;
-        }
+        let place = self.inside(life.id());
         life.boxed(dice.once_in(6)).does(
             Box::pin(setup(place.clone(), dice.fork())),
             Box::pin(teardown(place, dice.fork())),
@@ -426,9 +422,7 @@ async fn in_an_impatient_one(place: Place, mut dice: Dice, depth: u32) -> Result
     let life = place.life_by(Policy::Default, &mut dice, Style::With);
     let (around, _left) = (place.inside(life.id()), place.left(life.id()));
     let part = around.part(&mut dice, Style::With);
-    let mut inside = around.inside(part.id());
-    // What is older than the part would be left with all the rest, which nobody would wait for.
-    inside.pool = None;
+    let inside = around.inside(part.id());
     let patience = short(place.clone(), dice.fork());
     let body = async move {
         let _leaving = (inside.leaving(), around.leaving());
