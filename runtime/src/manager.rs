@@ -15,6 +15,7 @@ use std::{
     convert::identity,
     fmt,
     marker::PhantomData,
+    mem,
     panic::Location,
     pin::{Pin, pin},
 };
@@ -116,6 +117,34 @@ type AnyFrame<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource
 /// The place of a body without its type.
 type AnyPlace<'f, R, B> = dyn BodyPlace<R, B> + Send + 'f;
 
+/// What a future of closure style was made of, and, from its first poll on, in the same place, what is known of the context that is entered.
+enum Call<C: AsyncContext> {
+    Made(Seed<C>, &'static Location<'static>),
+    Entered(Entered),
+}
+
+impl<C: AsyncContext> Call<C> {
+    #[inline]
+    #[track_caller]
+    fn new(seed: Seed<C>) -> Self {
+        Call::Made(seed, Location::caller())
+    }
+
+    /// # Panics
+    /// If it was called before.
+    #[inline]
+    fn enter(&mut self) -> (Seed<C>, &Entered) {
+        if let Call::Made(seed, at) = self {
+            let entered = Entered::now(|| seed.definition(), at, Style::Body);
+            let made = mem::replace(self, Call::Entered(entered));
+            if let (Call::Made(seed, _), Call::Entered(entered)) = (made, self) {
+                return (seed, entered);
+            }
+        }
+        panic!("a context is entered once")
+    }
+}
+
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
 ///
@@ -123,7 +152,7 @@ type AnyPlace<'f, R, B> = dyn BodyPlace<R, B> + Send + 'f;
 /// `$finish` says what the caller gets; `$frame` and `$place` are the types that the context and its body are driven with.
 macro_rules! run_inside {
     (
-        $seed:expr, $at:expr, $body:expr,
+        $call:expr, $body:expr,
         threads: $threads:expr,
         keep: $keep:expr,
         as_result: $as_result:expr,
@@ -131,12 +160,12 @@ macro_rules! run_inside {
         driven: $frame:ty, $place:ty,
         not_set_up: |$entered:ident, $error:ident| $failed:expr $(,)?
     ) => {{
-        let entered = Entered::now(|| $seed.definition(), $at, Style::Body);
+        let (seed, entered) = $call.enter();
         let mut home = Home::new();
-        let storage = pin!(<P::Storage as Storage<C>>::store($seed));
-        let mut session = Session::<C, P>::new(storage, &entered, &mut home);
+        let storage = pin!(<P::Storage as Storage<C>>::store(seed));
+        let mut session = Session::<C, P>::new(storage, entered, &mut home);
         'run: {
-            let mut body = pin!({
+            let body: Pin<&mut $place> = pin!({
                 // Not outside: the whole future would have room for it.
                 let lent = {
                     let (frame, state) = session.parts();
@@ -146,14 +175,13 @@ macro_rules! run_inside {
                 match lent {
                     Ok(lent) => guest(lent, $body, $as_result),
                     Err($error) => {
-                        let $entered = &entered;
+                        let $entered = session.entered();
                         break 'run $failed;
                     }
                 }
             });
             let (frame, state) = session.parts();
             let frame: Pin<&mut $frame> = frame;
-            let body: Pin<&mut $place> = body.as_mut();
             Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
         }
     }};
@@ -293,10 +321,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
     {
-        let (seed, at) = (self.seed, Location::caller());
+        let mut call = Call::new(self.seed);
         async move {
             run_inside!(
-                seed, at, body,
+                call, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
@@ -347,10 +375,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
             + AsyncBody<&'r mut C::Resource, Result<R, B>>,
     {
-        let (seed, at) = (self.seed, Location::caller());
+        let mut call = Call::new(self.seed);
         async move {
             run_inside!(
-                seed, at, body,
+                call, body,
                 threads: Threads::this,
                 keep: keep_text,
                 as_result: identity,
@@ -397,10 +425,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, R, Fut: Send>
             + Send,
     {
-        let (seed, at) = (self.seed, Location::caller());
+        let mut call = Call::new(self.seed);
         async move {
             let Ok(value) = run_inside!(
-                seed, at, body,
+                call, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
@@ -452,10 +480,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
     {
-        let (seed, at) = (self.seed, Location::caller());
+        let mut call = Call::new(self.seed);
         async move {
             run_inside!(
-                seed, at, body,
+                call, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,

@@ -51,7 +51,10 @@ pub(crate) struct State<'a, R> {
 #[derive(Clone, Copy)]
 enum Stage {
     Setup,
+    /// The body is polled beside its context.
     Open,
+    /// The body is polled inside its context.
+    Inside,
     /// The teardown hasn't begun.
     Waiting(ExitKind),
     Teardown(ExitKind),
@@ -193,8 +196,6 @@ where
     frame: Pin<&'s mut D>,
     run: Run<'s, 'a, D::Resource, X, V, B>,
     threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
-    /// Whether the body is polled inside its context.
-    inside: bool,
     settling: Settling,
     /// Of a context that has ended by itself, as a timeout does.
     early: Seldom<Early<'a, ErrorOf<D>>>,
@@ -214,12 +215,11 @@ where
         threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
         keep: Keep<B>,
     ) -> Self {
-        let inside = frame.as_mut().polls_body();
-        if inside {
+        if frame.as_mut().polls_body() {
             frame.as_mut().begin_body();
+            state.stage = Stage::Inside;
         }
         Running {
-            inside,
             frame,
             run: Run::new(body, state, keep),
             threads,
@@ -252,7 +252,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let polled = match this.run.stage() {
-            Stage::Open if !this.inside => this.run.poll_open(cx),
+            Stage::Open => this.run.poll_open(cx),
             _ => return this.poll_rest(Poll::Pending, cx),
         };
         if polled.is_pending() {
@@ -277,7 +277,7 @@ where
             let (ending, rest) = self.run.split(returned);
             resume(self.frame.as_mut(), self.run.state(), ending);
             kept = Some(rest);
-        } else if let Stage::Open = self.run.stage() {
+        } else if let Stage::Inside = self.run.stage() {
             kept = ready!(self.poll_inside(cx));
         }
         let mut failed = None;
@@ -523,7 +523,7 @@ impl<R> State<'_, R> {
         let entered = self.entered;
         kept.note_left(match self.stage {
             Stage::Setup => Left::SETUP,
-            Stage::Open => match self.key.room() {
+            Stage::Open | Stage::Inside => match self.key.room() {
                 Some(room @ Some(_)) => Left::open(entered, frame, room),
                 Some(None) => Left::teardown(ExitKind::Cancelled),
                 // Its yield point would wait for it for ever.
