@@ -368,6 +368,7 @@ impl Places {
     }
 
     /// Takes them; says whether there may be something pending that the rollback has to wait for.
+    #[inline(always)]
     pub(crate) fn take(&mut self, entered: &Entered, runtime: RuntimeId) -> bool {
         // Whoever owned the context may have been waiting.
         self.settling.stop_waiting();
@@ -428,6 +429,7 @@ impl Places {
     }
 
     /// Gives the places up, once nothing is pending that the context's function has started.
+    #[inline(always)]
     pub(crate) fn poll_give_up(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         if table::is_any_visited() {
             self.leave_visitors(entered);

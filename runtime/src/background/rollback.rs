@@ -440,21 +440,19 @@ impl<M: ?Sized> Abandonment<M> {
     /// Has `run` roll it back, if there is anything to be rolled back: a setup is dropped where it stands.
     #[inline]
     pub(crate) fn roll_back<O>(
-        self,
+        mut self,
         runtime: RuntimeId,
         origin: O,
         run: impl FnOnce(RawRollback<M>, O),
     ) {
-        self.leave(origin, |mut frame, origin| {
-            let (kept, mut frame_mut) = frame.parts();
-            if kept.left.start == Start::Setup {
-                if !frame_mut.interrupt() {
-                    return;
+        if self.is_in_setup() || thread::panicking() {
+            return self.leave(|mut frame| {
+                if stop_setup(&mut frame) {
+                    run(RawRollback::begin(frame, runtime), origin);
                 }
-                kept.left = Left::waiting(ExitKind::Cancelled);
-            }
-            run(RawRollback::begin(frame, runtime), origin);
-        });
+            });
+        }
+        run(RawRollback::begin(self.0, runtime), origin);
     }
 
     /// Has `run` roll it back: a setup goes on to its yield point first.
@@ -465,30 +463,35 @@ impl<M: ?Sized> Abandonment<M> {
         origin: O,
         run: impl FnOnce(RawRollback<M>, O),
     ) {
-        self.leave(origin, |frame, origin| {
-            run(RawRollback::begin(frame, runtime), origin);
-        });
+        self.leave(|frame| run(RawRollback::begin(frame, runtime), origin));
     }
 
-    #[inline]
-    fn leave<O>(mut self, origin: O, to: impl FnOnce(Held<M>, O)) {
-        let kept = self.0.parts().0;
-        let setup = (kept.left.start == Start::Setup).then_some(kept.entered);
-        if thread::panicking() {
-            self.leave_quietly(origin, to);
-        } else {
-            to(self.0, origin);
-        }
-        if let Some(entered) = setup {
+    fn is_in_setup(&mut self) -> bool {
+        self.0.parts().0.left.start == Start::Setup
+    }
+
+    /// Leaves the frame to `to`, also while the thread panics; and what its setup has entered, to whatever is around it.
+    #[cold]
+    fn leave(mut self, to: impl FnOnce(Held<M>)) {
+        let setup = self.is_in_setup();
+        let entered = self.0.parts().0.entered;
+        quietly(&entered, || to(self.0));
+        if setup {
             entered.leave_parts();
         }
     }
+}
 
-    #[cold]
-    fn leave_quietly<O>(mut self, origin: O, to: impl FnOnce(Held<M>, O)) {
-        let entered = self.0.parts().0.entered;
-        quietly(&entered, || to(self.0, origin));
+/// Drops a setup where it stands; `false` if there is nothing to be torn down.
+fn stop_setup<M: ?Sized>(frame: &mut Held<M>) -> bool {
+    let (kept, mut frame_mut) = frame.parts();
+    if kept.left.start == Start::Setup {
+        if !frame_mut.interrupt() {
+            return false;
+        }
+        kept.left = Left::waiting(ExitKind::Cancelled);
     }
+    true
 }
 
 /// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.

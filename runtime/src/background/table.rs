@@ -60,6 +60,11 @@ impl Table {
         settled.any(|settled| settled.is_blocked(self, floor))
     }
 
+    #[cold]
+    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 3]) -> bool {
+        self.is_any_blocked(&settled(), 0)
+    }
+
     /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
     pub(super) fn wait(
         &mut self,
@@ -274,7 +279,7 @@ pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
 }
 
 /// The same for a `with`; says whether any of `lanes`, which are its own two, has to be waited for.
-#[inline]
+#[inline(always)]
 pub(crate) fn insert_around(
     lane: Lane,
     number: Number,
@@ -282,7 +287,7 @@ pub(crate) fn insert_around(
     lanes: impl FnOnce() -> [Option<Settled>; 3],
 ) -> bool {
     let mut table = table();
-    let blocked = table.is_any_inside() && table.is_any_blocked(&lanes(), 0);
+    let blocked = table.is_any_inside() && table.is_any_of_blocked(lanes);
     table.insert(lane, false, (number, 0), pending);
     blocked
 }

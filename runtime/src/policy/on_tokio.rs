@@ -159,7 +159,7 @@ fn block_rollback(frame: Abandonment<dyn AnyFrame + '_>, origin: Option<Handle>)
     frame.roll_back(runtime, origin, block);
 }
 
-#[inline(never)]
+#[inline(always)]
 fn spawn(rollback: RawRollback<dyn AnyFrame + Send>, origin: Option<Handle>) {
     match origin.or_else(current) {
         Some(runtime) => {

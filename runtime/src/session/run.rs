@@ -15,7 +15,6 @@ use crate::{
 use std::{
     any::Any,
     marker::PhantomData,
-    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
     thread,
@@ -328,12 +327,13 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         }
         let _lane = self.in_lane();
         let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
-        if let Err(payload) = clear(body) {
-            if thread::panicking() {
+        if thread::panicking() {
+            // A second panic on its way would abort the process.
+            if let Err(payload) = clear(body) {
                 report::second_panic(self.state.entered, payload);
-            } else {
-                resume_unwind(payload);
             }
+        } else {
+            body.clear();
         }
     }
 }
