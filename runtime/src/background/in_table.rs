@@ -64,6 +64,7 @@ impl From<(Place, Pending)> for InTable {
 }
 
 impl InTable {
+    #[inline]
     pub(super) fn insert(
         &mut self,
         (place, pending): (Place, Pending),
@@ -82,19 +83,24 @@ impl InTable {
     }
 
     /// Makes it one with room for many: `spare`, if there is that.
+    #[inline]
     fn many(&mut self, spare: &mut Option<Box<Many>>) -> &mut Many {
         if let InTable::One(..) = self {
-            let many = spare.take().unwrap_or_else(|| Box::new(Many::none()));
-            let one = mem::replace(self, InTable::Many(many));
-            if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, &mut *self)
-            {
-                many.pending.insert(place, pending);
-                many.waiting.extend(waiting.map(|waiting| *waiting));
-            }
+            self.become_many(spare);
         }
         match self {
             InTable::Many(many) => many,
             InTable::One(..) => unreachable!("it has just become many"),
+        }
+    }
+
+    #[cold]
+    fn become_many(&mut self, spare: &mut Option<Box<Many>>) {
+        let many = spare.take().unwrap_or_else(|| Box::new(Many::none()));
+        let one = mem::replace(self, InTable::Many(many));
+        if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, self) {
+            many.pending.insert(place, pending);
+            many.waiting.extend(waiting.map(|waiting| *waiting));
         }
     }
 
@@ -118,7 +124,9 @@ impl InTable {
             }
             InTable::Many(many) => {
                 let counted = many.pending.remove(place)?;
-                many.unblocked_by(place.0, wakers);
+                if !many.waiting.is_empty() {
+                    many.unblocked_by(place.0, wakers);
+                }
                 let is_last = many.pending.is_empty();
                 Some(End { counted, is_last })
             }
@@ -172,10 +180,8 @@ impl Many {
     }
 
     /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
+    #[cold]
     fn unblocked_by(&mut self, number: Number, wakers: &mut Wakers) {
-        if self.waiting.is_empty() {
-            return;
-        }
         let first = self
             .pending
             .last_before(number)

@@ -65,7 +65,7 @@ impl<T> Lanes<T> {
     }
 
     /// Adds a lane, or has `merge` put what is new to what is known of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert<N: Into<T>>(&mut self, lane: Lane, new: N, merge: impl FnOnce(&mut T, N)) {
         let slot = self.slot_of(lane);
         match self.slots.get_mut(slot) {

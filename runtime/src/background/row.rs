@@ -36,12 +36,19 @@ impl Row {
     }
 
     /// Adds one that isn't there yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, place: Place, pending: Pending) {
         if let Row::Few(few) = self {
-            if few.make_room() {
+            if few.has_room() || few.make_room() {
                 return few.insert(place, pending);
             }
+        }
+        self.insert_into_many(place, pending);
+    }
+
+    #[cold]
+    fn insert_into_many(&mut self, place: Place, pending: Pending) {
+        if let Row::Few(few) = self {
             *self = Row::Many(few.drain().collect());
         }
         if let Row::Many(many) = self {
@@ -114,11 +121,14 @@ impl Few {
         &self.places[self.first..]
     }
 
-    /// Makes room for another one, if need be where the gaps are. `false` if there is none.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.places.len() < FEW
+    }
+
+    /// Makes room for another one where the gaps are. `false` if there is none.
+    #[cold]
     fn make_room(&mut self) -> bool {
-        if self.places.len() < FEW {
-            return true;
-        }
         self.places.retain(|(_, pending)| pending.is_some());
         (self.first, self.near) = (0, 0);
         // Not for the sake of a few gaps each time.
@@ -130,7 +140,7 @@ impl Few {
         places.filter_map(|(place, pending)| Some((place, pending?)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, place: Place, pending: Pending) {
         match self.places.last() {
             Some((last, _)) if place <= *last => self.insert_between(place, pending),
@@ -195,6 +205,7 @@ impl Few {
     }
 
     /// Where this place is. Looks where it is likely to be first.
+    #[inline]
     fn find(&self, place: Place) -> Option<usize> {
         let is_at = |at: &usize| {
             self.places
