@@ -1251,3 +1251,29 @@ async fn what_is_entered_during_the_setup_of_a_tuple_is_inside_of_it() {
     entered.await.unwrap();
     assert_eq!(log.said(), "+guard, -guard, -outer");
 }
+
+/// What was entered before it isn't, though it is dropped there.
+#[tokio::test(start_paused = true)]
+async fn what_was_entered_before_a_tuple_is_not_inside_of_it() {
+    #[async_context]
+    async fn drops<T: Send + 'static>(given: T) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        drop(given);
+    }
+    let log = Log::default();
+    let gate = closed();
+    let older = gated(log.clone(), "older", gate.clone());
+    let older = tokio::spawn(older.enter()).await.unwrap().unwrap();
+    let tuple = (quick(log.clone(), "outer"), drops(older));
+    let ended = tuple.with(async |_| Ok::<_, Broken>(()));
+    let ended = timeout(Duration::from_secs(1), ended).await;
+    ended.expect("it doesn't wait for that").unwrap();
+    settle().await;
+    log.say("over");
+    gate.add_permits(1);
+    drain().await;
+    assert_eq!(
+        log.said(),
+        "+older, +outer, -outer Completed, ~older, over, -older"
+    );
+}
