@@ -326,6 +326,47 @@ async fn what_is_kept_until_a_panic_drops_it() {
     }
 }
 
+/// A body that is dropped while it runs: the panic of its destructor goes on out of the future's drop, unless another one does already. The teardown runs.
+#[tokio::test]
+async fn in_a_body_that_is_dropped() {
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for style in [Style::With, Style::WithLocal, Style::Outcome] {
+        for first in [None, Some("the first panic")] {
+            let world = World {
+                log: Log::new(),
+                census: Census::new(),
+                armed: "local of the body",
+                mean: true,
+            };
+            let manager = with_spawn(world.clone(), How::Succeeds, world.bomb("argument"));
+            let mut run = Box::pin(in_style(manager, style, How::Succeeds, world.clone()));
+            while world.log.count("set up") == 0 {
+                assert!(poll_once(run.as_mut()).is_pending());
+            }
+            let payload = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let _run = run;
+                if let Some(first) = first {
+                    panic_any(first);
+                }
+            }));
+            let dropped = "local of the body was dropped";
+            assert_eq!(
+                message(&*payload.unwrap_err()),
+                first.unwrap_or(dropped),
+                "{style:?}"
+            );
+            background::drain().await;
+            assert_eq!(world.log.count("torn down"), 1, "{style:?} {first:?}");
+            match first {
+                Some(_) => assert_reported_once(&reports, &world, style),
+                None => assert!(reports.take().is_empty(), "{style:?}"),
+            }
+            world.census.assert_balanced(dropped);
+        }
+    }
+}
+
 /// The same on a stack.
 #[tokio::test]
 async fn what_a_stack_keeps_until_a_panic_drops_it() {
