@@ -88,6 +88,9 @@ use proc_macro::TokenStream;
 /// By default (`setup = drop`) a setup whose caller is gone is dropped, like any future. With `finish`, a background task runs it to
 /// its yield point and tears it down again, so that what it was acquiring on a remote side doesn't leak. For `on_cancel = spawn`.
 ///
+/// Whatever is around it waits for that, as for any rollback inside: a timeout around the `enter`, and the teardown of a context that was entered before. So a setup that waits
+/// for something that is held around it, a second lease of one that there is once, is waited for in vain: give such a wait a limit of its own, inside the context function.
+///
 /// ```ignore
 /// #[async_context(setup = finish)]
 /// async fn lease(registry: Registry) -> Result<Lease, RegistryError> {
@@ -107,9 +110,10 @@ use proc_macro::TokenStream;
 ///     #[async_context(own(pool = self.pool.clone(), label = label.to_owned()))]
 ///     async fn transaction(&self, label: &str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
 ///         let mut tx = pool.begin().await?;
-///         let _ = yield_resource!(tx);
-///         log(&label);
-///         tx.commit().await?;
+///         if yield_resource!(tx).is_completed() {
+///             tx.commit().await?;
+///             log(&label);
+///         }
 ///     }
 /// }
 /// ```
@@ -246,7 +250,8 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// # Errors
 ///
 /// A function that returns a `Result` (a type whose name ends so) has a context's error converted to its own with `From`. Any other has none to
-/// return, so there an error is a panic that names the context: in a test, a setup that fails fails the test.
+/// return, so there an error is a panic that names the context: in a test, a setup that fails fails the test. A function that returns a `Result` under another
+/// name, or behind an `impl Trait`, doesn't compile until it says which of the two it is: else its contexts would take an `Err` for a success.
 ///
 /// # Panics
 ///

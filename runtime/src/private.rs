@@ -78,6 +78,33 @@ impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
     }
 }
 
+/// What a function has returned that is run within contexts, and by its type's name returns no `Result`.
+pub struct Returning<'v, V>(pub &'v V);
+
+impl<V, E> Returning<'_, Result<V, E>> {
+    /// Found before the other one: it is a `Result` all the same.
+    pub fn no_result(&self)
+    where
+        Result<V, E>: ByItsName,
+    {
+    }
+}
+
+/// What is no `Result`.
+pub trait NoResult {
+    fn no_result(&self) {}
+}
+
+impl<V> NoResult for Returning<'_, V> {}
+
+/// Implemented for nothing: says what to do.
+#[diagnostic::on_unimplemented(
+    message = "this function returns a `Result`, though its type's name doesn't say so",
+    label = "as it is, an `Err` would be a success to the contexts",
+    note = "write `#[within(fallible, …)]`: then an `Err` is a failure to the contexts, and their errors are converted to its type; or `#[within(infallible, …)]`, if it is a value like any other"
+)]
+pub trait ByItsName {}
+
 /// What the functions below make. No `impl AsyncContext`: that would repeat their bounds, and with them each compiler error, wherever it is
 /// mentioned; the context function's own return type is one.
 type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;

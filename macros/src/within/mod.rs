@@ -30,8 +30,8 @@ use crate::{
     error::Errors,
     nest::{Around, Body, nest, never_returned},
     signature::{ContextFn, allow_braces, contains_impl, is_named_result},
-    tokens::contains_word,
-    validate::{CONTEXT_WITHIN, is_named, is_rewritten_by_async_trait},
+    tokens::{contains_word, shown_at, start},
+    validate::{CONTEXT_WITHIN, ends_in_a_panic, is_named, is_rewritten_by_async_trait},
 };
 
 mod args;
@@ -86,12 +86,12 @@ fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
     };
     let mut sig = sig.clone();
     let bindings = take_injected(&mut sig, &args.contexts);
-    let body = returning(site, &sig.output, body);
+    let content = returning(site, &sig.output, body);
     let body = Body {
         word: None,
-        content: quote_spanned!(site=> #bindings #body),
+        content: quote_spanned!(site=> #bindings #content),
         made: match whole {
-            Around::Infallible => quote_spanned!(site=> ::core::result::Result::Ok),
+            Around::Infallible => plain_value(args, &sig.output, body, site),
             Around::Fallible | Around::Block => quote_spanned!(site=> ::core::convert::identity),
         },
     };
@@ -184,12 +184,30 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
         ReturnType::Default => quote_spanned!(site=> ()),
         // These have no name in a body.
         ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => {
-            return body.to_token_stream();
+            let allow = allow_braces(body, site);
+            return quote_spanned!(site=> #allow #body);
         }
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
     let (returning, allow) = (never_returned(site, &ty), allow_braces(body, site));
     quote_spanned!(site=> #returning #allow #body)
+}
+
+/// Makes a `Result` of what a function returns that returns none: by its type's name, so it is looked whether it does.
+fn plain_value(args: &Args, output: &ReturnType, body: &Group, site: Span) -> TokenStream {
+    let ty = match output {
+        ReturnType::Type(_, ty) if args.infallible.is_none() && !ends_in_a_panic(body) => ty,
+        _ => return quote_spanned!(site=> ::core::result::Result::Ok),
+    };
+    let at = Span::mixed_site().located_at(start(ty));
+    let krate = shown_at(args.krate(), at);
+    quote_spanned! {at=>
+        |value| {
+            use #krate::__private::NoResult as _;
+            #krate::__private::Returning(&value).no_result();
+            ::core::result::Result::Ok(value)
+        }
+    }
 }
 
 /// Whether the function returns a `Result`, by the same guess as `#[async_context]`'s.
