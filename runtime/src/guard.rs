@@ -124,7 +124,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// If the teardown panics.
     ///
     /// # Cancellation
-    /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy).
+    /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy). Dropped before its first poll, it has told the context nothing: that is as if the guard
+    /// were dropped.
     #[doc(alias = "__aexit__")]
     pub fn exit(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
         Exit {

@@ -392,6 +392,8 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
 
     /// [`with`](ContextManager::with) for a context that can't fail and a body that returns a plain value.
     ///
+    /// A `Result` is one, too: its `Err` is no failure to the context, which is told [`Completed`](crate::Exit::Completed). To have it told, use `with`.
+    ///
     /// # Panics
     /// As for [`with`](ContextManager::with).
     ///

@@ -321,6 +321,48 @@ mod errors {
         assert_eq!(no_result().await.0, 7);
     }
 
+    trait Answers: std::fmt::Debug {}
+    impl<T: std::fmt::Debug, E: std::fmt::Debug> Answers for Result<T, E> {}
+
+    #[within(fallible, fallible(log, ""))]
+    async fn behind_a_trait(log: Log, number: u32) -> impl Answers {
+        match number {
+            0 => Err(BodyError::Own("body")),
+            number => Ok(number),
+        }
+    }
+
+    #[within(infallible, fallible(log, ""))]
+    async fn a_value_like_any_other(log: Log) -> Answer {
+        Err(BodyError::Own("no failure"))
+    }
+
+    // On one line: no warning of braces.
+    #[within(fallible(log, ""))]
+    #[rustfmt::skip]
+    async fn shown(log: Log) -> impl std::fmt::Display { 7 }
+
+    #[within(fallible(log, ""))]
+    async fn whatever<T: Default>(log: Log) -> T {
+        T::default()
+    }
+
+    #[tokio::test]
+    async fn an_err_is_a_failure_to_the_contexts_as_the_function_says() {
+        let log = Log::new();
+        let answer = behind_a_trait(log.clone(), 0).await;
+        assert_eq!(format!("{answer:?}"), "Err(Own(\"body\"))");
+        let answer = a_value_like_any_other(log.clone()).await;
+        assert_eq!(answer, Err(BodyError::Own("no failure")));
+        assert_eq!(shown(log.clone()).await.to_string(), "7");
+        assert_eq!(whatever::<u8>(log.clone()).await, 0);
+        let completed = "7 after Completed";
+        assert_eq!(
+            log.lines(),
+            ["7 after Failed", completed, completed, completed]
+        );
+    }
+
     #[within(forgiving())]
     async fn nothing(fails: bool) -> Result<(), BodyError> {
         if fails {

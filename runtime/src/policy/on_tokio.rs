@@ -87,8 +87,8 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 
 /// `on_cancel = block`: the teardown is driven to its end inside `Drop`, which blocks its thread.
 ///
-/// For contexts that borrow. It needs the threads of a multi-thread runtime; on a current-thread runtime, inside a `LocalSet` and off a
-/// runtime the frame is dropped and its teardown reported as lost. It never panics; only inside a `LocalSet`, for which there is no way to ask
+/// For contexts that borrow. It needs the threads of a multi-thread runtime: the one that it is dropped on, or off a runtime the one that it was entered on. On a current-thread runtime, inside a `LocalSet`, and
+/// if it was entered off a runtime and is dropped so, the frame is dropped and its teardown reported as lost. It never panics; only inside a `LocalSet`, for which there is no way to ask
 /// tokio, the panic hook sees the panic that is caught there. (With `panic = "abort"` it can't be.)
 ///
 /// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that has none left (`max_blocking_threads`, 512 by default), as when a

@@ -157,7 +157,7 @@ pub fn check<T>(scenario: impl AsyncFn(Recorder) -> T) -> Explored {
     }
 }
 
-/// Runs the scenario once, with a cut that [`check`] has printed.
+/// Runs the scenario once, with a cut that [`check`] has printed. One beyond the scenario's end cuts nothing: it is for the time that a bug is being mended; to see that it stays so, [`check`] again.
 ///
 /// # Errors
 /// What that run shows.
