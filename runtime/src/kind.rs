@@ -412,7 +412,7 @@ impl<A: RaiseAs<X>, B: RaiseAs<X>, X> RaiseAs<X> for Joined<A, B> {
 #[diagnostic::on_unimplemented(
     message = "this context wraps its body, so it can't be entered with a guard",
     label = "the context polls its body inside its own yield point",
-    note = "run it with `.with(async |resource| …)` or `async_with!`; `#[async_context(guard)]` on the context function overrides the guess"
+    note = "run it with `.with(async |resource| …)` or `async_with!`. Only if what is around its yield wraps nothing, as in `my_log!(yield_resource!(…))`, write `#[async_context(guard)]` on the context function: a timeout there would do nothing then"
 )]
 pub trait CanEnter: Kind {}
 #[diagnostic::do_not_recommend]
