@@ -261,6 +261,25 @@ async fn a_drain_in_a_rollback_names_what_it_waits_for() {
     drain().await;
 }
 
+/// It becomes a rollback while it drains, and doesn't name itself then, nor what was there before.
+#[tokio::test(start_paused = true)]
+async fn a_drain_in_a_teardown_whose_caller_goes_names_what_it_waits_for_then() {
+    let log = Log::default();
+    let gate = closed();
+    let earlier = tokio::spawn(gated(log.clone(), "earlier", gate.clone()).enter());
+    drop(earlier.await.unwrap().unwrap());
+    let draining = gives_up(log.clone(), "draining", gate.clone());
+    let exit = draining.enter().await.unwrap().exit();
+    assert!(poll_once(exit).await.is_none());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        log.said(),
+        "+earlier, +part, ~earlier, ~part, -draining, 1 stuck"
+    );
+    gate.add_permits(2);
+    drain().await;
+}
+
 /// Two that drain: each waits for what was entered later, so that one of the two is the first.
 #[tokio::test(start_paused = true)]
 async fn rollbacks_that_drain_do_not_wait_for_each_other() {

@@ -1,10 +1,10 @@
 //! Waiting for all that is pending.
 
 use super::{
-    RuntimeId,
+    RuntimeId, Stuck,
     lane::{InRollback, Number, next_number},
     settled::{Settled, Waiter},
-    table::{Draining, Table, any_pending, table},
+    table::{Draining, Table, any_pending, pending_on, table},
 };
 use std::task::{Context, Poll, ready};
 
@@ -59,6 +59,11 @@ impl Drained {
         } else {
             Poll::Ready(())
         }
+    }
+
+    /// What it still waits for.
+    pub(crate) fn pending(&self) -> Vec<Stuck> {
+        pending_on(self.runtime, self.inside.unwrap_or(0))
     }
 
     /// As everything in a rollback, this waits for higher numbers only: what is around may be waiting for this one.

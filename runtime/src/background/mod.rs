@@ -53,8 +53,6 @@ pub(crate) use rollback::{Left, RollbackState, quietly};
 pub use table::lanes_in_use;
 
 use drained::Drained;
-#[cfg(feature = "tokio")]
-use lane::InRollback;
 use std::{
     fmt,
     future::poll_fn,
@@ -102,10 +100,10 @@ pub async fn drain() {
 /// As for [`drain`].
 #[cfg(feature = "tokio")]
 pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
-    let inside = InRollback::floor();
-    match tokio::time::timeout(limit, drain()).await {
+    let mut drained = Drained::new(current_runtime());
+    match tokio::time::timeout(limit, poll_fn(|cx| drained.poll(cx))).await {
         Ok(()) => Ok(()),
-        Err(_) => match table::pending_on(current_runtime(), inside) {
+        Err(_) => match drained.pending() {
             stuck if stuck.is_empty() => Ok(()),
             stuck => Err(DrainTimeout { stuck }),
         },
