@@ -13,7 +13,7 @@ use std::{
     rc::Rc,
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -1103,6 +1103,42 @@ mod a_guard_that_has_left_its_lane {
             while slot.lock().unwrap().is_some() {
                 yield_now().await;
             }
+        })
+        .await;
+    }
+
+    /// Lanes that end inside of a rollback of what was entered in the innermost one, and so are left to each other in a circle: however many guards visit one of them, each
+    /// goes round only once.
+    #[tokio::test]
+    async fn for_lanes_that_end_in_each_other() {
+        /// Its teardown drops what it was given, and what is in the slot by then.
+        #[async_context]
+        async fn keeps_and_empties<T: Send + 'static>(kept: T, slot: Slot) -> Result<(), Broken> {
+            let _ = yield_resource!();
+            drop(kept);
+            let future = slot.lock().unwrap().take();
+            drop(future);
+        }
+        inside(async |log| {
+            let mut guards = Vec::new();
+            for _ in 0..60 {
+                guards.push(of_a_task(log).await);
+            }
+            let slot = Slot::default();
+            let keeper = keeps_and_empties(guards, slot.clone());
+            let (give, given) = oneshot::channel();
+            let innermost = async {
+                assert!(give.send(keeper.enter().await.unwrap()).is_ok());
+                forever::<()>().await;
+            };
+            let mut lanes: Pin<Box<dyn Future<Output = ()> + Send>> =
+                Box::pin(lane(lane(innermost)));
+            assert!(poll_once(lanes.as_mut()).await.is_none());
+            *slot.lock().unwrap() = Some(lanes);
+            let began = Instant::now();
+            drop(given.await.unwrap());
+            drain().await;
+            assert!(began.elapsed() < Duration::from_secs(9));
         })
         .await;
     }

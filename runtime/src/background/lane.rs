@@ -17,13 +17,14 @@
 //! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
 //!
 //! The owner of a lane doesn't wait for visitors that were entered before it. When it is over and they are still pending, each has an heir in the lane around, as a visitor
-//! there, with a number just below its own: lower, since that waits for it, and above whatever was entered before it. So guards may wander through lanes that are
-//! left to each other, and nothing waits in a circle.
+//! there, with a number just below its own: lower, since that waits for it, and above whatever was entered before it. Where it is there already, by
+//! whichever of these numbers, it isn't left there again. So guards may wander through lanes that are left to each other, and nothing waits or goes round in a circle.
 
 use std::{
     cell::Cell,
     hash::{Hash, Hasher},
     num::NonZero,
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -155,6 +156,12 @@ pub(crate) fn next_number() -> Number {
 pub(super) fn number_before(number: Number) -> Option<Number> {
     let before = number - 1;
     (before % STEP != 0).then_some(before)
+}
+
+/// The numbers of a context and of what stands for it, of which this is one.
+pub(super) fn numbers_for(number: Number) -> Range<Number> {
+    let end = number.next_multiple_of(STEP) + 1;
+    end - STEP..end
 }
 
 /// Whatever has been entered so far has a lower number than this, whatever is entered from now on has not.
@@ -305,9 +312,11 @@ mod tests {
         let mut last = number;
         while let Some(next) = number_before(last) {
             assert!(earlier < next && next < last);
+            assert_eq!(numbers_for(next), earlier + 1..number + 1);
             before.push(next);
             last = next;
         }
         assert_eq!(before.len() as u64, STEP - 1);
+        assert_eq!(numbers_for(number), earlier + 1..number + 1);
     }
 }

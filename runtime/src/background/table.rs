@@ -3,7 +3,7 @@
 use super::{
     RuntimeId, Stuck,
     in_table::{End, InTable, Many, Pending, Place, Waiting},
-    lane::{KINDS, Lane, Number, Of},
+    lane::{KINDS, Lane, Number, Of, numbers_for},
     lanes::Lanes,
     settled::{Settled, Waits},
     wakers::Wakers,
@@ -117,10 +117,10 @@ impl Table {
         numbers
     }
 
-    /// Whether what has this number visits that lane.
+    /// Whether that lane is visited by the context of this number, or by what stands for it.
     pub(super) fn is_visited_by(&self, lane: Lane, number: Number) -> bool {
         let visitors = self.visitors.get(lane);
-        visitors.is_some_and(|in_lane| in_lane.first_in(number..number + 1).is_some())
+        visitors.is_some_and(|in_lane| in_lane.first_in(numbers_for(number)).is_some())
     }
 
     /// Whether any place is taken in lanes of this kind.

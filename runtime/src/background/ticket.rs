@@ -134,8 +134,8 @@ pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     let visitors = table.visitors_to(lane, last).into_iter();
     // Lower, as whatever waits has it: guards may wander in circles.
     let places = visitors.filter_map(|visitor| Some((visitor, number_before(visitor)?)));
-    // Some may have been left there before.
-    let places = places.filter(|(_, number)| !table.is_visited_by(around, *number));
+    // Some may be there already: lanes may be left to each other in a circle.
+    let places = places.filter(|(visitor, _)| !table.is_visited_by(around, *visitor));
     let places = Vec::from_iter(places);
     drop(table);
     for (visitor, number) in places {
