@@ -42,6 +42,7 @@ pub(crate) enum Policy {
     Default,
     Spawn,
     Finish,
+    Local,
     Block,
     Drop,
 }
@@ -63,6 +64,7 @@ impl Policy {
             Policy::Default => "plain",
             Policy::Spawn => "spawned",
             Policy::Finish => "finishing",
+            Policy::Local => "local",
             Policy::Block => "blocking",
             Policy::Drop => "dropped",
         }
@@ -197,6 +199,7 @@ macro_rules! context {
 context!(plain);
 context!(spawned, on_cancel = spawn);
 context!(finishing, on_cancel = spawn, setup = finish);
+context!(local, on_cancel = spawn_local);
 context!(blocking, on_cancel = block);
 context!(dropped, on_cancel = drop);
 
@@ -249,6 +252,10 @@ macro_rules! with_unboxed {
             }
             $crate::contexts::Policy::Finish => {
                 let $context = $crate::contexts::finishing(life);
+                $use
+            }
+            $crate::contexts::Policy::Local => {
+                let $context = $crate::contexts::local(life);
                 $use
             }
             $crate::contexts::Policy::Block => {

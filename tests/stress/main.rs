@@ -1,4 +1,5 @@
-//! Contexts on real threads, by the thousand: entered, failing, panicking, timing out, aborted, handed over from task to task, and shut down with their runtime.
+//! Contexts on real threads, by the thousand: entered, failing, panicking, timing out, aborted, handed over from task to task, on several runtimes and in `LocalSet`s, and shut
+//! down with their runtime.
 //!
 //! What is done follows from a seed; how the threads take turns doesn't, nor what comes of that: which guard a task is given, where a future is when
 //! its task is aborted. What has to hold whatever happens:
@@ -13,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 mod contexts;
+mod locals;
 mod order;
 mod pool;
 mod record;
+mod runtimes;
 mod shutdowns;
 mod tasks;
 mod wanderers;

@@ -6,7 +6,7 @@
 //! What is handed over to another task leaves what it was inside of, but for the entries before it on its stack. When it has been dropped there, it is inside of what
 //! that task had entered before it, and of what is still open in the lane that it was entered in.
 
-use crate::record::{Id, Node, Record, Style};
+use crate::record::{Id, Moment, Node, Record, Style};
 use std::collections::BTreeSet;
 
 impl Record {
@@ -49,11 +49,8 @@ impl Record {
             if !node.leaving {
                 return self.put_inside(outer, id);
             }
-            around = match node.style {
-                Style::Guard | Style::Entry => node.home,
-                // The lane ends with it.
-                Style::With | Style::Outer | Style::Inner(_) | Style::Part => None,
-            };
+            // The lane ends with its owner.
+            around = node.home.filter(|_| !node.owns_lanes());
         }
     }
 
@@ -68,8 +65,9 @@ impl Record {
         }
     }
 
-    /// What is inside of it and not over, its own parts apart.
-    pub(crate) fn alive_inside(&self, id: Id) -> Vec<Id> {
+    /// What is inside of it and not over, its own parts apart. In the teardown of a context that was entered then, what is in a lane whose owner was entered
+    /// before counts as entered with that owner.
+    pub(crate) fn alive_inside(&self, id: Id, since: Option<Moment>) -> Vec<Id> {
         let mut inside = BTreeSet::new();
         // What is dropped by a rollback doesn't wait for what was entered since that began, but on its stack.
         let mut around = vec![(id, self.nodes[id].left_in_teardown)];
@@ -83,7 +81,8 @@ impl Record {
                 }
                 // What is inside of something that was handed over has stayed in its lane, where only that one waits for it; but for its stack, and where it is the lane.
                 let is_elsewhere = node.handed_over && !node.is_region();
-                if !is_elsewhere || is_on_its_stack {
+                let is_later = !node.owns_lanes() || since < Some(node.made);
+                if is_later && (!is_elsewhere || is_on_its_stack) {
                     around.push((*inner, is_elsewhere));
                 }
             }
@@ -97,6 +96,11 @@ impl Node {
     /// It is known to be.
     pub(crate) fn is_entered_before(&self, other: &Node) -> bool {
         self.entered.is_some_and(|entered| entered < other.made)
+    }
+
+    /// What is entered in it, or by it, has a lane of its own.
+    fn owns_lanes(&self) -> bool {
+        !matches!(self.style, Style::Guard | Style::Entry)
     }
 
     fn is_part_of(&self, outer: Id) -> bool {

@@ -6,6 +6,7 @@ use std::{
     fmt::{self, Write},
     sync::{Arc, Mutex, MutexGuard},
 };
+use tokio::runtime;
 
 /// The number of a context, or of a region, in its round.
 pub(crate) type Id = usize;
@@ -53,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) left_in_teardown: bool,
     pub(crate) leaving: bool,
     left: bool,
+    /// Where its rollback runs, if that is known.
+    runtime: Option<runtime::Id>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,11 @@ struct Event {
     task: Option<tokio::task::Id>,
 }
 
+fn current_runtime() -> Option<runtime::Id> {
+    let here = runtime::Handle::try_current();
+    here.ok().map(|here| here.id())
+}
+
 impl World {
     fn lock(&self) -> MutexGuard<'_, Record> {
         self.0.lock().expect("nothing panics with it locked")
@@ -161,14 +169,16 @@ impl World {
         record.nodes[id].left_in_teardown = in_teardown;
     }
 
-    /// What is being rolled back now; with `inside`, that of what was entered after that.
+    /// What is being rolled back now on this runtime, or off any, on all of them; with `inside`, that of what was entered after that.
     pub(crate) fn rolled_back(&self, inside: Option<Id>) -> Vec<Id> {
         let record = self.lock();
         let is_later = |node: &Node| match inside {
             Some(inside) => record.nodes[inside].is_entered_before(node),
             None => true,
         };
-        record.all(|node| node.left && node.is_alive() && is_later(node))
+        let here = current_runtime();
+        let is_here = |node: &Node| here.is_none() || node.runtime == here;
+        record.all(|node| node.left && node.is_alive() && is_here(node) && is_later(node))
     }
 
     /// Somebody says that these are over.
@@ -247,6 +257,7 @@ impl Record {
             left_in_teardown: false,
             leaving: false,
             left: false,
+            runtime: None,
         });
         if let Some(home) = home {
             self.put_inside(home, id);
@@ -267,6 +278,7 @@ impl Record {
             What::Entered => {
                 node.stage = Stage::Setup;
                 node.begun = now;
+                node.runtime = current_runtime();
                 match node.style {
                     Style::Entry | Style::Outer => {}
                     Style::Inner(outer) => {
@@ -290,6 +302,9 @@ impl Record {
             What::Leaving => node.leaving = true,
             What::Left => {
                 node.left = true;
+                if matches!(node.what, Kind::Context(Policy::Local)) {
+                    node.runtime = current_runtime();
+                }
                 if node.handed_over {
                     self.put_back(id);
                 }
@@ -305,14 +320,17 @@ impl Record {
 
     fn check_teardown(&mut self, id: Id, inside: Option<Moment>) {
         let node = &self.nodes[id];
-        let (teardowns, since) = (node.teardowns, node.entered.max(inside));
+        let (teardowns, entered) = (node.teardowns, node.entered);
         if teardowns > 1 || !node.was_set_up {
             let text = format!("the teardown of {id} begins: the {teardowns}. time");
             self.complain(text, &[id]);
         }
-        // Nothing is waited for that was entered before it; in a rollback, nor what was entered before the context of that.
-        let mut early = self.alive_inside(id);
-        early.retain(|early| since <= Some(self.nodes[*early].order()));
+        // Nothing is waited for that was entered before it; in a rollback, nor the context of that, and what may have been entered before it.
+        let mut early = self.alive_inside(id, inside);
+        early.retain(|early| {
+            let early = &self.nodes[*early];
+            entered <= Some(early.order()) && inside < Some(early.made)
+        });
         if !early.is_empty() {
             let text = format!(
                 "the teardown of {id} begins before these inside of it are over: {early:?}"

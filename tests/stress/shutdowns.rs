@@ -40,6 +40,7 @@ fn shut_down(mut round: Round, may_block: bool) {
         inside: None,
         shuts_down: true,
         may_block,
+        local: false,
     };
     let runtime = match dice.below(3) {
         0 => current_thread(),
@@ -69,7 +70,7 @@ async fn endless(place: Place, mut dice: Dice) {
     }
 }
 
-fn end(runtime: Runtime, dice: &mut Dice) {
+pub(crate) fn end(runtime: Runtime, dice: &mut Dice) {
     match dice.below(3) {
         0 => drop(runtime),
         1 => runtime.shutdown_background(),

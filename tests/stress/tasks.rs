@@ -22,7 +22,7 @@ use futures::{
     future::{Either, join, select},
 };
 use std::{panic::AssertUnwindSafe, task::Poll, time::Duration};
-use tokio::task::{JoinError, JoinHandle, yield_now};
+use tokio::task::{JoinError, JoinHandle, spawn_local, yield_now};
 
 /// Half of them are aborted at some moment, while others wait for all that is pending.
 #[test]
@@ -42,6 +42,7 @@ fn tasks_that_are_aborted() {
             inside: None,
             shuts_down: false,
             may_block: true,
+            local: false,
         };
         runtime.block_on(async {
             let bodies = (0..16).map(|_| tokio::spawn(body(place.clone(), dice.fork(), DEPTH)));
@@ -84,24 +85,29 @@ pub(crate) struct Place {
     pub(crate) shuts_down: bool,
     /// Whether there are contexts that block.
     pub(crate) may_block: bool,
+    /// Whether it is in a `LocalSet`.
+    pub(crate) local: bool,
 }
 
 impl Place {
-    fn inside(&self, id: Id) -> Place {
+    pub(crate) fn inside(&self, id: Id) -> Place {
         let mut place = self.clone();
         place.inside = Some(id);
         place
     }
 
     /// For another task.
-    fn elsewhere(&self) -> Place {
+    pub(crate) fn elsewhere(&self) -> Place {
         let mut place = self.clone();
         place.inside = None;
         place
     }
 
-    fn life(&self, dice: &mut Dice, style: Style) -> Life {
-        let policy = Policy::any(dice, self.may_block);
+    pub(crate) fn life(&self, dice: &mut Dice, style: Style) -> Life {
+        let policy = match self.local && dice.once_in(3) {
+            true => Policy::Local,
+            false => Policy::any(dice, self.may_block),
+        };
         self.life_by(policy, dice, style)
     }
 
@@ -149,7 +155,7 @@ impl Place {
     }
 
     /// Something with a lane of its own.
-    fn region(&self, name: &'static str) -> Place {
+    pub(crate) fn region(&self, name: &'static str) -> Place {
         self.inside(self.world.region(name, self.inside))
     }
 
@@ -160,7 +166,7 @@ impl Place {
     }
 
     /// To be called at the beginning of a region, and what is returned to be dropped at its end.
-    fn begin(&self) -> Leaving {
+    pub(crate) fn begin(&self) -> Leaving {
         if let Some(region) = self.inside {
             self.world.note(region, What::Entered);
         }
@@ -168,11 +174,11 @@ impl Place {
     }
 
     /// To be dropped at the end of a body.
-    fn leaving(&self) -> Leaving {
+    pub(crate) fn leaving(&self) -> Leaving {
         Leaving::new(&self.world, self.inside.into_iter().collect())
     }
 
-    fn left(&self, id: Id) -> Left {
+    pub(crate) fn left(&self, id: Id) -> Left {
         Left::new(&self.world, vec![id])
     }
 
@@ -488,8 +494,14 @@ impl Drop for Task {
 }
 
 async fn in_a_task(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
-    let work = body(place.elsewhere(), dice.fork(), depth);
-    runs(&place, &mut dice, Task(tokio::spawn(work))).await
+    let mut elsewhere = place.elsewhere();
+    elsewhere.local &= dice.once_in(2);
+    let spawn = match elsewhere.local {
+        true => spawn_local,
+        false => tokio::spawn,
+    };
+    let task = spawn(body(elsewhere, dice.fork(), depth));
+    runs(&place, &mut dice, Task(task)).await
 }
 
 /// Begun in this task, and ended in another one.
@@ -501,6 +513,7 @@ async fn moved_to_a_task(place: Place, mut dice: Dice, depth: u32) -> Result<(),
     }
     let mut moved = place.elsewhere();
     moved.pool = None;
+    moved.local = false;
     let mut work = body(moved, dice.fork(), depth);
     for _ in 0..1 + dice.below(3) {
         if let Poll::Ready(ended) = futures::poll!(work.as_mut()) {
@@ -564,7 +577,7 @@ async fn take(place: Place, mut dice: Dice) -> Result<(), Failed> {
 }
 
 /// Waits until nothing is pending, or for some time; in a rollback, what was entered after its context.
-async fn wait_for_all(place: &Place, dice: &mut Dice, after: Option<Id>) {
+pub(crate) async fn wait_for_all(place: &Place, dice: &mut Dice, after: Option<Id>) {
     let pending = place.world.rolled_back(after);
     if !place.shuts_down && dice.once_in(3) {
         let limit = Duration::from_micros(dice.below(500));

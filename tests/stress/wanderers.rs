@@ -18,7 +18,7 @@ use futures::future::{Either, select};
 use std::{task::Poll, thread, time::Duration};
 use tokio::task::yield_now;
 
-const DEPTH: u32 = 3;
+pub(crate) const DEPTH: u32 = 3;
 
 #[test]
 fn guards_stacks_and_futures_that_wander() {
@@ -35,6 +35,7 @@ fn guards_stacks_and_futures_that_wander() {
             world: round.world.clone(),
             pool: pool.clone(),
             inside: None,
+            shuts_down: false,
         };
         let bodies = (0..12).map(|number| {
             let runtime = &runtimes[usize::from(number % 3 == 0)];
@@ -64,12 +65,14 @@ fn guards_stacks_and_futures_that_wander() {
 
 /// Where something is done.
 #[derive(Clone)]
-struct Place {
-    world: World,
-    pool: Pool,
+pub(crate) struct Place {
+    pub(crate) world: World,
+    pub(crate) pool: Pool,
     /// What contexts are inside of that are entered here: something with a lane of its own. In the lane of a task there is none, since guards leave it that others
     /// are inside of, and futures go on in other ones.
-    inside: Option<Id>,
+    pub(crate) inside: Option<Id>,
+    /// The runtimes are shut down meanwhile: a timer would panic then.
+    pub(crate) shuts_down: bool,
 }
 
 impl Place {
@@ -97,7 +100,7 @@ impl Place {
         };
         let place = self.inside(life.id());
         life.does(
-            Box::pin(setup(dice.fork())),
+            Box::pin(setup(place.clone(), dice.fork())),
             Box::pin(teardown(place, dice.fork(), held)),
         )
     }
@@ -135,22 +138,22 @@ impl Place {
     }
 }
 
-async fn pause(dice: &mut Dice) {
+async fn pause(place: &Place, dice: &mut Dice) {
     for _ in 0..dice.below(4) {
         yield_now().await;
     }
-    if dice.once_in(40) {
+    if !place.shuts_down && dice.once_in(40) {
         tokio::time::sleep(Duration::from_micros(300)).await;
     }
 }
 
-async fn setup(mut dice: Dice) -> Result<(), Failed> {
-    pause(&mut dice).await;
+async fn setup(place: Place, mut dice: Dice) -> Result<(), Failed> {
+    pause(&place, &mut dice).await;
     ends(&mut dice, 20, 40)
 }
 
 async fn teardown(place: Place, mut dice: Dice, held: Option<Item>) -> Result<(), Failed> {
-    pause(&mut dice).await;
+    pause(&place, &mut dice).await;
     match (dice.below(5), held) {
         (0, Some(item)) => item.drop_in(place.inside),
         (1, Some(item)) => place.put(item),
@@ -161,11 +164,11 @@ async fn teardown(place: Place, mut dice: Dice, held: Option<Item>) -> Result<()
             }
         }
     }
-    pause(&mut dice).await;
+    pause(&place, &mut dice).await;
     ends(&mut dice, 20, 20)
 }
 
-fn body(place: Place, mut dice: Dice, depth: u32) -> Work {
+pub(crate) fn body(place: Place, mut dice: Dice, depth: u32) -> Work {
     Box::pin(async move {
         for _ in 0..1 + dice.below(3) {
             step(place.clone(), dice.fork(), depth).await?;
@@ -178,7 +181,7 @@ fn body(place: Place, mut dice: Dice, depth: u32) -> Work {
 fn step(place: Place, mut dice: Dice, depth: u32) -> Work {
     let Some(depth) = depth.checked_sub(1) else {
         return Box::pin(async move {
-            pause(&mut dice).await;
+            pause(&place, &mut dice).await;
             Ok(())
         });
     };
@@ -291,6 +294,9 @@ async fn add_to_a_stack(place: Place, mut dice: Dice) -> Result<(), Failed> {
 }
 
 async fn with_little_time(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
+    if place.shuts_down {
+        return body(place, dice, depth).await;
+    }
     let limited = move_on_after(Duration::from_micros(dice.below(500)));
     let (_, work) = place.region("a timeout", dice.fork(), depth);
     limited.with(async |_| work.await).await.map(|_| ())
