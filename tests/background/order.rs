@@ -1108,7 +1108,7 @@ mod a_guard_that_has_left_its_lane {
     }
 
     /// Lanes that end inside of a rollback of what was entered in the innermost one, and so are left to each other in a circle: however many guards visit one of them, each
-    /// goes round only once.
+    /// goes round only once. (Went each of so many round again for each other one, that would take minutes.)
     #[tokio::test]
     async fn for_lanes_that_end_in_each_other() {
         /// Its teardown drops what it was given, and what is in the slot by then.
@@ -1138,7 +1138,7 @@ mod a_guard_that_has_left_its_lane {
             let began = Instant::now();
             drop(given.await.unwrap());
             drain().await;
-            assert!(began.elapsed() < Duration::from_secs(9));
+            assert!(began.elapsed() < Duration::from_secs(30), "it goes round");
         })
         .await;
     }

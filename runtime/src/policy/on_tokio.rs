@@ -96,7 +96,8 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 /// its teardown reported as lost; so is each that would block beside as many as were too many then.
 ///
 /// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
-/// there, is waited for for ever: keep such contexts out of one that blocks.
+/// there, is waited for for ever: keep such contexts out of one that blocks. (A `LocalSet` that is dropped off its runtime can't be told from none: there, too, what its rollbacks would run on is the
+/// thread that is blocked.)
 ///
 /// While its runtime is being shut down, and after that, a teardown still runs to its end if it needs nothing of that. One that waits for the timer, for I/O or
 /// for a task may wait in vain: if nothing wakes it for a second, its frame is dropped and its teardown reported as lost. What the same thread tears down after
