@@ -27,11 +27,24 @@ use proc_macro::TokenStream;
 /// What is before `yield_resource!` is the setup, what is after it the teardown, and the caller's body runs in between. The
 /// function itself becomes a plain one that returns a `ContextManager`: calling it keeps the arguments and runs nothing.
 ///
-/// ```ignore
+/// ```
 /// use contextlib::{async_context, yield_resource};
+/// # use std::{io, sync::{Arc, Mutex}};
+/// # type AppError = Box<dyn std::error::Error + Send + Sync>;
+/// # #[derive(Clone, Default)]
+/// # struct Pool(Arc<Mutex<Vec<&'static str>>>);
+/// # impl Pool {
+/// #     async fn begin(&self) -> io::Result<Transaction> { Ok(Transaction { pool: self.clone(), rows: Vec::new() }) }
+/// # }
+/// # struct Transaction { pool: Pool, rows: Vec<&'static str> }
+/// # impl Transaction {
+/// #     async fn commit(self) -> io::Result<()> { Ok(self.pool.0.lock().unwrap().extend(self.rows)) }
+/// #     async fn rollback(self) -> io::Result<()> { Ok(()) }
+/// # }
+/// # async fn insert(tx: &mut Transaction) -> Result<usize, AppError> { tx.rows.push("Ada"); Ok(tx.rows.len()) }
 ///
 /// #[async_context]
-/// async fn transaction(pool: SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+/// async fn transaction(pool: Pool) -> io::Result<Transaction> {
 ///     let mut tx = pool.begin().await?;
 ///     if yield_resource!(tx).is_completed() {
 ///         tx.commit().await?;
@@ -40,7 +53,14 @@ use proc_macro::TokenStream;
 ///     }
 /// }
 ///
-/// let id = transaction(pool).with(async |tx| -> Result<i64, AppError> { insert(tx).await }).await?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), AppError> {
+/// # let pool = Pool::default();
+/// # let rows = pool.0.clone();
+/// let id = transaction(pool).with(async |tx| -> Result<usize, AppError> { insert(tx).await }).await?;
+/// # assert_eq!((id, rows.lock().unwrap().as_slice()), (1, ["Ada"].as_slice()));
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// Mirrors Python's `contextlib.asynccontextmanager`.
@@ -73,14 +93,35 @@ use proc_macro::TokenStream;
 /// | `drop` | doesn't run: the variables are dropped | may borrow |
 /// | a type | does what that policy says | what that policy asks for |
 ///
-/// ```ignore
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # use std::io;
+/// # #[derive(Default)]
+/// # struct Connection(Vec<&'static str>);
+/// # struct Savepoint<'c>(&'c mut Connection);
+/// # impl<'c> Savepoint<'c> {
+/// #     async fn create(connection: &'c mut Connection) -> io::Result<Self> { Ok(Savepoint(connection)) }
+/// #     async fn release(self) -> io::Result<()> { Ok(self.0.0.push("RELEASE")) }
+/// #     async fn roll_back(self) -> io::Result<()> { tokio::task::yield_now().await; Ok(self.0.0.push("ROLLBACK TO")) }
+/// # }
 /// #[async_context(on_cancel = block)]
-/// async fn savepoint(connection: &mut SqliteConnection) -> Result<Savepoint<'_>, sqlx::Error> {
+/// async fn savepoint(connection: &mut Connection) -> io::Result<Savepoint<'_>> {
 ///     let mut savepoint = Savepoint::create(connection).await?;
 ///     if yield_resource!(savepoint).is_completed() {
 ///         savepoint.release().await?;
+///     } else {
+///         savepoint.roll_back().await?;
 ///     }
 /// }
+/// #
+/// # #[tokio::main]
+/// # async fn main() -> io::Result<()> {
+/// # let mut connection = Connection::default();
+/// # savepoint(&mut connection).enter().await?.exit().await?;
+/// # drop(savepoint(&mut connection).enter().await?);
+/// # assert_eq!(connection.0, ["RELEASE", "ROLLBACK TO"]);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// ## `setup = finish`: a cancelled setup runs on
@@ -91,13 +132,38 @@ use proc_macro::TokenStream;
 /// Whatever is around it waits for that, as for any rollback inside: a timeout around the `enter`, and the teardown of a context that was entered before. So a setup that waits
 /// for something that is held around it, a second lease of one that there is once, is waited for in vain: give such a wait a limit of its own, inside the context function.
 ///
-/// ```ignore
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # use std::{io, sync::{Arc, Mutex}};
+/// # #[derive(Clone, Default)]
+/// # struct Registry(Arc<Mutex<Vec<&'static str>>>);
+/// # struct Lease;
+/// # impl Registry {
+/// #     async fn acquire(&self) -> io::Result<Lease> {
+/// #         self.0.lock().unwrap().push("granted");
+/// #         tokio::task::yield_now().await;
+/// #         Ok(Lease)
+/// #     }
+/// #     async fn release(&self, _: Lease) -> io::Result<()> { Ok(self.0.lock().unwrap().push("released")) }
+/// # }
 /// #[async_context(setup = finish)]
-/// async fn lease(registry: Registry) -> Result<Lease, RegistryError> {
+/// async fn lease(registry: Registry) -> io::Result<Lease> {
 ///     let mut lease = registry.acquire().await?; // the registry may have granted it already when the caller gives up
 ///     let _ = yield_resource!(lease);
 ///     registry.release(lease).await?;
 /// }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let registry = Registry::default();
+/// # tokio::select! {
+/// #     biased;
+/// #     _ = lease(registry.clone()).enter() => unreachable!("it takes two polls"),
+/// #     () = std::future::ready(()) => {}
+/// # }
+/// # contextlib::background::drain().await;
+/// # assert_eq!(*registry.0.lock().unwrap(), ["granted", "released"]);
+/// # }
 /// ```
 ///
 /// ## `own(name = expression, …)`: what the context owns, though the function borrows
@@ -105,17 +171,35 @@ use proc_macro::TokenStream;
 /// The expressions are evaluated in order when the function is called; the body has their values, and not `self` or the arguments
 /// that borrow. The manager then borrows nothing. `own(mut name = …)` makes a mutable variable.
 ///
-/// ```ignore
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # use std::io;
+/// # #[derive(Clone)]
+/// # struct Pool;
+/// # impl Pool {
+/// #     async fn begin(&self) -> io::Result<Transaction> { Ok(Transaction) }
+/// # }
+/// # struct Transaction;
+/// # impl Transaction {
+/// #     async fn commit(self) -> io::Result<()> { Ok(()) }
+/// # }
+/// # struct Store { pool: Pool }
 /// impl Store {
 ///     #[async_context(own(pool = self.pool.clone(), label = label.to_owned()))]
-///     async fn transaction(&self, label: &str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+///     async fn transaction(&self, label: &str) -> io::Result<Transaction> {
 ///         let mut tx = pool.begin().await?;
 ///         if yield_resource!(tx).is_completed() {
 ///             tx.commit().await?;
-///             log(&label);
+///             println!("{label}: committed");
 ///         }
 ///     }
 /// }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// # let transaction = Store { pool: Pool }.transaction(&String::from("neither outlives this line"));
+/// # transaction.with(async |_| -> io::Result<()> { Ok(()) }).await
+/// # }
 /// ```
 ///
 /// ## `suppress`: the context may swallow its body's error
@@ -123,14 +207,23 @@ use proc_macro::TokenStream;
 /// The exit has `suppress()`, and the context may end its body early without an error of its own. `with` then returns
 /// `Result<Option<R>, B>`: the type says that there may be no value.
 ///
-/// ```ignore
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # #[derive(PartialEq, Debug)]
+/// # struct NotFound;
 /// #[async_context(suppress)]
 /// async fn not_found_is_fine() {
 ///     let exit = yield_resource!();
-///     if exit.error().is_some_and(|error| error.downcast_ref::<NotFound>().is_some()) {
+///     if exit.error().is_some_and(|error| error.is::<NotFound>()) {
 ///         exit.suppress();
 ///     }
 /// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let row = not_found_is_fine().with(async |_| -> Result<u32, NotFound> { Err(NotFound) }).await;
+/// assert_eq!(row, Ok(None));
+/// # }
 /// ```
 ///
 /// ## `guard`, `wrapping`: whether it has a guard, against the guess
@@ -138,12 +231,24 @@ use proc_macro::TokenStream;
 /// `guard` says that the context wraps nothing around its body, though the yield is nested; `wrapping` says that it does, which only
 /// the declaration of a trait's method needs, for that has no body to tell.
 ///
-/// ```ignore
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # struct Connection;
+/// # impl Connection {
+/// #     fn new() -> Self { Connection }
+/// # }
+/// # macro_rules! my_log { ($($arguments:tt)*) => { assert_eq!(format!($($arguments)*), "how it ended: Completed") } }
 /// #[async_context(guard)]
 /// async fn traced() -> Connection {
 ///     let mut connection = Connection::new();
 ///     my_log!("how it ended: {:?}", yield_resource!(connection)); // a macro, but not one that wraps
 /// }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let Ok(connection) = traced().enter().await;
+/// # let Ok(()) = connection.exit().await;
+/// # }
 /// ```
 ///
 /// ## `boxed`: a type that has a name
@@ -151,26 +256,51 @@ use proc_macro::TokenStream;
 /// The function returns a `BoxContextManager<'a, T, E>` (or its infallible kin), for `dyn` traits, struct fields and recursion. What
 /// it borrows gets one lifetime, which must be named where several things are borrowed.
 ///
-/// ```ignore
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # use std::io;
+/// # #[derive(Clone)]
+/// # struct Client;
+/// # impl Client {
+/// #     async fn lock(&self, key: &str) -> io::Result<Lock> { Ok(Lock(key.to_owned())) }
+/// # }
+/// # struct Lock(String);
+/// # impl Lock {
+/// #     async fn release(self) -> io::Result<()> { Ok(()) }
+/// # }
+/// # struct Redis { client: Client }
 /// trait Locks {
 ///     #[async_context(boxed)]
-///     async fn lock(&self, key: &str) -> Result<Lock, LockError>;
+///     async fn lock(&self, key: &str) -> io::Result<Lock>;
 /// }
 ///
 /// impl Locks for Redis {
 ///     #[async_context(boxed, own(client = self.client.clone(), key = key.to_owned()))]
-///     async fn lock(&self, key: &str) -> Result<Lock, LockError> {
+///     async fn lock(&self, key: &str) -> io::Result<Lock> {
 ///         let mut lock = client.lock(&key).await?;
 ///         let _ = yield_resource!(lock);
 ///         lock.release().await?;
 ///     }
 /// }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// # let locks: Box<dyn Locks> = Box::new(Redis { client: Client });
+/// # let lock = locks.lock("invoices").enter().await?;
+/// # assert_eq!(lock.0, "invoices");
+/// # lock.exit().await
+/// # }
 /// ```
 ///
 /// ## `fallible`, `infallible`: what the return type is, against the guess
 ///
-/// ```ignore
-/// type Opened<T> = Result<T, OpenError>;
+/// ```
+/// # use contextlib::{async_context, yield_resource};
+/// # use std::{io, path::PathBuf};
+/// # use tokio::fs::File;
+/// # #[derive(PartialEq, Default, Debug)]
+/// # struct QueryResult(u64);
+/// type Opened<T> = io::Result<T>;
 ///
 /// #[async_context(fallible)] // an alias of `Result` whose name doesn't end so
 /// async fn opened(path: PathBuf) -> Opened<File> {
@@ -182,17 +312,33 @@ use proc_macro::TokenStream;
 /// async fn queried() -> QueryResult {
 ///     let _ = yield_resource!(QueryResult::default());
 /// }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let missing = opened(PathBuf::from("no such file")).with(async |_| -> io::Result<()> { Ok(()) }).await;
+/// # assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+/// # assert_eq!(queried().run(async |result| std::mem::take(result)).await, QueryResult(0));
+/// # }
 /// ```
 ///
 /// ## `crate = path`: where `contextlib` is
 ///
 /// For a crate that re-exports it, or that depends on it under another name.
 ///
-/// ```ignore
+/// ```
+/// # mod my_facade {
+/// #     pub use contextlib;
+/// # }
+/// # use contextlib::async_context;
 /// #[async_context(crate = my_facade::contextlib)]
 /// async fn renamed() {
 ///     let _ = my_facade::contextlib::yield_resource!();
 /// }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # renamed().run(async |_| ()).await;
+/// # }
 /// ```
 ///
 /// # Errors
