@@ -15,7 +15,6 @@ use std::{
     convert::identity,
     fmt,
     marker::PhantomData,
-    mem,
     panic::Location,
     pin::{Pin, pin},
 };
@@ -117,34 +116,6 @@ type AnyFrame<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource
 /// The place of a body without its type.
 type AnyPlace<'f, R, B> = dyn BodyPlace<R, B> + Send + 'f;
 
-/// What a future of closure style was made of, and, from its first poll on, in the same place, what is known of the context that is entered.
-enum Call<C: AsyncContext> {
-    Made(Seed<C>, &'static Location<'static>),
-    Entered(Entered),
-}
-
-impl<C: AsyncContext> Call<C> {
-    #[inline]
-    #[track_caller]
-    fn new(seed: Seed<C>) -> Self {
-        Call::Made(seed, Location::caller())
-    }
-
-    /// # Panics
-    /// If it was called before.
-    #[inline]
-    fn enter(&mut self) -> (Seed<C>, &Entered) {
-        if let Call::Made(seed, at) = self {
-            let entered = Entered::now(|| seed.definition(), at, Style::Body);
-            let made = mem::replace(self, Call::Entered(entered));
-            if let (Call::Made(seed, _), Call::Entered(entered)) = (made, self) {
-                return (seed, entered);
-            }
-        }
-        panic!("a context is entered once")
-    }
-}
-
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
 ///
@@ -152,7 +123,7 @@ impl<C: AsyncContext> Call<C> {
 /// `$finish` says what the caller gets; `$frame` and `$place` are the types that the context and its body are driven with.
 macro_rules! run_inside {
     (
-        $call:expr, $body:expr,
+        $seed:expr, $at:expr, $body:expr,
         threads: $threads:expr,
         keep: $keep:expr,
         as_result: $as_result:expr,
@@ -160,10 +131,10 @@ macro_rules! run_inside {
         driven: $frame:ty, $place:ty,
         not_set_up: |$entered:ident, $error:ident| $failed:expr $(,)?
     ) => {{
-        let (seed, entered) = $call.enter();
+        let entered = Entered::now(|| $seed.definition(), $at, Style::Body);
         let mut home = Home::new();
-        let storage = pin!(<P::Storage as Storage<C>>::store(seed));
-        let mut session = Session::<C, P>::new(storage, entered, &mut home);
+        let storage = pin!(<P::Storage as Storage<C>>::store($seed));
+        let mut session = Session::<C, P>::new(storage, &entered, &mut home);
         'run: {
             let body: Pin<&mut $place> = pin!({
                 // Not outside: the whole future would have room for it.
@@ -321,10 +292,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
     {
-        let mut call = Call::new(self.seed);
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             run_inside!(
-                call, body,
+                seed, at, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
@@ -375,10 +346,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
             + AsyncBody<&'r mut C::Resource, Result<R, B>>,
     {
-        let mut call = Call::new(self.seed);
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             run_inside!(
-                call, body,
+                seed, at, body,
                 threads: Threads::this,
                 keep: keep_text,
                 as_result: identity,
@@ -427,10 +398,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, R, Fut: Send>
             + Send,
     {
-        let mut call = Call::new(self.seed);
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             let Ok(value) = run_inside!(
-                call, body,
+                seed, at, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
@@ -482,10 +453,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
             + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
             + Send,
     {
-        let mut call = Call::new(self.seed);
+        let (seed, at) = (self.seed, Location::caller());
         async move {
             run_inside!(
-                call, body,
+                seed, at, body,
                 threads: Threads::any,
                 keep: keep_error,
                 as_result: identity,
