@@ -160,12 +160,12 @@ pub trait AsyncContextManager: Send {
 ///
 /// # Functions that take any context
 ///
-/// Such a function says what it is yielded, how the context can fail, and what `with` asks for besides; `enter` needs neither of the `Send` in `Policy`. A parameter of one type,
-/// [`BoxContextManager`](crate::BoxContextManager), needs no bounds.
+/// Such a function says what it is yielded, that the context's errors become its own, that it swallows none, and what `with` asks for besides; `enter` needs neither of the `Send` in `Policy`.
+/// (`Kind = Fallible<io::Error>` takes contexts only that have just this error, and a guard.) A parameter of one type, [`BoxContextManager`](crate::BoxContextManager), needs no bounds.
 ///
 /// ```
-/// use contextlib::{AsyncContext, IntoContextManager, async_context, yield_resource};
-/// use contextlib::{kind::Fallible, policy::Policy};
+/// use contextlib::kind::{Kind, RaiseAs, Strict};
+/// use contextlib::{AsyncContext, IntoContextManager, async_context, policy::Policy, yield_resource};
 /// use std::io;
 ///
 /// #[async_context]
@@ -174,10 +174,18 @@ pub trait AsyncContextManager: Send {
 ///     let _ = yield_resource!(number);
 /// }
 ///
+/// #[async_context]
+/// async fn one() -> u8 {
+///     let _ = yield_resource!(1);
+/// }
+///
 /// async fn doubled<M>(context: M) -> io::Result<u8>
 /// where
 ///     M: IntoContextManager,
-///     M::Context: AsyncContext<Resource = u8, Kind = Fallible<io::Error>> + Send,
+///     M::Context: AsyncContext<
+///             Resource = u8,
+///             Kind: RaiseAs<io::Error> + Kind<Error: Send, Suppression = Strict>,
+///         > + Send,
 ///     M::Policy: Policy<M::Context, Storage: Send, Origin: Send>,
 /// {
 ///     context.with(async |number| Ok(*number * 2)).await
@@ -186,6 +194,7 @@ pub trait AsyncContextManager: Send {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> io::Result<()> {
 /// assert_eq!(tokio::spawn(doubled(number())).await??, 14);
+/// assert_eq!(doubled(one()).await?, 2);
 /// # Ok(())
 /// # }
 /// ```
