@@ -472,7 +472,15 @@ fn cuts_are_text() {
     let cut: Cut = "panic@2 drop@5".parse().unwrap();
     assert_eq!(cut.drop_after(), Some(5));
     assert_eq!(cut.injection(), Some((2, Injection::Panic)));
-    for text in ["drop", "drop@", "drop@x", "stop@3", "drop@1 nothing"] {
+    for text in [
+        "drop",
+        "drop@",
+        "drop@x",
+        "stop@3",
+        "drop@1 nothing",
+        "fail@0",
+        "panic@0",
+    ] {
         assert!(text.parse::<Cut>().is_err(), "{text}");
     }
 }

@@ -68,7 +68,7 @@ impl fmt::Display for ParseCutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is none of `drop@N`, `fail@N` and `panic@N`",
+            "`{}` is none of `drop@N`, `fail@N` and `panic@N`, with an N from 1 on for the last two",
             self.0
         )
     }
@@ -85,10 +85,12 @@ impl FromStr for Cut {
             let error = || ParseCutError(word.to_owned());
             let (what, at) = word.split_once('@').ok_or_else(error)?;
             let at: usize = at.parse().map_err(|_| error())?;
-            match what {
-                "drop" => cut.drop_after = Some(at),
-                "fail" => cut.inject = Some((at, Injection::Failure)),
-                "panic" => cut.inject = Some((at, Injection::Panic)),
+            match (what, at) {
+                ("drop", polls) => cut.drop_after = Some(polls),
+                // Steps are counted from one on.
+                (_, 0) => return Err(error()),
+                ("fail", step) => cut.inject = Some((step, Injection::Failure)),
+                ("panic", step) => cut.inject = Some((step, Injection::Panic)),
                 _ => return Err(error()),
             }
         }
