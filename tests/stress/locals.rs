@@ -43,13 +43,10 @@ fn on_threads(mut round: Round) {
     let dice = &mut round.dice;
     let pool = Pool::default();
     let place = Place {
-        world: round.world.clone(),
-        pool: Some(pool.clone()),
-        inside: None,
         shuts_down: dice.once_in(3),
-        // What only the blocked thread could run is waited for for ever.
-        may_block: false,
         local: true,
+        // None blocks: what only the blocked thread could run is waited for for ever.
+        ..Place::of(&round.world, &pool)
     };
     let running = Arc::new(AtomicUsize::new(2));
     let threads = (0..2).map(|_| {

@@ -69,12 +69,9 @@ fn wanderers_whose_runtimes_end() {
 fn tasks_side_by_side(round: Round, may_block: bool) {
     let pool = Pool::default();
     let place = tasks::Place {
-        world: round.world.clone(),
-        pool: Some(pool.clone()),
-        inside: None,
         shuts_down: true,
         may_block,
-        local: false,
+        ..tasks::Place::of(&round.world, &pool)
     };
     side_by_side(round, pool, move |dice| {
         tasks::body(place.clone(), dice, tasks::DEPTH)

@@ -35,12 +35,9 @@ fn shut_down(mut round: Round, may_block: bool) {
     let dice = &mut round.dice;
     let pool = Pool::default();
     let place = Place {
-        world: round.world.clone(),
-        pool: Some(pool.clone()),
-        inside: None,
         shuts_down: true,
         may_block,
-        local: false,
+        ..Place::of(&round.world, &pool)
     };
     let runtime = match dice.below(3) {
         0 => current_thread(),

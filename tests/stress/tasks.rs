@@ -37,12 +37,8 @@ fn tasks_that_are_aborted() {
         let dice = &mut round.dice;
         let pool = Pool::default();
         let place = Place {
-            world: round.world.clone(),
-            pool: Some(pool.clone()),
-            inside: None,
-            shuts_down: false,
             may_block: true,
-            local: false,
+            ..Place::of(&round.world, &pool)
         };
         runtime.block_on(async {
             let bodies = (0..16).map(|_| tokio::spawn(body(place.clone(), dice.fork(), DEPTH)));
@@ -90,6 +86,18 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// In a task, at the root of its lane, of a runtime that goes on.
+    pub(crate) fn of(world: &World, pool: &Pool) -> Place {
+        Place {
+            world: world.clone(),
+            pool: Some(pool.clone()),
+            inside: None,
+            shuts_down: false,
+            may_block: false,
+            local: false,
+        }
+    }
+
     pub(crate) fn inside(&self, id: Id) -> Place {
         let mut place = self.clone();
         place.inside = Some(id);

@@ -19,7 +19,7 @@
 //! ```
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::{
     FnArg, GenericParam, Lifetime, Pat, PatType, ReturnType, Signature, Type, WherePredicate,
     parse_quote,
@@ -180,16 +180,13 @@ fn injected<'i>(input: &'i FnArg, contexts: &'i [Context]) -> Option<(&'i PatTyp
 
 /// The body, in a block which `return` and `?` end, and not the contexts around it.
 fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
-    let ty = match output {
-        ReturnType::Default => quote_spanned!(site=> ()),
+    let returning = match output {
+        ReturnType::Default => Some(never_returned(site, &quote_spanned!(site=> ()))),
         // These have no name in a body.
-        ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => {
-            let allow = allow_braces(body, site);
-            return quote_spanned!(site=> #allow #body);
-        }
-        ReturnType::Type(_, ty) => ty.to_token_stream(),
+        ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => None,
+        ReturnType::Type(_, ty) => Some(never_returned(site, ty)),
     };
-    let (returning, allow) = (never_returned(site, &ty), allow_braces(body, site));
+    let allow = allow_braces(body, site);
     quote_spanned!(site=> #returning #allow #body)
 }
 
