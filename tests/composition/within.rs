@@ -347,6 +347,29 @@ mod errors {
         T::default()
     }
 
+    #[within(fallible(log, ""))]
+    async fn endless(log: Log) -> ! {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[within(fallible(log, ""))]
+    async fn sketched(log: Log) -> impl Sized {
+        todo!()
+    }
+
+    #[tokio::test]
+    async fn what_never_returns_is_no_result() {
+        let log = Log::new();
+        let _quiet = quiet();
+        let endless = timeout(Duration::from_millis(1), endless(log.clone()));
+        assert!(endless.await.is_err());
+        background::drain().await;
+        let sketched = tokio::spawn(async { drop(sketched(log).await) });
+        assert!(sketched.await.unwrap_err().is_panic());
+    }
+
     #[tokio::test]
     async fn an_err_is_a_failure_to_the_contexts_as_the_function_says() {
         let log = Log::new();

@@ -192,8 +192,13 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
 
 /// Makes a `Result` of what a function returns that returns none: by its type's name, so it is looked whether it does.
 fn plain_value(args: &Args, output: &ReturnType, body: &Group, site: Span) -> TokenStream {
+    // There is nothing to be seen of what never returns, nor of a sketch that ends in `todo!()` and has no type but that.
+    let never = |ty: &Type| match ty {
+        Type::Never(_) => true,
+        ty => contains_impl(ty) && ends_in_a_panic(body),
+    };
     let ty = match output {
-        ReturnType::Type(_, ty) if args.infallible.is_none() && !ends_in_a_panic(body) => ty,
+        ReturnType::Type(_, ty) if args.infallible.is_none() && !never(ty) => ty,
         _ => return quote_spanned!(site=> ::core::result::Result::Ok),
     };
     let at = Span::mixed_site().located_at(start(ty));

@@ -23,6 +23,14 @@ async fn by_a_trait(number: u32) -> impl Responds {
     }
 }
 
+#[within(transaction())]
+async fn half_written(done: bool) -> Res<u32> {
+    if done {
+        return Err(io::Error::other("failed"));
+    }
+    todo!()
+}
+
 trait Responds {}
 
 impl<V, E: Display> Responds for Result<V, E> {}
