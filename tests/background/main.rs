@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod drain;
+mod ends_in_a_rollback;
 mod handover;
 mod order;
 mod overlap;

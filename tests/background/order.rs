@@ -6,6 +6,7 @@ use contextlib::{
     background::{drain, lane, pending},
     null_context, yield_resource,
 };
+use futures::future::BoxFuture;
 use std::{
     cell::RefCell,
     future::pending as forever,
@@ -996,8 +997,8 @@ mod a_guard_that_has_left_its_lane {
     use super::*;
 
     /// Entered by a task that hands it over.
-    async fn of_a_task(log: &Log) -> impl Sized + Send + 'static {
-        let inner = slow(log.clone(), "inner");
+    async fn of_a_task(log: &Log) -> BoxGuard<'static, (), Broken> {
+        let inner = slow(log.clone(), "inner").boxed();
         tokio::spawn(async move { inner.enter().await.unwrap() })
             .await
             .unwrap()
@@ -1008,6 +1009,15 @@ mod a_guard_that_has_left_its_lane {
     async fn keeps<T: Send + 'static>(kept: T) -> Result<(), Broken> {
         let _ = yield_resource!();
         drop(kept);
+    }
+
+    /// Its teardown drops what it gets.
+    #[async_context]
+    async fn drops_what_it_gets<T: Send + 'static>(
+        things: oneshot::Receiver<T>,
+    ) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        drop(things.await);
     }
 
     /// Runs `between` inside of an outer context, which is exited then.
@@ -1187,7 +1197,7 @@ mod a_guard_that_has_left_its_lane {
             let entered = tokio::spawn(numbered(order.clone(), number).enter());
             guards.push(entered.await.unwrap().unwrap());
         }
-        let mut around: futures::future::BoxFuture<'_, ()> = Box::pin(async move {
+        let mut around: BoxFuture<'_, ()> = Box::pin(async move {
             drop(guards);
             forever::<()>().await;
         });
@@ -1205,16 +1215,10 @@ mod a_guard_that_has_left_its_lane {
     /// It is in order with what was entered in its own lane, before it was handed over or after that.
     #[tokio::test]
     async fn for_a_rollback_that_has_begun_before() {
-        /// Its teardown drops what it gets.
-        #[async_context]
-        async fn janitor<T: Send + 'static>(things: oneshot::Receiver<T>) -> Result<(), Broken> {
-            let _ = yield_resource!();
-            drop(things.await);
-        }
         let log = Log::default();
         let outer = quick(log.clone(), "outer").enter().await.unwrap();
         let (give, things) = oneshot::channel();
-        let janitor = tokio::spawn(janitor(things).enter());
+        let janitor = tokio::spawn(drops_what_it_gets(things).enter());
         drop(janitor.await.unwrap().unwrap());
         yield_now().await;
         drop(slow(log.clone(), "inner").enter().await.unwrap());

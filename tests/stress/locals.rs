@@ -33,6 +33,7 @@ fn local_sets_that_are_dropped() {
     let rounds = Rounds {
         of: "local_sets_that_are_dropped",
         number: 200,
+        kept: &[],
         may_lose: true,
     };
     rounds.run(on_threads);

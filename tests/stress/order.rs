@@ -6,7 +6,7 @@
 //! What is handed over to another task leaves what it was inside of, but for the entries before it on its stack. When it has been dropped there, it is inside of what
 //! that task had entered before it, and of what is still open in the lane that it was entered in.
 
-use crate::record::{Id, Moment, Node, Record, Style};
+use crate::record::{Id, Node, Record, Style};
 use std::collections::BTreeSet;
 
 impl Record {
@@ -65,9 +65,8 @@ impl Record {
         }
     }
 
-    /// What is inside of it and not over, its own parts apart. In the teardown of a context that was entered then, what is in a lane whose owner was entered
-    /// before counts as entered with that owner.
-    pub(crate) fn alive_inside(&self, id: Id, since: Option<Moment>) -> Vec<Id> {
+    /// What is inside of it and not over, its own parts apart.
+    pub(crate) fn alive_inside(&self, id: Id) -> Vec<Id> {
         let mut inside = BTreeSet::new();
         // What is dropped by a rollback doesn't wait for what was entered since that began, but on its stack.
         let mut around = vec![(id, self.nodes[id].left_in_teardown)];
@@ -81,8 +80,7 @@ impl Record {
                 }
                 // What is inside of something that was handed over has stayed in its lane, where only that one waits for it; but for its stack, and where it is the lane.
                 let is_elsewhere = node.handed_over && !node.is_region();
-                let is_later = !node.owns_lanes() || since < Some(node.made);
-                if is_later && (!is_elsewhere || is_on_its_stack) {
+                if !is_elsewhere || is_on_its_stack {
                     around.push((*inner, is_elsewhere));
                 }
             }

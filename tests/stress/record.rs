@@ -326,7 +326,7 @@ impl Record {
             self.complain(text, &[id]);
         }
         // Nothing is waited for that was entered before it; in a rollback, nor the context of that, and what may have been entered before it.
-        let mut early = self.alive_inside(id, inside);
+        let mut early = self.alive_inside(id);
         early.retain(|early| {
             let early = &self.nodes[*early];
             entered <= Some(early.order()) && inside < Some(early.made)

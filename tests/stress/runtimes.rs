@@ -28,6 +28,7 @@ fn runtimes_that_begin_and_end() {
     let rounds = Rounds {
         of: "runtimes_that_begin_and_end",
         number: 200,
+        kept: &[],
         may_lose: true,
     };
     rounds.run(|round| tasks_side_by_side(round, false));
@@ -39,6 +40,7 @@ fn runtimes_with_contexts_that_block() {
     let rounds = Rounds {
         of: "runtimes_with_contexts_that_block",
         number: 50,
+        kept: &[],
         may_lose: true,
     };
     rounds.run(|round| tasks_side_by_side(round, true));
@@ -50,6 +52,7 @@ fn wanderers_whose_runtimes_end() {
     let rounds = Rounds {
         of: "wanderers_whose_runtimes_end",
         number: 200,
+        kept: &[436_396],
         may_lose: true,
     };
     rounds.run(|round| {

@@ -15,6 +15,7 @@ fn runtimes_that_are_shut_down() {
     let rounds = Rounds {
         of: "runtimes_that_are_shut_down",
         number: 300,
+        kept: &[],
         may_lose: true,
     };
     rounds.run(|round| shut_down(round, false));
@@ -26,6 +27,7 @@ fn shutdowns_with_contexts_that_block() {
     let rounds = Rounds {
         of: "shutdowns_with_contexts_that_block",
         number: 100,
+        kept: &[],
         may_lose: true,
     };
     rounds.run(|round| shut_down(round, true));

@@ -31,6 +31,7 @@ fn tasks_that_are_aborted() {
     let rounds = Rounds {
         of: "tasks_that_are_aborted",
         number: 200,
+        kept: &[],
         may_lose: false,
     };
     rounds.run(move |mut round| {

@@ -26,6 +26,7 @@ fn guards_stacks_and_futures_that_wander() {
     let rounds = Rounds {
         of: "guards_stacks_and_futures_that_wander",
         number: 300,
+        kept: &[],
         may_lose: false,
     };
     rounds.run(move |mut round| {

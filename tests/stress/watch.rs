@@ -46,9 +46,14 @@ pub(crate) struct Rounds {
     pub(crate) of: &'static str,
     /// How many, unless `ROUNDS` says so.
     pub(crate) number: u64,
+    /// Those that have failed once, which come first: a few times each, since the threads take turns as they like.
+    pub(crate) kept: &'static [u64],
     /// Whether teardowns may be lost in them.
     pub(crate) may_lose: bool,
 }
+
+/// How many times a round is run that has failed once.
+const TIMES_KEPT: u64 = 20;
 
 impl Rounds {
     /// Runs them, from the one with the seed `SEED` on, each so often as `TIMES` says.
@@ -67,9 +72,13 @@ impl Rounds {
             "left behind by another test, which fails"
         );
         let first = number_from_env("SEED", 1);
+        let number = number_from_env("ROUNDS", self.number);
+        let times = number_from_env("TIMES", 1);
+        let kept = self.kept.iter().map(|seed| (*seed, TIMES_KEPT));
+        let rounds = kept.chain((first..first + number).map(|seed| (seed, times)));
         let round = Arc::new(round);
-        for seed in first..first + number_from_env("ROUNDS", self.number) {
-            for _ in 0..number_from_env("TIMES", 1) {
+        for (seed, times) in rounds {
+            for _ in 0..times {
                 let world = World::default();
                 let ended = run(seed, &world, round.clone());
                 let reported = reports.take();

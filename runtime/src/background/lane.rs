@@ -16,6 +16,9 @@
 //! What a rollback drops, and was entered in the same lane as its context, mostly was the rollback's own when it began: what has been entered there since is around it, and may
 //! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
 //!
+//! What is torn down inside of a rollback waits for higher numbers only than that of the rollback, for which those with lower ones may wait. It looks into these: an heir has the number of its lane's
+//! owner, and what it stands for may be later than the rollback's context; so may be what is inside of an earlier context that is rolled back, too.
+//!
 //! The owner of a lane doesn't wait for visitors that were entered before it. When it is over and they are still pending, each has an heir in the lane around, as a visitor
 //! there, with a number just below its own: lower, since that waits for it, and above whatever was entered before it. Where it is there already, by
 //! whichever of these numbers, it isn't left there again. So guards may wander through lanes that are left to each other, and nothing waits or goes round in a circle.
@@ -29,7 +32,7 @@ use std::{
 };
 
 /// Where a context was entered. One word: what kind of lane it is, and its number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Lane(NonZero<u64>);
 
 /// The kinds of lanes, as their numbers' last bits.
@@ -158,9 +161,14 @@ pub(super) fn number_before(number: Number) -> Option<Number> {
     (before % STEP != 0).then_some(before)
 }
 
+/// The number of a context for which something stands by this one, or whose own it is.
+pub(super) fn context_of(number: Number) -> Number {
+    number.next_multiple_of(STEP)
+}
+
 /// The numbers of a context and of what stands for it, of which this is one.
 pub(super) fn numbers_for(number: Number) -> Range<Number> {
-    let end = number.next_multiple_of(STEP) + 1;
+    let end = context_of(number) + 1;
     end - STEP..end
 }
 

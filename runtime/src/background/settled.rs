@@ -2,10 +2,11 @@
 
 use super::{
     in_table::{Place, Waiting},
-    lane::{Lane, Number},
+    lane::{Lane, Number, context_of},
     table::{Table, table},
 };
 use std::{
+    collections::BTreeSet,
     ops::Range,
     task::{Context, Poll},
 };
@@ -54,6 +55,54 @@ impl Settled {
             return false;
         }
         self.first_pending(table, floor).is_some()
+            || floor >= self.entered.start && self.clone().blocks_deeper(table, floor)
+    }
+
+    // By value: it need not be in memory unless it comes to this.
+    #[cold]
+    #[inline(never)]
+    fn blocks_deeper(self, table: &Table, floor: Number) -> bool {
+        table.may_any_be_inside() && self.where_pending(table, floor).is_some()
+    }
+
+    /// Where something is pending of what is waited for. What was entered up to `floor` isn't waited for itself, but looked into: what is inside of that may be later.
+    pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<Settled> {
+        if self.first_pending(table, floor).is_some() {
+            return Some(self.clone());
+        }
+        let mut seen = BTreeSet::new();
+        let mut to_see = vec![self.clone()];
+        while let Some(settled) = to_see.pop() {
+            if !seen.insert((settled.lane, settled.visitors, settled.entered.start)) {
+                continue;
+            }
+            if settled.first_pending(table, floor).is_some() {
+                return Some(settled);
+            }
+            settled.add_deeper(table, floor, &mut to_see);
+        }
+        None
+    }
+
+    /// What is inside of what of these was entered up to `floor`.
+    fn add_deeper(&self, table: &Table, floor: Number, to_see: &mut Vec<Settled>) {
+        let numbers = self.entered.start..=floor.min(self.entered.end - 1);
+        if numbers.is_empty() {
+            return;
+        }
+        let natives_and_visitors: &[bool] = match self.visitors {
+            true => &[false, true],
+            false => &[false],
+        };
+        for visits in natives_and_visitors {
+            let heirs = table.heirs_in(self.lane, *visits, numbers.clone());
+            to_see.extend(heirs.cloned());
+            for number in table.numbers_in(self.lane, *visits, numbers.clone()) {
+                let context = context_of(number);
+                let lanes = [Lane::body(context), Lane::frame(context)];
+                to_see.extend(lanes.map(|lane| Settled::new(lane, context + 1..Number::MAX)));
+            }
+        }
     }
 
     /// The least of the numbers of which a rollback is pending.

@@ -9,13 +9,17 @@ use super::{
     wakers::Wakers,
 };
 use std::{
-    ops::Range,
+    collections::BTreeMap,
+    ops::{Range, RangeInclusive},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
 };
+
+/// A lane, whether it is with the visitors there, and a place in it.
+pub(super) type InLane = (Lane, bool, Place);
 
 pub(super) struct Table {
     lanes: Lanes<InTable>,
@@ -30,6 +34,8 @@ pub(super) struct Table {
     of_kind: [usize; KINDS],
     /// Tells apart what has the same number.
     last: u64,
+    /// What stands for rollbacks in another lane, and for which.
+    heirs: BTreeMap<InLane, Settled>,
     /// Room for a lane's many, from when there were some: no more than one lane's.
     spare: Option<Box<Many>>,
 }
@@ -72,22 +78,70 @@ impl Table {
         floor: Number,
         waker: &mut Option<Waker>,
     ) -> Option<Waits> {
-        for settled in settled.iter().flatten() {
-            let range = settled.range(floor);
-            let place = (range.start, self.next_distinction());
-            for visitors in [false, settled.visitors] {
-                let (lanes, spare) = self.lanes_and_spare(visitors);
-                let Some(in_lane) = lanes.get_mut(settled.lane) else {
-                    continue;
-                };
-                if in_lane.first_in(range.clone()).is_some() {
-                    let (end, waker) = (range.end, waker.take()?);
-                    in_lane.wait(place, Waiting { end, waker }, spare);
-                    return Some(Waits(settled.lane, visitors, place));
-                }
+        let mut settled = settled.iter().flatten();
+        let pending = settled.find_map(|settled| settled.where_pending(self, floor))?;
+        self.wait_in(&pending, floor, waker)
+    }
+
+    fn wait_in(
+        &mut self,
+        settled: &Settled,
+        floor: Number,
+        waker: &mut Option<Waker>,
+    ) -> Option<Waits> {
+        let range = settled.range(floor);
+        let place = (range.start, self.next_distinction());
+        for visitors in [false, settled.visitors] {
+            let (lanes, spare) = self.lanes_and_spare(visitors);
+            let Some(in_lane) = lanes.get_mut(settled.lane) else {
+                continue;
+            };
+            if in_lane.first_in(range.clone()).is_some() {
+                let (end, waker) = (range.end, waker.take()?);
+                in_lane.wait(place, Waiting { end, waker }, spare);
+                return Some(Waits(settled.lane, visitors, place));
             }
         }
         None
+    }
+
+    /// What is at this place stands for those.
+    pub(super) fn stands_for(&mut self, heir: InLane, settled: Settled) {
+        self.heirs.insert(heir, settled);
+    }
+
+    pub(super) fn stands_for_nothing(&mut self, heir: InLane) {
+        self.heirs.remove(&heir);
+    }
+
+    /// What stands there for rollbacks in another lane, by these numbers, and for which.
+    pub(super) fn heirs_in(
+        &self,
+        lane: Lane,
+        visits: bool,
+        numbers: RangeInclusive<Number>,
+    ) -> impl Iterator<Item = &Settled> {
+        let place = |number, distinction| (lane, visits, (number, distinction));
+        let (first, last) = numbers.into_inner();
+        let heirs = self.heirs.range(place(first, 0)..=place(last, u64::MAX));
+        heirs.map(|(_, settled)| settled)
+    }
+
+    /// Those of these numbers of which a rollback is pending there.
+    pub(super) fn numbers_in(
+        &self,
+        lane: Lane,
+        visits: bool,
+        numbers: RangeInclusive<Number>,
+    ) -> impl Iterator<Item = Number> {
+        let lanes = match visits {
+            true => &self.visitors,
+            false => &self.lanes,
+        };
+        let pending = lanes.get(lane).into_iter().flat_map(InTable::pending);
+        pending
+            .map(|(number, _)| number)
+            .filter(move |number| numbers.contains(number))
     }
 
     /// The least of these numbers of which a rollback is pending in this lane.
@@ -110,9 +164,7 @@ impl Table {
 
     /// The numbers up to this one of which a rollback visits this lane.
     pub(super) fn visitors_to(&self, lane: Lane, last: Number) -> Vec<Number> {
-        let visitors = self.visitors.get(lane).into_iter();
-        let numbers = visitors.flat_map(|in_lane| in_lane.pending().map(|(number, _)| number));
-        let mut numbers = Vec::from_iter(numbers.filter(|number| *number <= last));
+        let mut numbers = Vec::from_iter(self.numbers_in(lane, true, 0..=last));
         numbers.dedup();
         numbers
     }
@@ -133,6 +185,12 @@ impl Table {
     #[inline]
     fn is_any_inside(&self) -> bool {
         self.has_any(Of::Body as usize) || self.has_any(Of::Frame as usize)
+    }
+
+    /// Whether any rollback is pending in a lane that may be inside of another one.
+    #[inline]
+    pub(super) fn may_any_be_inside(&self) -> bool {
+        self.is_any_inside() || !self.heirs.is_empty()
     }
 
     pub(super) fn next_distinction(&mut self) -> u64 {
@@ -263,6 +321,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     taken: 0,
     of_kind: [0; KINDS],
     last: 0,
+    heirs: BTreeMap::new(),
     spare: None,
 });
 

@@ -4,7 +4,7 @@ use super::{
     in_table::{Pending, Place},
     lane::{Lane, Number, number_before},
     settled::{Settled, Waiter},
-    table::{any_pending, is_any_visited, table},
+    table::{InLane, Table, any_pending, is_any_visited, table},
     wakers::Wakers,
 };
 use std::{
@@ -22,8 +22,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    fn take(lane: Lane, visits: bool, number: Number) -> Self {
-        let mut table = table();
+    fn take(table: &mut Table, lane: Lane, visits: bool, number: Number) -> Self {
         let place = (number, table.next_distinction());
         table.insert(lane, visits, place, Pending::ELSEWHERE);
         Ticket {
@@ -33,21 +32,34 @@ impl Ticket {
         }
     }
 
-    /// For a lane whose owner is gone, in the one around it.
-    fn heir(lane: Lane, number: Number) -> Self {
-        Ticket::take(lane, false, number)
+    /// For what is pending in a lane whose owner is gone, in the one around it.
+    fn heir(around: Around, number: Number, settled: Settled) -> Self {
+        let mut table = table();
+        let ticket = match around {
+            Around::Entered(lane) => Ticket::take(&mut table, lane, false, number),
+            Around::Visited(lane) => Ticket::take(&mut table, lane, true, number),
+        };
+        table.stands_for(ticket.in_lane(), settled);
+        ticket
     }
 
     /// In the lane that a context was dropped in.
     pub(crate) fn visitor(lane: Lane, number: Number) -> Self {
-        Ticket::take(lane, true, number)
+        Ticket::take(&mut table(), lane, true, number)
+    }
+
+    fn in_lane(&self) -> InLane {
+        (self.lane, self.visits, self.place)
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut wakers = Wakers::none();
-        table().remove(self.lane, self.visits, self.place, &mut wakers);
+        let mut table = table();
+        table.stands_for_nothing(self.in_lane());
+        table.remove(self.lane, self.visits, self.place, &mut wakers);
+        drop(table);
         wakers.wake();
     }
 }
@@ -65,14 +77,6 @@ impl Around {
     fn lane(self) -> Lane {
         let (Around::Entered(lane) | Around::Visited(lane)) = self;
         lane
-    }
-
-    /// The place there of what is left to it.
-    fn place(self, number: Number) -> Ticket {
-        match self {
-            Around::Entered(lane) => Ticket::heir(lane, number),
-            Around::Visited(lane) => Ticket::visitor(lane, number),
-        }
     }
 }
 
@@ -118,7 +122,8 @@ fn leave_pending(below: Settled, around: Around, number: Option<Number>) {
     let (lane, others) = (below.lane, below.other_visitors());
     let first = below.first_pending(&table(), 0);
     if let Some(first) = first {
-        inherit(below, around.place(number.unwrap_or(first)));
+        let heir = Ticket::heir(around, number.unwrap_or(first), below.clone());
+        inherit(below, heir);
     }
     leave_visitors(lane, others, around);
 }

@@ -1,0 +1,142 @@
+//! Contexts that one task has entered and that end in a rollback, of a context that was entered after them. What they wait for there must not wait for that rollback; but what was
+//! entered after its context doesn't, whatever it is inside of.
+
+use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
+use contextlib::{
+    BoxGuard, async_context,
+    background::{drain, lane},
+    yield_resource,
+};
+use futures::future::{BoxFuture, Either, select};
+use std::{pin::pin, sync::Arc};
+use tokio::sync::{Semaphore, oneshot};
+
+type Inner = BoxGuard<'static, (), Broken>;
+
+/// Its teardown runs the future that it gets.
+#[async_context]
+async fn goes_on(futures: oneshot::Receiver<BoxFuture<'static, ()>>) {
+    let _ = yield_resource!();
+    if let Ok(future) = futures.await {
+        future.await;
+    }
+}
+
+/// Its teardown drops what it gets.
+#[async_context]
+async fn drops(things: oneshot::Receiver<Inner>) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    drop(things.await);
+}
+
+/// Enters an outer context, with that body, then another one, does what is `between`, and has the rollback of the second one go on with the first one's body.
+async fn ends_in_a_rollback<B: Future<Output = Result<(), Broken>> + Send + 'static>(
+    log: &Log,
+    body: B,
+    between: impl AsyncFnOnce(&mut BoxFuture<'static, ()>),
+) {
+    let outer = quick(log.clone(), "outer").with(async |_| body.await);
+    let mut outer: BoxFuture<'_, ()> = Box::pin(async { outer.await.unwrap() });
+    assert!(poll_once(outer.as_mut()).await.is_none());
+    let (give, futures) = oneshot::channel();
+    let Ok(second) = goes_on(futures).enter().await;
+    between(&mut outer).await;
+    assert!(give.send(outer).is_ok());
+    drop(second);
+}
+
+/// Within a context whose teardown drops what it gets.
+async fn within_what_drops(
+    things: oneshot::Receiver<Inner>,
+    gate: Arc<Semaphore>,
+) -> Result<(), Broken> {
+    let waits = async |_: &mut ()| {
+        gate.acquire().await.unwrap().forget();
+        Ok(())
+    };
+    drops(things).with(waits).await
+}
+
+async fn entered(log: &Log) -> Inner {
+    slow(log.clone(), "inner").boxed().enter().await.unwrap()
+}
+
+async fn entered_by_a_task(log: &Log) -> Inner {
+    let log = log.clone();
+    let entered = tokio::spawn(async move { entered(&log).await });
+    entered.await.unwrap()
+}
+
+#[tokio::test]
+async fn waits_for_what_an_inner_teardown_has_dropped() {
+    for of_another_task in [false, true] {
+        let (log, gate) = (Log::default(), closed());
+        let (give, things) = oneshot::channel();
+        let body = within_what_drops(things, gate.clone());
+        ends_in_a_rollback(&log, body, async |_| {
+            let inner = match of_another_task {
+                true => entered_by_a_task(&log).await,
+                false => entered(&log).await,
+            };
+            assert!(give.send(inner).is_ok());
+            gate.add_permits(1);
+        })
+        .await;
+        drain().await;
+        assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+    }
+}
+
+/// It was left there twice.
+#[tokio::test]
+async fn also_if_the_inner_context_was_in_a_lane_of_its_own() {
+    let (log, gate) = (Log::default(), closed());
+    let (give, things) = oneshot::channel();
+    let body = lane(lane(within_what_drops(things, gate.clone())));
+    ends_in_a_rollback(&log, body, async |_| {
+        assert!(give.send(entered_by_a_task(&log).await).is_ok());
+        gate.add_permits(1);
+    })
+    .await;
+    drain().await;
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+/// That one was entered before the rollback's context, and may wait for it.
+#[tokio::test]
+async fn waits_for_what_is_inside_of_another_rollback_and_not_for_that() {
+    let (log, enters, gate, stuck) = (Log::default(), closed(), closed(), closed());
+    let body = {
+        let (log, enters, gate, stuck) = (log.clone(), enters.clone(), gate.clone(), stuck.clone());
+        async move {
+            let middle = gated(log.clone(), "middle", stuck).with(async |_| {
+                enters.acquire().await.unwrap().forget();
+                let _inner = slow(log.clone(), "inner").enter().await?;
+                std::future::pending::<Result<(), Broken>>().await
+            });
+            match select(pin!(middle), pin!(gate.acquire())).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(_) => Ok(()),
+            }
+        }
+    };
+    ends_in_a_rollback(&log, body, async |outer| {
+        enters.add_permits(1);
+        assert!(poll_once(outer.as_mut()).await.is_none());
+        gate.add_permits(1);
+    })
+    .await;
+    settle().await;
+    let said = log.said();
+    assert!(
+        said.starts_with("+outer, +middle, +inner, -inner, "),
+        "{said}"
+    );
+    assert!(
+        said.contains("-outer Completed") && said.contains("~middle"),
+        "{said}"
+    );
+    stuck.add_permits(1);
+    drain().await;
+    assert!(log.said().ends_with(", -middle"));
+}
