@@ -160,10 +160,9 @@ async fn carry_out(
         return Ok(Ok(()));
     };
     let work = poll_fn(|cx| {
-        let around = INSIDE.get();
-        INSIDE.set(around.max(inside));
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
-        INSIDE.set(around);
+        let polled = within(inside, || {
+            catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+        });
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(ended)) => Poll::Ready(Ok(ended)),
@@ -173,11 +172,22 @@ async fn carry_out(
     work.await
 }
 
+/// Runs `run` in the teardown of a context that was entered then.
+fn within<R>(entered: Option<Moment>, run: impl FnOnce() -> R) -> R {
+    let around = INSIDE.get();
+    INSIDE.set(around.max(entered));
+    let ran = run();
+    INSIDE.set(around);
+    ran
+}
+
 impl Drop for Life {
     fn drop(&mut self) {
-        // What they hold belongs to the frame.
-        self.setup = None;
-        self.teardown = None;
+        // What they hold belongs to the frame, and is dropped in a rollback if that is lost.
+        within(Some(self.world.order(self.id)), || {
+            self.setup = None;
+            self.teardown = None;
+        });
         if self.has_begun {
             self.world.note(self.id, What::Over);
         }

@@ -161,6 +161,11 @@ impl World {
         record.nodes[id].entered.unwrap_or(record.events.len())
     }
 
+    /// When it was entered, or its setup has begun.
+    pub(crate) fn order(&self, id: Id) -> Moment {
+        self.lock().nodes[id].order()
+    }
+
     /// A context that was handed over is going to be exited or dropped in `here`.
     pub(crate) fn leaves_in(&self, id: Id, here: Option<Id>) {
         let mut record = self.lock();
