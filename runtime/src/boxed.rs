@@ -187,7 +187,7 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     type Kind = K;
 
     is_its_own_seed!();
-    hands_on! { interrupt begin_body resume resume_evicted finish }
+    hands_on! { interrupt begin_body resume resume_evicted abandon finish }
 
     fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition
@@ -261,7 +261,7 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
     type Kind = K;
 
     is_its_own_seed!();
-    hands_on! { polls_body around interrupt begin_body resume resume_evicted finish }
+    hands_on! { polls_body around interrupt begin_body resume resume_evicted abandon finish }
 
     fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition

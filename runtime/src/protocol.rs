@@ -115,8 +115,7 @@ pub trait AsyncContextManager: Send {
 /// from right to left, each told the outcome as those inside of it have left it. A setup that fails, or is cancelled, tears down what was entered
 /// before it. The resource is the tuple of theirs. It may suppress if one of them may, and wraps its body if one of them does; what becomes of it
 /// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine). A [report](crate::report) calls it `tuple`.
-/// Once its body is over, it is told how that ended, all of it: if its caller is gone while the inner ones are torn down, so are the outer ones. (In nested `with`s and blocks, as in Python, the outer ones
-/// are then told that they were cancelled.)
+/// If its caller is gone while one of them is torn down, that goes on as it was told, and those around it are told that they were cancelled: as in nested `with`s and blocks, and in Python.
 ///
 /// `with` makes each context's error the body's, by `From`. `enter` and `exit` return the error of the one that can fail, and a
 /// [`OneOf`](crate::kind::OneOf) if several can: [`err_into`](IntoContextManager::err_into) makes that one error.

@@ -479,6 +479,92 @@ async fn an_inner_context_is_told_how_a_body_ended_that_was_over_when_the_outer_
     }
 }
 
+/// Whoever waited for the teardown is gone while an inner one is under way: that goes on as it was told, and to those around it their body is cancelled. As in nested contexts.
+mod a_caller_that_goes_while_an_inner_one_is_torn_down {
+    use super::*;
+    use std::pin::pin;
+    use tokio::task::yield_now;
+
+    /// Its teardown takes some time.
+    #[async_context]
+    async fn slow(log: Log) -> Result<(), io::Error> {
+        let exit = yield_resource!().kind();
+        log.lock().unwrap().push(format!("slow {exit:?}"));
+        for _ in 0..3 {
+            yield_now().await;
+        }
+    }
+
+    /// Polls it until it is in the slow teardown, and drops it; what was said then, when all is over.
+    async fn dropped<F: Future>(log: Log, future: F) -> Vec<String> {
+        {
+            let mut future = pin!(future);
+            while log.lock().unwrap().is_empty() {
+                assert!(futures::poll!(future.as_mut()).is_pending());
+            }
+        }
+        background::drain().await;
+        lines(&log)
+    }
+
+    const CANCELLED: [&str; 2] = ["slow Completed", "x Cancelled"];
+
+    async fn body<R>(_: R) -> Result<(), App> {
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn in_any_style() {
+        let log = Log::default();
+        let both = || (plain(log.clone()), slow(log.clone()));
+        let with = both().with(async |_| body(()).await);
+        assert_eq!(dropped(log.clone(), with).await, CANCELLED);
+        let guard = async {
+            let guard = both().enter().await.unwrap();
+            guard.exit().await.unwrap();
+        };
+        assert_eq!(dropped(log.clone(), guard).await, CANCELLED);
+        let boxed = both().into_context_manager().err_into::<App>().boxed();
+        let boxed = boxed.with(async |_| body(()).await);
+        assert_eq!(dropped(log.clone(), boxed).await, CANCELLED);
+        let block = async_with!(
+            _ = plain(log.clone()),
+            _ = slow(log.clone()),
+            async || -> Result<(), App> { Ok(()) }
+        );
+        assert_eq!(dropped(log.clone(), block).await, CANCELLED);
+    }
+
+    #[tokio::test]
+    async fn all_of_those_around_it() {
+        let log = Log::default();
+        let (p, n) = (plain(log.clone()), number(log.clone(), false));
+        let innermost = (p, n, slow(log.clone())).with(async |_| body(()).await);
+        assert_eq!(
+            dropped(log.clone(), innermost).await,
+            ["slow Completed", "1 Cancelled", "x Cancelled"]
+        );
+        let (p, n) = (plain(log.clone()), number(log.clone(), false));
+        let between = (p, slow(log.clone()), n).with(async |_| body(()).await);
+        assert_eq!(
+            dropped(log.clone(), between).await,
+            ["1 Completed", "slow Completed", "x Cancelled"]
+        );
+    }
+
+    /// A setup that has failed is told to the one around it, which is torn down then.
+    #[tokio::test]
+    async fn after_a_setup_that_has_failed() {
+        let log = Log::default();
+        let (p, f) = (plain(log.clone()), file(log.clone(), true));
+        let failed = (p, slow(log.clone()), f).with(async |_| body(()).await);
+        assert_eq!(
+            dropped(log.clone(), failed).await,
+            ["slow Failed", "x Cancelled"]
+        );
+    }
+}
+
 /// Where there is no `From`, or two of one error: a setup's, a teardown's, and that of a context which leaves its yield point.
 #[tokio::test]
 async fn an_error_is_mapped() {

@@ -667,7 +667,7 @@ impl Machine {
         }
     }
 
-    /// As nested ones, but that they are one when their caller is gone.
+    /// As nested ones, but that they are one when their caller is gone, and that what their body's end is nobody's then is reported when all is over.
     fn tuple(&mut self, parts: &[Arc<Part>], id: Id, body: &Body, dropped: bool) -> Flow {
         let goes_on = if dropped {
             GoesOn::Nothing
@@ -687,7 +687,7 @@ impl Machine {
             self.frames[whole].below.extend(left);
             entered.push(part);
         }
-        let (mut bodys_own, mut covered) = (None, None);
+        let (mut bodys_own, mut covered, mut unreturned) = (None, None, None);
         if flow.is_ok() {
             self.frames[whole].stage = Stage::Body;
             flow = self.body(id, body);
@@ -703,9 +703,10 @@ impl Machine {
         // How the body of whoever has failed had ended.
         let mut after = bodys_own.unwrap_or(Told::Cancelled);
         self.frames[whole].stage = Stage::Teardown;
-        // The tuple waits for what its setups have left, though that is not promised, unless one of them has failed.
-        if bodys_own.is_some() || matches!(flow, Err(Stop::Gone)) {
-            let left = self.frames[whole].below.iter();
+        // The tuple waits for what its setups have left, though that is not promised.
+        if !entered.is_empty() {
+            let frame = &self.frames[whole];
+            let left = frame.below.iter().chain(&frame.parts);
             let last = left.map(|strand| self.strands[*strand].ends_at).max();
             if let Err(stop) = self.wait_until(last.unwrap_or(0)) {
                 self.report_told(told(flow));
@@ -726,8 +727,16 @@ impl Machine {
                 return Err(Stop::Gone);
             }
             let failed = matches!(flow, Err(Stop::Failed(_)));
+            let gone = self.frames[whole].taken_over.is_some() && !entered.is_empty();
             if let Err(Stop::Gone) = flow {
                 self.report_stop(torn, Told::Cancelled);
+            } else if gone {
+                // Its caller has gone since it was told: to those around it, their body is cancelled.
+                self.report_stop(torn, told);
+                if !part.sort.suppresses() {
+                    unreturned = flow.err();
+                }
+                flow = Err(Stop::Gone);
             } else if let (true, false, Err(Stop::Panicked(_))) =
                 (failed, part.sort.suppresses(), torn)
             {
@@ -751,8 +760,10 @@ impl Machine {
             self.report(error, after);
         }
         if alone {
-            if let Err(stop) = flow {
-                self.report(stop, bodys_own.unwrap_or(Told::Cancelled));
+            let bodys_own = bodys_own.unwrap_or(Told::Cancelled);
+            let unreturned = unreturned.or(flow.err());
+            if let Some(stop) = unreturned {
+                self.report(stop, bodys_own);
             }
             flow = Err(Stop::Gone);
         }

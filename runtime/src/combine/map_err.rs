@@ -153,7 +153,7 @@ where
         C::defined(seed)
     }
 
-    hands_on! { definition polls_body around interrupt begin_body resume resume_evicted finish }
+    hands_on! { definition polls_body around interrupt begin_body resume resume_evicted abandon finish }
 
     fn poll_setup(
         self: Pin<&mut Self>,

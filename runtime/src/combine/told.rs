@@ -29,6 +29,8 @@ pub(super) enum Told<B: AsyncContext> {
     Panic(Option<Ending>),
     /// It sees that all is well, though the inner context has swallowed how the body ended, or has ended it.
     Swallowed(Option<Ending>),
+    /// It sees a cancelled body, since the caller is gone: what it comes to is reported.
+    Gone(Option<Ending>),
     /// It sees that all is well, though a context inside of the inner one has swallowed what went wrong in its setup.
     Skipped(Option<Swallowed<ErrorOf<B>>>),
 }
@@ -140,6 +142,17 @@ where
         }
     }
 
+    /// The same, where nobody is left to be told: the inner context's failure is reported, and the outer one's body is cancelled.
+    #[cold]
+    pub(super) fn new_of_abandoned(
+        inner: Reporter,
+        came: Came<ErrorOf<B>>,
+        ending: Option<Ending>,
+    ) -> (Option<Self>, Ending) {
+        inner.failure(came);
+        (Some(Told::Gone(ending)), Ending::cancelled())
+    }
+
     /// The inner context has failed, or has changed how the body ended.
     #[cold]
     fn of_changed(
@@ -245,6 +258,10 @@ where
                 (None, came) => (from_outer::<A, B>(came), body),
             },
             Told::Swallowed(body) => (from_outer::<A, B>(came), body),
+            Told::Gone(body) => {
+                outer.failure(came);
+                (Ok(Ok(())), body)
+            }
             Told::Skipped(swallowed) => match came {
                 Ok(Ok(())) => {
                     let skipped = NotEntered::Skipped(swallowed).map(KindOf::<A, B>::inner);
@@ -271,7 +288,7 @@ impl<B: AsyncContext> Told<B> {
                 }
                 body
             }
-            Told::Swallowed(body) => body,
+            Told::Swallowed(body) | Told::Gone(body) => body,
             Told::Skipped(swallowed) => {
                 inner.drop_quietly(swallowed);
                 None

@@ -102,6 +102,10 @@ pub trait AsyncContext: Sealed {
         Some(ending)
     }
 
+    /// The caller is gone after it was said how the body ended: so it is to a context whose teardown has begun, or is the next one; to those around that, their body is cancelled.
+    #[doc(hidden)]
+    fn abandon(self: Pin<&mut Self>) {}
+
     /// Runs the teardown.
     #[doc(hidden)]
     fn poll_teardown(
@@ -151,6 +155,11 @@ macro_rules! hands_on {
             ending: $crate::frame::Ending,
         ) {
             self.inner().resume(room, ending);
+        }
+    };
+    (@ abandon) => {
+        fn abandon(self: std::pin::Pin<&mut Self>) {
+            self.inner().abandon();
         }
     };
     (@ resume_evicted) => {

@@ -198,7 +198,11 @@ where
             None => Ok(Ok(())),
         };
         let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
-        let (told, ending) = Told::new_of(state.reporter(definition, exit), came, ending);
+        let reporter = state.reporter(definition, exit);
+        let (told, ending) = match state.abandoned {
+            true => Told::new_of_abandoned(reporter, came, ending),
+            false => Told::new_of(reporter, came, ending),
+        };
         state.told = told;
         state.stage = Stage::Outside;
         let room = &mut state.outer_resource;
@@ -369,8 +373,8 @@ where
         })
     }
 
-    fn interrupt(self: Pin<&mut Self>) -> bool {
-        let this = self.project();
+    fn interrupt(mut self: Pin<&mut Self>) -> bool {
+        let this = self.as_mut().project();
         match (this.state.stage, this.state.task) {
             (Stage::Setup, _) => {
                 let entered = this.outer.interrupt();
@@ -389,7 +393,10 @@ where
                 true
             }
             (Stage::Over, _) => false,
-            _ => true,
+            _ => {
+                self.abandon();
+                true
+            }
         }
     }
 
@@ -444,6 +451,13 @@ where
             this.outer.as_mut().begin_body();
         }
         None
+    }
+
+    fn abandon(self: Pin<&mut Self>) {
+        let this = self.project();
+        this.state.abandoned = this.state.task != Task::Over;
+        this.inner.abandon();
+        this.outer.abandon();
     }
 
     fn poll_teardown(

@@ -25,6 +25,8 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) outer_left: bool,
     /// It has done so while the inner one was being set up.
     pub(super) interrupted: bool,
+    /// The caller has gone after the inner context was told how the body ended, and before that was over.
+    pub(super) abandoned: bool,
     /// The inner context has dropped its yield point while the body was there.
     pub(super) inner_left: bool,
     pub(super) body: BodyIs,
@@ -99,6 +101,7 @@ where
             inner_resource: None,
             outer_left: false,
             interrupted: false,
+            abandoned: false,
             inner_left: false,
             body: BodyIs::Running,
             body_ending: None,
