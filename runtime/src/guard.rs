@@ -12,10 +12,11 @@ use crate::{
 };
 use std::{
     fmt,
+    future::{Ready, ready},
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
     thread,
 };
 
@@ -68,6 +69,32 @@ impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
     }
 }
 
+/// Implemented for nothing: says what is missing where what `enter` returns is taken for the guard.
+#[diagnostic::on_unimplemented(
+    message = "there is no guard yet: `enter()` isn't awaited",
+    label = "this is called on the future of `enter()`",
+    note = "write `context().enter().await?`; or for a context that can't fail, `let Ok(guard) = context().enter().await;`"
+)]
+pub trait IsAwaited {}
+
+/// Nothing of this can be called.
+#[doc(hidden)]
+impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
+    pub fn exit(self) -> Self
+    where
+        Self: IsAwaited,
+    {
+        self
+    }
+
+    pub fn exit_with<R, B>(self, result: Result<R, B>) -> Ready<Result<R, B>>
+    where
+        Self: IsAwaited,
+    {
+        ready(result)
+    }
+}
+
 impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
     type Output = Result<Guard<C, P>, ErrorOf<C>>;
 
@@ -80,7 +107,7 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
         let Some(context) = &mut this.guard.context else {
             panic!("the future of `enter` was polled after its end");
         };
-        Poll::Ready(match ready!(context.parts().poll_setup(cx)) {
+        Poll::Ready(match task::ready!(context.parts().poll_setup(cx)) {
             Ok(()) => Ok(Guard {
                 context: this.guard.context.take(),
             }),
@@ -194,7 +221,7 @@ impl<C: AsyncContext, P: Policy<C>> Future for Exit<C, P> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Exit { guard, told } = self.get_mut();
-        let context = ready!(poll_exit(guard.context().parts(), told, cx));
+        let context = task::ready!(poll_exit(guard.context().parts(), told, cx));
         guard.context = None;
         Poll::Ready(context.unwrap_or_else(|payload| resume_unwind(payload)))
     }
@@ -210,7 +237,7 @@ fn poll_exit<T, K: Kind, O>(
         context.resume(ending);
     }
     let mut failed = None;
-    ready!(context.poll_teardown(&mut failed, cx));
+    task::ready!(context.poll_teardown(&mut failed, cx));
     Poll::Ready(failed.unwrap_or(Ok(Ok(()))))
 }
 
@@ -244,7 +271,7 @@ where
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ExitWith { guard, result } = self.get_mut();
-        let end = ready!(poll_exit_with(guard.context().parts(), result, cx));
+        let end = task::ready!(poll_exit_with(guard.context().parts(), result, cx));
         guard.context = None;
         Poll::Ready(end)
     }
@@ -263,7 +290,7 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
         context.resume(ending);
     }
     let mut failed = None;
-    let ending = ready!(context.poll_teardown(&mut failed, cx));
+    let ending = task::ready!(context.poll_teardown(&mut failed, cx));
     let ended = Ended::new(result.take(), failed, ending);
     Poll::Ready(ended.into_result::<K>(context.entered()))
 }
