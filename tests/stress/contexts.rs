@@ -2,10 +2,14 @@
 
 use crate::record::{Id, Moment, Style, What, World};
 use contextlib::{
-    BoxContextManager, IntoContextManager, async_context, contexts::Elapsed, yield_resource,
+    AsyncContext, BoxContextManager, IntoContextManager, async_context, contexts::Elapsed, policy,
+    yield_resource,
 };
 use contextlib_tests::{Dice, Reports};
-use futures::future::{Either, select};
+use futures::{
+    executor::block_on,
+    future::{Either, select},
+};
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -14,6 +18,7 @@ use std::{
     task::Poll,
     thread,
 };
+use tokio::runtime::Handle;
 
 /// What fails here.
 #[derive(Debug)]
@@ -45,10 +50,11 @@ pub(crate) enum Policy {
     Local,
     Block,
     Drop,
+    OnThread,
 }
 
 impl Policy {
-    /// Any of them; one that blocks only if `blocks`.
+    /// Any of them but two; one that blocks only if `blocks`.
     pub(crate) fn any(dice: &mut Dice, blocks: bool) -> Self {
         match dice.below(10) {
             0..4 => Policy::Spawn,
@@ -67,7 +73,30 @@ impl Policy {
             Policy::Local => "local",
             Policy::Block => "blocking",
             Policy::Drop => "dropped",
+            Policy::OnThread => "on a thread",
         }
+    }
+}
+
+/// A policy of one's own: rolls back on a thread, which is no task's.
+pub(crate) struct OnThread;
+
+impl<C> policy::Policy<C> for OnThread
+where
+    C: AsyncContext<Resource: Send> + Send + 'static,
+{
+    type Storage = policy::Boxed<C>;
+    type Origin = Handle;
+
+    fn origin() -> Handle {
+        Handle::current()
+    }
+
+    fn rollback(rollback: policy::Rollback<C>, runtime: Handle) {
+        thread::spawn(move || {
+            let _inside = runtime.enter();
+            block_on(rollback);
+        });
     }
 }
 
@@ -212,6 +241,7 @@ context!(finishing, on_cancel = spawn, setup = finish);
 context!(local, on_cancel = spawn_local);
 context!(blocking, on_cancel = block);
 context!(dropped, on_cancel = drop);
+context!(on_thread, on_cancel = OnThread);
 
 /// Drops its body when its patience is over. Its yield point is within a part of it.
 #[async_context]
@@ -274,6 +304,10 @@ macro_rules! with_unboxed {
             }
             $crate::contexts::Policy::Drop => {
                 let $context = $crate::contexts::dropped(life);
+                $use
+            }
+            $crate::contexts::Policy::OnThread => {
+                let $context = $crate::contexts::on_thread(life);
                 $use
             }
         }

@@ -307,8 +307,10 @@ impl Record {
             What::Leaving => node.leaving = true,
             What::Left => {
                 node.left = true;
-                if matches!(node.what, Kind::Context(Policy::Local)) {
-                    node.runtime = current_runtime();
+                match node.what {
+                    Kind::Context(Policy::Local) => node.runtime = current_runtime(),
+                    Kind::Context(Policy::OnThread) => node.runtime = None,
+                    _ => {}
                 }
                 if node.handed_over {
                     self.put_back(id);

@@ -12,7 +12,7 @@ use crate::{
     watch::Rounds,
 };
 use contextlib::{
-    ExitStack,
+    ExitStack, async_with,
     background::{drain, drain_timeout, lane},
     contexts::{move_on_after, timeout},
 };
@@ -27,9 +27,19 @@ use tokio::task::{JoinError, JoinHandle, spawn_local, yield_now};
 /// Half of them are aborted at some moment, while others wait for all that is pending.
 #[test]
 fn tasks_that_are_aborted() {
+    aborted("tasks_that_are_aborted", false);
+}
+
+/// The same with blocks, and with rollbacks on threads.
+#[test]
+fn tasks_with_blocks_and_threads() {
+    aborted("tasks_with_blocks_and_threads", true);
+}
+
+fn aborted(of: &'static str, varied: bool) {
     let runtime = multi_thread(4);
     let rounds = Rounds {
-        of: "tasks_that_are_aborted",
+        of,
         number: 200,
         kept: &[],
         may_lose: false,
@@ -39,6 +49,7 @@ fn tasks_that_are_aborted() {
         let pool = Pool::default();
         let place = Place {
             may_block: true,
+            varied,
             ..Place::of(&round.world, &pool)
         };
         runtime.block_on(async {
@@ -84,6 +95,8 @@ pub(crate) struct Place {
     pub(crate) may_block: bool,
     /// Whether it is in a `LocalSet`.
     pub(crate) local: bool,
+    /// Whether there are blocks, and policies of one's own.
+    pub(crate) varied: bool,
 }
 
 impl Place {
@@ -96,6 +109,7 @@ impl Place {
             shuts_down: false,
             may_block: false,
             local: false,
+            varied: false,
         }
     }
 
@@ -113,9 +127,10 @@ impl Place {
     }
 
     pub(crate) fn life(&self, dice: &mut Dice, style: Style) -> Life {
-        let policy = match self.local && dice.once_in(3) {
-            true => Policy::Local,
-            false => Policy::any(dice, self.may_block),
+        let policy = match () {
+            () if self.local && dice.once_in(3) => Policy::Local,
+            () if self.varied && dice.once_in(6) => Policy::OnThread,
+            () => Policy::any(dice, self.may_block),
         };
         self.life_by(policy, dice, style)
     }
@@ -317,12 +332,18 @@ async fn closure_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), F
     let life = place.life(&mut dice, Style::With);
     let inside = place.inside(life.id());
     let _left = place.left(life.id());
-    with_context!(life, |context| {
-        let ended = context.with(async |_| -> Result<(), Failed> {
-            let _leaving = inside.leaving();
-            body(inside.clone(), dice.fork(), depth).await
-        });
-        ended.await
+    let way = if place.varied { dice.below(3) } else { 0 };
+    let body = async move {
+        let _leaving = inside.leaving();
+        body(inside.clone(), dice.fork(), depth).await
+    };
+    with_context!(life, |context| match way {
+        0 => context.with(async |_| body.await).await,
+        1 => async_with!(_ = context, async { body.await }).await,
+        _ => {
+            let outcome = context.outcome(async |_| body.await).await;
+            outcome.context.and(outcome.body.unwrap_or(Err(Failed)))
+        }
     })
 }
 
