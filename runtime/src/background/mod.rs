@@ -21,7 +21,8 @@
 //!   run on another thread before the inner guard is dropped. Declare inner guards first.
 //! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began, for mostly the rollback had it from the beginning: also
 //!   where the task has given it to the rollback since, through a channel.
-//! - An `exit` inside of a rollback waits for nothing that was entered before the context that is being rolled back, which may wait for that.
+//! - What ends inside of a rollback, by `exit` or a `with` that is over, waits for no context that was entered before the one that is being rolled back, which may wait for that; but for what
+//!   was entered after that one, also where it is inside of an earlier one.
 //! - A thread off a runtime and in a runtime's `block_on` has two lanes.
 //! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground. [`drain_timeout`] names it.
 
