@@ -1292,6 +1292,30 @@ async fn what_is_entered_during_the_setup_of_a_tuple_is_inside_of_it() {
     assert_eq!(log.said(), "+guard, -guard, -outer");
 }
 
+/// The inner context's teardown has dropped something when the exit is dropped itself, there or elsewhere: what is around both waits for it.
+#[tokio::test]
+async fn what_the_exit_of_a_tuple_has_dropped_is_inside_of_its_outer_context() {
+    #[async_context]
+    async fn drops(log: Log) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        drop(slow(log, "part").enter().await?);
+        yield_now().await;
+    }
+    for elsewhere in [false, true] {
+        let log = Log::default();
+        let both = (quick(log.clone(), "outer"), drops(log.clone())).err_into::<Broken>();
+        let mut exit = Box::pin(both.enter().await.unwrap().exit());
+        assert!(poll_once(exit.as_mut()).await.is_none());
+        if elsewhere {
+            tokio::spawn(async { drop(exit) }).await.unwrap();
+        } else {
+            drop(exit);
+        }
+        drain().await;
+        assert_eq!(log.said(), "+outer, +part, -part, -outer Cancelled");
+    }
+}
+
 /// What was entered before it isn't, though it is dropped there.
 #[tokio::test(start_paused = true)]
 async fn what_was_entered_before_a_tuple_is_not_inside_of_it() {

@@ -19,9 +19,8 @@ impl Record {
 
     /// It is handed over.
     pub(crate) fn take_out(&mut self, id: Id) {
-        let after = self.nodes[id].after;
         for outer in std::mem::take(&mut self.nodes[id].inside) {
-            if Some(outer) == after {
+            if self.nodes[id].goes_with(outer) {
                 self.nodes[id].inside.push(outer);
             } else {
                 self.nodes[outer].contains.retain(|inner| *inner != id);
@@ -73,7 +72,7 @@ impl Record {
         while let Some((outer, only_its_stack)) = around.pop() {
             for inner in &self.nodes[outer].contains {
                 let node = &self.nodes[*inner];
-                let is_on_its_stack = node.after == Some(outer);
+                let is_on_its_stack = node.goes_with(outer);
                 let counts = !only_its_stack && !node.is_part_of(id) || is_on_its_stack;
                 if !counts || !inside.insert(*inner) {
                     continue;
@@ -94,6 +93,11 @@ impl Node {
     /// It is known to be.
     pub(crate) fn is_entered_before(&self, other: &Node) -> bool {
         self.entered.is_some_and(|entered| entered < other.made)
+    }
+
+    /// Wherever the two are handed over to, it is inside of that: on one stack, or in one tuple.
+    fn goes_with(&self, outer: Id) -> bool {
+        self.after == Some(outer) || self.style == Style::Inner(outer)
     }
 
     /// What is entered in it, or by it, has a lane of its own.

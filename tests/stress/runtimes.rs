@@ -62,6 +62,7 @@ fn wanderers_whose_runtimes_end() {
             pool: pool.clone(),
             inside: None,
             shuts_down: true,
+            tuples: false,
         };
         side_by_side(round, pool, move |dice| {
             wanderers::body(place.clone(), dice, wanderers::DEPTH)

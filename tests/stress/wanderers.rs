@@ -1,7 +1,7 @@
 //! Guards, stacks and half-run futures that wander: between tasks, lanes, threads, two runtimes and other contexts, whose teardowns drop them, exit them or pass them on.
 
 use crate::{
-    contexts::{Failed, Life, Policy, Work, with_context},
+    contexts::{Failed, Life, Policy, Work, plain, spawned, with_context},
     multi_thread,
     pool::{Item, Leaving, Owned, Pool},
     record::{Id, Style, What, World},
@@ -9,7 +9,7 @@ use crate::{
     watch::Rounds,
 };
 use contextlib::{
-    ExitStack,
+    ExitStack, IntoContextManager,
     background::{drain, lane},
     contexts::move_on_after,
 };
@@ -22,9 +22,18 @@ pub(crate) const DEPTH: u32 = 3;
 
 #[test]
 fn guards_stacks_and_futures_that_wander() {
+    wander("guards_stacks_and_futures_that_wander", false);
+}
+
+#[test]
+fn tuples_that_wander_too() {
+    wander("tuples_that_wander_too", true);
+}
+
+fn wander(of: &'static str, tuples: bool) {
     let runtimes = [multi_thread(3), multi_thread(2)];
     let rounds = Rounds {
-        of: "guards_stacks_and_futures_that_wander",
+        of,
         number: 300,
         kept: &[],
         may_lose: false,
@@ -37,6 +46,7 @@ fn guards_stacks_and_futures_that_wander() {
             pool: pool.clone(),
             inside: None,
             shuts_down: false,
+            tuples,
         };
         let bodies = (0..12).map(|number| {
             let runtime = &runtimes[usize::from(number % 3 == 0)];
@@ -74,6 +84,8 @@ pub(crate) struct Place {
     pub(crate) inside: Option<Id>,
     /// The runtimes are shut down meanwhile: a timer would panic then.
     pub(crate) shuts_down: bool,
+    /// Whether there are guards of tuples.
+    pub(crate) tuples: bool,
 }
 
 impl Place {
@@ -93,6 +105,10 @@ impl Place {
     fn life(&self, dice: &mut Dice, style: Style) -> Life {
         // None that blocks: in a rollback it doesn't wait for what was entered before the context of that, which here may be inside of it.
         let policy = Policy::any(dice, false);
+        self.life_by(policy, dice, style)
+    }
+
+    fn life_by(&self, policy: Policy, dice: &mut Dice, style: Style) -> Life {
         let life = Life::new(&self.world, policy, style, self.inside);
         let held = if dice.once_in(2) {
             self.pool.take(dice)
@@ -212,6 +228,9 @@ async fn closure_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), F
 
 /// Exited here, or handed over.
 async fn guard_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
+    if place.tuples && dice.once_in(2) {
+        return guard_of_a_tuple(place, dice, depth).await;
+    }
     let life = place.life(&mut dice, Style::Guard);
     let contexts = vec![life.id()];
     let exit: Work = with_context!(life, |context| {
@@ -219,6 +238,28 @@ async fn guard_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Fai
         Box::pin(async move { guard.exit().await })
     });
     let guard = Owned::new(&place.world, contexts, exit);
+    leave_or_exit(guard, place, dice, depth).await
+}
+
+async fn guard_of_a_tuple(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
+    let outer = place.life_by(Policy::Spawn, &mut dice, Style::Outer);
+    let around = place.inside(outer.id());
+    let style = Style::Inner(outer.id());
+    let inner = around.life_by(Policy::Default, &mut dice, style);
+    let contexts = vec![outer.id(), inner.id()];
+    let guard = (spawned(outer), plain(inner)).err_into::<Failed>().enter();
+    let guard = guard.await?;
+    let exit: Work = Box::pin(async move { guard.exit().await });
+    let guard = Owned::new(&place.world, contexts, exit);
+    leave_or_exit(guard, place, dice, depth).await
+}
+
+async fn leave_or_exit(
+    guard: Owned<Work>,
+    place: Place,
+    mut dice: Dice,
+    depth: u32,
+) -> Result<(), Failed> {
     if dice.once_in(2) {
         place.put(Item::Guard(guard));
         return Ok(());

@@ -329,7 +329,7 @@ impl From<Below> for Waiting {
 
 impl Waiting {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_above(cx, 0)
+        self.poll_above(cx, InRollback::floor())
     }
 
     fn poll_above(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {

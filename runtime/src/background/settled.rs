@@ -37,6 +37,10 @@ impl Settled {
         settled
     }
 
+    pub(crate) fn is_in_lane_of(&self, other: &Settled) -> bool {
+        self.lane == other.lane
+    }
+
     /// The number up to which visitors aren't waited for.
     pub(super) fn other_visitors(&self) -> Number {
         match self.visitors {

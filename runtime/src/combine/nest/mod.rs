@@ -498,11 +498,15 @@ where
     ErrorOf<B>: Send + 'static,
 {
     fn poll_to_end(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         body: Option<Body<'_, (A::Resource, B::Resource)>>,
     ) -> Poll<Result<(), JoinedError<A, B>>> {
-        Poll::Ready(match ready!(self.drive(cx, body)) {
+        let Poll::Ready(came) = self.as_mut().drive(cx, body) else {
+            self.project().state.note_left();
+            return Poll::Pending;
+        };
+        Poll::Ready(match came {
             Some(Ok(Err(NotEntered::Failed(error)))) => Err(error),
             Some(Err(payload)) => resume_unwind(payload),
             None | Some(Ok(_)) => Ok(()),

@@ -5,10 +5,11 @@ use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
         Below, Waiting,
-        lane::{Lane, Number},
+        lane::{self, Lane, Number},
         settled::Settled,
         table,
     },
+    cold::Seldom,
     frame::{Body, Ending},
 };
 use std::task::{Context, Poll, ready};
@@ -34,6 +35,8 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) body_ending: Option<Ending>,
     /// Waits for what an evicted body had started.
     pub(super) below: Option<Waiting>,
+    /// What was pending inside of the outer context where the two were polled: in guard style that is in the caller's lane, until he is gone.
+    left: Seldom<Vec<Settled>>,
     /// What is inside of the outer context has a higher number, from the moment that its setup begins. None before that.
     pub(super) since: Option<Number>,
     pub(super) inner_came: Option<Came<ErrorOf<B>>>,
@@ -106,6 +109,7 @@ where
             body: BodyIs::Running,
             body_ending: None,
             below: None,
+            left: Seldom::none(),
             since: None,
             inner_came: None,
             outer_came: None,
@@ -165,17 +169,51 @@ where
 
     /// Waits for the rollbacks started inside of the outer context.
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_below(cx));
+        if table::any_pending() {
+            let here = self.inside(Lane::current(), Number::MAX);
+            ready!(self.poll_for(here, cx));
+        }
+        while let Some(left) = self.left.get_mut().and_then(Vec::pop) {
+            ready!(self.poll_for(left, cx));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_for(&mut self, settled: Settled, cx: &mut Context<'_>) -> Poll<()> {
+        self.below = Some(Below::of(settled).into());
+        self.poll_below(cx)
+    }
+
+    fn poll_below(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(below) = &mut self.below {
             ready!(below.poll(cx));
             self.below = None;
         }
-        if table::any_pending() {
-            let since = self.since.unwrap_or(0);
-            let here = Settled::new(Lane::current(), since + 1..Number::MAX);
-            let below = self.below.insert(Below::of(here).into());
-            ready!(below.poll(cx));
-            self.below = None;
-        }
         Poll::Ready(())
+    }
+
+    /// What was entered in that lane inside of the outer context, up to that number.
+    fn inside(&self, lane: Lane, end: Number) -> Settled {
+        Settled::new(lane, self.since.unwrap_or(0) + 1..end)
+    }
+
+    /// The two wait for something, and may go on in another lane.
+    #[inline]
+    pub(super) fn note_left(&mut self) {
+        if table::any_pending() {
+            self.note_pending();
+        }
+    }
+
+    #[cold]
+    fn note_pending(&mut self) {
+        let here = self.inside(Lane::current(), lane::number_to_come());
+        if !table::are_blocked(&[Some(here.clone())], 0) {
+            return;
+        }
+        let left = self.left.get_or_default();
+        left.retain(|left| !left.is_in_lane_of(&here));
+        left.push(here);
     }
 }
