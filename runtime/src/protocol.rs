@@ -253,6 +253,7 @@ pub trait IntoContextManager: Sized {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() { assert_eq!(both().await.unwrap(), 1) }
     /// ```
+    #[track_caller]
     fn err_into<E>(self) -> ContextManager<ErrInto<Self::Context, E>, Self::Policy>
     where
         KindOf<Self>: RaiseAs<E>,
@@ -263,6 +264,7 @@ pub trait IntoContextManager: Sized {
     }
 
     /// [`ContextManager::map_err`]: the same context with another error.
+    #[track_caller]
     fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<Self::Context, E, F>, Self::Policy>
     where
         F: Fn(ErrorOf<Self>) -> E,
@@ -273,6 +275,7 @@ pub trait IntoContextManager: Sized {
     }
 
     /// [`ContextManager::boxed`]: hides which context this is.
+    #[track_caller]
     fn boxed<'a>(self) -> BoxedManager<'a, ResourceOf<Self>, KindOf<Self>>
     where
         Self::Context: Send + 'a,

@@ -479,6 +479,23 @@ async fn an_inner_context_is_told_how_a_body_ended_that_was_over_when_the_outer_
     }
 }
 
+/// Reports say where it was put together, whatever it was made with.
+#[test]
+fn a_tuple_is_defined_where_it_is_made() {
+    let log = Log::default();
+    let both = || (plain(log.clone()), file(log.clone(), false));
+    let made = [
+        format!("{:?}", both().into_context_manager()),
+        format!("{:?}", both().err_into::<App>()),
+        format!("{:?}", both().map_err(App::Io)),
+        format!("{:?}", both().boxed()),
+        format!("{:?}", combine(both()).on_cancel::<policy::Drop>()),
+    ];
+    for made in made {
+        assert!(made.contains("tuple") && made.contains(file!()), "{made}");
+    }
+}
+
 /// Whoever waited for the teardown is gone while an inner one is under way: that goes on as it was told, and to those around it their body is cancelled. As in nested contexts.
 mod a_caller_that_goes_while_an_inner_one_is_torn_down {
     use super::*;

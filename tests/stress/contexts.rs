@@ -86,15 +86,15 @@ where
     C: AsyncContext<Resource: Send> + Send + 'static,
 {
     type Storage = policy::Boxed<C>;
-    type Origin = Handle;
+    type Origin = Option<Handle>;
 
-    fn origin() -> Handle {
-        Handle::current()
+    fn origin() -> Option<Handle> {
+        Handle::try_current().ok()
     }
 
-    fn rollback(rollback: policy::Rollback<C>, runtime: Handle) {
+    fn rollback(rollback: policy::Rollback<C>, runtime: Option<Handle>) {
         thread::spawn(move || {
-            let _inside = runtime.enter();
+            let _inside = runtime.as_ref().map(Handle::enter);
             block_on(rollback);
         });
     }
@@ -323,6 +323,13 @@ pub(crate) fn boxed(life: Life) -> BoxContextManager<'static, Id, Failed> {
 pub(crate) async fn within_both(outer: Life, inner: Life, body: Work) -> Result<(), Failed> {
     let both = (spawned(outer), plain(inner)).into_context_manager();
     both.with(async |_| body.await).await
+}
+
+/// The guard of two in one frame: the future of its exit.
+pub(crate) async fn enter_both(outer: Life, inner: Life) -> Result<Work, Failed> {
+    let both = (spawned(outer), plain(inner)).err_into::<Failed>();
+    let guard = both.enter().await?;
+    Ok(Box::pin(async move { guard.exit().await }))
 }
 
 /// What is reported of them.

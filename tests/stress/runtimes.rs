@@ -49,20 +49,30 @@ fn runtimes_with_contexts_that_block() {
 /// Futures that some task has begun wander, too.
 #[test]
 fn wanderers_whose_runtimes_end() {
+    wander("wanderers_whose_runtimes_end", &[436_396], false);
+}
+
+/// So do tuples, contexts that drop their bodies, and rollbacks on threads.
+#[test]
+fn all_sorts_of_wanderers_whose_runtimes_end() {
+    wander("all_sorts_of_wanderers_whose_runtimes_end", &[], true);
+}
+
+fn wander(of: &'static str, kept: &'static [u64], varied: bool) {
     let rounds = Rounds {
-        of: "wanderers_whose_runtimes_end",
+        of,
         number: 200,
-        kept: &[436_396],
+        kept,
         may_lose: true,
     };
-    rounds.run(|round| {
+    rounds.run(move |round| {
         let pool = Pool::default();
         let place = wanderers::Place {
             world: round.world.clone(),
             pool: pool.clone(),
             inside: None,
             shuts_down: true,
-            tuples: false,
+            varied,
         };
         side_by_side(round, pool, move |dice| {
             wanderers::body(place.clone(), dice, wanderers::DEPTH)

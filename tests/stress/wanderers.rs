@@ -1,7 +1,7 @@
 //! Guards, stacks and half-run futures that wander: between tasks, lanes, threads, two runtimes and other contexts, whose teardowns drop them, exit them or pass them on.
 
 use crate::{
-    contexts::{Failed, Life, Policy, Work, plain, spawned, with_context},
+    contexts::{Failed, Life, Policy, Work, enter_both, impatient, with_context},
     multi_thread,
     pool::{Item, Leaving, Owned, Pool},
     record::{Id, Style, What, World},
@@ -9,7 +9,7 @@ use crate::{
     watch::Rounds,
 };
 use contextlib::{
-    ExitStack, IntoContextManager,
+    ExitStack,
     background::{drain, lane},
     contexts::move_on_after,
 };
@@ -26,11 +26,11 @@ fn guards_stacks_and_futures_that_wander() {
 }
 
 #[test]
-fn tuples_that_wander_too() {
-    wander("tuples_that_wander_too", true);
+fn tuples_and_dropped_bodies_that_wander() {
+    wander("tuples_and_dropped_bodies_that_wander", true);
 }
 
-fn wander(of: &'static str, tuples: bool) {
+fn wander(of: &'static str, varied: bool) {
     let runtimes = [multi_thread(3), multi_thread(2)];
     let rounds = Rounds {
         of,
@@ -46,7 +46,7 @@ fn wander(of: &'static str, tuples: bool) {
             pool: pool.clone(),
             inside: None,
             shuts_down: false,
-            tuples,
+            varied,
         };
         let bodies = (0..12).map(|number| {
             let runtime = &runtimes[usize::from(number % 3 == 0)];
@@ -84,8 +84,8 @@ pub(crate) struct Place {
     pub(crate) inside: Option<Id>,
     /// The runtimes are shut down meanwhile: a timer would panic then.
     pub(crate) shuts_down: bool,
-    /// Whether there are guards of tuples.
-    pub(crate) tuples: bool,
+    /// Whether there are guards of tuples, contexts that drop their bodies, and policies of one's own.
+    pub(crate) varied: bool,
 }
 
 impl Place {
@@ -104,7 +104,10 @@ impl Place {
 
     fn life(&self, dice: &mut Dice, style: Style) -> Life {
         // None that blocks: in a rollback it doesn't wait for what was entered before the context of that, which here may be inside of it.
-        let policy = Policy::any(dice, false);
+        let policy = match self.varied && dice.once_in(6) {
+            true => Policy::OnThread,
+            false => Policy::any(dice, false),
+        };
         self.life_by(policy, dice, style)
     }
 
@@ -164,6 +167,11 @@ async fn pause(place: &Place, dice: &mut Dice) {
     }
 }
 
+async fn short(place: Place, mut dice: Dice) -> Result<(), Failed> {
+    pause(&place, &mut dice).await;
+    Ok(())
+}
+
 async fn setup(place: Place, mut dice: Dice) -> Result<(), Failed> {
     pause(&place, &mut dice).await;
     ends(&mut dice, 20, 40)
@@ -215,6 +223,9 @@ fn step(place: Place, mut dice: Dice, depth: u32) -> Work {
 }
 
 async fn closure_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
+    if place.varied && dice.once_in(2) {
+        return in_an_impatient_one(place, dice, depth).await;
+    }
     let life = place.life(&mut dice, Style::With);
     let inside = place.inside(life.id());
     with_context!(life, |context| {
@@ -226,9 +237,27 @@ async fn closure_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), F
     })
 }
 
+/// In a context that may drop its body.
+async fn in_an_impatient_one(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
+    let life = place.life_by(Policy::Default, &mut dice, Style::With);
+    let around = place.inside(life.id());
+    let part = Life::new(&place.world, Policy::Default, Style::With, around.inside).does(
+        Box::pin(short(place.clone(), dice.fork())),
+        Box::pin(short(place.clone(), dice.fork())),
+    );
+    let inside = around.inside(part.id());
+    let patience = short(place.clone(), dice.fork());
+    let body = async move {
+        let _leaving = (inside.leaving(), around.leaving());
+        body(inside.clone(), dice.fork(), depth).await
+    };
+    let impatient = impatient(life, part, Box::pin(patience));
+    impatient.with(async |_| body.await).await
+}
+
 /// Exited here, or handed over.
 async fn guard_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
-    if place.tuples && dice.once_in(2) {
+    if place.varied && dice.once_in(2) {
         return guard_of_a_tuple(place, dice, depth).await;
     }
     let life = place.life(&mut dice, Style::Guard);
@@ -247,9 +276,7 @@ async fn guard_of_a_tuple(place: Place, mut dice: Dice, depth: u32) -> Result<()
     let style = Style::Inner(outer.id());
     let inner = around.life_by(Policy::Default, &mut dice, style);
     let contexts = vec![outer.id(), inner.id()];
-    let guard = (spawned(outer), plain(inner)).err_into::<Failed>().enter();
-    let guard = guard.await?;
-    let exit: Work = Box::pin(async move { guard.exit().await });
+    let exit = enter_both(outer, inner).await?;
     let guard = Owned::new(&place.world, contexts, exit);
     leave_or_exit(guard, place, dice, depth).await
 }
