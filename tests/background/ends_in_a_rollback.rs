@@ -5,11 +5,14 @@ use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
     BoxGuard, async_context,
     background::{drain, lane},
-    yield_resource,
+    null_context, yield_resource,
 };
 use futures::future::{BoxFuture, Either, select};
-use std::{pin::pin, sync::Arc};
-use tokio::sync::{Semaphore, oneshot};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
 type Inner = BoxGuard<'static, (), Broken>;
 
@@ -112,7 +115,7 @@ async fn waits_for_what_is_inside_of_another_rollback_and_not_for_that() {
             let middle = gated(log.clone(), "middle", stuck).with(async |_| {
                 enters.acquire().await.unwrap().forget();
                 let _inner = slow(log.clone(), "inner").enter().await?;
-                std::future::pending::<Result<(), Broken>>().await
+                pending::<Result<(), Broken>>().await
             });
             match select(pin!(middle), pin!(gate.acquire())).await {
                 Either::Left((ended, _)) => ended,
@@ -139,4 +142,59 @@ async fn waits_for_what_is_inside_of_another_rollback_and_not_for_that() {
     stuck.add_permits(1);
     drain().await;
     assert!(log.said().ends_with(", -middle"));
+}
+
+/// Drops its body once it may, within another context, and stays there.
+#[async_context(on_cancel = drop)]
+async fn drops_its_body(leave: Arc<Semaphore>) -> Result<(), Broken> {
+    let within = null_context(()).with(async move |()| -> Result<(), Broken> {
+        tokio::select! {
+            biased;
+            left = leave.acquire() => drop(left),
+            _ = async { yield_resource!(move ()) } => {}
+        }
+        pending().await
+    });
+    within.await?;
+}
+
+/// Its teardown exits what it gets.
+#[async_context]
+async fn exits(things: oneshot::Receiver<Inner>) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    if let Ok(guard) = things.await {
+        guard.exit().await?;
+    }
+}
+
+/// A guard has left a body before that was dropped, and is dropped later itself: what waits for the body's rollbacks doesn't wait for that one, which waits for them in its turn.
+#[tokio::test(start_paused = true)]
+async fn does_not_wait_in_a_circle() {
+    let (log, leave, stuck) = (Log::default(), closed(), closed());
+    let outer = quick(log.clone(), "outer").boxed().enter().await.unwrap();
+    let (give_outer, things) = oneshot::channel();
+    let (give, given) = oneshot::channel();
+    {
+        let body = async |_: &mut ()| {
+            assert!(give.send(exits(things).enter().await?).is_ok());
+            let _inner = gated(log.clone(), "inner", stuck.clone()).enter().await?;
+            pending::<Result<(), Broken>>().await
+        };
+        let mut leaves = Box::pin(drops_its_body(leave.clone()).with(body));
+        assert!(poll_once(leaves.as_mut()).await.is_none());
+        leave.add_permits(1);
+        assert!(poll_once(leaves.as_mut()).await.is_none());
+    }
+    drop(given.await.unwrap());
+    assert!(give_outer.send(outer).is_ok());
+    settle().await;
+    assert_eq!(log.said(), "+outer, +inner, ~inner");
+    stuck.add_permits(1);
+    timeout(Duration::from_secs(9), drain())
+        .await
+        .expect("a circle");
+    assert_eq!(
+        log.said(),
+        "+outer, +inner, ~inner, -inner, -outer Completed"
+    );
 }

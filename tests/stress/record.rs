@@ -23,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) nodes: Vec<Node>,
     events: Vec<Event>,
     broken: Vec<String>,
+    /// What a teardown inside of a rollback hasn't waited for.
+    unwaited: BTreeSet<Id>,
     /// The contexts that these are about, and what is around those.
     involved: BTreeSet<Id>,
 }
@@ -327,17 +329,24 @@ impl Record {
 
     fn check_teardown(&mut self, id: Id, inside: Option<Moment>) {
         let node = &self.nodes[id];
-        let (teardowns, entered) = (node.teardowns, node.entered);
+        let (teardowns, entered, body_dropped) = (node.teardowns, node.entered, node.body_dropped);
         if teardowns > 1 || !node.was_set_up {
             let text = format!("the teardown of {id} begins: the {teardowns}. time");
             self.complain(text, &[id]);
         }
         // Nothing is waited for that was entered before it; in a rollback, nor the context of that, and what may have been entered before it.
         let mut early = self.alive_inside(id);
-        early.retain(|early| {
+        let unwaited = &self.unwaited;
+        if body_dropped {
+            // It goes on with its next statement when what it is within there is over, which may have been in a rollback.
+            early.retain(|early| !unwaited.contains(early));
+        }
+        let waits = |early: &Id| {
             let early = &self.nodes[*early];
             entered <= Some(early.order()) && inside < Some(early.made)
-        });
+        };
+        let (early, unwaited): (Vec<Id>, Vec<Id>) = early.into_iter().partition(waits);
+        self.unwaited.extend(unwaited);
         if !early.is_empty() {
             let text = format!(
                 "the teardown of {id} begins before these inside of it are over: {early:?}"

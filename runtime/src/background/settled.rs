@@ -37,6 +37,12 @@ impl Settled {
         settled
     }
 
+    /// From this number on.
+    pub(super) fn starting_with(mut self, number: Number) -> Self {
+        self.entered.start = number;
+        self
+    }
+
     pub(crate) fn is_in_lane_of(&self, other: &Settled) -> bool {
         self.lane == other.lane
     }

@@ -122,6 +122,11 @@ fn leave_pending(below: Settled, around: Around, number: Option<Number>) {
     let (lane, others) = (below.lane, below.other_visitors());
     let first = below.first_pending(&table(), 0);
     if let Some(first) = first {
+        // It stands for nothing with a lower number than its own, such as what has left the body and may come to be pending later: that may wait for whoever waits for it.
+        let below = match number {
+            Some(_) => below,
+            None => below.starting_with(first),
+        };
         let heir = Ticket::heir(around, number.unwrap_or(first), below.clone());
         inherit(below, heir);
     }
