@@ -3,6 +3,7 @@
 
 mod drain;
 mod ends_in_a_rollback;
+mod from_lane_to_lane;
 mod handed_over;
 mod handover;
 mod order;

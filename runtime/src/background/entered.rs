@@ -6,7 +6,7 @@ use super::{
     lane::{self, InLane, InRollback, Lane, Number, RuntimeId, Unit},
     settled::{Settled, Waiter},
     table,
-    ticket::{self, Around, Ticket},
+    ticket::{self, Around, Past, Ticket},
 };
 use crate::{Definition, cold::Seldom};
 use std::{
@@ -205,10 +205,11 @@ impl Elsewhere {
     }
 
     fn settled(&self, entered: Range<Number>) -> Settled {
-        match self.together {
+        let settled = match self.together {
             true => Settled::new(self.lane, entered),
             false => Settled::natives(self.lane, entered),
-        }
+        };
+        settled.and_past()
     }
 }
 
@@ -349,6 +350,7 @@ pub(crate) struct Places {
 struct Visit {
     elsewhere: Elsewhere,
     _place: Ticket,
+    _past: Option<Past>,
 }
 
 impl Places {
@@ -390,8 +392,15 @@ impl Places {
             }),
         };
         if let Some(elsewhere) = elsewhere {
-            let _place = Ticket::visitor(elsewhere.lane, number);
-            self.settling.begin_visit(Visit { elsewhere, _place });
+            // In closure style the context function is in the same lane as before.
+            let moves = entered.style == Style::Guard;
+            let past = || Past::begin(entered.frame_lane(), elsewhere.settled(0..self.began));
+            let visit = Visit {
+                _place: Ticket::visitor(elsewhere.lane, number),
+                _past: moves.then(past),
+                elsewhere,
+            };
+            self.settling.begin_visit(visit);
         }
         waits
     }

@@ -16,6 +16,9 @@
 //! What a rollback drops, and was entered in the same lane as its context, mostly was the rollback's own when it began: what has been entered there since is around it, and may
 //! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
 //!
+//! A context with a guard goes on in another lane when it is rolled back: its function may have entered something with its caller, and more where it was dropped, if that was in a rollback, too. So a
+//! rollback's lane has a *past*: the lanes that its context was in before, until it was dropped. What is torn down in the rollback, and was entered elsewhere, looks there, too.
+//!
 //! What is torn down inside of a rollback waits for higher numbers only than that of the rollback, for which those with lower ones may wait. It looks into these: an heir has the number of its lane's
 //! owner, and what it stands for may be later than the rollback's context; so may be what is inside of an earlier context that is rolled back, too.
 //!

@@ -16,6 +16,8 @@ use std::{
 pub(crate) struct Settled {
     pub(super) lane: Lane,
     pub(super) visitors: bool,
+    /// Where the lane is a rollback's own: also what is pending in the lanes that its context was in before.
+    past: bool,
     entered: Range<Number>,
 }
 
@@ -26,6 +28,7 @@ impl Settled {
         Settled {
             lane,
             visitors: true,
+            past: false,
             entered,
         }
     }
@@ -35,6 +38,18 @@ impl Settled {
         let mut settled = Settled::new(lane, entered);
         settled.visitors = false;
         settled
+    }
+
+    /// With the lanes that the lane's own context was in before it was rolled back.
+    pub(super) fn and_past(mut self) -> Self {
+        self.past = true;
+        self
+    }
+
+    /// What is waited for by an older context in this lane, of what was entered from `number` on.
+    fn since(&self, number: Number) -> Self {
+        let start = self.entered.start.max(number);
+        self.clone().starting_with(start)
     }
 
     /// From this number on.
@@ -61,6 +76,9 @@ impl Settled {
 
     #[inline(always)]
     pub(super) fn is_blocked(&self, table: &Table, floor: Number) -> bool {
+        if self.past && table.knows_pasts() {
+            return self.clone().blocks_anywhere(table, floor);
+        }
         if !table.has_any(self.lane.kind()) {
             return false;
         }
@@ -68,22 +86,31 @@ impl Settled {
             || floor >= self.entered.start && self.clone().blocks_deeper(table, floor)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn blocks_anywhere(self, table: &Table, floor: Number) -> bool {
+        self.where_pending(table, floor).is_some()
+    }
+
     // By value: it need not be in memory unless it comes to this.
     #[cold]
     #[inline(never)]
     fn blocks_deeper(self, table: &Table, floor: Number) -> bool {
-        table.may_any_be_inside() && self.where_pending(table, floor).is_some()
+        table.may_any_be_inside() && self.blocks_anywhere(table, floor)
     }
 
     /// Where something is pending of what is waited for. What was entered up to `floor` isn't waited for itself, but looked into: what is inside of that may be later.
     pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<Settled> {
-        if self.first_pending(table, floor).is_some() {
-            return Some(self.clone());
-        }
         let mut seen = BTreeSet::new();
-        let mut to_see = vec![self.clone()];
+        let mut to_see = Vec::new();
+        if self.past {
+            let pasts = table.pasts_of(self.lane).iter();
+            to_see.extend(pasts.map(|past| past.since(self.entered.start)));
+        }
+        to_see.push(self.clone());
         while let Some(settled) = to_see.pop() {
-            if !seen.insert((settled.lane, settled.visitors, settled.entered.start)) {
+            let Range { start, end } = settled.entered;
+            if !seen.insert((settled.lane, settled.visitors, start, end)) {
                 continue;
             }
             if settled.first_pending(table, floor).is_some() {

@@ -36,6 +36,8 @@ pub(super) struct Table {
     last: u64,
     /// What stands for rollbacks in another lane, and for which.
     heirs: BTreeMap<InLane, Settled>,
+    /// Of rollbacks that have begun in other lanes than their contexts': what may be pending of what was entered there, and where those were before that.
+    pasts: BTreeMap<Lane, Vec<Settled>>,
     /// Room for a lane's many, from when there were some: no more than one lane's.
     spare: Option<Box<Many>>,
 }
@@ -125,6 +127,28 @@ impl Table {
         let (first, last) = numbers.into_inner();
         let heirs = self.heirs.range(place(first, 0)..=place(last, u64::MAX));
         heirs.map(|(_, settled)| settled)
+    }
+
+    /// A rollback begins, with a lane of its own, where this may be pending; in the lane there, its context was before.
+    pub(super) fn begin_past(&mut self, lane: Lane, there: Settled) {
+        let mut pasts = self.pasts_of(there.lane).to_vec();
+        pasts.push(there);
+        self.pasts.insert(lane, pasts);
+    }
+
+    pub(super) fn end_past(&mut self, lane: Lane) {
+        self.pasts.remove(&lane);
+    }
+
+    /// Whether there is such a rollback.
+    #[inline]
+    pub(super) fn knows_pasts(&self) -> bool {
+        !self.pasts.is_empty()
+    }
+
+    /// What may be pending where the rollback of that lane has been before.
+    pub(super) fn pasts_of(&self, lane: Lane) -> &[Settled] {
+        self.pasts.get(&lane).map_or(&[], Vec::as_slice)
     }
 
     /// Those of these numbers of which a rollback is pending there.
@@ -322,6 +346,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     of_kind: [0; KINDS],
     last: 0,
     heirs: BTreeMap::new(),
+    pasts: BTreeMap::new(),
     spare: None,
 });
 

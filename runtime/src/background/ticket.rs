@@ -64,6 +64,22 @@ impl Drop for Ticket {
     }
 }
 
+/// Where a context was before its rollback, whose own lane that is: what is inside of it may have entered something there.
+pub(crate) struct Past(Lane);
+
+impl Past {
+    pub(crate) fn begin(lane: Lane, there: Settled) -> Self {
+        table().begin_past(lane, there);
+        Past(lane)
+    }
+}
+
+impl Drop for Past {
+    fn drop(&mut self) {
+        table().end_past(self.0);
+    }
+}
+
 /// A lane around what is left to it.
 #[derive(Clone, Copy)]
 pub(crate) enum Around {
