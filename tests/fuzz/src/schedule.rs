@@ -106,9 +106,14 @@ impl Bytes<'_> {
         Some(*first)
     }
 
-    /// A number below `limit`; nought when there are no more bytes.
+    /// The next one; nought when there are no more.
+    fn byte(&mut self) -> u8 {
+        self.next().unwrap_or(0)
+    }
+
+    /// A number below `limit`.
     fn below(&mut self, limit: u8) -> u8 {
-        self.next().unwrap_or(0) % limit
+        self.byte() % limit
     }
 }
 
@@ -121,7 +126,7 @@ struct Plan {
     style: Style,
     setup: Phase,
     /// Suspension points (`None`) and contexts, one after the other.
-    body: Vec<Option<Arc<Plan>>>,
+    body: Vec<Option<Child>>,
     body_ends: End,
     /// The body goes on after a child's failure.
     tolerant: bool,
@@ -156,8 +161,16 @@ enum Leave {
 #[derive(Debug)]
 struct Phase {
     pauses: u8,
-    child: Option<Arc<Plan>>,
+    child: Option<Child>,
     ends: End,
+}
+
+/// A context inside of another one.
+#[derive(Debug)]
+struct Child {
+    plan: Arc<Plan>,
+    /// It is dropped if something else is ready first.
+    raced: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,8 +206,12 @@ impl Plan {
         let setup = Phase::read(bytes, world, id, depth);
         let mut body = Vec::new();
         for _ in 0..bytes.below(5) {
-            let child = bytes.below(2) == 1 && world.has_room(depth);
-            body.push(child.then(|| Plan::read(bytes, world, Some(innermost), depth + 1)));
+            let what = bytes.byte();
+            let child = what % 2 == 1 && world.has_room(depth);
+            body.push(child.then(|| Child {
+                plan: Plan::read(bytes, world, Some(innermost), depth + 1),
+                raced: what >= 240,
+            }));
         }
         Arc::new(Plan {
             id,
@@ -232,14 +249,18 @@ impl Plan {
 
 impl Phase {
     fn read(bytes: &mut Bytes<'_>, world: &World, id: Id, depth: usize) -> Phase {
-        let what = bytes.below(64);
+        let byte = bytes.byte();
+        let what = byte % 64;
         let child = what >= 56 && world.has_room(depth);
         Phase {
             pauses: [0, 1, 2, 1][usize::from(what % 4)],
             child: child.then(|| {
-                let part = Plan::read(bytes, world, Some(id), depth + 1);
-                world.node(part.id, |node| node.is_part = true);
-                part
+                let plan = Plan::read(bytes, world, Some(id), depth + 1);
+                world.node(plan.id, |node| node.is_part = true);
+                Child {
+                    plan,
+                    raced: byte >= 240,
+                }
             }),
             ends: match what / 4 % 8 {
                 0 => End::Fails,
@@ -436,7 +457,7 @@ async fn phase(world: &Arc<World>, phase: &Phase, failure: Failure) -> Result<()
         pause(world).await;
     }
     if let Some(child) = &phase.child {
-        let _ = run(world.clone(), child.clone()).await;
+        let _ = run_child(world, child).await;
     }
     match phase.ends {
         End::Well => Ok(()),
@@ -559,6 +580,21 @@ async fn unless<F: Future>(limit: impl Future<Output = ()>, future: F) -> Option
     .await
 }
 
+/// Runs a context inside of another one, or until something else is ready.
+async fn run_child(world: &Arc<World>, child: &Child) -> Result<(), Failure> {
+    let running = run(world.clone(), child.plan.clone());
+    if !child.raced {
+        return running.await.map(drop);
+    }
+    match unless(pause(world), running).await {
+        Some(returned) => returned.map(drop),
+        None => {
+            say(|| format!("{} is dropped", child.plan.id));
+            Ok(())
+        }
+    }
+}
+
 /// Enters a context, runs its body, and leaves it.
 fn run(
     world: Arc<World>,
@@ -652,7 +688,7 @@ async fn body(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
         match step {
             None => pause(world).await,
             Some(child) => {
-                let returned = run(world.clone(), child.clone()).await;
+                let returned = run_child(world, child).await;
                 if !plan.tolerant {
                     returned?;
                 }
