@@ -11,12 +11,13 @@
 //! - no resource, waker or lane is left behind.
 
 use contextlib::{
-    AsyncContext, ExitKind, ExitStack, Rollback, async_context,
+    AsyncContext, ExitKind, ExitStack, IntoContextManager, Rollback, async_context,
     background::{self, lanes_in_use},
     policy::{Boxed, Policy},
     report::{Failure as Reported, set_report_hook},
     yield_resource,
 };
+use futures::{FutureExt, future::join};
 use std::{
     any::Any,
     cell::RefCell,
@@ -125,15 +126,24 @@ struct Plan {
     id: Id,
     style: Style,
     setup: Phase,
-    /// Suspension points (`None`) and contexts, one after the other.
-    body: Vec<Option<Child>>,
+    /// One after the other.
+    body: Vec<Step>,
     body_ends: End,
     /// The body goes on after a child's failure.
     tolerant: bool,
     teardown: Phase,
     leave: Leave,
-    /// The entries of a stack; their bodies are empty.
+    /// The entries of a stack, or the two of a tuple; their bodies are empty.
     entries: Vec<Arc<Plan>>,
+}
+
+/// A step of a body.
+#[derive(Debug)]
+enum Step {
+    Pause,
+    Child(Child),
+    /// Two at once.
+    Join(Box<[Child; 2]>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,6 +156,7 @@ enum Style {
     /// The yield point is dropped if something else is ready first.
     Expiring,
     Stack,
+    Tuple,
 }
 
 /// How a guard or a stack is left.
@@ -171,6 +182,8 @@ struct Child {
     plan: Arc<Plan>,
     /// It is dropped if something else is ready first.
     raced: bool,
+    /// In a lane of its own.
+    branch: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,7 +199,9 @@ const DEEPEST: usize = 5;
 impl Plan {
     fn read(bytes: &mut Bytes<'_>, world: &World, inside: Option<Id>, depth: usize) -> Arc<Plan> {
         let id = world.new_node(inside);
-        let style = match bytes.below(8) {
+        let style = bytes.byte();
+        let style = match style % 8 {
+            0 | 1 if style >= 240 => Style::Tuple,
             0 | 1 => Style::With,
             2 | 3 => Style::Guard,
             4 => Style::Suppressing,
@@ -196,22 +211,23 @@ impl Plan {
         };
         let mut innermost = id;
         let mut entries = Vec::new();
-        if style == Style::Stack {
-            for _ in 0..bytes.below(4) {
-                let entry = Plan::entry(bytes, world, innermost, depth);
-                innermost = entry.id;
-                entries.push(entry);
-            }
+        let entries_are = match style {
+            Style::Stack => bytes.below(4),
+            Style::Tuple => 2,
+            _ => 0,
+        };
+        for _ in 0..entries_are {
+            let entry = Plan::entry(bytes, world, innermost, depth);
+            innermost = entry.id;
+            entries.push(entry);
+        }
+        if style == Style::Tuple {
+            world.node(innermost, |node| node.shares_frame = true);
         }
         let setup = Phase::read(bytes, world, id, depth);
         let mut body = Vec::new();
         for _ in 0..bytes.below(5) {
-            let what = bytes.byte();
-            let child = what % 2 == 1 && world.has_room(depth);
-            body.push(child.then(|| Child {
-                plan: Plan::read(bytes, world, Some(innermost), depth + 1),
-                raced: what >= 240,
-            }));
+            body.push(Step::read(bytes, world, innermost, depth));
         }
         Arc::new(Plan {
             id,
@@ -247,6 +263,25 @@ impl Plan {
     }
 }
 
+impl Step {
+    fn read(bytes: &mut Bytes<'_>, world: &World, inside: Id, depth: usize) -> Step {
+        let what = bytes.byte();
+        let mut child = |branch| Child {
+            plan: Plan::read(bytes, world, Some(inside), depth + 1),
+            raced: what >= 240,
+            branch,
+        };
+        if !world.has_room(depth) {
+            return Step::Pause;
+        }
+        match what % 2 {
+            1 => Step::Child(child((224..240).contains(&what))),
+            _ if what >= 224 => Step::Join(Box::new([child(true), child(true)])),
+            _ => Step::Pause,
+        }
+    }
+}
+
 impl Phase {
     fn read(bytes: &mut Bytes<'_>, world: &World, id: Id, depth: usize) -> Phase {
         let byte = bytes.byte();
@@ -260,6 +295,7 @@ impl Phase {
                 Child {
                     plan,
                     raced: byte >= 240,
+                    branch: (128..192).contains(&byte),
                 }
             }),
             ends: match what / 4 % 8 {
@@ -315,6 +351,8 @@ struct Node {
     inside: Option<Id>,
     /// Entered by the setup or the teardown of the context that it is inside of.
     is_part: bool,
+    /// The inner one of a tuple, whose outer one it shares a frame with.
+    shares_frame: bool,
     set_up: bool,
     teardowns: usize,
     over: bool,
@@ -389,9 +427,14 @@ impl World {
             "{lost} rollbacks lost, {dropped} dropped by the schedule"
         );
         let nodes = lock(&self.nodes);
+        let is_lost = |node: &Node| node.set_up && node.teardowns == 0;
+        // A tuple is lost as one.
+        let with_its_outer = |node: &Node| {
+            node.shares_frame && node.inside.is_some_and(|outer| is_lost(&nodes[outer]))
+        };
         let never = nodes
             .iter()
-            .filter(|node| node.set_up && node.teardowns == 0)
+            .filter(|node| is_lost(node) && !with_its_outer(node))
             .count();
         assert!(
             never <= lost,
@@ -582,7 +625,10 @@ async fn unless<F: Future>(limit: impl Future<Output = ()>, future: F) -> Option
 
 /// Runs a context inside of another one, or until something else is ready.
 async fn run_child(world: &Arc<World>, child: &Child) -> Result<(), Failure> {
-    let running = run(world.clone(), child.plan.clone());
+    let mut running = run(world.clone(), child.plan.clone());
+    if child.branch {
+        running = Box::pin(background::lane(running));
+    }
     if !child.raced {
         return running.await.map(drop);
     }
@@ -593,6 +639,18 @@ async fn run_child(world: &Arc<World>, child: &Child) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Runs two until both are over, whatever they come to.
+async fn both<F>(one: F, other: F) -> F::Output
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let one = AssertUnwindSafe(one).catch_unwind();
+    let other = AssertUnwindSafe(other).catch_unwind();
+    let (one, other) = join(one, other).await;
+    let come = |ended: thread::Result<_>| ended.unwrap_or_else(|payload| resume_unwind(payload));
+    come(one).and(come(other))
 }
 
 /// Enters a context, runs its body, and leaves it.
@@ -606,30 +664,33 @@ fn run(
             Style::With => {
                 let context = plain(w, p);
                 context
-                    .with(async |_| inside(&world, &plan).await)
+                    .with(async |_| inside(&world, &plan, plan.id).await)
                     .await
                     .map(Some)
             }
             Style::Suppressing => {
                 let context = suppressing(w, p);
-                context.with(async |_| inside(&world, &plan).await).await
+                context
+                    .with(async |_| inside(&world, &plan, plan.id).await)
+                    .await
             }
             Style::Wrapping => {
                 let context = wrapping(w, p);
                 context
-                    .with(async |_| inside(&world, &plan).await)
+                    .with(async |_| inside(&world, &plan, plan.id).await)
                     .await
                     .map(Some)
             }
             Style::Expiring => {
                 let context = expiring(w, p);
                 context
-                    .with(async |_| inside(&world, &plan).await)
+                    .with(async |_| inside(&world, &plan, plan.id).await)
                     .await
                     .map(Some)
             }
             Style::Guard => return guarded(&world, &plan).await,
             Style::Stack => return stacked(&world, &plan).await,
+            Style::Tuple => return tupled(&world, &plan).await,
         };
         assert_right(&world, &plan, returned);
         returned.map(|value| value.unwrap_or(0))
@@ -652,8 +713,8 @@ fn assert_right(world: &World, plan: &Plan, returned: Result<Option<u32>, Failur
     assert_eq!(returned, expected, "what came out of {id}");
 }
 
-/// The body of a context in closure style.
-async fn inside(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
+/// The body of a context in closure style, of which `told` is told how it ended.
+async fn inside(world: &Arc<World>, plan: &Plan, told: Id) -> Result<u32, Failure> {
     struct Ends<'w>(&'w World, Id);
     impl Drop for Ends<'_> {
         fn drop(&mut self) {
@@ -667,9 +728,9 @@ async fn inside(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
         }
     }
 
-    let _ends = Ends(world, plan.id);
+    let _ends = Ends(world, told);
     let returned = body(world, plan).await;
-    world.node(plan.id, |node| {
+    world.node(told, |node| {
         node.exit = Some(kind(&returned));
         node.body = Some(returned);
     });
@@ -685,14 +746,19 @@ fn kind<T>(result: &Result<T, Failure>) -> ExitKind {
 
 async fn body(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
     for step in &plan.body {
-        match step {
-            None => pause(world).await,
-            Some(child) => {
-                let returned = run_child(world, child).await;
-                if !plan.tolerant {
-                    returned?;
-                }
+        let returned = match step {
+            Step::Pause => {
+                pause(world).await;
+                Ok(())
             }
+            Step::Child(child) => run_child(world, child).await,
+            Step::Join(children) => {
+                let [one, other] = &**children;
+                both(run_child(world, one), run_child(world, other)).await
+            }
+        };
+        if !plan.tolerant {
+            returned?;
         }
     }
     match plan.body_ends {
@@ -751,6 +817,29 @@ async fn stacked(world: &Arc<World>, plan: &Arc<Plan>) -> Result<u32, Failure> {
             returned
         }
     }
+}
+
+async fn tupled(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
+    let [outer, inner] = &plan.entries[..] else {
+        panic!("a tuple of two has two entries");
+    };
+    let context = |entry: &Arc<Plan>| plain(world.clone(), entry.clone());
+    let returned = (context(outer), context(inner))
+        .with(async |_| inside(world, plan, inner.id).await)
+        .await;
+    let became = |id| world.node(id, |node| (node.set_up, node.teardown));
+    let expected = match (became(outer.id), became(inner.id)) {
+        ((false, _), _) => Err(Failure::Setup(outer.id)),
+        (_, (false, _)) => Err(Failure::Setup(inner.id)),
+        ((_, Some(outer)), (_, Some(inner))) => {
+            let body = world.node(plan.entries[1].id, |node| node.body);
+            let body = body.expect("it is over");
+            body.and_then(|value| inner.and(outer).map(|()| value))
+        }
+        became => panic!("a tuple came back after {became:?}"),
+    };
+    assert_eq!(returned, expected, "what came out of the tuple {}", plan.id);
+    returned
 }
 
 // ---- The executor.
