@@ -93,7 +93,7 @@ impl Entered {
     /// The rollbacks started below this context so far.
     #[cold]
     pub(crate) fn below(&self) -> Below {
-        let elsewhere = Elsewhere::than(self, true);
+        let elsewhere = Elsewhere::awaited(self);
         self.below_until(lane::number_to_come(), elsewhere.as_ref())
     }
 
@@ -177,6 +177,8 @@ impl Entered {
 /// The lane that a teardown began in, if it isn't its own.
 struct Elsewhere {
     lane: Lane,
+    /// The lane of the rollback that it goes on in, if it goes on in one: where that was before, it was, too.
+    past: Lane,
     /// Whether it waits for other visitors there: it is known that they belong together.
     together: bool,
     /// When a rollback began that has dropped the context, if that was entered before, in the same lane as the rollback's own context.
@@ -184,24 +186,41 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Where `entered` is now, if that isn't its lane.
-    #[inline]
-    fn than(entered: &Entered, awaited: bool) -> Option<Self> {
+    /// Where a context is exited, if that isn't its lane.
+    #[cold]
+    fn awaited(entered: &Entered) -> Option<Self> {
         let here = Lane::current();
-        (here != entered.lane).then(|| Elsewhere::at(here, entered, awaited))
+        (here != entered.lane).then(|| Elsewhere {
+            lane: here,
+            past: here,
+            together: true,
+            rollback: Elsewhere::around(entered),
+        })
+    }
+
+    /// Where a context was dropped, if that isn't its lane.
+    #[inline]
+    fn dropped(entered: &Entered) -> Option<Self> {
+        let here = Lane::current();
+        (here != entered.lane).then(|| Elsewhere::dropped_at(here, entered))
     }
 
     #[cold]
-    fn at(lane: Lane, entered: &Entered, awaited: bool) -> Self {
-        let rollback = InRollback::current();
-        let around = rollback.filter(|rollback| {
-            entered.number < rollback.began && table::is_at_home(entered.lane, rollback.number)
-        });
+    fn dropped_at(here: Lane, entered: &Entered) -> Self {
         Elsewhere {
-            lane,
-            together: awaited || rollback.is_some() || Unit::is_dropped(),
-            rollback: around.map(|rollback| rollback.began),
+            lane: here,
+            past: entered.frame_lane(),
+            together: InRollback::current().is_some() || Unit::is_dropped(),
+            rollback: Elsewhere::around(entered),
         }
+    }
+
+    /// When the rollback began that is running, if the context was entered before that, in the same lane as the rollback's own.
+    fn around(entered: &Entered) -> Option<Number> {
+        let rollback = InRollback::current()?;
+        let is_around =
+            entered.number < rollback.began && table::is_at_home(entered.lane, rollback.number);
+        is_around.then_some(rollback.began)
     }
 
     fn settled(&self, entered: Range<Number>) -> Settled {
@@ -209,7 +228,7 @@ impl Elsewhere {
             true => Settled::new(self.lane, entered),
             false => Settled::natives(self.lane, entered),
         };
-        settled.and_past()
+        settled.and_past_of(self.past)
     }
 }
 
@@ -374,7 +393,7 @@ impl Places {
     pub(crate) fn take(&mut self, entered: &Entered, runtime: RuntimeId) -> bool {
         // Whoever owned the context may have been waiting.
         self.settling.stop_waiting();
-        let elsewhere = Elsewhere::than(entered, false);
+        let elsewhere = Elsewhere::dropped(entered);
         self.began = lane::number_to_come();
         let pending = Pending {
             runtime,

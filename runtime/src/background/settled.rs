@@ -16,8 +16,8 @@ use std::{
 pub(crate) struct Settled {
     pub(super) lane: Lane,
     pub(super) visitors: bool,
-    /// Where the lane is a rollback's own: also what is pending in the lanes that its context was in before.
-    past: bool,
+    /// A rollback's own lane: also what is pending where its context was before.
+    past: Option<Lane>,
     entered: Range<Number>,
 }
 
@@ -28,7 +28,7 @@ impl Settled {
         Settled {
             lane,
             visitors: true,
-            past: false,
+            past: None,
             entered,
         }
     }
@@ -40,13 +40,13 @@ impl Settled {
         settled
     }
 
-    /// With the lanes that the lane's own context was in before it was rolled back.
-    pub(super) fn and_past(mut self) -> Self {
-        self.past = true;
+    /// And what is pending where a context was before its rollback, whose own lane `rollback` is. If that isn't one, it has no past.
+    pub(super) fn and_past_of(mut self, rollback: Lane) -> Self {
+        self.past = Some(rollback);
         self
     }
 
-    /// What is waited for by an older context in this lane, of what was entered from `number` on.
+    /// Of these, what was entered from `number` on.
     fn since(&self, number: Number) -> Self {
         let start = self.entered.start.max(number);
         self.clone().starting_with(start)
@@ -76,7 +76,7 @@ impl Settled {
 
     #[inline(always)]
     pub(super) fn is_blocked(&self, table: &Table, floor: Number) -> bool {
-        if self.past && table.knows_pasts() {
+        if self.past.is_some() && table.knows_pasts() {
             return self.clone().blocks_anywhere(table, floor);
         }
         if !table.has_any(self.lane.kind()) {
@@ -102,12 +102,11 @@ impl Settled {
     /// Where something is pending of what is waited for. What was entered up to `floor` isn't waited for itself, but looked into: what is inside of that may be later.
     pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<Settled> {
         let mut seen = BTreeSet::new();
-        let mut to_see = Vec::new();
-        if self.past {
-            let pasts = table.pasts_of(self.lane).iter();
-            to_see.extend(pasts.map(|past| past.since(self.entered.start)));
-        }
-        to_see.push(self.clone());
+        let pasts = self
+            .past
+            .map_or(&[][..], |rollback| table.pasts_of(rollback));
+        let pasts = pasts.iter().map(|past| past.since(self.entered.start));
+        let mut to_see: Vec<Settled> = pasts.chain([self.clone()]).collect();
         while let Some(settled) = to_see.pop() {
             let Range { start, end } = settled.entered;
             if !seen.insert((settled.lane, settled.visitors, start, end)) {
