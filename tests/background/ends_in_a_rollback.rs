@@ -1,9 +1,12 @@
 //! Contexts that one task has entered and that end in a rollback, of a context that was entered after them. What they wait for there must not wait for that rollback; but what was
 //! entered after its context doesn't, whatever it is inside of.
 
-use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
+use crate::shared::{
+    Broken, Inner, Log, closed, drops, gated, inner, inner_of_a_task, poll_once, quick, settle,
+    slow,
+};
 use contextlib::{
-    BoxGuard, async_context,
+    async_context,
     background::{drain, lane},
     null_context, yield_resource,
 };
@@ -14,8 +17,6 @@ use tokio::{
     time::timeout,
 };
 
-type Inner = BoxGuard<'static, (), Broken>;
-
 /// Its teardown runs the future that it gets.
 #[async_context]
 async fn goes_on(futures: oneshot::Receiver<BoxFuture<'static, ()>>) {
@@ -23,13 +24,6 @@ async fn goes_on(futures: oneshot::Receiver<BoxFuture<'static, ()>>) {
     if let Ok(future) = futures.await {
         future.await;
     }
-}
-
-/// Its teardown drops what it gets.
-#[async_context]
-async fn drops(things: oneshot::Receiver<Inner>) -> Result<(), Broken> {
-    let _ = yield_resource!();
-    drop(things.await);
 }
 
 /// Enters an outer context, with that body, then another one, does what is `between`, and has the rollback of the second one go on with the first one's body.
@@ -60,16 +54,6 @@ async fn within_what_drops(
     drops(things).with(waits).await
 }
 
-async fn entered(log: &Log) -> Inner {
-    slow(log.clone(), "inner").boxed().enter().await.unwrap()
-}
-
-async fn entered_by_a_task(log: &Log) -> Inner {
-    let log = log.clone();
-    let entered = tokio::spawn(async move { entered(&log).await });
-    entered.await.unwrap()
-}
-
 #[tokio::test]
 async fn waits_for_what_an_inner_teardown_has_dropped() {
     for of_another_task in [false, true] {
@@ -78,8 +62,8 @@ async fn waits_for_what_an_inner_teardown_has_dropped() {
         let body = within_what_drops(things, gate.clone());
         ends_in_a_rollback(&log, body, async |_| {
             let inner = match of_another_task {
-                true => entered_by_a_task(&log).await,
-                false => entered(&log).await,
+                true => inner_of_a_task(&log).await,
+                false => inner(&log).await,
             };
             assert!(give.send(inner).is_ok());
             gate.add_permits(1);
@@ -97,7 +81,7 @@ async fn also_if_the_inner_context_was_in_a_lane_of_its_own() {
     let (give, things) = oneshot::channel();
     let body = lane(lane(within_what_drops(things, gate.clone())));
     ends_in_a_rollback(&log, body, async |_| {
-        assert!(give.send(entered_by_a_task(&log).await).is_ok());
+        assert!(give.send(inner_of_a_task(&log).await).is_ok());
         gate.add_permits(1);
     })
     .await;

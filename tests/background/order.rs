@@ -995,29 +995,13 @@ async fn tasks_of_a_local_set_in_a_body_share_its_lane() {
 /// A guard that has left the lane it was entered in, and is dropped inside of something that was entered after it. What is around that waits for it.
 mod a_guard_that_has_left_its_lane {
     use super::*;
-
-    /// Entered by a task that hands it over.
-    async fn of_a_task(log: &Log) -> BoxGuard<'static, (), Broken> {
-        let inner = slow(log.clone(), "inner").boxed();
-        tokio::spawn(async move { inner.enter().await.unwrap() })
-            .await
-            .unwrap()
-    }
+    use crate::shared::{drops, inner_of_a_task};
 
     /// Its teardown drops what it was given.
     #[async_context]
     async fn keeps<T: Send + 'static>(kept: T) -> Result<(), Broken> {
         let _ = yield_resource!();
         drop(kept);
-    }
-
-    /// Its teardown drops what it gets.
-    #[async_context]
-    async fn drops_what_it_gets<T: Send + 'static>(
-        things: oneshot::Receiver<T>,
-    ) -> Result<(), Broken> {
-        let _ = yield_resource!();
-        drop(things.await);
     }
 
     /// Runs `between` inside of an outer context, which is exited then.
@@ -1051,7 +1035,7 @@ mod a_guard_that_has_left_its_lane {
     #[tokio::test]
     async fn for_a_body_that_ends() {
         inside(async |log| {
-            let inner = of_a_task(log).await;
+            let inner = inner_of_a_task(log).await;
             let middle = quick(log.clone(), "middle").with(async |_| {
                 drop(inner);
                 Ok::<_, Broken>(())
@@ -1073,7 +1057,7 @@ mod a_guard_that_has_left_its_lane {
     #[tokio::test]
     async fn for_a_teardown() {
         inside(async |log| {
-            let keeper = keeps(of_a_task(log).await);
+            let keeper = keeps(inner_of_a_task(log).await);
             keeper.with(async |_| Ok::<_, Broken>(())).await.unwrap();
         })
         .await;
@@ -1081,7 +1065,7 @@ mod a_guard_that_has_left_its_lane {
 
     #[tokio::test]
     async fn for_a_rollback() {
-        inside(async |log| drop(keeps(of_a_task(log).await).enter().await.unwrap())).await;
+        inside(async |log| drop(keeps(inner_of_a_task(log).await).enter().await.unwrap())).await;
     }
 
     type Slot = Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>;
@@ -1098,7 +1082,7 @@ mod a_guard_that_has_left_its_lane {
     #[tokio::test]
     async fn for_two_that_end_in_each_other() {
         inside(async |log| {
-            let inner = of_a_task(log).await;
+            let inner = inner_of_a_task(log).await;
             let slot = Slot::default();
             let first = empties(slot.clone()).enter().await.unwrap();
             let second = null_context(()).run(async move |()| {
@@ -1132,7 +1116,7 @@ mod a_guard_that_has_left_its_lane {
         inside(async |log| {
             let mut guards = Vec::new();
             for _ in 0..60 {
-                guards.push(of_a_task(log).await);
+                guards.push(inner_of_a_task(log).await);
             }
             let slot = Slot::default();
             let keeper = keeps_and_empties(guards, slot.clone());
@@ -1165,7 +1149,7 @@ mod a_guard_that_has_left_its_lane {
         }
         inside(async |log| {
             let gate = closed();
-            let keeper = keeps_on(of_a_task(log).await, gate.clone());
+            let keeper = keeps_on(inner_of_a_task(log).await, gate.clone());
             let around = null_context(()).run(async |()| {
                 let _keeper = keeper.enter().await.unwrap();
                 forever::<()>().await;
@@ -1218,7 +1202,7 @@ mod a_guard_that_has_left_its_lane {
         let log = Log::default();
         let outer = quick(log.clone(), "outer").enter().await.unwrap();
         let (give, things) = oneshot::channel();
-        let janitor = tokio::spawn(drops_what_it_gets(things).enter());
+        let janitor = tokio::spawn(drops(things).enter());
         drop(janitor.await.unwrap().unwrap());
         yield_now().await;
         drop(slow(log.clone(), "inner").enter().await.unwrap());

@@ -1,11 +1,14 @@
 //! Contexts that log what happens to them.
 
-use contextlib::{async_context, yield_resource};
+use contextlib::{BoxGuard, async_context, yield_resource};
 use std::{
     fmt::{self, Debug},
     sync::{Arc, Mutex},
 };
-use tokio::{sync::Semaphore, task::yield_now};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::yield_now,
+};
 
 /// What happened, in order. Clones write to the same log.
 #[derive(Clone, Default)]
@@ -61,6 +64,27 @@ pub(crate) async fn gated(
     log.say(format_args!("~{name}"));
     gate.acquire().await.unwrap().forget();
     log.say(format_args!("-{name}"));
+}
+
+/// A context whose teardown drops what it gets.
+#[async_context]
+pub(crate) async fn drops<T: Send + 'static>(things: oneshot::Receiver<T>) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    drop(things.await);
+}
+
+pub(crate) type Inner = BoxGuard<'static, (), Broken>;
+
+/// A context that has been entered.
+pub(crate) async fn inner(log: &Log) -> Inner {
+    slow(log.clone(), "inner").boxed().enter().await.unwrap()
+}
+
+/// The same, entered by another task, which hands it over.
+pub(crate) async fn inner_of_a_task(log: &Log) -> Inner {
+    let log = log.clone();
+    let entered = tokio::spawn(async move { inner(&log).await });
+    entered.await.unwrap()
 }
 
 /// A gate that is closed: nobody passes before `add_permits`.

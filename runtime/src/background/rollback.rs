@@ -383,12 +383,6 @@ impl Left {
         }
     }
 
-    /// After the context was told how its body ended.
-    pub(crate) fn told<T, K: Kind>(frame: Pin<&mut AnyContext<'_, T, K>>, left: Self) -> Self {
-        frame.abandon();
-        left
-    }
-
     /// At the yield point, where `frame` gets its resource back from `room`.
     pub(crate) fn open<T, K: Kind>(
         entered: &Entered,

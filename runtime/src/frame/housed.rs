@@ -285,8 +285,14 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         let left = match mem::replace(&mut self.rest.stage, Stage::Closed) {
             Stage::Setup => Left::SETUP,
             Stage::Open => Left::open(entered, self.frame.as_mut(), self.resource),
-            Stage::Waiting(exit) => Left::told(self.frame.as_mut(), Left::waiting(exit)),
-            Stage::Teardown(exit) => Left::told(self.frame.as_mut(), Left::teardown(exit)),
+            Stage::Waiting(exit) => {
+                self.frame.as_mut().abandon();
+                Left::waiting(exit)
+            }
+            Stage::Teardown(exit) => {
+                self.frame.as_mut().abandon();
+                Left::teardown(exit)
+            }
             Stage::Closed => return None,
         };
         self.kept.note_left(left);

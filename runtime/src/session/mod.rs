@@ -532,8 +532,14 @@ impl<R> State<'_, R> {
                     return false;
                 }
             },
-            Stage::Waiting(exit) => Left::told(frame, Left::waiting(exit)),
-            Stage::Teardown(exit) => Left::told(frame, Left::teardown(exit)),
+            Stage::Waiting(exit) => {
+                frame.abandon();
+                Left::waiting(exit)
+            }
+            Stage::Teardown(exit) => {
+                frame.abandon();
+                Left::teardown(exit)
+            }
             Stage::Early | Stage::Closed => {
                 entered.leave_all();
                 return false;
