@@ -61,7 +61,8 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 
 /// An `async` closure that takes an `A`, as a trait that gives its future a name.
 ///
-/// Implemented for every such closure, and for functions that return futures. A function that takes a body, and hands it to a context, asks for this:
+/// Implemented for every such closure, and for functions that return futures; `Fut` is what calling it returns. Where [`with`](ContextManager::with) and the others ask for it, the compiler finds `'b`
+/// and `Fut`. A function that takes a body, and hands it to a context, asks for this:
 ///
 /// ```
 /// use contextlib::{AsyncBody, async_context, yield_resource};
@@ -73,10 +74,11 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 ///     let _ = yield_resource!(number);
 /// }
 ///
-/// async fn with_number<R: Send, F>(body: F) -> io::Result<R>
+/// async fn with_number<'b, R: Send, F, Fut>(body: F) -> io::Result<R>
 /// where
-///     // `Fut: Send` and `Send`, as `with` does; not for `with_local`.
-///     for<'r> F: AsyncBody<&'r mut u8, io::Result<R>, Fut: Send> + Send,
+///     F: AsyncFnOnce(&mut u8) -> io::Result<R> + AsyncBody<&'b mut u8, Fut> + Send,
+///     // `Send`, and `F` too, as `with` asks for; not `with_local`.
+///     Fut: Future<Output = io::Result<R>> + Send,
 /// {
 ///     number().with(body).await
 /// }
@@ -88,24 +90,33 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 /// # Ok(())
 /// # }
 /// ```
+//
+// The future is a parameter, for an argument of one lifetime, whichever. A trait in which it is an associated type, for every lifetime, would be the shorter way to say so. But whether an `async` closure implements
+// that, rustc (1.95 and 1.97, at least) evaluates now in one way and now in another: it ends with an internal error after one in four changes of a program that joins futures of `with`, and goes on to until its
+// cache is deleted. `tests/incremental` has such a program.
 #[diagnostic::on_unimplemented(
     message = "what is run here is an `async` closure that takes `{A}`",
     label = "not an `async |…| …` that takes that and returns what is asked for here",
     note = "a context's body takes its resource, `async |resource| …`; what an `ExitStack` is to call takes how the body ended, `async |exit| …`: a context is entered instead"
 )]
-pub trait AsyncBody<A, O>:
-    AsyncFnOnce(A) -> O + FnOnce(A) -> <Self as AsyncBody<A, O>>::Fut
-{
-    /// What calling it returns.
-    type Fut: Future<Output = O>;
+pub trait AsyncBody<A, Fut>: sealed::Sealed<A, Fut> {
+    #[doc(hidden)]
+    fn call(self, argument: A) -> Fut;
 }
 
-impl<F, A, O, Fut> AsyncBody<A, O> for F
+mod sealed {
+    pub trait Sealed<A, Fut> {}
+    impl<F: FnOnce(A) -> Fut, A, Fut> Sealed<A, Fut> for F {}
+}
+
+impl<F, A, Fut> AsyncBody<A, Fut> for F
 where
-    F: AsyncFnOnce(A) -> O + FnOnce(A) -> Fut,
-    Fut: Future<Output = O>,
+    F: FnOnce(A) -> Fut,
 {
-    type Fut = Fut;
+    #[inline(always)]
+    fn call(self, argument: A) -> Fut {
+        self(argument)
+    }
 }
 
 /// A frame without its type: what drives it is compiled once for all that come to the same, and not for each use.
@@ -278,7 +289,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// ```
     #[doc(alias = "async with")]
     #[track_caller]
-    pub fn with<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<C::Kind, R>, B>> + Send
+    pub fn with<'b, R, B, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Result<Out<C::Kind, R>, B>> + Send + use<C, P, R, B, F, Fut>
     where
         C: Send,
         C::Resource: Send,
@@ -288,9 +302,11 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P::Origin: Send,
         R: Send,
         B: BodyError,
-        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
-            + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
+        C::Resource: 'b,
+        F: AsyncFnOnce(&mut C::Resource) -> Result<R, B>
+            + AsyncBody<&'b mut C::Resource, Fut>
             + Send,
+        Fut: Future<Output = Result<R, B>> + Send,
     {
         let (seed, at) = (self.seed, Location::caller());
         async move {
@@ -339,12 +355,16 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn with_local<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<C::Kind, R>, B>>
+    pub fn with_local<'b, R, B, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Result<Out<C::Kind, R>, B>> + use<C, P, R, B, F, Fut>
     where
         C::Kind: RaiseAs<B>,
         B: fmt::Debug + 'static,
-        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
-            + AsyncBody<&'r mut C::Resource, Result<R, B>>,
+        C::Resource: 'b,
+        F: AsyncFnOnce(&mut C::Resource) -> Result<R, B> + AsyncBody<&'b mut C::Resource, Fut>,
+        Fut: Future<Output = Result<R, B>>,
     {
         let (seed, at) = (self.seed, Location::caller());
         async move {
@@ -355,7 +375,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 as_result: identity,
                 finish: AsResult,
                 // With their types, so that the future is `Send` where they are.
-                driven: C, Guest<'_, _, _, _, _>,
+                driven: C, Guest<'_, '_, _, _, _, _>,
                 not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
             )
         }
@@ -386,7 +406,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn run<R, F>(self, body: F) -> impl Future<Output = Out<C::Kind, R>> + Send
+    pub fn run<'b, R, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Out<C::Kind, R>> + Send + use<C, P, R, F, Fut>
     where
         C: Send,
         C::Resource: Send,
@@ -394,9 +417,9 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P::Storage: Send,
         P::Origin: Send,
         R: Send,
-        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> R
-            + AsyncBody<&'r mut C::Resource, R, Fut: Send>
-            + Send,
+        C::Resource: 'b,
+        F: AsyncFnOnce(&mut C::Resource) -> R + AsyncBody<&'b mut C::Resource, Fut> + Send,
+        Fut: Future<Output = R> + Send,
     {
         let (seed, at) = (self.seed, Location::caller());
         async move {
@@ -440,7 +463,10 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn outcome<R, B, F>(self, body: F) -> impl Future<Output = Outcome<R, B, ErrorOf<C>>> + Send
+    pub fn outcome<'b, R, B, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Outcome<R, B, ErrorOf<C>>> + Send + use<C, P, R, B, F, Fut>
     where
         C: Send,
         C::Resource: Send,
@@ -449,9 +475,11 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         P::Origin: Send,
         R: Send,
         B: BodyError,
-        for<'r> F: AsyncFnOnce(&'r mut C::Resource) -> Result<R, B>
-            + AsyncBody<&'r mut C::Resource, Result<R, B>, Fut: Send>
+        C::Resource: 'b,
+        F: AsyncFnOnce(&mut C::Resource) -> Result<R, B>
+            + AsyncBody<&'b mut C::Resource, Fut>
             + Send,
+        Fut: Future<Output = Result<R, B>> + Send,
     {
         let (seed, at) = (self.seed, Location::caller());
         async move {

@@ -187,6 +187,8 @@ pub trait AsyncContextManager: Send {
 ///         > + Send,
 ///     M::Policy: Policy<M::Context, Storage: Send, Origin: Send>,
 /// {
+///     // As the method of a type: rustc can't prove that the trait's own is `Send` in a task, where it doesn't know the context.
+///     let context = context.into_context_manager();
 ///     context.with(async |number| Ok(*number * 2)).await
 /// }
 ///
@@ -316,7 +318,10 @@ pub trait IntoContextManager: Sized {
     /// # Cancellation
     /// As the other.
     #[track_caller]
-    fn with<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>> + Send
+    fn with<'b, R, B, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>> + Send
     where
         Self::Context: Send,
         ResourceOf<Self>: Send,
@@ -326,9 +331,11 @@ pub trait IntoContextManager: Sized {
         OriginOf<Self>: Send,
         R: Send,
         B: BodyError,
-        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
-            + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>, Fut: Send>
+        ResourceOf<Self>: 'b,
+        F: AsyncFnOnce(&mut ResourceOf<Self>) -> Result<R, B>
+            + AsyncBody<&'b mut ResourceOf<Self>, Fut>
             + Send,
+        Fut: Future<Output = Result<R, B>> + Send,
     {
         self.into_context_manager().with(body)
     }
@@ -344,12 +351,17 @@ pub trait IntoContextManager: Sized {
     /// # Cancellation
     /// As the other.
     #[track_caller]
-    fn with_local<R, B, F>(self, body: F) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>>
+    fn with_local<'b, R, B, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>>
     where
         KindOf<Self>: RaiseAs<B>,
         B: Debug + 'static,
-        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
-            + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>>,
+        ResourceOf<Self>: 'b,
+        F: AsyncFnOnce(&mut ResourceOf<Self>) -> Result<R, B>
+            + AsyncBody<&'b mut ResourceOf<Self>, Fut>,
+        Fut: Future<Output = Result<R, B>>,
     {
         self.into_context_manager().with_local(body)
     }
@@ -362,7 +374,7 @@ pub trait IntoContextManager: Sized {
     /// # Cancellation
     /// As the other.
     #[track_caller]
-    fn run<R, F>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>> + Send
+    fn run<'b, R, F, Fut>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>> + Send
     where
         Self::Context: Send,
         ResourceOf<Self>: Send,
@@ -370,9 +382,11 @@ pub trait IntoContextManager: Sized {
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,
         R: Send,
-        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> R
-            + AsyncBody<&'r mut ResourceOf<Self>, R, Fut: Send>
+        ResourceOf<Self>: 'b,
+        F: AsyncFnOnce(&mut ResourceOf<Self>) -> R
+            + AsyncBody<&'b mut ResourceOf<Self>, Fut>
             + Send,
+        Fut: Future<Output = R> + Send,
     {
         self.into_context_manager().run(body)
     }
@@ -385,7 +399,10 @@ pub trait IntoContextManager: Sized {
     /// # Cancellation
     /// As the other.
     #[track_caller]
-    fn outcome<R, B, F>(self, body: F) -> impl Future<Output = Outcome<R, B, ErrorOf<Self>>> + Send
+    fn outcome<'b, R, B, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Outcome<R, B, ErrorOf<Self>>> + Send
     where
         Self::Context: Send,
         ResourceOf<Self>: Send,
@@ -394,9 +411,11 @@ pub trait IntoContextManager: Sized {
         OriginOf<Self>: Send,
         R: Send,
         B: BodyError,
-        for<'r> F: AsyncFnOnce(&'r mut ResourceOf<Self>) -> Result<R, B>
-            + AsyncBody<&'r mut ResourceOf<Self>, Result<R, B>, Fut: Send>
+        ResourceOf<Self>: 'b,
+        F: AsyncFnOnce(&mut ResourceOf<Self>) -> Result<R, B>
+            + AsyncBody<&'b mut ResourceOf<Self>, Fut>
             + Send,
+        Fut: Future<Output = Result<R, B>> + Send,
     {
         self.into_context_manager().outcome(body)
     }

@@ -3,6 +3,7 @@
 use crate::{
     __private::{defined, spawned},
     AsyncContext, ContextManager, Exit, YieldOnce,
+    frame::tell_with,
     kind::Fallible,
     policy,
 };
@@ -10,24 +11,31 @@ use std::fmt::Debug;
 
 /// An `async` closure that takes a resource and how the body ended, as a trait that gives its future a name.
 ///
-/// Implemented for every such closure.
+/// Implemented for every such closure; `Fut` is what calling it returns.
 #[diagnostic::on_unimplemented(
     message = "a teardown is an `async` closure that takes the resource and the `Exit`",
     label = "not an `async |resource, exit| -> Result<(), _> {{ … }}`"
 )]
-pub trait Teardown<'y, T, E>:
-    AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + FnOnce(T, Exit<'y>) -> <Self as Teardown<'y, T, E>>::Fut
-{
-    /// What calling it returns.
-    type Fut: Future<Output = Result<(), E>>;
+pub trait Teardown<T, Fut>: sealed::Sealed<T, Fut> {
+    #[doc(hidden)]
+    fn call(self, resource: T, exit: Exit<'static>) -> Fut;
 }
 
-impl<'y, F, T, E, Fut> Teardown<'y, T, E> for F
+mod sealed {
+    use crate::Exit;
+
+    pub trait Sealed<T, Fut> {}
+    impl<F: FnOnce(T, Exit<'static>) -> Fut, T, Fut> Sealed<T, Fut> for F {}
+}
+
+impl<F, T, Fut> Teardown<T, Fut> for F
 where
-    F: AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + FnOnce(T, Exit<'y>) -> Fut,
-    Fut: Future<Output = Result<(), E>>,
+    F: FnOnce(T, Exit<'static>) -> Fut,
 {
-    type Fut = Fut;
+    #[inline(always)]
+    fn call(self, resource: T, exit: Exit<'static>) -> Fut {
+        self(resource, exit)
+    }
 }
 
 /// A context made of a setup and a teardown.
@@ -66,7 +74,7 @@ where
 /// ```
 #[doc(alias = "defer")]
 #[track_caller]
-pub fn from_fn<T, E, S, F, D>(
+pub fn from_fn<T, E, S, F, D, Fut>(
     setup: S,
     teardown: D,
 ) -> ContextManager<
@@ -78,15 +86,15 @@ where
     E: Debug + Send + 'static,
     S: FnOnce() -> F + Send + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
-    for<'y> D:
-        AsyncFnOnce(T, Exit<'y>) -> Result<(), E> + Teardown<'y, T, E, Fut: Send> + Send + 'static,
+    D: AsyncFnOnce(T, Exit<'_>) -> Result<(), E> + Teardown<T, Fut> + Send + 'static,
+    Fut: Future<Output = Result<(), E>> + Send,
 {
     spawned::<T, Fallible<E>, _>(
         defined(|| "from_fn"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let resource = setup().await?;
             let (resource, exit) = yielder.lend(resource).await;
-            teardown(resource, exit).await
+            tell_with(teardown, resource, exit).await
         },
     )
 }

@@ -3,6 +3,7 @@
 use super::{Lent, work::Work};
 use crate::{cold::Clear, manager::AsyncBody, session::poll_caught};
 use std::{
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
     thread,
@@ -13,11 +14,13 @@ use std::{
 //
 // The future's type is a parameter, and not looked up in `F`'s: a field of a type that has yet to be looked up takes the compiler one more level of its
 // `recursion_limit`.
-pub(crate) struct Guest<'h, R, F, Fut, M> {
+pub(crate) struct Guest<'h, 'b, R, F, Fut, M> {
     // In this order: the future borrows what is lent.
     work: Work<F, Fut>,
     lent: Option<Lent<'h, R>>,
     made: M,
+    // What the closure is called with.
+    _reference: PhantomData<fn(&'b mut R)>,
 }
 
 /// The parts of a [`Guest`].
@@ -29,22 +32,24 @@ struct Parts<'g, 'h, R, Fut, F, M> {
 
 /// A body that hasn't been called, with what is lent to it.
 #[inline]
-pub(crate) fn guest<'h, R, F, O, M>(
+pub(crate) fn guest<'h, 'b, R, F, Fut, O, M>(
     lent: Lent<'h, R>,
     body: F,
     made: M,
-) -> Guest<'h, R, F, <F as AsyncBody<&'h mut R, O>>::Fut, M>
+) -> Guest<'h, 'b, R, F, Fut, M>
 where
-    F: for<'r> AsyncBody<&'r mut R, O>,
+    F: AsyncFnOnce(&mut R) -> O + AsyncBody<&'b mut R, Fut>,
+    Fut: Future<Output = O>,
 {
     Guest {
         work: Work::new(body),
         lent: Some(lent),
         made,
+        _reference: PhantomData,
     }
 }
 
-impl<'h, R, F, Fut, M> Guest<'h, R, F, Fut, M> {
+impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_, 'h, R, Fut, F, M> {
         // SAFETY: structural pinning of the work alone, which is never moved. A `Guest` has no `Drop`, and is `Unpin` only if the work is.
@@ -60,7 +65,7 @@ impl<'h, R, F, Fut, M> Guest<'h, R, F, Fut, M> {
     #[inline]
     pub(crate) fn poll<X>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<X>>
     where
-        F: FnOnce(&'h mut R) -> Fut,
+        F: AsyncBody<&'b mut R, Fut>,
         Fut: Future,
         M: Fn(Fut::Output) -> X,
     {
@@ -79,15 +84,15 @@ impl<'h, R, F, Fut, M> Guest<'h, R, F, Fut, M> {
     #[inline]
     fn start(mut work: Pin<&mut Work<F, Fut>>, lent: &mut Option<Lent<'h, R>>)
     where
-        F: FnOnce(&'h mut R) -> Fut,
+        F: AsyncBody<&'b mut R, Fut>,
     {
         if work.as_mut().future().is_some() {
             return;
         }
         if let Some(lent) = lent {
-            // SAFETY: see `Lent::resource`. By the bound of `guest`, which alone makes a `Guest`, the closure is one for every lifetime of the reference, so
+            // SAFETY: see `Lent::resource`. By the bound of `guest`, which alone makes a `Guest`, the closure is one for every lifetime of the reference (of which the `given` module says more), so
             // all that can keep it is its future; that is dropped before `lent` is, in `poll` and in `leave`.
-            work.start(|body| body(unsafe { lent.resource() }));
+            work.start(|body| body.call(unsafe { lent.resource() }));
         }
     }
 

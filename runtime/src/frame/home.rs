@@ -75,13 +75,13 @@ impl<'h, R> Key<'h, R> {
 /// The resource while the body has it. It goes home when the body is dropped.
 pub struct Lent<'h, R>(&'h Home<R>);
 
-impl<'h, R> Lent<'h, R> {
+impl<R> Lent<'_, R> {
     /// The resource, for longer than this is borrowed.
     ///
     /// # Safety
     /// The reference is gone before this is dropped, and meanwhile this isn't used for anything else.
     #[inline]
-    pub(super) unsafe fn resource(&mut self) -> &'h mut R {
+    pub(super) unsafe fn resource<'b>(&mut self) -> &'b mut R {
         // SAFETY: as long as there is a `Lent`, its key keeps off; and by this function's contract nobody else uses the one `Lent`.
         match unsafe { &mut *self.0.resource.get() } {
             Some(resource) => resource,

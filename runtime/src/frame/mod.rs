@@ -20,7 +20,7 @@
 //! [`Work`] is a future in one place with what it is made from. Its unsafe code is the pin projection to the future.
 //! [`Home`] is where a body's resource stays in closure and block style. Its unsafe code is what an exclusive borrow does that is given out and comes back:
 //! there is one key to a home, and at most one [`Lent`]. A [`Guest`] is a body with its `Lent`: the closure's future borrows the resource for as long as it
-//! keeps that.
+//! keeps that. What else is lent to a closure, or told it, is so in a [`Given`](given::Given), its future. In both the closure is called with a lifetime that is longer than it is known to be here.
 //! [`Lodging`] and [`House`] own a frame in a box with what is known of its context, by a pointer. Their unsafe code is what a box does, pin projections, and
 //! writing into the box where it is; [`Allocated`](heap::Allocated) is the memory.
 //! An [`Exclusive`] is `Sync` since a shared one gives nothing.
@@ -31,6 +31,7 @@ mod body;
 mod context;
 mod ending;
 mod exclusive;
+mod given;
 mod guest;
 mod heap;
 mod held;
@@ -49,6 +50,7 @@ pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed, hands_on};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use exclusive::Exclusive;
+pub(crate) use given::{lend, tell, tell_with};
 pub(crate) use guest::{Guest, guest};
 pub(crate) use held::{AnyFrame, FrameMut, Held};
 pub(crate) use home::{Home, Key, Lent};

@@ -8,6 +8,7 @@ use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
     frame::{BodyPoll, Ending, Guest, Payload},
+    manager::AsyncBody,
     report,
     teardown::{Keep, Kept, split},
     trace::{BodySpan, is_watched},
@@ -53,9 +54,9 @@ where
     }
 }
 
-impl<'h, V, B, R, F, Fut, M> BodyPlace<V, B> for Guest<'h, R, F, Fut, M>
+impl<'b, V, B, R, F, Fut, M> BodyPlace<V, B> for Guest<'_, 'b, R, F, Fut, M>
 where
-    F: FnOnce(&'h mut R) -> Fut,
+    F: AsyncBody<&'b mut R, Fut>,
     Fut: Future,
     M: Fn(Fut::Output) -> Result<V, B>,
 {

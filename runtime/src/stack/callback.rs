@@ -8,7 +8,7 @@ use super::{
 use crate::{
     __private::{Nothing, Returns, Tail},
     AsyncBody, AsyncContext, BodyError, Definition, Exit, YieldOnce,
-    frame::{Seed, YieldFn, before},
+    frame::{Seed, YieldFn, before, lend, tell},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -149,15 +149,15 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// ```
     #[track_caller]
     #[doc(alias = "push_async_exit")]
-    pub fn push<F, T>(&self, exit: F)
+    pub fn push<F, T, Fut>(&self, exit: F)
     where
-        for<'x> F:
-            AsyncFnOnce(Exit<'x, S>) -> T + AsyncBody<Exit<'x, S>, T, Fut: Send> + Send + 'static,
+        F: AsyncFnOnce(Exit<'_, S>) -> T + AsyncBody<Exit<'static, S>, Fut> + Send + 'static,
+        Fut: Future<Output = T> + Send,
         T: EntryEnd<E>,
     {
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), how) = yielder.lend(()).await;
-            exit(how).await.end()
+            tell(exit, how).await.end()
         };
         self.add(Definition::here(|| "push"), None::<()>, block);
     }
@@ -211,19 +211,20 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn async_callback_with<F, T>(&self, callback: F)
+    pub fn async_callback_with<F, T, Fut>(&self, callback: F)
     where
-        for<'x> F: AsyncFnOnce(&'x ExitStack<'static, E, S>) -> T
-            + AsyncBody<&'x ExitStack<'static, E, S>, T, Fut: Send>
+        F: AsyncFnOnce(&ExitStack<'static, E, S>) -> T
+            + AsyncBody<&'static ExitStack<'static, E, S>, Fut>
             + Send
             + 'static,
+        Fut: Future<Output = T> + Send,
         T: EntryEnd<E>,
     {
         let added = Arc::new(ExitStack::<'static, E, S>::inside(self.at));
         let stack = added.clone();
         let block = async move |yielder: YieldOnce<'_, (), S>| -> Result<(), E> {
             let ((), _) = yielder.lend(()).await;
-            calling(callback, &*stack).await.end()
+            lend(callback, &*stack).await.end()
         };
         self.add(
             Definition::here(|| "async_callback_with"),
@@ -257,14 +258,6 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
             Poll::Ready(Err(_)) | Poll::Pending => unreachable!("these yield at once"),
         }
     }
-}
-
-/// What calling `body` returns, known to be `Send` whatever the lifetimes in `argument`, which the compiler forgets inside of an `async` block.
-fn calling<A, O, F>(body: F, argument: A) -> impl Future<Output = O> + Send
-where
-    F: AsyncBody<A, O, Fut: Send>,
-{
-    body(argument)
 }
 
 impl<E, S> Adds<E> for Arc<ExitStack<'static, E, S>> {

@@ -157,13 +157,17 @@ impl<'e, E> ExitStack<'e, E> {
     /// The [type](ExitStack) has an example. What rustc may say of a body that calls its own function is told at
     /// [`with`](ContextManager::with); the way round is `async_with!(stack = ExitStack::context(), …)`.
     #[track_caller]
-    pub fn scope<R, F>(body: F) -> impl Future<Output = Result<R, E>> + Send
+    pub fn scope<'b, R, F, Fut>(
+        body: F,
+    ) -> impl Future<Output = Result<R, E>> + Send + use<'e, E, R, F, Fut>
     where
         E: BodyError,
         R: Send,
-        for<'r> F: AsyncFnOnce(&'r mut ExitStack<'e, E>) -> Result<R, E>
-            + AsyncBody<&'r mut ExitStack<'e, E>, Result<R, E>, Fut: Send>
+        'e: 'b,
+        F: AsyncFnOnce(&mut ExitStack<'e, E>) -> Result<R, E>
+            + AsyncBody<&'b mut ExitStack<'e, E>, Fut>
             + Send,
+        Fut: Future<Output = Result<R, E>> + Send,
     {
         Self::context().with(body)
     }
@@ -237,13 +241,17 @@ impl<'e, E> ExitStack<'e, E> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn suppressing_scope<R, F>(body: F) -> impl Future<Output = Result<Option<R>, E>> + Send
+    pub fn suppressing_scope<'b, R, F, Fut>(
+        body: F,
+    ) -> impl Future<Output = Result<Option<R>, E>> + Send + use<'e, E, R, F, Fut>
     where
         E: BodyError,
         R: Send,
-        for<'r> F: AsyncFnOnce(&'r mut ExitStack<'e, E, Suppressing>) -> Result<R, E>
-            + AsyncBody<&'r mut ExitStack<'e, E, Suppressing>, Result<R, E>, Fut: Send>
+        'e: 'b,
+        F: AsyncFnOnce(&mut ExitStack<'e, E, Suppressing>) -> Result<R, E>
+            + AsyncBody<&'b mut ExitStack<'e, E, Suppressing>, Fut>
             + Send,
+        Fut: Future<Output = Result<R, E>> + Send,
     {
         Self::suppressing_context().with(body)
     }
