@@ -4,7 +4,7 @@
 //! that one alone, as a failure prints it; with `TRACE=1` it tells what happens.
 #![forbid(unsafe_code)]
 
-#[path = "../fuzz/src/schedule.rs"]
+#[path = "../fuzz/src/schedule/mod.rs"]
 mod schedule;
 
 use contextlib_tests::{Dice, number_from_env};

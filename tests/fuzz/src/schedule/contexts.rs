@@ -1,0 +1,97 @@
+//! The context functions.
+
+use super::{
+    plan::{End, Phase, Plan},
+    queue::OnQueue,
+    runs::run_child,
+    say,
+    waiting::{only_when_woken, pause, unless},
+    world::{Failure, Id, Resource, World, panic_as_planned},
+};
+use contextlib::{ExitKind, async_context, yield_resource};
+use std::sync::{Arc, atomic::Ordering};
+
+#[async_context(on_cancel = OnQueue)]
+pub(super) async fn plain(world: Arc<World>, plan: Arc<Plan>) -> Result<Resource, Failure> {
+    let _over = Over(world.clone(), plan.id);
+    let mut resource = set_up(&world, &plan).await?;
+    let exit = yield_resource!(resource).kind();
+    tear_down(&world, &plan, exit).await?;
+    drop(resource);
+}
+
+#[async_context(on_cancel = OnQueue, suppress)]
+pub(super) async fn suppressing(world: Arc<World>, plan: Arc<Plan>) -> Result<Resource, Failure> {
+    let _over = Over(world.clone(), plan.id);
+    let mut resource = set_up(&world, &plan).await?;
+    let exit = yield_resource!(resource);
+    exit.suppress();
+    tear_down(&world, &plan, exit.kind()).await?;
+    drop(resource);
+}
+
+#[async_context(on_cancel = OnQueue)]
+pub(super) async fn wrapping(world: Arc<World>, plan: Arc<Plan>) -> Result<Resource, Failure> {
+    let _over = Over(world.clone(), plan.id);
+    let resource = set_up(&world, &plan).await?;
+    let yielded = only_when_woken(async move { yield_resource!(move resource) });
+    let (_resource, exit) = yielded.await;
+    tear_down(&world, &plan, exit.kind()).await?;
+}
+
+#[async_context(on_cancel = OnQueue)]
+pub(super) async fn expiring(world: Arc<World>, plan: Arc<Plan>) -> Result<Resource, Failure> {
+    let _over = Over(world.clone(), plan.id);
+    let resource = set_up(&world, &plan).await?;
+    let yielded = unless(pause(&world), async move { yield_resource!(move resource) });
+    match yielded.await {
+        Some((_resource, exit)) => tear_down(&world, &plan, exit.kind()).await?,
+        None => {
+            // It can't wait for what its body has left behind: its own code goes on in the same poll.
+            world.node(plan.id, |node| node.teardowns += 1);
+            let torn = phase(&world, &plan.teardown, Failure::Teardown(plan.id)).await;
+            let torn = torn.and(Err(Failure::Expired(plan.id)));
+            world.node(plan.id, |node| node.teardown = Some(torn));
+            return torn;
+        }
+    }
+}
+
+async fn phase(world: &Arc<World>, phase: &Phase, failure: Failure) -> Result<(), Failure> {
+    for _ in 0..phase.pauses {
+        pause(world).await;
+    }
+    if let Some(child) = &phase.child {
+        let _ = run_child(world, child).await;
+    }
+    match phase.ends {
+        End::Well => Ok(()),
+        End::Fails => Err(failure),
+        End::Panics => panic_as_planned(),
+    }
+}
+
+async fn set_up(world: &Arc<World>, plan: &Plan) -> Result<Resource, Failure> {
+    phase(world, &plan.setup, Failure::Setup(plan.id)).await?;
+    world.resources.fetch_add(1, Ordering::SeqCst);
+    world.node(plan.id, |node| node.set_up = true);
+    say(|| format!("{} is set up", plan.id));
+    Ok(Resource(world.clone()))
+}
+
+async fn tear_down(world: &Arc<World>, plan: &Plan, exit: ExitKind) -> Result<(), Failure> {
+    world.teardown_starts(plan.id, Some(exit));
+    let torn = phase(world, &plan.teardown, Failure::Teardown(plan.id)).await;
+    world.node(plan.id, |node| node.teardown = Some(torn));
+    torn
+}
+
+/// Says that a context is over, however it ends.
+struct Over(Arc<World>, Id);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.node(self.1, |node| node.over = true);
+        say(|| format!("{} is over", self.1));
+    }
+}
