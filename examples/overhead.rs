@@ -1,7 +1,7 @@
 //! What a context costs: nanoseconds and allocations, beside a plain async call.
 //!
 //! ```console
-//! cargo run --release --example overhead
+//! cargo run --release -p contextlib-examples --example overhead
 //! ```
 //!
 //! Every row does the same: a setup, a body, an awaited teardown, all three next to nothing. The rows take many short turns. A figure is the fastest tenth of its

@@ -1,7 +1,7 @@
 //! What an entry of an exit stack costs, from one entry to a hundred thousand.
 //!
 //! ```console
-//! cargo run --release --example stack_scaling
+//! cargo run --release -p contextlib-examples --example stack_scaling
 //! ```
 //!
 //! Each row fills stacks and empties them until as many entries have been through as in every other row. The rows take turns, and each figure is the median
