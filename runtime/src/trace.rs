@@ -9,6 +9,7 @@ pub(crate) use off::{Around, BodySpan, Spans, Step, is_watched};
 #[cfg(feature = "tracing")]
 mod on {
     use crate::Definition;
+    use std::sync::Arc;
     use tracing::{Span, dispatcher, span::Entered, trace_span};
 
     /// Whether anybody may want to see a span. Nothing is looked up, and no span made, before the process has a subscriber.
@@ -36,7 +37,7 @@ mod on {
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
             let seen = self.0.get_or_insert_with(|| {
                 Box::new(Seen {
-                    around: Around(Some(Span::current())),
+                    around: Around(Some(Arc::new(Span::current()))),
                     stage: None,
                 })
             });
@@ -96,9 +97,9 @@ mod on {
         }
     }
 
-    /// The span in which a context was entered.
+    /// The span in which a context was entered: one word, since every rollback keeps it, and hardly any has one.
     #[derive(Clone)]
-    pub struct Around(Option<Span>);
+    pub struct Around(Option<Arc<Span>>);
 
     impl Around {
         pub(crate) fn none() -> Self {
@@ -111,7 +112,7 @@ mod on {
         }
 
         pub(crate) fn enter(&self) -> Option<Entered<'_>> {
-            self.0.as_ref().map(Span::enter)
+            self.0.as_deref().map(Span::enter)
         }
     }
 

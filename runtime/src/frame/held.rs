@@ -5,7 +5,11 @@ use super::{
     heap::Allocated,
     lodged::{Lodged, Place},
 };
-use crate::{background::RollbackState, kind::Kind, trace::Around};
+use crate::{
+    background::RollbackState,
+    kind::Kind,
+    trace::{Around, is_watched},
+};
 use std::{
     alloc::Layout,
     fmt::Debug,
@@ -148,6 +152,9 @@ pub(crate) type Failed<'f> = &'f mut dyn FnMut(&dyn Debug);
 impl FrameMut<'_> {
     /// The span that it was entered in.
     pub(crate) fn around(&mut self) -> Around {
+        if !is_watched() {
+            return Around::none();
+        }
         // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
         unsafe { (self.steps.around)(self.lodged) }
     }
