@@ -2,6 +2,8 @@
 //!
 //! They are closures for every lifetime of what they are given: so says their `AsyncFnOnce`, which, as their `FnOnce`, is implemented by the compiler alone, for one and the same signature. So all that can keep what
 //! is given is the future; and that is in a [`Given`], which isn't there for longer than what was given really lives.
+//!
+//! Who implements the two by hand, each otherwise, can get round that: with a nightly compiler, and `fn_traits` and `async_fn_traits`, which are unstable. On a stable one nobody can.
 
 use crate::{Exit, contexts::Teardown, manager::AsyncBody};
 use std::{
