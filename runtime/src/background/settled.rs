@@ -46,12 +46,6 @@ impl Settled {
         self
     }
 
-    /// Of these, what was entered from `number` on.
-    fn since(&self, number: Number) -> Self {
-        let start = self.entered.start.max(number);
-        self.clone().starting_with(start)
-    }
-
     /// From this number on.
     pub(super) fn starting_with(mut self, number: Number) -> Self {
         self.entered.start = number;
@@ -101,12 +95,16 @@ impl Settled {
 
     /// Where something is pending of what is waited for. What was entered up to `floor` isn't waited for itself, but looked into: what is inside of that may be later.
     pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<Settled> {
+        // Mostly it is here: nothing need be allocated then.
+        if self.first_pending(table, floor).is_some() {
+            return Some(self.clone());
+        }
         let mut seen = BTreeSet::new();
-        let pasts = self
-            .past
-            .map_or(&[][..], |rollback| table.pasts_of(rollback));
-        let pasts = pasts.iter().map(|past| past.since(self.entered.start));
-        let mut to_see: Vec<Settled> = pasts.chain([self.clone()]).collect();
+        let mut to_see = vec![self.clone()];
+        if let Some(rollback) = self.past {
+            let pasts = table.pasts_of(rollback).iter().cloned();
+            to_see.extend(pasts.map(|past| past.starting_with(self.entered.start)));
+        }
         while let Some(settled) = to_see.pop() {
             let Range { start, end } = settled.entered;
             if !seen.insert((settled.lane, settled.visitors, start, end)) {
