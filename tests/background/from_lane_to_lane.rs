@@ -94,3 +94,34 @@ async fn in_a_rollback_within_several() {
         inner_waits_for_late(inside).await;
     }
 }
+
+/// Its teardown drops an exit half-way when it is told to, and then enters `after`, which it drops.
+#[async_context]
+async fn goes_on(log: Log, gates: Gates, after: Arc<Semaphore>) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    let guard = of_several(0, log.clone(), gates.clone()).enter().await?;
+    tokio::select! {
+        biased;
+        () = pass(&gates.cut) => {}
+        ended = guard.exit() => ended?,
+    }
+    drop(gated(log, "after", after).enter().await?);
+}
+
+/// It is beside what goes on in a rollback by then, not inside of it.
+#[tokio::test]
+async fn inner_does_not_wait_for_what_is_entered_after_the_exit_was_dropped() {
+    let (log, gates, after) = (Log::default(), Gates::closed(), closed());
+    let outer = goes_on(log.clone(), gates.clone(), after.clone());
+    let guard = outer.enter().await.unwrap();
+    assert!(poll_once(guard.exit()).await.is_none());
+    for gate in [&gates.late, &gates.enter, &gates.cut, &gates.exit] {
+        gate.add_permits(1);
+        settle().await;
+    }
+    let said = "+inner, +late, ~late, -late, +after, ~after, -inner Completed";
+    assert_eq!(log.said(), said);
+    after.add_permits(1);
+    drain().await;
+    assert_eq!(log.said(), format!("{said}, -after"));
+}
