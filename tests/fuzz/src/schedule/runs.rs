@@ -17,34 +17,12 @@ pub(super) fn run(
 ) -> Pin<Box<dyn Future<Output = Result<u32, Failure>> + Send>> {
     Box::pin(async move {
         let (w, p) = (world.clone(), plan.clone());
+        let body = async |_: &mut Resource| inside(&world, &plan, plan.id).await;
         let returned = match plan.style {
-            Style::With => {
-                let context = plain(w, p);
-                context
-                    .with(async |_| inside(&world, &plan, plan.id).await)
-                    .await
-                    .map(Some)
-            }
-            Style::Suppressing => {
-                let context = suppressing(w, p);
-                context
-                    .with(async |_| inside(&world, &plan, plan.id).await)
-                    .await
-            }
-            Style::Wrapping => {
-                let context = wrapping(w, p);
-                context
-                    .with(async |_| inside(&world, &plan, plan.id).await)
-                    .await
-                    .map(Some)
-            }
-            Style::Expiring => {
-                let context = expiring(w, p);
-                context
-                    .with(async |_| inside(&world, &plan, plan.id).await)
-                    .await
-                    .map(Some)
-            }
+            Style::With => plain(w, p).with(body).await.map(Some),
+            Style::Suppressing => suppressing(w, p).with(body).await,
+            Style::Wrapping => wrapping(w, p).with(body).await.map(Some),
+            Style::Expiring => expiring(w, p).with(body).await.map(Some),
             Style::Guard => return guarded(&world, &plan).await,
             Style::Stack => return stacked(&world, &plan).await,
             Style::Tuple => return tupled(&world, &plan).await,
@@ -188,10 +166,10 @@ async fn tupled(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
     let expected = match (became(outer.id), became(inner.id)) {
         ((false, _), _) => Err(Failure::Setup(outer.id)),
         (_, (false, _)) => Err(Failure::Setup(inner.id)),
-        ((_, Some(outer)), (_, Some(inner))) => {
-            let body = world.node(plan.entries[1].id, |node| node.body);
+        ((_, Some(outer_torn)), (_, Some(inner_torn))) => {
+            let body = world.node(inner.id, |node| node.body);
             let body = body.expect("it is over");
-            body.and_then(|value| inner.and(outer).map(|()| value))
+            body.and_then(|value| inner_torn.and(outer_torn).map(|()| value))
         }
         became => panic!("a tuple came back after {became:?}"),
     };
