@@ -140,11 +140,14 @@ pub(crate) fn differences(foretold: &Foretold, seen: &Seen) -> String {
     }
     let at = |event: &Event| when.get(event).copied();
     let mut in_order = |before: Option<&Event>, after: Option<&Event>| {
-        if let (Some(before), Some(after)) = (before, after)
-            && let (Some(first), Some(second)) = (at(before), at(after))
-            && first > second
-        {
-            say(format!("{after:?} came before {before:?}"));
+        let (Some(before), Some(after)) = (before, after) else {
+            return;
+        };
+        match (at(before), at(after)) {
+            (Some(first), Some(second)) if first > second => {
+                say(format!("{after:?} came before {before:?}"));
+            }
+            _ => {}
         }
     };
     for strand in &foretold.strands {

@@ -569,10 +569,11 @@ pub(crate) fn joined(
     task: Result<Result<(), Failed>, JoinError>,
 ) -> Result<(), Failed> {
     task.unwrap_or_else(|error| {
-        if let Ok(payload) = error.try_into_panic()
-            && !payload.is::<Planned>()
-        {
-            world.complain(format!("a task has panicked: {}", message(&*payload)));
+        match error.try_into_panic() {
+            Ok(payload) if !payload.is::<Planned>() => {
+                world.complain(format!("a task has panicked: {}", message(&*payload)));
+            }
+            _ => {}
         }
         Err(Failed)
     })

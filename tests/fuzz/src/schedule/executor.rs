@@ -104,9 +104,10 @@ impl Executor {
     }
 
     fn poll_main(&mut self, other_waker: bool, other_thread: bool) {
-        if let Some(mut task) = self.main.take()
-            && !self.poll(&mut task, other_waker, other_thread)
-        {
+        let Some(mut task) = self.main.take() else {
+            return;
+        };
+        if !self.poll(&mut task, other_waker, other_thread) {
             self.main = Some(task);
         }
     }
