@@ -12,11 +12,10 @@ pub(crate) async fn create(
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
-                    tx = & mut * resource; let mut tx : & mut Tx < '_ > = tx; if let
+                    tx = & mut * resource; let mut tx : & mut Tx < '_ > = tx; { if let
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
-                    return returned; } #[allow(unused_braces)] { Ok(Json(insert(& mut tx,
-                    new). await ?)) } })
+                    return returned; } Ok(Json(insert(& mut tx, new). await ?)) } })
                 );
                 let end = session.run(body, ::core::convert::identity).await;
                 session.returned_whole(end)

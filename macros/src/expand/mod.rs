@@ -176,9 +176,17 @@ impl<'f> Expansion<'f> {
             mentions,
         } = Arguments::new(self);
         let sig = self.signature(inputs, policy);
-        let rest = match &self.function.body {
-            Some(body) if stub.body && fits => self.beside(body, bindings),
-            _ => quote_spanned!(self.site=> #mentions),
+        let site = self.site;
+        let (allow, rest) = match &self.function.body {
+            Some(body) if stub.body && fits => (None, self.beside(body, bindings)),
+            // Not for rustc, but for editors: a body without a yield is one that is being typed.
+            Some(body) => {
+                let beside = self.beside(body, bindings);
+                let rest = quote_spanned!(site=> #mentions #[cfg(rust_analyzer)] { #beside });
+                let allow = quote_spanned!(site=> #[allow(unexpected_cfgs)]);
+                (Some(allow), rest)
+            }
+            None => (None, quote_spanned!(site=> #mentions)),
         };
         let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
         // Or the import would be unused.
@@ -189,8 +197,9 @@ impl<'f> Expansion<'f> {
             .find_map(|point| point.imported.as_ref());
         let imported = imported.map(|name| quote_spanned!(self.site=> #name!(@mention);));
         let manager = self.manager(policy, &Ident::new("_", self.site), nothing);
-        quote_spanned! {self.site=>
+        quote_spanned! {site=>
             #(#attrs)*
+            #allow
             #vis #sig {
                 #rest
                 #imported
@@ -457,20 +466,24 @@ impl Expansion<'_> {
         };
         let tokens = &self.yields.body;
         let braces = self.yields.in_braces(body);
-        let allow = allow_braces(body, site);
-        let diverges = validate::ends_in_a_panic(body)
-            .then(|| quote_spanned!(site=> #[allow(clippy::diverging_sub_expression)]));
+        let is_sketch = validate::ends_in_a_panic(body);
+        // Without either it is for editors, see `stub`.
+        let is_compiled = is_sketch || !self.yields.points.is_empty();
+        let allow = is_compiled.then(|| allow_braces(body, site)).flatten();
+        let diverges =
+            is_sketch.then(|| quote_spanned!(site=> #[allow(clippy::diverging_sub_expression)]));
         let allow = quote_spanned!(site=> #allow #diverges);
         match self.returns {
             Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow let (): () = #braces; }),
             Returns::Result { .. } | Returns::Alias(_) => {
-                // Where it is of a wrong type, the last token is shown.
+                // Where it is of a wrong type, the last token is shown. Not in front of the body: an editor puts a token behind a `.` at its end,
+                // and looks for it where it stands without.
                 let last = tokens
                     .clone()
                     .into_iter()
                     .last()
                     .map_or(site, |last| Span::mixed_site().located_at(last.span()));
-                let end = Ident::new("end", last);
+                let (end, shown_end) = (Ident::new("end", site), Ident::new("end", last));
                 let error = self.error_in_body();
                 // A body that never ends makes what follows unreachable: the other `allow` is on that alone.
                 quote_spanned! {site=> {
@@ -478,7 +491,7 @@ impl Expansion<'_> {
                     #allow
                     let #end = #braces;
                     #[allow(unreachable_code)]
-                    #krate::__private::Tail::<#error>::end(#end)
+                    #krate::__private::Tail::<#error>::end(#shown_end)
                 }}
             }
         }

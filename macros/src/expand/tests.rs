@@ -304,3 +304,33 @@ fn with_fewer_tokens(tokens: TokenStream) -> Vec<TokenStream> {
     }
     all
 }
+
+/// An editor asks what may stand somewhere by putting a name there, and looks at what has come of the function without that in the same place.
+#[test]
+fn what_is_typed_changes_nothing_in_front_of_it() {
+    let before = |body: TokenStream| {
+        let item = quote!(async fn lease(mut shop: Shop) -> io::Result<Lease> { #body });
+        let expansion = async_context(quote!(), item).to_string();
+        let (before, _) = expansion
+            .split_once("here")
+            .expect("it is an editor's business");
+        before.to_owned()
+    };
+    for begun in [
+        quote!(),
+        quote!(let mut lease = shop.lease().await?;),
+        quote!(let _ = yield_resource!(lease);),
+        quote!(let name = 1; if yield_resource!(lease).is_failed() { return Ok(()); }),
+    ] {
+        // With and without a name there, and with the semicolon that an editor adds where a statement isn't ended.
+        for (without, with) in [
+            (quote!(), quote!(name)),
+            (quote!(;), quote!(name;)),
+            (quote!(Ok(())), quote!(name; Ok(()))),
+            (quote!(let end = 1;), quote!(name; let end = 1;)),
+        ] {
+            let (without, with) = (quote!(#begun here.#without), quote!(#begun here.#with));
+            assert_eq!(before(without), before(with.clone()), "{with}");
+        }
+    }
+}

@@ -19,7 +19,7 @@
 //! ```
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     FnArg, GenericParam, Lifetime, Pat, PatType, ReturnType, Signature, Type, WherePredicate,
     parse_quote,
@@ -30,7 +30,7 @@ use crate::{
     error::Errors,
     nest::{Around, Body, nest, never_returned},
     signature::{ContextFn, allow_braces, contains_impl, is_named_result},
-    tokens::{contains_word, shown_at, start},
+    tokens::{contains_word, regroup, shown_at, start},
     validate::{CONTEXT_WITHIN, ends_in_a_panic, is_named, is_rewritten_by_async_trait},
 };
 
@@ -186,8 +186,17 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
         ReturnType::Type(_, ty) if contains_impl(ty) || matches!(**ty, Type::Never(_)) => None,
         ReturnType::Type(_, ty) => Some(never_returned(site, ty)),
     };
-    let allow = allow_braces(body, site);
-    quote_spanned!(site=> #returning #allow #body)
+    match returning {
+        // Within the braces: what is in front of them doesn't depend on what is typed there, as editors have it.
+        Some(returning) => {
+            let tokens = body.stream();
+            regroup(body, quote_spanned!(site=> #returning #tokens)).into_token_stream()
+        }
+        None => {
+            let allow = allow_braces(body, site);
+            quote_spanned!(site=> #allow #body)
+        }
+    }
 }
 
 /// Makes a `Result` of what a function returns that returns none: by its type's name, so it is looked whether it does.

@@ -316,3 +316,21 @@ fn a_mistake_leaves_a_function_with_the_right_arguments() {
     .to_string();
     assert!(expansion.contains("async fn f () {"), "{expansion}");
 }
+
+/// As for `#[async_context]`: editors find a place by what stands before it.
+#[test]
+fn what_is_typed_changes_nothing_in_front_of_it() {
+    let before = |body: TokenStream| {
+        let item = quote!(async fn insert(db: &mut Database) -> io::Result<u32> { #body });
+        let expansion = within(quote!(db = database()), item).to_string();
+        let (before, _) = expansion.split_once("here").expect("the body is there");
+        before.to_owned()
+    };
+    for (without, with) in [
+        (quote!(), quote!(name)),
+        (quote!(Ok(1)), quote!(name; Ok(1))),
+    ] {
+        let (without, with) = (quote!(here.#without), quote!(here.#with));
+        assert_eq!(before(without), before(with.clone()), "{with}");
+    }
+}
