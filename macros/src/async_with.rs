@@ -13,11 +13,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Expr, Token,
     ext::IdentExt,
-    parse::{Parse, ParseStream},
+    parse::{Parse, ParseStream, Parser},
 };
 
 use crate::{
     context::{self, Context},
+    editors,
     error::written,
     nest::{self, Around, nest, never_returned},
     signature::allow_braces,
@@ -29,14 +30,30 @@ mod tests;
 
 /// The whole of `async_with!`. The input begins with the path of the runtime crate, which the `macro_rules` in front of this knows.
 pub(crate) fn async_with(input: TokenStream) -> TokenStream {
-    match syn::parse2::<AsyncWith>(input) {
+    match syn::parse2::<AsyncWith>(input.clone()) {
         Ok(parsed) => parsed.expand(),
-        Err(error) => {
-            let error = error.into_compile_error();
-            // Of any type, so that the mistake is the only one that is shown.
-            quote_spanned!(Span::mixed_site()=> async { #error; loop { ::core::future::pending::<()>().await } })
-        }
+        Err(error) => mistaken(input, error).unwrap_or_else(syn::Error::into_compile_error),
     }
+}
+
+/// A future of any type, so that the mistake is the only one that is shown.
+fn mistaken(input: TokenStream, error: syn::Error) -> syn::Result<TokenStream> {
+    let split = |input: ParseStream<'_>| {
+        let krate = input.parse::<syn::Path>()?.into_token_stream();
+        input.parse::<Token![;]>()?;
+        Ok((krate, input.parse::<TokenStream>()?))
+    };
+    let (krate, arguments) = split.parse2(input)?;
+    let (site, error) = (Span::mixed_site(), error.into_compile_error());
+    let for_editors = editors::shown(&krate, site, &editors::statements(arguments));
+    Ok(quote_spanned! {site=>
+        async {
+            // In front of what is said of the mistake, see `editors`.
+            #for_editors
+            #error;
+            loop { ::core::future::pending::<()>().await }
+        }
+    })
 }
 
 const NEITHER: &str = "expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`";

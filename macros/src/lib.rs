@@ -8,6 +8,7 @@ mod async_with;
 mod bindings;
 mod borrows;
 mod context;
+mod editors;
 mod error;
 mod expand;
 mod flow;

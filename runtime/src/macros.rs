@@ -1,4 +1,4 @@
-//! `yield_resource!`, which the attribute gives its hidden argument.
+//! `yield_resource!`, which the attribute gives its hidden argument, and the others that are written as rules.
 
 /// The yield point of a context function: hands the resource to the caller, and evaluates to how the body ended.
 ///
@@ -104,4 +104,19 @@ macro_rules! async_with {
     ($($arguments:tt)*) => {
         $crate::__private::async_with!($crate; $($arguments)*)
     };
+}
+
+/// What has a mistake, which has been reported, or is being typed: nothing for rustc, which would complain of it twice, and for rust-analyzer what it is given.
+#[doc(hidden)]
+#[cfg(rust_analyzer)]
+#[macro_export]
+macro_rules! __for_editors {
+    ($($tokens:tt)*) => { $($tokens)* };
+}
+
+#[doc(hidden)]
+#[cfg(not(rust_analyzer))]
+#[macro_export]
+macro_rules! __for_editors {
+    ($($tokens:tt)*) => {};
 }

@@ -1,7 +1,6 @@
 ::core::compile_error! {
     "this is the second yield on one path, but a context yields once: to lend two things, yield a tuple; to lend another after the first, write another context"
 }
-#[allow(unexpected_cfgs)]
 fn transaction(
     pool: Pool,
 ) -> ::contextlib::ContextManager<
@@ -12,20 +11,16 @@ fn transaction(
     ::contextlib::policy::Spawn,
 > {
     let _ = &pool;
-    #[cfg(rust_analyzer)]
     {
-        let _ = async move |
-            yield_resource: ::contextlib::YieldOnce<'_, _, _>,
-        | -> ::core::result::Result<(), Error> {
-            let yield_resource: ::contextlib::YieldOnce<'_, Transaction> = yield_resource;
-            let pool = pool;
-            let end = {
-                let mut tx = pool.begin().await?;
-                let _ = yield_resource!(@ place yield_resource, tx);
-                let _ = yield_resource!(@ place yield_resource, tx);
-            };
-            #[allow(unreachable_code)] ::contextlib::__private::Tail::<Error>::end(end)
-        };
+        ::contextlib::__for_editors! {
+            let _ = async move | yield_resource : ::contextlib::YieldOnce < '_, _, _ > |
+            -> ::core::result::Result < (), Error > { let yield_resource :
+            ::contextlib::YieldOnce < '_, Transaction > = yield_resource; let pool =
+            pool; let end = { let mut tx = pool.begin(). await ?; let _ =
+            yield_resource!(@ place yield_resource, tx); let _ = yield_resource!(@ place
+            yield_resource, tx); }; #[allow(unreachable_code)]
+            ::contextlib::__private::Tail:: < Error > ::end(end) };
+        }
     }
     yield_resource!(@ mention);
     ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<

@@ -40,7 +40,7 @@ use syn::{FnArg, ReturnType, Signature, Type};
 
 use crate::{
     args::{Args, Policy},
-    borrows,
+    borrows, editors,
     error::Errors,
     signature::{ContextFn, Returns, allow_braces, contains_impl},
     tokens::{contains_word, first_token, shown_at, start},
@@ -177,16 +177,14 @@ impl<'f> Expansion<'f> {
         } = Arguments::new(self);
         let sig = self.signature(inputs, policy);
         let site = self.site;
-        let (allow, rest) = match &self.function.body {
-            Some(body) if stub.body && fits => (None, self.beside(body, bindings)),
+        let rest = match &self.function.body {
+            Some(body) if stub.body && fits => self.beside(body, bindings),
             // Not for rustc, but for editors: a body without a yield is one that is being typed.
             Some(body) => {
-                let beside = self.beside(body, bindings);
-                let rest = quote_spanned!(site=> #mentions #[cfg(rust_analyzer)] { #beside });
-                let allow = quote_spanned!(site=> #[allow(unexpected_cfgs)]);
-                (Some(allow), rest)
+                let beside = editors::shown(&self.krate, site, &self.beside(body, bindings));
+                quote_spanned!(site=> #mentions #beside)
             }
-            None => (None, quote_spanned!(site=> #mentions)),
+            None => quote_spanned!(site=> #mentions),
         };
         let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
         // Or the import would be unused.
@@ -199,7 +197,6 @@ impl<'f> Expansion<'f> {
         let manager = self.manager(policy, &Ident::new("_", self.site), nothing);
         quote_spanned! {site=>
             #(#attrs)*
-            #allow
             #vis #sig {
                 #rest
                 #imported
