@@ -5,11 +5,13 @@ mod census;
 mod dice;
 mod polling;
 mod reports;
+mod skips;
 
 pub use census::{Census, Counted};
 pub use dice::{Dice, number_from_env};
 pub use polling::{DropAt, Yields, drop_at, poll_once, quiet, quietly, yields};
 pub use reports::Reports;
+pub use skips::Skips;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
