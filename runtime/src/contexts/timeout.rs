@@ -432,7 +432,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
     is_its_own_seed!();
 
     fn definition(self: Pin<&mut Self>) -> Definition {
-        self.definition
+        *self.project().definition
     }
 
     fn poll_setup(
@@ -440,12 +440,13 @@ impl<K: Expires> AsyncContext for Timed<K> {
         room: &mut Option<Timeout>,
         _: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<K::Error>>> {
+        let this = self.project();
         assert!(
             Handle::try_current().is_ok(),
             "{} was entered outside of a tokio runtime, which has the timer that it needs",
-            self.definition
+            this.definition
         );
-        let timeout = self.timeout.0.clone();
+        let timeout = this.timeout.0.clone();
         timeout.lock().stage = Stage::Active;
         *room = Some(timeout);
         Poll::Ready(Ok(()))

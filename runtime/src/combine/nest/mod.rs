@@ -80,6 +80,12 @@ where
     B: AsyncContext,
     ErrorOf<B>: Send + 'static,
 {
+    /// What isn't pinned. By no shared reference to the whole, as the dot would make one of a `Pin`: both contexts may borrow from themselves.
+    #[inline]
+    fn state(self: Pin<&mut Self>) -> &mut State<A, B> {
+        self.project().state
+    }
+
     /// Goes on until the inner context is set up (`None`), or both are over.
     fn drive(
         mut self: Pin<&mut Self>,
@@ -87,7 +93,8 @@ where
         mut body: Option<Body<'_, (A::Resource, B::Resource)>>,
     ) -> Poll<Option<Came<JoinedError<A, B>>>> {
         loop {
-            match self.state.stage {
+            let stage = self.as_mut().state().stage;
+            match stage {
                 Stage::Setup => {
                     let mut this = self.as_mut().project();
                     this.state.since.get_or_insert_with(lane::next_number);
@@ -112,7 +119,7 @@ where
                 }
                 Stage::Inside => {
                     self.as_mut().poll_inside(cx, &mut body);
-                    let state = self.as_mut().project().state;
+                    let state = self.as_mut().state();
                     match state.task {
                         Task::Over if state.outer_left && !state.interrupted => {
                             state.stage = Stage::Settling;
@@ -127,17 +134,17 @@ where
                 }
                 // First what the evicted body has to tear down; and the driver tells how a body has ended that is over.
                 Stage::Settling | Stage::Apart
-                    if self.state.body == BodyIs::Over
+                    if self.as_mut().state().body == BodyIs::Over
                         || body.as_ref().is_some_and(Body::lingers) =>
                 {
                     return Poll::Pending;
                 }
                 Stage::Settling => {
-                    ready!(self.as_mut().project().state.poll_settled(cx));
+                    ready!(self.as_mut().state().poll_settled(cx));
                     self.as_mut().leave_inner();
                 }
                 Stage::Outside => {
-                    let early = self.as_mut().project().state.outer_came.take();
+                    let early = self.as_mut().state().outer_came.take();
                     let came = match early {
                         Some(came) => came,
                         None => ready!(self.as_mut().poll_outer(cx)),
@@ -148,7 +155,9 @@ where
                     ready!(self.as_mut().poll_apart(cx));
                     return Poll::Ready(Some(self.as_mut().part()));
                 }
-                Stage::Over => panic!("{} was polled after its end", self.state.definition),
+                Stage::Over => {
+                    panic!("{} was polled after its end", self.state().definition)
+                }
             }
         }
     }
@@ -283,9 +292,9 @@ where
                 }
             }
         }
-        if self.state.outer_came.is_none() {
+        if self.as_mut().state().outer_came.is_none() {
             let came = ready!(self.as_mut().poll_outer(cx));
-            self.project().state.outer_came = Some(came);
+            self.state().outer_came = Some(came);
         }
         Poll::Ready(())
     }
@@ -341,7 +350,7 @@ where
     }
 
     fn definition(self: Pin<&mut Self>) -> Definition {
-        self.project().state.definition
+        self.state().definition
     }
 
     fn polls_body(self: Pin<&mut Self>) -> bool {
@@ -360,7 +369,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<JoinedError<A, B>>>> {
         let came = ready!(self.as_mut().drive(cx, None));
-        let state = self.project().state;
+        let state = self.state();
         let resources = (state.outer_resource.take(), state.inner_resource.take());
         Poll::Ready(match (came, resources) {
             (None, (Some(outer), Some(inner))) => {
@@ -503,7 +512,7 @@ where
         body: Option<Body<'_, (A::Resource, B::Resource)>>,
     ) -> Poll<Result<(), JoinedError<A, B>>> {
         let Poll::Ready(came) = self.as_mut().drive(cx, body) else {
-            self.project().state.note_left();
+            self.state().note_left();
             return Poll::Pending;
         };
         Poll::Ready(match came {
