@@ -125,6 +125,7 @@
 //!
 //! The [README](https://github.com/contextlib-rs/contextlib) compares this with other ways and maps Python's names to the ones here; its repository has an
 //! example for each use.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(hidden)]
 #[path = "private.rs"]
