@@ -23,6 +23,9 @@ mod borrows;
 #[path = "../../../macros/src/context.rs"]
 mod context;
 #[rustfmt::skip]
+#[path = "../../../macros/src/editors.rs"]
+mod editors;
+#[rustfmt::skip]
 #[path = "../../../macros/src/error.rs"]
 mod error;
 #[rustfmt::skip]
