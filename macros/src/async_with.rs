@@ -38,12 +38,8 @@ pub(crate) fn async_with(input: TokenStream) -> TokenStream {
 
 /// A future of any type, so that the mistake is the only one that is shown.
 fn mistaken(input: TokenStream, error: syn::Error) -> syn::Result<TokenStream> {
-    let split = |input: ParseStream<'_>| {
-        let krate = input.parse::<syn::Path>()?.into_token_stream();
-        input.parse::<Token![;]>()?;
-        Ok((krate, input.parse::<TokenStream>()?))
-    };
-    let (krate, arguments) = split.parse2(input)?;
+    let split = |input: ParseStream<'_>| Ok((parse_krate(input)?, input.parse()?));
+    let (krate, arguments): (_, TokenStream) = split.parse2(input)?;
     let (site, error) = (Span::mixed_site(), error.into_compile_error());
     let for_editors = editors::shown(&krate, site, &editors::statements(arguments));
     Ok(quote_spanned! {site=>
@@ -104,8 +100,7 @@ impl AsyncWith {
 
 impl Parse for AsyncWith {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let krate = input.parse::<syn::Path>()?.into_token_stream();
-        input.parse::<Token![;]>()?;
+        let krate = parse_krate(input)?;
         let mut contexts = Vec::new();
         loop {
             if input.is_empty() {
@@ -141,6 +136,13 @@ impl Parse for AsyncWith {
             }
         }
     }
+}
+
+/// The path of the runtime crate, which is in front of the user's arguments.
+fn parse_krate(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let krate = input.parse::<syn::Path>()?.into_token_stream();
+    input.parse::<Token![;]>()?;
+    Ok(krate)
 }
 
 /// `name = expression`, or `_ = expression`.

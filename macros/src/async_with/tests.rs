@@ -95,3 +95,22 @@ fn a_pattern_is_for_the_body() {
     assert!(message("&mut a = f(), async { Ok(1) }").contains("its name alone"));
     assert!(message("ref a = f(), async { Ok(1) }").contains("its name alone"));
 }
+
+/// As for `#[async_context]`: editors find a place by what stands before it.
+#[test]
+fn what_is_typed_changes_nothing_in_front_of_it() {
+    let before = |arguments: TokenStream| {
+        let expansion = async_with(quote!(::contextlib; #arguments)).to_string();
+        assert!(expansion.contains("compile_error"), "{expansion}");
+        let (before, _) = expansion.split_once("here").expect("it is shown");
+        assert!(before.ends_with("let second = "), "{before}");
+        before.to_owned()
+    };
+    for first in [quote!(), quote!(first = context(),)] {
+        let (without, with) = (
+            quote!(#first second = here.),
+            quote!(#first second = here.name()),
+        );
+        assert_eq!(before(without), before(with));
+    }
+}

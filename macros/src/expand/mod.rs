@@ -158,9 +158,10 @@ impl<'f> Expansion<'f> {
 
     /// What is left of a function whose mistakes have been reported.
     fn stub(&self, stub: Stub) -> TokenStream {
-        if self.function.body.is_none() || (stub.body && stub.policy) {
-            return self.function();
-        }
+        let body = match &self.function.body {
+            Some(body) if !(stub.body && stub.policy) => body,
+            _ => return self.function(),
+        };
         let ContextFn { attrs, vis, .. } = self.function;
         let attrs = attrs.iter().filter(|attr| !validate::is_misplaced(attr));
         // A frame that holds nothing fits any policy, unless its resource doesn't.
@@ -176,15 +177,13 @@ impl<'f> Expansion<'f> {
             mentions,
         } = Arguments::new(self);
         let sig = self.signature(inputs, policy);
-        let site = self.site;
-        let rest = match &self.function.body {
-            Some(body) if stub.body && fits => self.beside(body, bindings),
+        let beside = self.beside(body, bindings);
+        let rest = if stub.body && fits {
+            beside
+        } else {
             // Not for rustc, but for editors: a body without a yield is one that is being typed.
-            Some(body) => {
-                let beside = editors::shown(&self.krate, site, &self.beside(body, bindings));
-                quote_spanned!(site=> #mentions #beside)
-            }
-            None => quote_spanned!(site=> #mentions),
+            let shown = editors::shown(&self.krate, self.site, &beside);
+            quote_spanned!(self.site=> #mentions #shown)
         };
         let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
         // Or the import would be unused.
@@ -195,7 +194,7 @@ impl<'f> Expansion<'f> {
             .find_map(|point| point.imported.as_ref());
         let imported = imported.map(|name| quote_spanned!(self.site=> #name!(@mention);));
         let manager = self.manager(policy, &Ident::new("_", self.site), nothing);
-        quote_spanned! {site=>
+        quote_spanned! {self.site=>
             #(#attrs)*
             #vis #sig {
                 #rest

@@ -12,8 +12,7 @@
 //!     ::contextlib::__private::value({
 //!         /* database, around: */
 //!         let db: &mut Database = db;
-//!         /* returns a () */
-//!         { db.insert(1).await }
+//!         { /* returns a () */ db.insert(1).await }
 //!     })
 //! }
 //! ```
