@@ -3,12 +3,12 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::{Guest, Home, NotEntered, Seed, Threads, guest},
+    frame::{Guest, Home, Seed, Threads, guest},
     guard::Enter,
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{BodyPlace, Running, Session, Setup, refused},
+    session::{Borrower, Session, With},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -125,7 +125,7 @@ type AnyFrame<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource
     + 'f;
 
 /// The place of a body without its type.
-type AnyPlace<'f, R, B> = dyn BodyPlace<R, B> + Send + 'f;
+type AnyPlace<'h, 'f, C, R, B> = dyn Borrower<'h, <C as AsyncContext>::Resource, R, B> + Send + 'f;
 
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
@@ -139,33 +139,16 @@ macro_rules! run_inside {
         keep: $keep:expr,
         as_result: $as_result:expr,
         finish: $finish:ty,
-        driven: $frame:ty, $place:ty,
-        not_set_up: |$entered:ident, $error:ident| $failed:expr $(,)?
+        driven: $frame:ty, $place:ty $(,)?
     ) => {{
         let entered = Entered::now(|| $seed.definition(), $at, Style::Body);
         let mut home = Home::new();
         let storage = pin!(<P::Storage as Storage<C>>::store($seed));
         let mut session = Session::<C, P>::new(storage, &entered, &mut home);
-        'run: {
-            let body: Pin<&mut $place> = pin!({
-                // Not outside: the whole future would have room for it.
-                let lent = {
-                    let (frame, state) = session.parts();
-                    let frame: Pin<&mut $frame> = frame;
-                    Setup::new(frame, state).await
-                };
-                match lent {
-                    Ok(lent) => guest(lent, $body, $as_result),
-                    Err($error) => {
-                        let $entered = session.entered();
-                        break 'run $failed;
-                    }
-                }
-            });
-            let (frame, state) = session.parts();
-            let frame: Pin<&mut $frame> = frame;
-            Running::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
-        }
+        let body: Pin<&mut $place> = pin!(guest($body, $as_result));
+        let (frame, state) = session.parts();
+        let frame: Pin<&mut $frame> = frame;
+        With::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
     }};
 }
 
@@ -316,8 +299,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsResult,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, R, B>,
-                not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
+                driven: AnyFrame<'_, C>, AnyPlace<'_, '_, C, R, B>,
             )
         }
     }
@@ -376,7 +358,6 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 finish: AsResult,
                 // With their types, so that the future is `Send` where they are.
                 driven: C, Guest<'_, '_, _, _, _, _>,
-                not_set_up: |entered, not_entered| refused::<C::Kind, R, B>(not_entered, entered),
             )
         }
     }
@@ -429,8 +410,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
                 finish: AsResult,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, R, Never>,
-                not_set_up: |entered, not_entered| refused::<C::Kind, R, Never>(not_entered, entered),
+                driven: AnyFrame<'_, C>, AnyPlace<'_, '_, C, R, Never>,
             );
             value
         }
@@ -489,19 +469,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsOutcome,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, R, B>,
-                not_set_up: |_entered, not_entered| match not_entered {
-                    NotEntered::Failed(error) => Outcome {
-                        body: None,
-                        suppressed: false,
-                        context: Err(error),
-                    },
-                    NotEntered::Skipped(_) => Outcome {
-                        body: None,
-                        suppressed: true,
-                        context: Ok(()),
-                    },
-                },
+                driven: AnyFrame<'_, C>, AnyPlace<'_, '_, C, R, B>,
             )
         }
     }

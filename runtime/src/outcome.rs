@@ -3,7 +3,7 @@
 use crate::{
     Definition, ExitKind,
     background::Entered,
-    frame::Ending,
+    frame::{Ending, NotEntered},
     kind::{Kind, Out, RaiseAs, Suppression},
     report::{self, Failure},
     teardown::{Kept, join},
@@ -82,6 +82,11 @@ pub(crate) trait Finish<R, B, K: Kind> {
     fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output;
 }
 
+/// And of a setup's.
+pub(crate) trait Refuse<R, B, K: Kind>: Finish<R, B, K> {
+    fn refuse(not_entered: NotEntered<K::Error>, entered: &Entered) -> Self::Output;
+}
+
 /// The one outcome; the other, if it is a failure too, is reported.
 pub(crate) enum AsResult {}
 
@@ -94,6 +99,12 @@ impl<R, B: Debug, K: RaiseAs<B>> Finish<R, B, K> for AsResult {
     }
 }
 
+impl<R, B: Debug, K: RaiseAs<B>> Refuse<R, B, K> for AsResult {
+    fn refuse(not_entered: NotEntered<K::Error>, entered: &Entered) -> Self::Output {
+        refused::<K, R, B>(not_entered, entered)
+    }
+}
+
 /// Both outcomes.
 pub(crate) enum AsOutcome {}
 
@@ -102,6 +113,20 @@ impl<R, B: Debug, K: Kind> Finish<R, B, K> for AsOutcome {
 
     fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output {
         ended.into_outcome::<K>(entered)
+    }
+}
+
+impl<R, B: Debug, K: Kind> Refuse<R, B, K> for AsOutcome {
+    fn refuse(not_entered: NotEntered<K::Error>, _: &Entered) -> Self::Output {
+        let (suppressed, context) = match not_entered {
+            NotEntered::Failed(error) => (false, Err(error)),
+            NotEntered::Skipped(_) => (true, Ok(())),
+        };
+        Outcome {
+            body: None,
+            suppressed,
+            context,
+        }
     }
 }
 
@@ -252,6 +277,17 @@ fn report_second<E: Debug>(entered: &Entered, exit: ExitKind, context: Result<()
     if let Err(error) = context {
         report::failure(entered, exit, Failure::Error(&error));
         report::drop_quietly(entered, exit, error);
+    }
+}
+
+/// What a body would have returned whose context's setup has failed.
+pub(crate) fn refused<K: RaiseAs<B>, V, B>(
+    not_entered: NotEntered<K::Error>,
+    entered: &Entered,
+) -> Result<Out<K, V>, B> {
+    match not_entered {
+        NotEntered::Failed(error) => Err(K::raise(error)),
+        NotEntered::Skipped(_) => Ok(missing::<K, V>(entered.definition)),
     }
 }
 

@@ -372,6 +372,57 @@ async fn in_a_body_that_is_dropped() {
     }
 }
 
+/// What a body has captured that won't run, since the setup has panicked or failed, also after an await. The first panic goes on; an error that a panic
+/// displaces is reported.
+#[tokio::test]
+async fn in_a_body_that_never_runs() {
+    #[async_context]
+    async fn not_set_up(world: World, how: How, polls: usize) -> Result<Bomb, Error> {
+        yields(polls).await;
+        match how {
+            How::Succeeds => {}
+            How::Fails => return Err(Error(world.bomb("error of the setup"))),
+            How::Panics => panic!("setup"),
+        }
+        let _ = yield_resource!(move world.bomb("resource"));
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for style in [Style::With, Style::WithLocal, Style::Outcome] {
+        for how in [How::Fails, How::Panics] {
+            for polls in [0, 1] {
+                let world = World {
+                    log: Log::new(),
+                    census: Census::new(),
+                    armed: "captured",
+                    mean: true,
+                };
+                let captured = world.bomb("captured");
+                let manager = not_set_up(world.clone(), how, polls);
+                let body = async move |_: &mut Bomb| -> Result<Bomb, Error> { Ok(captured) };
+                let run = async {
+                    match style {
+                        Style::With => manager.with(body).await,
+                        Style::WithLocal => manager.with_local(body).await,
+                        _ => manager.outcome(body).await.body.unwrap(),
+                    }
+                };
+                let payload = AssertUnwindSafe(run).catch_unwind().await.unwrap_err();
+                let when = format!("{style:?} {how:?} {polls}");
+                let reported = reports.take();
+                let (first, second) = match how {
+                    How::Panics => ("setup", "captured was dropped"),
+                    _ => ("captured was dropped", "error of the setup"),
+                };
+                assert_eq!(message(&*payload), first, "{when}");
+                assert_eq!(reported.len(), 1, "{when}: {reported:?}");
+                assert!(reported[0].contains(second), "{when}: {reported:?}");
+                world.census.assert_balanced(&when);
+            }
+        }
+    }
+}
+
 /// The same on a stack.
 #[tokio::test]
 async fn what_a_stack_keeps_until_a_panic_drops_it() {

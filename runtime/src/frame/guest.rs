@@ -30,20 +30,16 @@ struct Parts<'g, 'h, R, Fut, F, M> {
     made: &'g M,
 }
 
-/// A body that hasn't been called, with what is lent to it.
+/// A body that hasn't been called, and has no resource yet.
 #[inline]
-pub(crate) fn guest<'h, 'b, R, F, Fut, O, M>(
-    lent: Lent<'h, R>,
-    body: F,
-    made: M,
-) -> Guest<'h, 'b, R, F, Fut, M>
+pub(crate) fn guest<'h, 'b, R, F, Fut, O, M>(body: F, made: M) -> Guest<'h, 'b, R, F, Fut, M>
 where
     F: AsyncFnOnce(&mut R) -> O + AsyncBody<&'b mut R, Fut>,
     Fut: Future<Output = O>,
 {
     Guest {
         work: Work::new(body),
-        lent: Some(lent),
+        lent: None,
         made,
         _reference: PhantomData,
     }
@@ -59,6 +55,13 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
             (work, &mut this.lent, &this.made)
         };
         Parts { work, lent, made }
+    }
+
+    /// Lends it its resource, before it is polled.
+    #[inline]
+    pub(crate) fn set_lent(self: Pin<&mut Self>, lent: Lent<'h, R>) {
+        // Not assigned, which would be compiled for each body, with what drops the one before.
+        let _ = self.parts().lent.insert(lent);
     }
 
     /// Calls the closure, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of these.

@@ -3,8 +3,10 @@
 mod caught;
 mod early;
 mod run;
+mod with;
 
 pub(crate) use caught::{InPlace, poll_caught};
+pub(crate) use with::With;
 
 use crate::{
     AsyncContext, Definition, ExitKind, Outcome,
@@ -12,13 +14,13 @@ use crate::{
     cold::Seldom,
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
-    outcome::{AsItIs, Came, Ended, Finish, missing},
+    outcome::{AsItIs, Came, Ended, Finish, missing, refused},
     policy::{Policy, Storage},
     teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error, text_of},
 };
 use early::Early;
-pub(crate) use run::BodyPlace;
-use run::{Block, Run};
+pub(crate) use run::Borrower;
+use run::{Block, BodyPlace, Run};
 use std::{
     fmt::Debug,
     marker::PhantomData,
@@ -115,8 +117,9 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     {
         let mut body = Block { place, made };
         let (frame, state) = self.parts();
-        let running: Running<'_, '_, _, _, _, _, AsItIs> =
+        let mut running: Running<'_, '_, _, _, _, _, AsItIs> =
             Running::new(frame, state, Pin::new(&mut body), Threads::this, keep_error);
+        running.begin();
         BodyEnd(running.await)
     }
 }
@@ -159,24 +162,32 @@ impl<'s, 'a, D: AsyncContext + ?Sized> Setup<'s, 'a, D> {
 impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
     type Output = Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>;
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Setup { frame, state } = &mut *self;
-        let _lane = state.entered.frame_lane().enter();
-        // If it unwinds, nothing is left to be set up or torn down.
-        state.stage = Stage::Closed;
-        let room = state.key.room().expect("no body has the resource yet");
-        match frame.as_mut().poll_setup(room, cx) {
-            Poll::Pending => {
-                state.stage = Stage::Setup;
-                Poll::Pending
-            }
-            Poll::Ready(Ok(())) => {
-                state.stage = Stage::Open;
-                Poll::Ready(Ok(state.key.lend()))
-            }
-            Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
+        poll_setup(frame.as_mut(), state, cx)
+    }
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn poll_setup<'a, D: AsyncContext + ?Sized>(
+    frame: Pin<&mut D>,
+    state: &mut State<'a, D::Resource>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>> {
+    let _lane = state.entered.frame_lane().enter();
+    // If it unwinds, nothing is left to be set up or torn down.
+    state.stage = Stage::Closed;
+    let room = state.key.room().expect("no body has the resource yet");
+    match frame.poll_setup(room, cx) {
+        Poll::Pending => {
+            state.stage = Stage::Setup;
+            Poll::Pending
         }
+        Poll::Ready(Ok(())) => {
+            state.stage = Stage::Open;
+            Poll::Ready(Ok(state.key.lend()))
+        }
+        Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
     }
 }
 
@@ -207,18 +218,14 @@ where
     D: AsyncContext + ?Sized,
     X: BodyPlace<V, B> + ?Sized,
 {
-    /// After the setup. `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
+    /// `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
     pub(crate) fn new(
-        mut frame: Pin<&'s mut D>,
+        frame: Pin<&'s mut D>,
         state: &'s mut State<'a, D::Resource>,
         body: Pin<&'s mut X>,
         threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
         keep: Keep<B>,
     ) -> Self {
-        if frame.as_mut().polls_body() {
-            frame.as_mut().begin_body();
-            state.stage = Stage::Inside;
-        }
         Running {
             frame,
             run: Run::new(body, state, keep),
@@ -226,6 +233,15 @@ where
             settling: Settling::new(),
             early: Seldom::none(),
             _finish: PhantomData,
+        }
+    }
+
+    /// The setup is over: says who polls the body.
+    #[inline]
+    fn begin(&mut self) {
+        if self.frame.as_mut().polls_body() {
+            self.frame.as_mut().begin_body();
+            *self.run.stage() = Stage::Inside;
         }
     }
 }
@@ -247,18 +263,9 @@ where
 {
     type Output = Z::Output;
 
-    // What every wake-up of the body goes through, and no more.
-    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let polled = match this.run.stage() {
-            Stage::Open => this.run.poll_open(cx),
-            _ => return this.poll_rest(Poll::Pending, cx),
-        };
-        if polled.is_pending() {
-            return Poll::Pending;
-        }
-        this.poll_rest(polled, cx)
+        let polled = ready!(self.poll_open(cx));
+        self.poll_rest(polled, cx)
     }
 }
 
@@ -269,11 +276,24 @@ where
     B: Debug + 'static,
     Z: Finish<V, B, D::Kind>,
 {
+    /// Polls a body beside its context; ready without one where that is none. What every wake-up of the body goes through.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<Returned<V, B>>> {
+        match self.run.stage() {
+            Stage::Open => self.run.poll_open(cx).map(Some),
+            _ => Poll::Ready(None),
+        }
+    }
+
     /// The body inside its context, if it hasn't just returned without it, and the rest.
-    #[inline(never)]
-    fn poll_rest(&mut self, polled: Poll<Returned<V, B>>, cx: &mut Context<'_>) -> Poll<Z::Output> {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll_rest(
+        &mut self,
+        returned: Option<Returned<V, B>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Z::Output> {
         let mut kept = None;
-        if let Poll::Ready(returned) = polled {
+        if let Some(returned) = returned {
             let (ending, rest) = self.run.split(returned);
             resume(self.frame.as_mut(), self.run.state(), ending);
             kept = Some(rest);
@@ -383,17 +403,6 @@ where
         let ending = ready!(teardown::poll(frame.as_mut(), entered, failed, cx));
         *stage = Stage::Closed;
         Poll::Ready(ending)
-    }
-}
-
-/// What a body would have returned whose context's setup has failed.
-pub(crate) fn refused<K: RaiseAs<B>, V, B>(
-    not_entered: NotEntered<K::Error>,
-    entered: &Entered,
-) -> Result<Out<K, V>, B> {
-    match not_entered {
-        NotEntered::Failed(error) => Err(K::raise(error)),
-        NotEntered::Skipped(_) => Ok(missing::<K, V>(entered.definition)),
     }
 }
 
@@ -509,6 +518,13 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
         if let Some(origin) = self.origin.take() {
             P::take_over(Abandonment::new(frame), origin);
         }
+    }
+}
+
+impl<R> State<'_, R> {
+    /// Whether its setup is over, and the context isn't.
+    fn is_set_up(&self) -> bool {
+        !matches!(self.stage, Stage::Setup | Stage::Closed)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     background::{Below, Entered, InLane},
     cold::{Clear, catch, clear},
-    frame::{BodyPoll, Ending, Guest, Payload},
+    frame::{BodyPoll, Ending, Guest, Lent, Payload},
     manager::AsyncBody,
     report,
     teardown::{Keep, Kept, split},
@@ -27,6 +27,12 @@ pub(crate) trait BodyPlace<V, B> {
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>>;
     /// Drops it.
     fn clear_body(self: Pin<&mut Self>);
+}
+
+/// The place of a body that borrows its resource.
+pub(crate) trait Borrower<'h, R, V, B>: BodyPlace<V, B> {
+    /// Lends it that, before it is polled.
+    fn lend(self: Pin<&mut Self>, lent: Lent<'h, R>);
 }
 
 /// The future of a block, which has its resource itself, and what makes a `Result` of what it returns.
@@ -67,6 +73,18 @@ where
 
     fn clear_body(self: Pin<&mut Self>) {
         self.leave();
+    }
+}
+
+impl<'h, 'b, V, B, R, F, Fut, M> Borrower<'h, R, V, B> for Guest<'h, 'b, R, F, Fut, M>
+where
+    F: AsyncBody<&'b mut R, Fut>,
+    Fut: Future,
+    M: Fn(Fut::Output) -> Result<V, B>,
+{
+    #[inline]
+    fn lend(self: Pin<&mut Self>, lent: Lent<'h, R>) {
+        self.set_lent(lent);
     }
 }
 
@@ -144,6 +162,15 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
         self.course.state
     }
 
+    /// Lends the body its resource.
+    #[inline]
+    pub(super) fn lend(&mut self, lent: Lent<'a, R>)
+    where
+        X: Borrower<'a, R, V, B>,
+    {
+        self.body.as_mut().lend(lent);
+    }
+
     /// Whether the body is over, and its context hasn't been told.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
@@ -160,6 +187,12 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     #[inline]
     pub(super) fn take_kept(&mut self) -> Kept<V, B> {
         self.course.came.take()?.ok()
+    }
+
+    /// Drops a body that won't run.
+    #[cold]
+    pub(super) fn dismiss(&mut self) -> thread::Result<()> {
+        self.course.dismiss(&mut cleared(self.body.as_mut()))
     }
 
     /// The outcome of a body whose context hasn't waited for it, and has dropped it.
@@ -320,13 +353,21 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         }
     }
 
+    /// Drops a body that won't run: its context has refused it.
+    #[cold]
+    fn dismiss(&mut self, body: &mut dyn Clear) -> thread::Result<()> {
+        self.progress = Progress::Told;
+        clear(body)
+    }
+
     /// Drops a body that isn't over, which sends its resource home. Of one that is, nobody is told any more how.
     #[cold]
     fn abandon(&mut self, body: &mut dyn Clear) {
         if self.progress != Progress::Open {
             return self.leave_untold();
         }
-        let _lane = self.in_lane();
+        // One that hasn't begun is a closure, and belongs to whoever has made that.
+        let _lane = self.state.is_set_up().then(|| self.in_lane());
         let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
         if thread::panicking() {
             // A second panic on its way would abort the process.
