@@ -6,6 +6,7 @@ mod ends_in_a_rollback;
 mod from_lane_to_lane;
 mod handed_over;
 mod handover;
+mod left_its_with;
 mod order;
 mod overlap;
 mod runtimes;

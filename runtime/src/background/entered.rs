@@ -21,6 +21,8 @@ pub struct Entered {
     pub(crate) definition: Definition,
     pub(crate) at: &'static Location<'static>,
     pub(super) lane: Lane,
+    /// The lane that this one is in, if it is some `with`'s: what is left of that is there.
+    root: Lane,
     number: Number,
     style: Style,
 }
@@ -44,11 +46,12 @@ impl Entered {
         at: &'static Location<'static>,
         style: Style,
     ) -> Self {
-        let (lane, number) = (Lane::current(), lane::next_number());
+        let ((lane, root), number) = (Lane::current_in_root(), lane::next_number());
         Entered {
             definition: definition(),
             at,
             lane,
+            root,
             number,
             style,
         }
@@ -106,13 +109,16 @@ impl Entered {
                 // in a rollback is in order among itself, and with what was entered in the same lane before; so is what a rollback was given by others.
                 let around = elsewhere.and_then(|elsewhere| elsewhere.rollback);
                 let own = Settled::new(self.lane, after..around.unwrap_or(number));
+                let root = elsewhere.and_then(|elsewhere| elsewhere.root);
+                let root = root.map(|root| Settled::new(root, after..number));
                 // A future that one task has begun and another one ends.
                 let there = elsewhere.map(|elsewhere| elsewhere.settled(after..number));
-                [Some(own), there, None]
+                [Some(own), there, root, None]
             }
             Style::Body => [
                 Some(Settled::new(self.body_lane(), after..Number::MAX)),
                 Some(self.parts()),
+                None,
                 None,
             ],
         })
@@ -177,6 +183,10 @@ impl Entered {
 /// The lane that a teardown began in, if it isn't its own.
 struct Elsewhere {
     lane: Lane,
+    /// Whether the context is no visitor there, but counts as entered in that lane: it was, in a `with` inside of it, which it has left.
+    native: bool,
+    /// The lane around all `with`s that it was entered in, where it counts as entered, too: if it is a visitor here, and has left these.
+    root: Option<Lane>,
     /// The lane of the rollback that it goes on in, if it goes on in one: where that was before, it was, too.
     past: Lane,
     /// Whether it waits for other visitors there: it is known that they belong together.
@@ -190,12 +200,7 @@ impl Elsewhere {
     #[cold]
     fn awaited(entered: &Entered) -> Option<Self> {
         let here = Lane::current();
-        (here != entered.lane).then(|| Elsewhere {
-            lane: here,
-            past: here,
-            together: true,
-            rollback: Elsewhere::around(entered),
-        })
+        (here != entered.lane).then(|| Elsewhere::at(here, here, true, entered))
     }
 
     /// Where a context was dropped, if that isn't its lane.
@@ -207,19 +212,50 @@ impl Elsewhere {
 
     #[cold]
     fn dropped_at(here: Lane, entered: &Entered) -> Self {
+        let together = InRollback::current().is_some() || Unit::is_dropped();
+        Elsewhere::at(here, entered.frame_lane(), together, entered)
+    }
+
+    fn at(here: Lane, past: Lane, together: bool, entered: &Entered) -> Self {
+        let native = Lane::root() == entered.root && here.began_before(entered.number);
+        // What a rollback drops is in order in there.
+        let leaves = !native && entered.root != entered.lane && InRollback::current().is_none();
         Elsewhere {
             lane: here,
-            past: entered.frame_lane(),
-            together: InRollback::current().is_some() || Unit::is_dropped(),
-            rollback: Elsewhere::around(entered),
+            native,
+            root: leaves.then_some(entered.root),
+            past,
+            together: together || native,
+            rollback: Elsewhere::rollback_around(entered),
         }
     }
 
+    /// Takes the places of a context of that number.
+    fn places(&self, number: Number) -> (Ticket, Option<Ticket>) {
+        let here = Ticket::new(self.around(), number);
+        let root = self.root.map(Around::Entered);
+        (here, root.map(|root| Ticket::new(root, number)))
+    }
+
+    /// The lane as one that is around the context.
+    fn around(&self) -> Around {
+        match self.native {
+            true => Around::Entered(self.lane),
+            false => Around::Visited(self.lane),
+        }
+    }
+
+    /// And the other one, if there is that.
+    fn all_around(&self) -> impl Iterator<Item = Around> {
+        let root = self.root.map(Around::Entered);
+        [self.around()].into_iter().chain(root)
+    }
+
     /// When the rollback began that is running, if the context was entered before that, in the same lane as the rollback's own.
-    fn around(entered: &Entered) -> Option<Number> {
+    fn rollback_around(entered: &Entered) -> Option<Number> {
         let rollback = InRollback::current()?;
-        let is_around =
-            entered.number < rollback.began && table::is_at_home(entered.lane, rollback.number);
+        let is_at_home = |lane| table::is_at_home(lane, rollback.number);
+        let is_around = entered.number < rollback.began && is_at_home(entered.lane);
         is_around.then_some(rollback.began)
     }
 
@@ -313,17 +349,17 @@ impl Settling {
 
 /// The rollbacks started below a context.
 #[derive(Debug)]
-pub(crate) struct Below([Option<Settled>; 3]);
+pub(crate) struct Below([Option<Settled>; 4]);
 
 impl Below {
     /// None.
     pub(crate) fn none() -> Self {
-        Below([None, None, None])
+        Below([None, None, None, None])
     }
 
     /// Those.
     pub(crate) fn of(rollbacks: Settled) -> Self {
-        Below([Some(rollbacks), None, None])
+        Below([Some(rollbacks), None, None, None])
     }
 
     fn is_any_pending(&self, floor: Number) -> bool {
@@ -368,7 +404,7 @@ pub(crate) struct Places {
 
 struct Visit {
     elsewhere: Elsewhere,
-    _place: Ticket,
+    _places: (Ticket, Option<Ticket>),
     _past: Option<Past>,
 }
 
@@ -415,7 +451,7 @@ impl Places {
             let moves = entered.style == Style::Guard;
             let past = || Past::begin(entered.frame_lane(), elsewhere.settled(0..self.began));
             let visit = Visit {
-                _place: Ticket::visitor(elsewhere.lane, number),
+                _places: elsewhere.places(number),
                 _past: moves.then(past),
                 elsewhere,
             };
@@ -443,7 +479,7 @@ impl Places {
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let Below(mut below) = self.below(entered);
-        below[2] = Some(entered.parts());
+        below[3] = Some(entered.parts());
         let floor = InRollback::floor();
         self.settling.poll_for(|| Below(below), floor, cx)
     }
@@ -496,7 +532,9 @@ impl Places {
     fn leave_visitors(&self, entered: &Entered) {
         entered.leave_visitors_to(Around::Entered(entered.lane));
         if let Some(visit) = self.settling.visit() {
-            entered.leave_visitors_to(Around::Visited(visit.elsewhere.lane));
+            for around in visit.elsewhere.all_around() {
+                entered.leave_visitors_to(around);
+            }
         }
     }
 
@@ -504,7 +542,9 @@ impl Places {
     fn leave_below(&self, entered: &Entered) {
         entered.leave_all_to(Around::Entered(entered.lane));
         if let Some(visit) = self.settling.visit() {
-            entered.leave_all_to(Around::Visited(visit.elsewhere.lane));
+            for around in visit.elsewhere.all_around() {
+                entered.leave_all_to(around);
+            }
         }
     }
 

@@ -183,6 +183,7 @@ pub(crate) fn number_to_come() -> Number {
 
 thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
+    static BRANCH: Cell<Option<Lane>> = const { Cell::new(None) };
     // An `InRollback`, or zeros. In two parts, since one would be restored in another width than it was saved in, and wait for that.
     static ROLLBACK: Cell<Number> = const { Cell::new(0) };
     static BEGAN: Cell<Number> = const { Cell::new(0) };
@@ -194,14 +195,54 @@ impl Lane {
     /// The lane of the code that is running.
     #[inline]
     pub(crate) fn current() -> Self {
-        if let Ok(Some(lane)) = CURRENT.try_with(Cell::get) {
-            return lane;
+        match CURRENT.try_with(Cell::get) {
+            Ok(Some(lane)) => lane,
+            _ => Lane::task(),
         }
+    }
+
+    /// The lane of the task that is running, or of the thread.
+    #[inline]
+    fn task() -> Self {
         #[cfg(feature = "tokio")]
         if let Some(task) = tokio::task::try_id() {
             return Lane::new(Of::Task, number_of(task));
         }
         Lane::thread(super::current_runtime())
+    }
+
+    /// The current lane, and the one that all `with`s are in that it is in.
+    #[inline]
+    pub(crate) fn current_in_root() -> (Self, Self) {
+        match CURRENT.try_with(Cell::get) {
+            Ok(Some(lane)) => (lane, Lane::root()),
+            _ => {
+                let task = Lane::task();
+                (task, task)
+            }
+        }
+    }
+
+    /// The lane that all `with`s are in that are around the code that is running: that of the branch, else of the task.
+    #[cold]
+    pub(crate) fn root() -> Self {
+        match BRANCH.try_with(Cell::get) {
+            Ok(Some(branch)) => branch,
+            _ => Lane::task(),
+        }
+    }
+
+    /// Whether what has been entered by the same task, with that number, was so after this began, if it is some context's.
+    pub(crate) fn began_before(self, number: Number) -> bool {
+        let owner = (self.0.get() >> KIND_BITS) * STEP;
+        !self.is_of_context() || owner < number
+    }
+
+    /// Whether it is the lane of what some context's body or function enters.
+    fn is_of_context(self) -> bool {
+        [Of::Body, Of::Frame]
+            .map(|of| of as usize)
+            .contains(&self.kind())
     }
 
     /// Makes this the current lane until the returned value is dropped.
@@ -213,6 +254,28 @@ impl Lane {
                 .ok()
                 .flatten(),
         )
+    }
+}
+
+/// Restores the branch that was current before.
+#[must_use]
+pub(crate) struct InBranch(
+    Option<Lane>,
+    #[expect(dead_code, reason = "its drop")] InLane,
+);
+
+impl Lane {
+    /// Makes this branch the current one, and its lane, until the returned value is dropped.
+    pub(crate) fn enter_branch(self) -> InBranch {
+        let before = BRANCH.try_with(|branch| branch.replace(Some(self)));
+        InBranch(before.ok().flatten(), self.enter())
+    }
+}
+
+impl Drop for InBranch {
+    fn drop(&mut self) {
+        // An error: the thread is ending.
+        let _ = BRANCH.try_with(|branch| branch.set(self.0));
     }
 }
 

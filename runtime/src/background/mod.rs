@@ -46,6 +46,7 @@ mod ticket;
 mod wakers;
 
 pub(crate) use entered::{Below, Entered, Settling, Style, Waiting};
+use lane::InBranch;
 pub(crate) use lane::{InLane, Lane, RuntimeId};
 #[cfg(feature = "tokio")]
 pub(crate) use rollback::RawRollback;
@@ -156,8 +157,8 @@ struct OwnLane {
 }
 
 impl OwnLane {
-    fn enter(&self) -> InLane {
-        Lane::branch(self.number).enter()
+    fn enter(&self) -> InBranch {
+        Lane::branch(self.number).enter_branch()
     }
 }
 

@@ -69,7 +69,7 @@ impl Table {
     }
 
     #[cold]
-    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 3]) -> bool {
+    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 4]) -> bool {
         self.is_any_blocked(&settled(), 0)
     }
 
@@ -368,7 +368,7 @@ pub(crate) fn insert_around(
     lane: Lane,
     number: Number,
     pending: Pending,
-    lanes: impl FnOnce() -> [Option<Settled>; 3],
+    lanes: impl FnOnce() -> [Option<Settled>; 4],
 ) -> bool {
     let mut table = table();
     let blocked = table.is_any_inside() && table.is_any_of_blocked(lanes);

@@ -32,20 +32,24 @@ impl Ticket {
         }
     }
 
+    fn take_around(table: &mut Table, around: Around, number: Number) -> Self {
+        match around {
+            Around::Entered(lane) => Ticket::take(table, lane, false, number),
+            Around::Visited(lane) => Ticket::take(table, lane, true, number),
+        }
+    }
+
     /// For what is pending in a lane whose owner is gone, in the one around it.
     fn heir(around: Around, number: Number, settled: Settled) -> Self {
         let mut table = table();
-        let ticket = match around {
-            Around::Entered(lane) => Ticket::take(&mut table, lane, false, number),
-            Around::Visited(lane) => Ticket::take(&mut table, lane, true, number),
-        };
+        let ticket = Ticket::take_around(&mut table, around, number);
         table.stands_for(ticket.in_lane(), settled);
         ticket
     }
 
-    /// In the lane that a context was dropped in.
-    pub(crate) fn visitor(lane: Lane, number: Number) -> Self {
-        Ticket::take(&mut table(), lane, true, number)
+    /// For a context, in a lane around it.
+    pub(crate) fn new(around: Around, number: Number) -> Self {
+        Ticket::take_around(&mut table(), around, number)
     }
 
     fn in_lane(&self) -> InLane {
@@ -166,7 +170,7 @@ pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     drop(table);
     for (visitor, number) in places {
         let settled = Settled::new(lane, visitor..visitor + 1);
-        inherit(settled, Ticket::visitor(around, number));
+        inherit(settled, Ticket::new(Around::Visited(around), number));
     }
 }
 

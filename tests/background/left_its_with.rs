@@ -1,0 +1,289 @@
+//! Guards that have left the `with` they were entered in, as that of a connection that is opened with a time limit: they count as entered in what is around that.
+
+use crate::shared::{Broken, Inner, Log, gated, quick, slow};
+use contextlib::{
+    BoxContextManager, ExitStack, async_context,
+    background::{drain, lane},
+    null_context, within, yield_resource,
+};
+use futures::join;
+use std::{sync::Arc, thread, time::Duration};
+use tokio::{sync::Semaphore, task::yield_now, time::timeout};
+
+/// How something is entered and handed on.
+#[derive(Clone, Copy, Debug)]
+enum Opened {
+    Plainly,
+    InAWith,
+    InTwo,
+    Within,
+    OnAStack,
+}
+
+const OPENED: [Opened; 5] = [
+    Opened::Plainly,
+    Opened::InAWith,
+    Opened::InTwo,
+    Opened::Within,
+    Opened::OnAStack,
+];
+
+type Opening = BoxContextManager<'static, (), Broken>;
+
+/// Whatever keeps what was entered.
+type Kept = Box<dyn Send>;
+
+async fn enter(context: Opening) -> Inner {
+    context.enter().await.unwrap()
+}
+
+async fn open(opened: Opened, context: Opening) -> Kept {
+    match opened {
+        Opened::Plainly => Box::new(enter(context).await),
+        Opened::InAWith => Box::new(null_context(()).run(async |_| enter(context).await).await),
+        Opened::InTwo => {
+            let outer = null_context(());
+            let guard =
+                outer.run(async |_| null_context(()).run(async |_| enter(context).await).await);
+            Box::new(guard.await)
+        }
+        Opened::Within => Box::new(decorated(context).await),
+        Opened::OnAStack => {
+            let stack = ExitStack::scope(async |stack| -> Result<_, Broken> {
+                let _: &mut () = stack.enter(context).await?;
+                Ok(stack.pop_all())
+            });
+            Box::new(stack.await.unwrap())
+        }
+    }
+}
+
+#[within(null_context(()))]
+async fn decorated(context: Opening) -> Inner {
+    enter(context).await
+}
+
+fn outer(log: &Log) -> Opening {
+    quick(log.clone(), "outer").boxed()
+}
+
+fn inner(log: &Log) -> Opening {
+    slow(log.clone(), "inner").boxed()
+}
+
+/// Where the two are dropped, the outer one first or last.
+#[derive(Clone, Copy, Debug)]
+enum Dropped {
+    Here,
+    InATask,
+    InAWith,
+    EachInAWith,
+    InALane,
+    InATeardown,
+    InARollback,
+    OnAThread,
+    WithATask,
+}
+
+const DROPPED: [Dropped; 9] = [
+    Dropped::Here,
+    Dropped::InATask,
+    Dropped::InAWith,
+    Dropped::EachInAWith,
+    Dropped::InALane,
+    Dropped::InATeardown,
+    Dropped::InARollback,
+    Dropped::OnAThread,
+    Dropped::WithATask,
+];
+
+#[async_context]
+async fn keeps(kept: (Kept, Kept)) -> Result<(), Broken> {
+    let _ = yield_resource!();
+    drop(kept);
+}
+
+async fn drop_them(dropped: Dropped, kept: (Kept, Kept)) {
+    match dropped {
+        Dropped::Here => drop(kept),
+        Dropped::InATask => tokio::spawn(async { drop(kept) }).await.unwrap(),
+        Dropped::InAWith => null_context(()).run(async |_| drop(kept)).await,
+        Dropped::EachInAWith => {
+            null_context(()).run(async |_| drop(kept.0)).await;
+            null_context(()).run(async |_| drop(kept.1)).await;
+        }
+        Dropped::InALane => lane(async { drop(kept) }).await,
+        Dropped::InATeardown => {
+            let body = async |_: &mut ()| -> Result<(), Broken> { Ok(()) };
+            keeps(kept).with(body).await.unwrap();
+        }
+        Dropped::InARollback => drop(keeps(kept).enter().await.unwrap()),
+        Dropped::OnAThread => thread::spawn(|| drop(kept)).join().unwrap(),
+        Dropped::WithATask => {
+            let task = tokio::spawn(async {
+                let _kept = kept;
+                std::future::pending::<()>().await;
+            });
+            yield_now().await;
+            task.abort();
+            assert!(task.await.is_err());
+        }
+    }
+}
+
+/// Opened one after the other, by one task or in one lane of it: however that was, and wherever they are dropped, the inner one is over before the outer one begins.
+async fn all_ways() {
+    for first in OPENED {
+        for second in OPENED {
+            for dropped in DROPPED {
+                for outer_first in [false, true] {
+                    let log = Log::default();
+                    let outer = open(first, outer(&log)).await;
+                    let inner = open(second, inner(&log)).await;
+                    let kept = match outer_first {
+                        true => (outer, inner),
+                        false => (inner, outer),
+                    };
+                    drop_them(dropped, kept).await;
+                    drain().await;
+                    assert_eq!(
+                        log.said(),
+                        "+outer, +inner, -inner, -outer Cancelled",
+                        "{first:?}, {second:?}, {dropped:?}, outer first: {outer_first}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_the_root_future() {
+    all_ways().await;
+}
+
+#[tokio::test]
+async fn in_a_task() {
+    tokio::spawn(all_ways()).await.unwrap();
+}
+
+#[tokio::test]
+async fn in_a_lane() {
+    lane(all_ways()).await;
+}
+
+#[tokio::test]
+async fn in_a_body() {
+    null_context(()).run(async |_| all_ways().await).await;
+}
+
+#[tokio::test]
+async fn in_a_setup() {
+    #[async_context]
+    async fn in_there() -> Result<(), Broken> {
+        all_ways().await;
+        let _ = yield_resource!();
+        all_ways().await;
+    }
+    let body = async |_: &mut ()| -> Result<(), Broken> { Ok(()) };
+    in_there().with(body).await.unwrap();
+    in_there().enter().await.unwrap().exit().await.unwrap();
+    drop(in_there().enter().await.unwrap());
+    drain().await;
+}
+
+/// An outer one that is awaited waits for it, too.
+#[tokio::test]
+async fn before_an_exit() {
+    for opened in OPENED {
+        for dropped in DROPPED {
+            let log = Log::default();
+            let outer = null_context(())
+                .run(async |_| enter(outer(&log)).await)
+                .await;
+            let inner = open(opened, inner(&log)).await;
+            drop_them(dropped, (inner, Box::new(()))).await;
+            outer.exit().await.unwrap();
+            assert_eq!(
+                log.said(),
+                "+outer, +inner, -inner, -outer Completed",
+                "{opened:?}, {dropped:?}"
+            );
+        }
+    }
+}
+
+/// Holds a permit until its teardown.
+#[async_context]
+async fn gives_back(log: Log, permits: Arc<Semaphore>) -> Result<(), Broken> {
+    let permit = permits.acquire_owned().await.unwrap();
+    log.say("+giving");
+    let _ = yield_resource!();
+    drop(permit);
+    log.say("-giving");
+}
+
+/// The one that was entered first gives back what the other one's teardown needs: a dead-lock, if it waited for that.
+fn giving_and_needing(log: &Log) -> (Opening, Opening) {
+    let permits = Arc::new(Semaphore::new(1));
+    let giving = gives_back(log.clone(), permits.clone()).boxed();
+    let needing = gated(log.clone(), "needing", permits).boxed();
+    (giving, needing)
+}
+
+async fn are_apart(log: &Log) {
+    let drained = timeout(Duration::from_secs(9), drain()).await;
+    drained.expect("a dead-lock");
+    let said = log.said();
+    assert!(said.contains("-giving, "), "{said}");
+    assert!(said.ends_with("-needing"), "{said}");
+}
+
+/// Those of two tasks have nothing to do with each other, whoever drops them.
+#[tokio::test(start_paused = true)]
+async fn two_tasks_are_apart() {
+    for opened in OPENED {
+        for dropped in [
+            Dropped::Here,
+            Dropped::InATask,
+            Dropped::InAWith,
+            Dropped::OnAThread,
+        ] {
+            let log = Log::default();
+            let (giving, needing) = giving_and_needing(&log);
+            let giving = tokio::spawn(open(opened, giving)).await.unwrap();
+            let needing = tokio::spawn(open(opened, needing)).await.unwrap();
+            drop_them(dropped, (needing, giving)).await;
+            are_apart(&log).await;
+        }
+    }
+}
+
+/// Opens something, and drops it when the other one has been opened, too.
+async fn open_and_drop(opened: Opened, context: Opening) {
+    let kept = open(opened, context).await;
+    yield_now().await;
+    drop(kept);
+}
+
+/// Nor have those of two lanes of one task, nor of two bodies that run side by side.
+#[tokio::test(start_paused = true)]
+async fn two_branches_are_apart() {
+    for opened in OPENED {
+        let log = Log::default();
+        let (giving, needing) = giving_and_needing(&log);
+        join!(
+            lane(open_and_drop(opened, giving)),
+            lane(open_and_drop(opened, needing)),
+        );
+        are_apart(&log).await;
+
+        let log = Log::default();
+        let (giving, needing) = giving_and_needing(&log);
+        join!(
+            null_context(()).run(async |_| open_and_drop(opened, giving).await),
+            null_context(()).run(async |_| open_and_drop(opened, needing).await),
+        );
+        are_apart(&log).await;
+    }
+}
