@@ -336,3 +336,17 @@ pub(crate) async fn enter_both(outer: Life, inner: Life) -> Result<Work, Failed>
 pub(crate) fn reports() -> Reports {
     Reports::keep()
 }
+
+/// Enters a context: here, or in a `with` that is over then, as where that takes a time limit. What is left of it is here.
+macro_rules! entered {
+    ($context:expr, $in_a_with:expr) => {
+        match $in_a_with {
+            true => {
+                let around = contextlib::null_context(());
+                around.with_local(async |_| $context.enter().await).await
+            }
+            false => $context.enter().await,
+        }
+    };
+}
+pub(crate) use entered;

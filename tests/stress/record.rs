@@ -1,6 +1,7 @@
 //! What the contexts of a round come to, and what has to hold of that.
 
 use crate::contexts::Policy;
+use contextlib_tests::Dice;
 use std::{
     collections::BTreeSet,
     fmt::{self, Write},
@@ -50,6 +51,8 @@ pub(crate) struct Node {
     torn_down: bool,
     /// The entry before it on its stack.
     pub(crate) after: Option<Id>,
+    /// It is entered in a `with` that is over before it: what it is made in is around that.
+    pub(crate) left_a_with: bool,
     pub(crate) handed_over: bool,
     /// What it is dropped or exited in, after it was handed over, and whether that is a teardown.
     pub(crate) left_in: Option<Id>,
@@ -138,6 +141,13 @@ impl World {
     /// A region that is going to be begun, by [`What::Entered`].
     pub(crate) fn region(&self, name: &'static str, home: Option<Id>) -> Id {
         self.lock().make(Kind::Region(name), Style::With, home)
+    }
+
+    /// Whether it is going to be entered in a `with` that is over before it.
+    pub(crate) fn leaves_a_with(&self, id: Id, dice: &mut Dice) -> bool {
+        let leaves = dice.once_in(3);
+        self.lock().nodes[id].left_a_with = leaves;
+        leaves
     }
 
     /// Something happens to it.
@@ -259,6 +269,7 @@ impl Record {
             teardowns: 0,
             torn_down: false,
             after: None,
+            left_a_with: false,
             handed_over: false,
             left_in: None,
             left_in_teardown: false,
@@ -462,6 +473,9 @@ fn described(node: &Node) -> String {
         Style::Part => ", by a setup or a teardown",
     };
     text.push_str(style);
+    if node.left_a_with {
+        text.push_str(", entered in a `with` that was over then");
+    }
     if let Some(home) = node.home {
         let _ = write!(text, ", made in {home}");
     }

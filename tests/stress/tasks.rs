@@ -3,7 +3,7 @@
 
 use crate::{
     contexts::{
-        Failed, Life, Planned, Policy, Work, boxed, impatient, panic_as_planned, plain,
+        Failed, Life, Planned, Policy, Work, boxed, entered, impatient, panic_as_planned, plain,
         with_context, within_both,
     },
     multi_thread,
@@ -351,8 +351,9 @@ async fn guard_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Fai
     let life = place.life(&mut dice, Style::Guard);
     let inside = place.inside(life.id());
     let _left = place.left(life.id());
+    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
     with_context!(life, |context| {
-        let guard = context.enter().await?;
+        let guard = entered!(context, in_a_with)?;
         let leaving = inside.leaving();
         let ended = body(inside.clone(), dice.fork(), depth).await;
         drop(leaving);
@@ -378,8 +379,11 @@ async fn two_guards(place: Place, mut dice: Dice) -> Result<(), Failed> {
     } else {
         place.clone()
     };
-    let outer = boxed(life).enter().await?;
-    let inner = boxed(inside.life(&mut dice, Style::Guard)).enter().await?;
+    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
+    let outer = entered!(boxed(life), in_a_with)?;
+    let life = inside.life(&mut dice, Style::Guard);
+    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
+    let inner = entered!(boxed(life), in_a_with)?;
     if inner_first {
         drop(inner);
         drop(outer);
@@ -582,8 +586,9 @@ pub(crate) fn joined(
 async fn hand_over(place: Place, mut dice: Dice) -> Result<(), Failed> {
     let life = place.life(&mut dice, Style::Guard);
     let contexts = vec![life.id()];
+    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
     let exit: Work = with_context!(life, |context| {
-        let guard = context.enter().await?;
+        let guard = entered!(context, in_a_with)?;
         Box::pin(async move { guard.exit().await })
     });
     place.put(Item::Guard(Owned::new(&place.world, contexts, exit)));

@@ -1,7 +1,7 @@
 //! Guards, stacks and half-run futures that wander: between tasks, lanes, threads, two runtimes and other contexts, whose teardowns drop them, exit them or pass them on.
 
 use crate::{
-    contexts::{Failed, Life, Policy, Work, enter_both, impatient, with_context},
+    contexts::{Failed, Life, Policy, Work, enter_both, entered, impatient, with_context},
     multi_thread,
     pool::{Item, Leaving, Owned, Pool},
     record::{Id, Style, What, World},
@@ -262,8 +262,9 @@ async fn guard_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Fai
     }
     let life = place.life(&mut dice, Style::Guard);
     let contexts = vec![life.id()];
+    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
     let exit: Work = with_context!(life, |context| {
-        let guard = context.enter().await?;
+        let guard = entered!(context, in_a_with)?;
         Box::pin(async move { guard.exit().await })
     });
     let guard = Owned::new(&place.world, contexts, exit);

@@ -103,21 +103,25 @@ impl Entered {
     /// The rollbacks started below this context until its teardown began, with `number` the next one to be entered.
     fn below_until(&self, number: Number, elsewhere: Option<&Elsewhere>) -> Below {
         let after = self.number + 1;
+        let until = elsewhere.map_or(number, |elsewhere| elsewhere.until.clamp(after, number));
+        let left = Settled::new(self.root.left(), after..until);
+        // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
+        let root = elsewhere.is_some_and(|elsewhere| elsewhere.left.is_some());
+        let root = root.then(|| Settled::new(self.root, after..until));
         Below(match self.style {
             Style::Guard => {
                 // A rollback has a lane of its own: in the one that its context was entered in, what has been entered since it began is around it. What was entered
                 // in a rollback is in order among itself, and with what was entered in the same lane before; so is what a rollback was given by others.
                 let around = elsewhere.and_then(|elsewhere| elsewhere.rollback);
                 let own = Settled::new(self.lane, after..around.unwrap_or(number));
-                let root = elsewhere.and_then(|elsewhere| elsewhere.root);
-                let root = root.map(|root| Settled::new(root, after..number));
                 // A future that one task has begun and another one ends.
                 let there = elsewhere.map(|elsewhere| elsewhere.settled(after..number));
-                [Some(own), there, root, None]
+                [Some(own), there, Some(left), root, None]
             }
             Style::Body => [
                 Some(Settled::new(self.body_lane(), after..Number::MAX)),
                 Some(self.parts()),
+                Some(left),
                 None,
                 None,
             ],
@@ -140,7 +144,7 @@ impl Entered {
     #[cold]
     fn leave_pending(&self) {
         for lane in self.own_lanes() {
-            ticket::leave_owned(lane, self.number, self.lane);
+            ticket::leave_owned(lane, self.number, self.lane, self.root);
         }
     }
 
@@ -185,8 +189,11 @@ struct Elsewhere {
     lane: Lane,
     /// Whether the context is no visitor there, but counts as entered in that lane: it was, in a `with` inside of it, which it has left.
     native: bool,
-    /// The lane around all `with`s that it was entered in, where it counts as entered, too: if it is a visitor here, and has left these.
-    root: Option<Lane>,
+    /// For what has left the lanes around which it was entered, if this isn't one of them: whatever was entered before it by the same task looks there.
+    left: Option<Lane>,
+    /// When a rollback began that has dropped the context, and whose own one was entered by the same task: what has left that since was entered around it, and may
+    /// wait for what it gives back.
+    until: Number,
     /// The lane of the rollback that it goes on in, if it goes on in one: where that was before, it was, too.
     past: Lane,
     /// Whether it waits for other visitors there: it is known that they belong together.
@@ -217,13 +224,14 @@ impl Elsewhere {
     }
 
     fn at(here: Lane, past: Lane, together: bool, entered: &Entered) -> Self {
-        let native = Lane::root() == entered.root && here.began_before(entered.number);
-        // What a rollback drops is in order in there.
-        let leaves = !native && entered.root != entered.lane && InRollback::current().is_none();
+        let root = entered.root;
+        let native = Lane::root() == root && here.began_before(entered.number);
+        let rollback = InRollback::current().filter(|rollback| rollback.root == Some(root));
         Elsewhere {
             lane: here,
             native,
-            root: leaves.then_some(entered.root),
+            left: (!native).then(|| root.left()),
+            until: rollback.map_or(Number::MAX, |rollback| rollback.began),
             past,
             together: together || native,
             rollback: Elsewhere::rollback_around(entered),
@@ -232,9 +240,11 @@ impl Elsewhere {
 
     /// Takes the places of a context of that number.
     fn places(&self, number: Number) -> (Ticket, Option<Ticket>) {
-        let here = Ticket::new(self.around(), number);
-        let root = self.root.map(Around::Entered);
-        (here, root.map(|root| Ticket::new(root, number)))
+        let left = self.left.map(Around::Entered);
+        (
+            Ticket::new(self.around(), number),
+            left.map(|left| Ticket::new(left, number)),
+        )
     }
 
     /// The lane as one that is around the context.
@@ -247,8 +257,8 @@ impl Elsewhere {
 
     /// And the other one, if there is that.
     fn all_around(&self) -> impl Iterator<Item = Around> {
-        let root = self.root.map(Around::Entered);
-        [self.around()].into_iter().chain(root)
+        let left = self.left.map(Around::Entered);
+        [self.around()].into_iter().chain(left)
     }
 
     /// When the rollback began that is running, if the context was entered before that, in the same lane as the rollback's own.
@@ -349,17 +359,17 @@ impl Settling {
 
 /// The rollbacks started below a context.
 #[derive(Debug)]
-pub(crate) struct Below([Option<Settled>; 4]);
+pub(crate) struct Below([Option<Settled>; 5]);
 
 impl Below {
     /// None.
     pub(crate) fn none() -> Self {
-        Below([None, None, None, None])
+        Below([const { None }; 5])
     }
 
     /// Those.
     pub(crate) fn of(rollbacks: Settled) -> Self {
-        Below([Some(rollbacks), None, None, None])
+        Below([Some(rollbacks), None, None, None, None])
     }
 
     fn is_any_pending(&self, floor: Number) -> bool {
@@ -470,7 +480,7 @@ impl Places {
     pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
         let one_lane = entered.style == Style::Guard && self.settling.visit().is_none();
         let alone = match one_lane {
-            true => !table::is_any_crowded(),
+            true => !table::is_any_crowded_or_left(),
             false => !table::any_other_pending(),
         };
         !alone && self.below(entered).is_any_pending(InRollback::floor())
@@ -479,7 +489,7 @@ impl Places {
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let Below(mut below) = self.below(entered);
-        below[3] = Some(entered.parts());
+        below[4] = Some(entered.parts());
         let floor = InRollback::floor();
         self.settling.poll_for(|| Below(below), floor, cx)
     }
@@ -489,6 +499,7 @@ impl Places {
         InRollback {
             number: entered.number,
             began: self.began,
+            root: Some(entered.root),
         }
     }
 

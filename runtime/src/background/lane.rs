@@ -50,9 +50,11 @@ pub(super) enum Of {
     Thread,
 }
 
-/// How many kinds of lanes there are, and one that isn't.
+/// How many kinds of lanes there are, and some that aren't.
 pub(super) const KINDS: usize = 1 << KIND_BITS;
-const KIND_BITS: u32 = 3;
+const KIND_BITS: u32 = 4;
+/// Of the lane beside a branch's, a task's or a thread's.
+const LEFT: u64 = 1 << (KIND_BITS - 1);
 
 impl Lane {
     #[inline]
@@ -86,6 +88,18 @@ impl Lane {
     #[inline]
     pub(crate) const fn frame(context: Number) -> Self {
         Lane::new(Of::Frame, context / STEP)
+    }
+
+    /// For what was entered inside of this one, a branch's, a task's or a thread's, and has left it: apart from what is in it.
+    #[inline]
+    pub(super) fn left(self) -> Self {
+        Lane(self.0 | LEFT)
+    }
+
+    /// Whether it is one for what has left another one.
+    #[inline]
+    pub(super) fn is_left(self) -> bool {
+        self.0.get() & LEFT != 0
     }
 
     /// A branch separated by `background::lane`.
@@ -184,9 +198,10 @@ pub(crate) fn number_to_come() -> Number {
 thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
     static BRANCH: Cell<Option<Lane>> = const { Cell::new(None) };
-    // An `InRollback`, or zeros. In two parts, since one would be restored in another width than it was saved in, and wait for that.
+    // An `InRollback`, or zeros. In parts, since one would be restored in another width than it was saved in, and wait for that.
     static ROLLBACK: Cell<Number> = const { Cell::new(0) };
     static BEGAN: Cell<Number> = const { Cell::new(0) };
+    static ROOT: Cell<Option<Lane>> = const { Cell::new(None) };
     static UNIT: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<u64> = const { Cell::new(0) };
 }
@@ -298,6 +313,8 @@ pub(crate) struct InRollback {
     pub(crate) number: Number,
     /// What has been entered around it since is below nothing that it tears down.
     pub(crate) began: Number,
+    /// The lane around all `with`s that its context was entered in.
+    pub(crate) root: Option<Lane>,
 }
 
 impl InRollback {
@@ -306,14 +323,19 @@ impl InRollback {
             Ok(0) | Err(_) => None,
             Ok(number) => {
                 let began = BEGAN.try_with(Cell::get).ok()?;
-                Some(InRollback { number, began })
+                let root = ROOT.try_with(Cell::get).ok()?;
+                Some(InRollback {
+                    number,
+                    began,
+                    root,
+                })
             }
         }
     }
 
     /// What is torn down here waits for higher numbers than this only: whatever waits for a rollback that is polled here has a lower one.
     pub(crate) fn floor() -> Number {
-        InRollback::current().map_or(0, |rollback| rollback.number)
+        ROLLBACK.try_with(Cell::get).unwrap_or(0)
     }
 
     /// Makes this the current rollback until the returned value is dropped. One that blocks another one keeps its number, if that is higher: neither can be waited for.
@@ -321,25 +343,25 @@ impl InRollback {
         // An error: the thread is ending, and there is nothing to be restored.
         let number = ROLLBACK.try_with(|number| number.replace(self.number.max(number.get())));
         let began = BEGAN.try_with(|began| began.replace(self.began));
-        Rolling {
+        let root = ROOT.try_with(|root| root.replace(self.root));
+        Rolling(InRollback {
             number: number.unwrap_or(0),
             began: began.unwrap_or(0),
-        }
+            root: root.ok().flatten(),
+        })
     }
 }
 
-/// Restores the rollback that was current before.
+/// Restores the rollback that was current before, or that there was none.
 #[must_use]
-pub(crate) struct Rolling {
-    number: Number,
-    began: Number,
-}
+pub(crate) struct Rolling(InRollback);
 
 impl Drop for Rolling {
     fn drop(&mut self) {
         // An error: the thread is ending.
-        let _ = ROLLBACK.try_with(|current| current.set(self.number));
-        let _ = BEGAN.try_with(|current| current.set(self.began));
+        let _ = ROLLBACK.try_with(|number| number.set(self.0.number));
+        let _ = BEGAN.try_with(|began| began.set(self.0.began));
+        let _ = ROOT.try_with(|root| root.set(self.0.root));
     }
 }
 

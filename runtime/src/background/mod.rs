@@ -154,6 +154,8 @@ struct Laned<F> {
 struct OwnLane {
     number: lane::Number,
     around: Lane,
+    /// What all of these are in.
+    root: Lane,
 }
 
 impl OwnLane {
@@ -164,7 +166,10 @@ impl OwnLane {
 
 impl Drop for OwnLane {
     fn drop(&mut self) {
-        ticket::leave_owned(Lane::branch(self.number), self.number, self.around);
+        let lane = Lane::branch(self.number);
+        for lane in [lane, lane.left()] {
+            ticket::leave_owned(lane, self.number, self.around, self.root);
+        }
     }
 }
 
@@ -174,9 +179,13 @@ impl<F: Future> Future for Laned<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         // Numbered when it is first polled, like the contexts that it is entered between.
-        let lane = this.lane.get_or_insert_with(|| OwnLane {
-            number: lane::next_number(),
-            around: Lane::current(),
+        let lane = this.lane.get_or_insert_with(|| {
+            let (around, root) = Lane::current_in_root();
+            OwnLane {
+                number: lane::next_number(),
+                around,
+                root,
+            }
         });
         let _here = lane.enter();
         match &mut this.future {

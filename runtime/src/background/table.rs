@@ -30,7 +30,9 @@ pub(super) struct Table {
     pub(super) draining: Vec<Draining>,
     /// How many places are taken in all.
     taken: usize,
-    /// How many of those in lanes of each kind. Mostly there are none of the kind that is looked for.
+    /// How many of those in lanes for what has left others.
+    left: usize,
+    /// How many of all in lanes of each kind. Mostly there are none of the kind that is looked for.
     of_kind: [usize; KINDS],
     /// Tells apart what has the same number.
     last: u64,
@@ -69,7 +71,7 @@ impl Table {
     }
 
     #[cold]
-    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 4]) -> bool {
+    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 5]) -> bool {
         self.is_any_blocked(&settled(), 0)
     }
 
@@ -232,6 +234,7 @@ impl Table {
             in_lane.insert(new, spare);
         });
         self.taken += 1;
+        self.left += usize::from(lane.is_left());
         self.of_kind[lane.kind()] += 1;
         self.publish();
     }
@@ -254,6 +257,7 @@ impl Table {
             lanes.tidy();
         }
         self.taken -= 1;
+        self.left -= usize::from(lane.is_left());
         self.of_kind[lane.kind()] -= 1;
         self.publish();
         if let Some(runtime) = counted {
@@ -270,7 +274,9 @@ impl Table {
             CROWDED
         };
         let visited = if self.visitors.is_empty() { 0 } else { VISITED };
-        PENDING.store(self.taken << FLAGS | crowded | visited, Ordering::Release);
+        let left = if self.left == 0 { 0 } else { LEFT };
+        let flags = crowded | visited | left;
+        PENDING.store(self.taken << FLAGS | flags, Ordering::Release);
     }
 
     /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
@@ -327,15 +333,16 @@ impl Table {
     }
 }
 
-/// How many places are taken in all, and in the last bits, whether any lane has more than one, and whether any has visitors: what is looked at first, so that nothing
-/// is locked where there is none. It changes under the table's lock only.
+/// How many places are taken in all, and in the last bits, whether any lane has more than one, whether any has visitors, and whether any is for what has left others: what
+/// is looked at first, so that nothing is locked where there is none. It changes under the table's lock only.
 ///
 /// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since; and whoever sees that it is over
 /// sees what it has done.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
-const FLAGS: u32 = 2;
+const FLAGS: u32 = 3;
 const CROWDED: usize = 1;
 const VISITED: usize = 2;
+const LEFT: usize = 4;
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     lanes: Lanes::new(),
@@ -343,6 +350,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     counts: Vec::new(),
     draining: Vec::new(),
     taken: 0,
+    left: 0,
     of_kind: [0; KINDS],
     last: 0,
     heirs: BTreeMap::new(),
@@ -368,10 +376,11 @@ pub(crate) fn insert_around(
     lane: Lane,
     number: Number,
     pending: Pending,
-    lanes: impl FnOnce() -> [Option<Settled>; 4],
+    lanes: impl FnOnce() -> [Option<Settled>; 5],
 ) -> bool {
     let mut table = table();
-    let blocked = table.is_any_inside() && table.is_any_of_blocked(lanes);
+    let may_be = table.is_any_inside() || table.left != 0;
+    let blocked = may_be && table.is_any_of_blocked(lanes);
     table.insert(lane, false, (number, 0), pending);
     blocked
 }
@@ -392,10 +401,10 @@ pub(crate) fn any_other_pending() -> bool {
     PENDING.load(Ordering::Acquire) >> FLAGS > 1
 }
 
-/// Whether any lane has more than one rollback pending, or visitors: else whoever has a place in one is alone there.
+/// Whether any lane has more than one rollback pending, or visitors, or any is for what has left others: else whoever has a place in one has nothing else to look at.
 #[inline]
-pub(crate) fn is_any_crowded() -> bool {
-    PENDING.load(Ordering::Acquire) & CROWDED != 0
+pub(crate) fn is_any_crowded_or_left() -> bool {
+    PENDING.load(Ordering::Acquire) & (CROWDED | LEFT) != 0
 }
 
 /// Whether any lane has visitors.

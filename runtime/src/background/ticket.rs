@@ -100,12 +100,13 @@ impl Around {
     }
 }
 
-/// Leaves what is pending in `lane` to the lane `home`, which its owner, of that number, was entered in, and to the one that it ends in.
-pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane) {
+/// Leaves what is pending in `lane` to the lane `home`, which its owner, of that number, was entered in; and if it ends elsewhere, to the one that it ends in, and to what has left its `root`.
+pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane, root: Lane) {
     leave(lane, owner, Around::Entered(home));
     let here = Lane::current();
     if here != home {
         leave(lane, owner, Around::Visited(here));
+        leave(lane, owner, Around::Entered(root.left()));
     }
 }
 
