@@ -357,6 +357,44 @@ async fn concurrent_enters() {
     }
 }
 
+/// An entry waits for what its setup has entered and dropped; and its teardown, for what that drops, also in a rollback.
+#[tokio::test]
+async fn what_the_setup_of_an_entry_has_entered() {
+    #[async_context]
+    async fn tries_twice(log: Log) -> &'static str {
+        let Ok(first) = slow(log.clone(), "first").enter().await;
+        let Ok(second) = slow(log.clone(), "second").enter().await;
+        let Ok(third) = slow(log.clone(), "third").enter().await;
+        drop(third);
+        let mut resource = "entry";
+        let _ = yield_resource!(resource);
+        log.say("entry");
+        drop(second);
+        let Ok(()) = first.cancel().await;
+    }
+    for dropped in [false, true] {
+        let log = Log::new();
+        let stack = slow_stack(&log, &["outer"]).await;
+        let entered = stack.enter(tries_twice(log.clone()));
+        entered.await.expect("it can't fail");
+        let told = if dropped {
+            drop(stack);
+            background::drain().await;
+            "cancelled"
+        } else {
+            stack.exit().await.expect("nothing fails");
+            "completed"
+        };
+        let expected: Vec<String> = one_after_another(&["third"], "cancelled")
+            .into_iter()
+            .chain(["entry".to_owned()])
+            .chain(one_after_another(&["second", "first"], "cancelled"))
+            .chain(one_after_another(&["outer"], told))
+            .collect();
+        assert_eq!(log.lines(), expected, "dropped: {dropped}");
+    }
+}
+
 /// A setup that is dropped isn't on the stack; one that is to be finished is finished, and torn down.
 #[tokio::test]
 async fn a_setup_that_is_dropped() {

@@ -66,9 +66,11 @@ impl Entered {
         }
     }
 
-    /// Makes it the last one that was entered, and returns its new number.
-    pub(crate) fn renumber(&mut self) -> Number {
-        self.number = lane::next_number();
+    /// Its number. If that isn't greater than this one, it is made the last one that was entered.
+    pub(crate) fn number_after(&mut self, other: Number) -> Number {
+        if self.number <= other {
+            self.number = lane::next_number();
+        }
         self.number
     }
 

@@ -226,9 +226,9 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         &self.kept.entered
     }
 
-    /// Makes it the last one that was entered, and returns its new number.
-    pub(crate) fn renumber(&mut self) -> Number {
-        self.kept.entered.renumber()
+    /// Its number. If that isn't greater than this one, it is made the last one that was entered.
+    pub(crate) fn number_after(&mut self, other: Number) -> Number {
+        self.kept.entered.number_after(other)
     }
 
     /// Runs the setup.

@@ -275,13 +275,16 @@ pub(super) struct List<'e, E> {
     /// The first of them has a place of its own, so that a stack of one needs no allocation beside its entry's.
     outermost: Option<Entry<'e, E>>,
     others: Vec<Entry<'e, E>>,
+    /// The greatest number that an entry of this stack has had so far.
+    newest: Number,
 }
 
 impl<'e, E> List<'e, E> {
-    fn new() -> Self {
+    fn after(newest: Number) -> Self {
         List {
             outermost: None,
             others: Vec::new(),
+            newest,
         }
     }
 
@@ -290,6 +293,7 @@ impl<'e, E> List<'e, E> {
     }
 
     pub(super) fn push(&mut self, entry: Entry<'e, E>) {
+        self.newest = entry.number;
         if self.outermost.is_none() {
             self.outermost = Some(entry);
         } else {
@@ -308,6 +312,7 @@ impl<'e, E> List<'e, E> {
             self.push(outermost);
         }
         self.others.append(&mut added.others);
+        self.newest = added.newest;
     }
 
     fn find(&self, number: Number) -> Option<&Entry<'e, E>> {
@@ -350,7 +355,7 @@ impl<'e, E> Entries<'e, E> {
     }
 
     pub(super) fn none() -> Self {
-        Entries::new(List::new())
+        Entries::new(List::after(0))
     }
 
     /// The list, for as long as no code of the user's runs.
@@ -373,7 +378,9 @@ impl<'e, E> Entries<'e, E> {
 
     /// Takes all entries out.
     pub(super) fn take(&mut self) -> List<'e, E> {
-        mem::replace(self.list(), List::new())
+        let list = self.list();
+        let newest = list.newest;
+        mem::replace(list, List::after(newest))
     }
 
     /// Adds a context that is set up, and lends its resource for as long as the entries stay.
@@ -415,8 +422,9 @@ impl<'e, E> Entries<'e, E> {
             .filter(|node| node.resource().is_some())
             .expect("a context is put on a stack once, when it is set up");
         let mut list = self.lock();
-        // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits.
-        let number = node.parts().renumber();
+        // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits. An entry keeps its own where
+        // that is so anyway: what its setup has entered is below it then.
+        let number = node.parts().number_after(list.newest);
         // SAFETY: nothing moves the node: it stays where it is until it is dropped.
         let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node.into_box()) });
         // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
