@@ -2,7 +2,7 @@
 
 use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
-    BoxGuard, ExitStack, IntoContextManager, async_context,
+    BoxGuard, ExitStack, IntoContextManager, async_context, async_with,
     background::{drain, lane, pending},
     null_context, yield_resource,
 };
@@ -167,6 +167,48 @@ async fn a_context_in_the_middle_that_is_only_dropped_hides_nothing() {
         log.said(),
         "+outer, +middle, +inner, -inner, -outer Completed"
     );
+}
+
+/// A guard that a context which is only dropped has held around its body.
+#[tokio::test]
+async fn what_is_held_by_a_context_that_is_only_dropped_is_around_its_body() {
+    #[async_context(on_cancel = drop)]
+    async fn session(log: &Log) -> Result<(), Broken> {
+        let database = quick(log.clone(), "database").enter().await?;
+        let _ = yield_resource!();
+        database.exit().await?;
+    }
+    async fn fails(log: &Log, guard: bool) -> Result<(), Broken> {
+        let transaction = slow(log.clone(), "transaction");
+        if guard {
+            let _transaction = transaction.enter().await?;
+            forever().await
+        } else {
+            transaction.with(async |_| forever().await).await
+        }
+    }
+    for guard in [true, false] {
+        let log = &Log::default();
+        let uses: [BoxFuture<'_, Result<(), Broken>>; 4] = [
+            Box::pin(session(log).with(async |_| fails(log, guard).await)),
+            Box::pin(session(log).boxed().with(async |_| fails(log, guard).await)),
+            Box::pin(async_with!(_ = session(log), async {
+                fails(log, guard).await
+            })),
+            Box::pin((session(log), null_context(())).with(async |_| fails(log, guard).await)),
+        ];
+        for (used, mut using) in uses.into_iter().enumerate() {
+            let before = log.lines().len();
+            assert!(futures::poll!(using.as_mut()).is_pending());
+            drop(using);
+            drain().await;
+            assert_eq!(
+                log.lines()[before..].join(", "),
+                "+database, +transaction, -transaction, -database Cancelled",
+                "guard: {guard}, {used}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -180,9 +180,20 @@ impl Entered {
     /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
     pub(crate) fn leave_body(&self) {
         if table::any_pending() {
-            let around = Around::Entered(Lane::current());
-            ticket::leave_body(self.body_lane(), self.number, around);
+            self.leave_body_in(Lane::current());
         }
+    }
+
+    /// The context's frame is going to be dropped: what that holds was around the body.
+    pub(crate) fn leave_body_to_frame(&self) {
+        if table::any_pending() {
+            self.leave_body_in(self.frame_lane());
+        }
+    }
+
+    #[cold]
+    fn leave_body_in(&self, around: Lane) {
+        ticket::leave_body(self.body_lane(), self.number, Around::Entered(around));
     }
 }
 

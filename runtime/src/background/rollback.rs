@@ -330,6 +330,7 @@ impl RollbackState {
     /// Drops what is left of the frame.
     fn drop_frame(&mut self, mut frame: FrameMut<'_>) {
         self.stage = Stage::Parts;
+        self.entered.leave_body_to_frame();
         if let Err(payload) = finish_alone(&self.entered, &mut || frame.finish()) {
             self.panicked(payload);
         }

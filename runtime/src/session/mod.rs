@@ -574,6 +574,7 @@ impl<R> State<'_, R> {
                 drop(self.key.take());
             }
             let _lane = entered.in_frame();
+            entered.leave_body_to_frame();
             let _unit = Unit::begin();
             finish_alone(entered, &mut || frame.as_mut().finish())
                 .unwrap_or_else(|payload| resume_unwind(payload));
