@@ -1,7 +1,7 @@
 //! What becomes of a failure that has nobody to be returned to.
 //!
 //! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook; and so is the failure of a body whose
-//! caller is gone before the teardown is over, when that is. The default hook writes a line to standard error, or with the `tracing` feature emits an event:
+//! caller is gone before the teardown is over, when that is. The default hook writes a line to standard error, or with the `tracing` feature, where the process has a subscriber, emits an event:
 //! an error.
 //!
 //! A guard that is dropped un-exited while nothing panics is told to the hook too ([`Failure::Unexited`]). The default hook makes that a debug event, with
@@ -13,6 +13,7 @@ use crate::{
     background::Entered,
     cold::catch,
     frame::{Ending, Standing},
+    trace::is_watched,
 };
 use std::{
     any::Any,
@@ -246,8 +247,18 @@ fn report(report: &Report<'_>) {
     }
 }
 
-#[cfg(feature = "tracing")]
 fn default_hook(report: &Report<'_>) {
+    #[cfg(feature = "tracing")]
+    event(report);
+    // Also where the feature was asked for by somebody else, and nobody listens. A guard that was dropped isn't worth a line of everybody's standard error: it is the way
+    // in which `?` leaves a context, too.
+    if !is_watched() && !matches!(report.failure, Failure::Unexited) {
+        eprintln!("contextlib: {report}");
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn event(report: &Report<'_>) {
     if matches!(report.failure, Failure::Unexited) {
         // The way in which `?` leaves a context, too: no warning.
         tracing::debug!(
@@ -271,14 +282,6 @@ fn default_hook(report: &Report<'_>) {
             },
             report.failure,
         );
-    }
-}
-
-#[cfg(not(feature = "tracing"))]
-fn default_hook(report: &Report<'_>) {
-    // The way in which `?` leaves a context, too: not worth a line of everybody's standard error.
-    if !matches!(report.failure, Failure::Unexited) {
-        eprintln!("contextlib: {report}");
     }
 }
 

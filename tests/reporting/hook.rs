@@ -10,6 +10,7 @@ use contextlib::{
 use std::{
     future::pending as forever,
     panic::{AssertUnwindSafe, Location, catch_unwind},
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -485,4 +486,32 @@ fn the_hook_is_replaced_and_given_back() {
     assert_eq!(take(&said).len(), 1);
     assert!(take_report_hook().is_some());
     assert!(take_report_hook().is_none());
+}
+
+/// With the feature `tracing`, and nobody who listens: so it may be where some other crate has asked for it. In a process of its own, since others here listen.
+#[test]
+#[cfg_attr(miri, ignore = "there are no processes")]
+fn without_a_subscriber_they_go_to_standard_error() {
+    let this = std::env::current_exe().unwrap();
+    let mut child = Command::new(this);
+    child.args(["--ignored", "--exact", "--nocapture", "hook::fails_unheard"]);
+    let output = child.output().unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{printed}");
+    let lines: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.starts_with("contextlib: "))
+        .collect();
+    let [line] = &lines[..] else {
+        panic!("one report, and none of the guard that was dropped: {printed}");
+    };
+    assert!(line.contains("`ends`"), "{line}");
+    assert!(line.contains(r#"failed: Broken("teardown")"#), "{line}");
+}
+
+#[tokio::test]
+#[ignore = "another test runs it"]
+async fn fails_unheard() {
+    drop(ends(How::Failing).enter().await.unwrap());
+    drain().await;
 }

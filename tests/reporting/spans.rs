@@ -44,6 +44,41 @@ fn each_stage_has_a_span() {
     assert_eq!(events.open(), 0);
 }
 
+/// A body's span is closed when the body is over, not when its context is: polled beside that or inside of it, returned or dropped.
+#[test]
+fn a_bodys_span_ends_with_it() {
+    #[async_context]
+    async fn counts(events: Events) -> Result<(), Broken> {
+        let before = events.open();
+        let _ = yield_resource!();
+        assert_eq!(events.open(), before, "that of the setup, or the teardown");
+    }
+    #[async_context]
+    async fn wraps(events: Events, limit: usize) -> Result<(), Broken> {
+        let before = events.open();
+        let yields = async { yield_resource!().is_completed() };
+        tokio::select! {
+            biased;
+            _ = yields => {}
+            () = contextlib_tests::yields(limit) => {}
+        }
+        assert!(events.open() <= before, "that of the setup, at most");
+        Err(Broken("over"))
+    }
+    let _turn = alone();
+    let (events, _listening) = Events::listen(Level::TRACE);
+    let body = async |_: &mut ()| -> Result<(), Broken> {
+        contextlib_tests::yields(2).await;
+        Ok(())
+    };
+    run(counts(events.clone()).with(body)).unwrap();
+    for limit in [9, 1] {
+        let over = run(wraps(events.clone(), limit).with(body));
+        assert_eq!(over, Err(Broken("over")));
+    }
+    assert_eq!(events.open(), 0);
+}
+
 #[test]
 fn a_rollback_runs_in_the_span_that_its_context_was_entered_in() {
     let _turn = alone();

@@ -217,8 +217,15 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     #[cold]
     fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
         let course = &mut self.course;
-        let _span = course.span.enter(course.state.entered.definition);
-        self.body.as_mut().poll_body(cx)
+        let polled = {
+            let _span = course.span.enter(course.state.entered.definition);
+            self.body.as_mut().poll_body(cx)
+        };
+        if polled.is_ready() {
+            // Not when the teardown is over.
+            course.span = BodySpan::none();
+        }
+        polled
     }
 
     /// Polls a body that isn't over.
@@ -299,8 +306,11 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
 
     /// Drops the body, which sends its resource home, and takes that.
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
-        let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
-        let body = clear(body);
+        let body = {
+            let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
+            clear(body)
+        };
+        self.span = BodySpan::none();
         (body, self.state.key.take())
     }
 
