@@ -169,7 +169,7 @@ use proc_macro::TokenStream;
 ///
 /// ## `own(name = expression, …)`: what the context owns, though the function borrows
 ///
-/// The expressions are evaluated in order when the function is called; the body has their values, and not `self` or the arguments
+/// The expressions are evaluated in order when the function is called; the function has their values, and not `self` or the arguments
 /// that borrow. The manager then borrows nothing. `own(mut name = …)` makes a mutable variable.
 ///
 /// ```
@@ -379,7 +379,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// Any `async fn` with a body: free, a method with any receiver, generic, with patterns among its arguments. Not a method under `#[async_trait]`,
 /// which has rewritten it before this attribute sees it: use [`async_with!`](https://docs.rs/contextlib/latest/contextlib/macro.async_with.html) in its body.
 /// Whatever makes the function synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`. So does what gives a test its other arguments, which are left to that:
-/// `#[rstest]`, `#[test_case(…)]`.
+/// `#[rstest]`, `#[test_case(…)]`; and what looks at the function's arguments, such as `#[axum::debug_handler]`.
 ///
 /// # Arguments
 ///

@@ -8,10 +8,35 @@ use std::{any::Any, fmt, marker::PhantomData};
 
 /// How the body ended: what [`yield_resource!`](crate::yield_resource) evaluates to.
 ///
-/// It borrows from the frame of the context function and can't leave it. It is `Send + Sync`, so it may be held across awaits. Making one
+/// It borrows from the frame of the context function and can't leave it; to keep it, take [`kind`](Exit::kind). It is `Send + Sync`, so it may be held across awaits. Making one
 /// allocates nothing; a failed body's error has been boxed once. It mirrors the three arguments of Python's `__aexit__`.
 ///
 /// The parameter `S` is [`Suppressing`](crate::kind::Suppressing) in a context declared with `#[async_context(suppress)]`, which has [`suppress`](Exit::suppress).
+///
+/// ```
+/// use contextlib::{Exit, ExitKind, async_context, yield_resource};
+/// use std::{fmt, sync::mpsc::{Sender, channel}};
+///
+/// #[async_context]
+/// async fn watched(ends: Sender<ExitKind>) {
+///     let exit = yield_resource!();
+///     match exit {
+///         Exit::Completed => println!("well"),
+///         Exit::Failed(error) => println!("failed: {error:?}"),
+///         Exit::Panicked(panic) => println!("panicked: {}", panic.message().unwrap_or("?")),
+///         Exit::Cancelled => println!("gone"),
+///     }
+///     ends.send(exit.kind()).expect("somebody listens");
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (ends, ended) = channel();
+/// let failed = watched(ends).with(async |_| -> Result<(), fmt::Error> { Err(fmt::Error) }).await;
+/// assert_eq!(failed, Err(fmt::Error));
+/// assert_eq!(ended.recv(), Ok(ExitKind::Failed));
+/// # }
+/// ```
 #[doc(alias = "exc_info")]
 #[must_use = "a teardown that doesn't look at how the body ended commits a failed body too; write `let _ = yield_resource!(…)` if it makes no difference here"]
 pub enum Exit<'y, S = Strict> {
@@ -141,7 +166,28 @@ pub enum ExitKind {
 /// The error that a body returned, as its context may see it: to print, and to look at as a type.
 ///
 /// The error itself stays where it is and is returned to the caller after the teardown. Printing takes a lock, so that the view may be shared
-/// between threads though the error is only `Send`.
+/// between threads though the error is only `Send`. It prints with `{:?}` only: more than `Debug` isn't asked of a body's error.
+///
+/// ```
+/// use contextlib::{async_context, yield_resource};
+/// use std::num::ParseIntError;
+///
+/// #[async_context]
+/// async fn attempt() {
+///     let exit = yield_resource!();
+///     if let Some(error) = exit.error() {
+///         println!("{error:?}");
+///         let error = error.downcast_ref::<ParseIntError>().expect("nothing else fails here");
+///         assert_eq!(error.to_string(), "invalid digit found in string");
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let parsed = attempt().with(async |_| "seven".parse::<u32>()).await;
+/// assert!(parsed.is_err());
+/// # }
+/// ```
 pub struct ErrorView<'y, S = Strict> {
     ending: &'y Ending,
     _context: PhantomData<fn() -> S>,

@@ -28,7 +28,7 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 /// leaves the teardown to the context's [policy](crate::policy), which by default runs it in the background; it sees
 /// [`Cancelled`](crate::Exit::Cancelled). One allocation, made by `enter`.
 ///
-/// A method of the resource that is called as one of these is `(*guard).cancel()`.
+/// If the resource has a method of the same name, call `(*guard).cancel()`.
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
     /// `None` once it is dropped.
@@ -153,6 +153,27 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy). Dropped before its first poll, it has told the context nothing: that is as if the guard
     /// were dropped.
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    /// use std::io;
+    ///
+    /// #[async_context]
+    /// async fn number() -> io::Result<u32> {
+    ///     let mut number = 1;
+    ///     if yield_resource!(number).is_completed() && number > 1 {
+    ///         return Err(io::Error::other("too large"));
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> io::Result<()> {
+    /// let mut number = number().enter().await?;
+    /// *number += 1;
+    /// assert!(number.exit().await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "__aexit__")]
     pub fn exit(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
         Exit {
@@ -171,6 +192,21 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     ///
     /// # Cancellation
     /// As for [`exit`](Guard::exit).
+    ///
+    /// ```
+    /// use contextlib::{Exit, async_context, yield_resource};
+    ///
+    /// #[async_context]
+    /// async fn unfinished() {
+    ///     assert!(matches!(yield_resource!(), Exit::Cancelled));
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let Ok(guard) = unfinished().enter().await;
+    /// let Ok(()) = guard.cancel().await;
+    /// # }
+    /// ```
     #[must_use = "this is the guard's own `cancel`, which runs the teardown when it is awaited; the resource's is `(*guard).cancel()`"]
     pub fn cancel(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
         Exit {
@@ -191,6 +227,32 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// # Cancellation
     /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
     /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    /// use std::num::ParseIntError;
+    ///
+    /// #[async_context]
+    /// async fn numbers() -> Vec<u32> {
+    ///     let mut numbers = Vec::new();
+    ///     assert!(yield_resource!(numbers).is_failed());
+    ///     assert_eq!(numbers, [1]);
+    /// }
+    ///
+    /// async fn parse(texts: &[&str], numbers: &mut Vec<u32>) -> Result<(), ParseIntError> {
+    ///     for text in texts {
+    ///         numbers.push(text.parse()?);
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let Ok(mut numbers) = numbers().enter().await;
+    /// let result = parse(&["1", "two"], &mut numbers).await;
+    /// assert!(numbers.exit_with(result).await.is_err());
+    /// # }
+    /// ```
     #[doc(alias = "__aexit__")]
     pub fn exit_with<R, B>(
         self,

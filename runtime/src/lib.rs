@@ -65,6 +65,9 @@
 //! | *frame* | the suspended context function |
 //! | *guard* | an entered context as a value, a [`Guard`] |
 //! | *rollback* | a teardown that runs in the background because nobody is left to await it |
+//! | *lane* | what guards are in order in: the body of the `with` around them, else the task; [`background::lane`] makes one |
+//! | *kind* | a context's error, and what it can do to its body's outcome, as a type: [`kind`] |
+//! | *wrapping* | with the yield point inside of another future, such as a timeout: such a context has no guard |
 //!
 //! # Styles
 //!
@@ -91,6 +94,54 @@
 //! The body's own outcome is never swallowed, except by a context that says so in its type ([`Suppressing`](kind::Suppressing)). Where body and teardown
 //! both fail, the caller gets the body's error and the [report hook](set_report_hook) the teardown's.
 //!
+//! # Contexts made of others
+//!
+//! Unlike in Python, nothing is raised at a yield point: `yield_resource!` evaluates to how the body ended, and the context function goes on. So a `with` or a block around
+//! `let _ = yield_resource!(…)` has a body that succeeds, and its context is told [`Completed`](Exit::Completed), whatever has happened. Hold a guard, and end it as the body has ended:
+//!
+//! ```
+//! use contextlib::{BoxGuard, async_context, yield_resource};
+//! # use std::{io, sync::{Arc, Mutex}};
+//! # #[derive(Clone, Default)]
+//! # struct Pool(Arc<Mutex<Vec<&'static str>>>);
+//! # impl Pool {
+//! #     async fn begin(&self) -> io::Result<Transaction> { Ok(Transaction(self.clone())) }
+//! # }
+//! # struct Transaction(Pool);
+//! # impl Transaction {
+//! #     async fn commit(self) -> io::Result<()> { Ok(self.0.0.lock().unwrap().push("COMMIT")) }
+//! #     async fn rollback(self) -> io::Result<()> { Ok(self.0.0.lock().unwrap().push("ROLLBACK")) }
+//! # }
+//! #
+//! # #[async_context]
+//! # async fn transaction(pool: Pool) -> io::Result<Transaction> {
+//! #     let mut tx = pool.begin().await?;
+//! #     if yield_resource!(tx).is_completed() { tx.commit().await?; } else { tx.rollback().await?; }
+//! # }
+//!
+//! #[async_context]
+//! async fn logged(pool: Pool) -> io::Result<BoxGuard<'static, Transaction, io::Error>> {
+//!     let mut tx = transaction(pool).boxed().enter().await?;
+//!     if yield_resource!(tx).is_completed() {
+//!         tx.exit().await?;
+//!         println!("committed");
+//!     } else {
+//!         tx.cancel().await?; // `transaction` is told `Cancelled`
+//!     }
+//! }
+//! #
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let pool = Pool::default();
+//! # logged(pool.clone()).with(async |_tx| io::Result::Ok(())).await.unwrap();
+//! # logged(pool.clone()).with(async |_tx| io::Result::<()>::Err(io::Error::other("no"))).await.unwrap_err();
+//! # assert_eq!(*pool.0.lock().unwrap(), ["COMMIT", "ROLLBACK"]);
+//! # }
+//! ```
+//!
+//! An inner context's resource can't be moved out of its guard (E0507); so to hand it on, this yields the guard itself, [`boxed`](ContextManager::boxed), so that its type can be written.
+//! Around a yield point inside of a wrapping context, which has no guard, return an `Err` from the block if the exit isn't `Completed`; it is reported then, beside the body's.
+//!
 //! # Cancellation
 //!
 //! What becomes of a context whose caller is gone is its [`policy`]: by default it owns all that it needs, and its teardown runs as a task in the
@@ -108,7 +159,7 @@
 //! | feature | |
 //! |---|---|
 //! | `tokio`, on by default | the policies `spawn`, `spawn_local` and `block`, and what needs a timer |
-//! | `tracing` | reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
+//! | `tracing` | where the process has a subscriber: reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
 //! | `testkit` | the module `testkit`, which finds out whether a context loses anything, wherever it is cancelled |
 //!
 //! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`; their fields `context`
@@ -116,7 +167,7 @@
 //! a subscriber's filter switch the spans off; then they cost next to nothing.
 //!
 //! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors. A struct is
-//! used by `protocol(it).on_cancel::<policy::Drop>()` then; [`from_fn`], [`closing`] and [`closing_with`](contexts::closing_with) can't be used, and the
+//! used by `protocol(it).on_cancel::<policy::Drop>()` then, or with a policy of yours; [`from_fn`], [`closing`] and [`closing_with`](contexts::closing_with) can't be used, and the
 //! closures on an [`ExitStack`] run only when its exit is awaited: a stack that is dropped reports them as lost.
 //!
 //! The minimum Rust version is 1.85; raising it is a minor release.

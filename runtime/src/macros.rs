@@ -14,6 +14,31 @@
 /// path: `yield_resource!(self::callback)`. A part of what an `Arc` holds, or another pointer that lends nothing as `&mut`, is taken into a variable first:
 /// `let mut port = config.port;`, and then `yield_resource!(port)`.
 ///
+/// A variable that is yielded is `mut`, since it gets the value back. Two values are yielded, and both got back, as one:
+///
+/// ```
+/// use contextlib::{async_context, yield_resource};
+///
+/// #[async_context]
+/// async fn buffers() -> (Vec<u8>, String) {
+///     let (bytes, text) = (vec![1], String::from("one"));
+///     let mut both = (bytes, text);
+///     let _ = yield_resource!(both);
+///     let (bytes, text) = both;
+///     assert_eq!((bytes.len(), text.as_str()), (2, "one, two"));
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// buffers()
+///     .run(async |(bytes, text)| {
+///         bytes.push(2);
+///         text.push_str(", two");
+///     })
+///     .await;
+/// # }
+/// ```
+///
 /// The last form is for a yield inside an `async` block, whose variables can't be put back from there. It works only inside an
 /// `#[async_context] async fn`; anywhere else it is a compile error. Mirrors the `yield` of Python's `@asynccontextmanager`.
 #[doc(alias = "yield")]

@@ -61,7 +61,8 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 
 /// An `async` closure that takes an `A`, as a trait that gives its future a name.
 ///
-/// Implemented for every such closure, and for functions that return futures; `Fut` is what calling it returns. Where [`with`](ContextManager::with) and the others ask for it, the compiler finds `'b`
+/// Implemented for every such closure, and for functions that return futures; `Fut` is what calling it returns. A callback in a box, or of a type parameter, that is an
+/// `FnOnce(&mut T) -> BoxFuture<'_, …>` isn't one: hand it on in one, `async |t| callback(t).await`. Where [`with`](ContextManager::with) and the others ask for it, the compiler finds `'b`
 /// and `Fut`. A function that takes a body, and hands it to a context, asks for this:
 ///
 /// ```

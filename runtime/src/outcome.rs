@@ -11,6 +11,26 @@ use crate::{
 use std::{fmt::Debug, panic::resume_unwind, thread};
 
 /// Both outcomes of a context: what [`outcome`](crate::ContextManager::outcome) returns.
+///
+/// ```
+/// use contextlib::{Outcome, async_context, yield_resource};
+/// use std::fmt;
+///
+/// #[async_context]
+/// async fn fragile() -> Result<(), &'static str> {
+///     if yield_resource!().is_failed() {
+///         return Err("not rolled back");
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// match fragile().outcome(async |_| -> Result<u32, fmt::Error> { Err(fmt::Error) }).await {
+///     Outcome { body: Some(Err(fmt::Error)), context: Err(text), .. } => assert_eq!(text, "not rolled back"),
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an outcome holds the errors of the body and of the context"]
 #[non_exhaustive]

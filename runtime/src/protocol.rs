@@ -295,10 +295,10 @@ pub trait IntoContextManager: Sized {
     /// The setup's error.
     ///
     /// # Panics
-    /// As the other.
+    /// As for [`ContextManager::enter`].
     ///
     /// # Cancellation
-    /// As the other.
+    /// As for [`ContextManager::enter`].
     #[track_caller]
     fn enter(self) -> Enter<Self::Context, Self::Policy>
     where
@@ -313,10 +313,10 @@ pub trait IntoContextManager: Sized {
     /// The body's error; else the context's, converted with `From`.
     ///
     /// # Panics
-    /// As the other.
+    /// As for [`ContextManager::with`].
     ///
     /// # Cancellation
-    /// As the other.
+    /// As for [`ContextManager::with`].
     #[track_caller]
     fn with<'b, R, B, F, Fut>(
         self,
@@ -346,10 +346,10 @@ pub trait IntoContextManager: Sized {
     /// As for [`with`](IntoContextManager::with).
     ///
     /// # Panics
-    /// As the other.
+    /// As for [`ContextManager::with_local`].
     ///
     /// # Cancellation
-    /// As the other.
+    /// As for [`ContextManager::with_local`].
     #[track_caller]
     fn with_local<'b, R, B, F, Fut>(
         self,
@@ -369,10 +369,10 @@ pub trait IntoContextManager: Sized {
     /// [`ContextManager::run`]: [`with`](IntoContextManager::with) for a context that can't fail.
     ///
     /// # Panics
-    /// As the other.
+    /// As for [`ContextManager::run`].
     ///
     /// # Cancellation
-    /// As the other.
+    /// As for [`ContextManager::run`].
     #[track_caller]
     fn run<'b, R, F, Fut>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>> + Send
     where
@@ -394,10 +394,10 @@ pub trait IntoContextManager: Sized {
     /// [`ContextManager::outcome`]: [`with`](IntoContextManager::with), returning the body's outcome and the context's.
     ///
     /// # Panics
-    /// As the other.
+    /// As for [`ContextManager::outcome`].
     ///
     /// # Cancellation
-    /// As the other.
+    /// As for [`ContextManager::outcome`].
     #[track_caller]
     fn outcome<'b, R, B, F, Fut>(
         self,

@@ -183,6 +183,12 @@ impl Place {
         self.inside(self.world.region(name, self.inside))
     }
 
+    /// Whether this is going to be entered in a `with` that is over before it.
+    fn leaves_a_with(&self, life: &Life, dice: &mut Dice) -> bool {
+        // Of a future that is moved to another task, what that `with` was in isn't known there.
+        self.pool.is_some() && self.world.leaves_a_with(life.id(), dice)
+    }
+
     /// What a region does.
     async fn run(&self, dice: Dice, depth: u32) -> Result<(), Failed> {
         let _leaving = self.begin();
@@ -351,7 +357,7 @@ async fn guard_style(place: Place, mut dice: Dice, depth: u32) -> Result<(), Fai
     let life = place.life(&mut dice, Style::Guard);
     let inside = place.inside(life.id());
     let _left = place.left(life.id());
-    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
+    let in_a_with = place.leaves_a_with(&life, &mut dice);
     with_context!(life, |context| {
         let guard = entered!(context, in_a_with)?;
         let leaving = inside.leaving();
@@ -379,10 +385,10 @@ async fn two_guards(place: Place, mut dice: Dice) -> Result<(), Failed> {
     } else {
         place.clone()
     };
-    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
+    let in_a_with = place.leaves_a_with(&life, &mut dice);
     let outer = entered!(boxed(life), in_a_with)?;
     let life = inside.life(&mut dice, Style::Guard);
-    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
+    let in_a_with = place.leaves_a_with(&life, &mut dice);
     let inner = entered!(boxed(life), in_a_with)?;
     if inner_first {
         drop(inner);
@@ -586,7 +592,7 @@ pub(crate) fn joined(
 async fn hand_over(place: Place, mut dice: Dice) -> Result<(), Failed> {
     let life = place.life(&mut dice, Style::Guard);
     let contexts = vec![life.id()];
-    let in_a_with = place.world.leaves_a_with(life.id(), &mut dice);
+    let in_a_with = place.leaves_a_with(&life, &mut dice);
     let exit: Work = with_context!(life, |context| {
         let guard = entered!(context, in_a_with)?;
         Box::pin(async move { guard.exit().await })

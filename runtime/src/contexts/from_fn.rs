@@ -40,6 +40,8 @@ where
 
 /// A context made of a setup and a teardown.
 ///
+/// Both closures return a `Result`, with the same error: a setup in which nothing can fail ends in `Ok::<_, YourError>(…)`.
+///
 /// For where an attribute is too much, such as in a test, and for what another language calls `defer`. What the closures capture is `Send + 'static`. One
 /// allocation.
 ///

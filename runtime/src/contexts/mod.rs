@@ -2,8 +2,8 @@
 //!
 //! | here | Python | |
 //! |---|---|---|
-//! | [`timeout`], [`timeout_at`] | `asyncio.timeout`, `asyncio.timeout_at` | ends its body with an error when time is up |
-//! | [`move_on_after`], [`move_on_at`] | `trio.move_on_after`, `trio.move_on_at` | ends its body without an error when time is up |
+//! | [`timeout`](https://docs.rs/contextlib/latest/contextlib/contexts/fn.timeout.html), [`timeout_at`](https://docs.rs/contextlib/latest/contextlib/contexts/fn.timeout_at.html) | `asyncio.timeout`, `asyncio.timeout_at` | ends its body with an error when time is up |
+//! | [`move_on_after`](https://docs.rs/contextlib/latest/contextlib/contexts/fn.move_on_after.html), [`move_on_at`](https://docs.rs/contextlib/latest/contextlib/contexts/fn.move_on_at.html) | `trio.move_on_after`, `trio.move_on_at` | ends its body without an error when time is up |
 //! | [`closing`], [`closing_with`] | `contextlib.aclosing` | closes a resource in the end |
 //! | [`null_context`] | `contextlib.nullcontext` | does nothing |
 //! | [`suppress`], [`suppress_if`] | `contextlib.suppress` | swallows errors of one type |

@@ -22,7 +22,8 @@ use tokio::{
 /// A context that ends its body with [`Elapsed`] when `delay` has passed since this call; `None` never does.
 ///
 /// It yields a [`Timeout`], with which the body sees its deadline and moves it. When time is up the body is dropped, at the place where it is
-/// suspended, and `with` returns the error once what the body has left behind is rolled back. A body that isn't suspended isn't interrupted, and one
+/// suspended, and `with` returns the error once what the body has left behind is rolled back. So the call may take longer than `delay`: where time is up during an inner
+/// teardown of ten seconds, that finishes first, and then there is [`Elapsed`]. A body that isn't suspended isn't interrupted, and one
 /// that never is finishes, however late. Where two timeouts are due at once, the outer one ends both. It polls its body inside of itself, so it
 /// has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
 ///

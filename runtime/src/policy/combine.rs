@@ -14,7 +14,7 @@ use super::{Block, Drop, FinishSetup, Spawn, SpawnLocal};
 /// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`. So does a tuple with a [boxed](crate::ContextManager::boxed) context, even one of boxed contexts only: their
 /// policies are inside of them, where a tuple doesn't see them.
 /// (In [`async_with!`](crate::async_with), and in an [`ExitStack`](crate::ExitStack), each context keeps its own.) Or implement this trait: a policy of yours takes in `Drop`, as
-/// [`timeout`](crate::contexts::timeout) has it, by
+/// `contextlib::timeout` has it, by
 ///
 /// ```
 /// use contextlib::policy;

@@ -63,6 +63,10 @@ use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
 ///     let _ = yield_resource!(number);
 /// }
 /// ```
+///
+/// Only tokio's tasks are recognised as tasks. On another executor, what a task enters with a guard is ordered by thread: tasks on one thread wait for each other's rollbacks, and a task that
+/// moves to another thread loses the order of its own. So wrap each spawned future that uses guards in [`lane`](crate::background::lane): `spawner.spawn(lane(task))`.
+/// Bodies of closure and block style need no such care.
 #[diagnostic::on_unimplemented(
     message = "this context can't be rolled back by the policy `{Self}`",
     label = "the frame of this context doesn't fit its `on_cancel` policy",

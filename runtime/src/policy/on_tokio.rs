@@ -93,7 +93,7 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 ///
 /// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that has none left (`max_blocking_threads`, 512 by default), as when a
 /// thousand such contexts are cancelled at once, nothing runs on the runtime any more. If that goes on for five seconds, one of the contexts makes room: its frame is dropped and
-/// its teardown reported as lost; so is each that would block beside as many as were too many then.
+/// its teardown reported as lost. From then on no more than the others block at once: any further one is dropped and reported, too, until half of them are done.
 ///
 /// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
 /// there, is waited for for ever: keep such contexts out of one that blocks. (A `LocalSet` that is dropped off its runtime can't be told from none: there, too, what its rollbacks would run on is the
