@@ -13,6 +13,11 @@
 //! They do where it is known that they belong together: what a rollback drops, or a context that is only dropped, and what is on one stack. It isn't known of the parts of a future that was
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 //!
+//! What was entered in a `with` that is over, and is dropped around that, is no visitor: it counts as entered in the lane that it is dropped in. That it comes from there is known by its *root*, the lane around all
+//! `with`s (a branch's, a task's or a thread's), which is the same, and by its number, which is higher than that of the lane's owner. What is dropped in another root, or in a `with` that began later, is a visitor;
+//! and it has a place in a lane beside its root, for what has *left* that. Whatever was entered in that root looks there for higher numbers: of one task's contexts, one after the other, these are
+//! inside of those with lower ones, wherever they were entered. It looks into the root's own lane for what is below itself, too.
+//!
 //! What a rollback drops, and was entered in the same lane as its context, mostly was the rollback's own when it began: what has been entered there since is around it, and may
 //! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
 //!

@@ -11,8 +11,12 @@
 //!
 //! - Branches of one task (`join!`, `FuturesUnordered`) share its lane, so that guards in them wait for each other's rollbacks: [`lane`] separates them.
 //! - So do the tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example: they are in the body's lane.
+//! - So do the tasks of another executor than tokio on one thread, which aren't recognised, and one that moves to another thread loses its order: wrap each in a [`lane`].
 //! - A context that drops its yield point (as `timeout` does when the time is up) goes on with its next statement at once, while what its body has entered is
 //!   still being rolled back. Only what is outside of the context waits for that.
+//! - A guard that leaves the `with` it was entered in, as one that the body of a timeout returns does, counts as entered in what is around that. If another task drops it, whatever its own task had
+//!   entered before waits for it, in other branches of that task, too, unless a [`lane`] separates them. Of a future that was begun inside of a body and then moved to another task, and of tasks that run inside of a
+//!   body, it isn't known that this body was around such a guard.
 //! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with its old task's. Two guards that a third
 //!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
 //!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
@@ -23,8 +27,10 @@
 //!   where the task has given it to the rollback since, through a channel.
 //! - What ends inside of a rollback, by `exit` or a `with` that is over, waits for no context that was entered before the one that is being rolled back, which may wait for that; but for what
 //!   was entered after that one, also where it is inside of an earlier one.
-//! - A thread off a runtime and in a runtime's `block_on` has two lanes.
-//! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground. [`drain_timeout`] names it.
+//! - Where two contexts are entered on one stack at the same time, and the setup of the one that began first ends last, that one doesn't wait for what its setup has dropped.
+//! - A thread has one lane outside of a runtime and another one inside `block_on`.
+//! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground.
+//!   [`drain_timeout`](https://docs.rs/contextlib/latest/contextlib/background/fn.drain_timeout.html) names it.
 
 #![cfg_attr(
     not(feature = "tokio"),
@@ -202,7 +208,7 @@ impl<F> Drop for Laned<F> {
     }
 }
 
-/// Rollbacks were still pending when [`drain_timeout`] gave up.
+/// Rollbacks were still pending when `drain_timeout` gave up.
 #[derive(Clone, Debug)]
 pub struct DrainTimeout {
     stuck: Vec<Stuck>,
