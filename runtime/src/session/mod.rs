@@ -162,6 +162,7 @@ impl<'s, 'a, D: AsyncContext + ?Sized> Setup<'s, 'a, D> {
 impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
     type Output = Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>;
 
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Setup { frame, state } = &mut *self;
         poll_setup(frame.as_mut(), state, cx)
@@ -263,9 +264,11 @@ where
 {
     type Output = Z::Output;
 
+    // What every wake-up of the body goes through, and no more.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = ready!(self.poll_open(cx));
-        self.poll_rest(polled, cx)
+        let returned = ready!(self.poll_open(cx));
+        self.poll_rest_apart(returned, cx)
     }
 }
 
@@ -283,6 +286,16 @@ where
             Stage::Open => self.run.poll_open(cx).map(Some),
             _ => Poll::Ready(None),
         }
+    }
+
+    /// [`poll_rest`](Running::poll_rest), compiled once.
+    #[inline(never)]
+    fn poll_rest_apart(
+        &mut self,
+        returned: Option<Returned<V, B>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Z::Output> {
+        self.poll_rest(returned, cx)
     }
 
     /// The body inside its context, if it hasn't just returned without it, and the rest.
