@@ -292,6 +292,13 @@ pub(crate) fn second_panic(entered: &Entered, payload: Box<dyn Any + Send>) {
     discard(payload);
 }
 
+/// The context `entered` has panicked, with nobody to get that.
+#[cold]
+pub(crate) fn panicked(entered: &Entered, exit: ExitKind, payload: Box<dyn Any + Send>) {
+    failure(entered, exit, Failure::Panic(&*payload));
+    discard(payload);
+}
+
 /// A context function that had unwound panicked again while it was dropped: the second panic has nobody to go to.
 #[cold]
 pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
@@ -310,8 +317,7 @@ pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
 pub(crate) fn drop_quietly<T>(entered: &Entered, exit: ExitKind, value: T) {
     let mut value = Some(value);
     if let Err(payload) = catch(&mut || drop(value.take())) {
-        failure(entered, exit, Failure::Panic(&*payload));
-        discard(payload);
+        panicked(entered, exit, payload);
     }
 }
 

@@ -34,10 +34,7 @@ impl<E: Debug> Drop for Early<'_, E> {
                 report::failure(entered, exit, Failure::Error(&error));
                 report::drop_quietly(entered, exit, error);
             }
-            Some(Err(payload)) => {
-                report::failure(entered, exit, Failure::Panic(&*payload));
-                report::discard(payload);
-            }
+            Some(Err(payload)) => report::panicked(entered, exit, payload),
             Some(Ok(Ok(()))) | None => {}
         }
     }

@@ -11,11 +11,12 @@ pub(crate) use with::With;
 use crate::{
     AsyncContext, Definition, ExitKind, Outcome,
     background::{Abandonment, Entered, Left, RollbackState, Settling, lane::Unit, quietly},
-    cold::Seldom,
+    cold::{Seldom, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing, refused},
     policy::{Policy, Storage},
+    report,
     teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error, text_of},
 };
 use early::Early;
@@ -534,6 +535,21 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     }
 }
 
+/// The first panic of two, which goes on. The second one is reported.
+fn first_of(
+    entered: &Entered,
+    first: thread::Result<()>,
+    second: thread::Result<()>,
+) -> thread::Result<()> {
+    match (first, second) {
+        (Err(first), Err(second)) => {
+            report::panicked(entered, ExitKind::Cancelled, second);
+            Err(first)
+        }
+        (first, second) => first.and(second),
+    }
+}
+
 impl<R> State<'_, R> {
     /// Whether its setup is over, and the context isn't.
     fn is_set_up(&self) -> bool {
@@ -581,16 +597,18 @@ impl<R> State<'_, R> {
     fn discard<K: Kind>(&mut self, mut frame: Pin<&mut AnyContext<'_, R, K>>) {
         let entered = self.entered;
         quietly(entered, || {
-            {
+            let resource = {
                 // A resource such as a stack drops what the body has entered.
                 let _lane = entered.body_lane().enter();
-                drop(self.key.take());
-            }
+                catch(&mut || drop(self.key.take()))
+            };
             let _lane = entered.in_frame();
             entered.leave_body_to_frame();
             let _unit = Unit::begin();
-            finish_alone(entered, &mut || frame.as_mut().finish())
-                .unwrap_or_else(|payload| resume_unwind(payload));
+            let finished = finish_alone(entered, &mut || frame.as_mut().finish());
+            if let Err(payload) = first_of(entered, resource, finished) {
+                resume_unwind(payload);
+            }
         });
         entered.leave_all();
     }
