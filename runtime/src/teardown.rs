@@ -62,7 +62,7 @@ pub(crate) fn finish_late<C: AsyncContext + ?Sized>(
     }
 }
 
-/// A destructor in the frame has panicked. The block is gone nevertheless; what it left behind can be had.
+/// A destructor in the frame has panicked. What it belongs to is gone nevertheless; what is left behind can be had.
 #[cold]
 fn finished_anyway<C: AsyncContext + ?Sized>(
     mut frame: Pin<&mut C>,
@@ -70,28 +70,37 @@ fn finished_anyway<C: AsyncContext + ?Sized>(
     torn: Torn<C>,
     payload: Payload,
 ) -> (Torn<C>, Option<Ending>) {
-    let mut ending = None;
-    if let Err(another) = catch(&mut || ending = frame.as_mut().finish()) {
-        report::discard(another);
-    }
+    let ending = finish_quietly(&mut || frame.as_mut().finish(), &mut |another| {
+        report::panicked(entered, ExitKind::Cancelled, another);
+    });
     let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
     (first_panic(entered, exit, torn, payload), ending)
 }
 
-/// Drops what is left of a frame whose caller is gone, and reports the failure of its body, which nobody gets. Comes back with the panic of a destructor.
+/// Drops what is left of a frame, in as many calls as that takes: a panic has dropped what it came from, and the next call drops the rest.
+#[cold]
+pub(crate) fn finish_quietly(
+    finish: &mut dyn FnMut() -> Option<Ending>,
+    panicked: &mut dyn FnMut(Payload),
+) -> Option<Ending> {
+    let mut ending = None;
+    while let Err(payload) = catch(&mut || ending = finish()) {
+        panicked(payload);
+    }
+    ending
+}
+
+/// Drops what is left of a frame whose caller is gone, and reports the failure of its body, which nobody gets. Comes back with the first panic of a destructor.
 #[cold]
 pub(crate) fn finish_alone(
     entered: &Entered,
     finish: &mut dyn FnMut() -> Option<Ending>,
 ) -> thread::Result<()> {
-    let mut ending = None;
-    let finished = catch(&mut || ending = finish());
-    if finished.is_err() {
-        // As above.
-        if let Err(another) = catch(&mut || ending = finish()) {
-            report::discard(another);
-        }
-    }
+    let mut finished = Ok(());
+    let ending = finish_quietly(finish, &mut |payload| match finished {
+        Ok(()) => finished = Err(payload),
+        Err(_) => report::panicked(entered, ExitKind::Cancelled, payload),
+    });
     if let Some(ending) = ending {
         report::unreturned(entered, ending);
     }
@@ -113,8 +122,7 @@ fn first_panic<E: Debug>(
             Err(payload)
         }
         Err(first) => {
-            report::failure(entered, exit, Failure::Panic(&*payload));
-            report::discard(payload);
+            report::panicked(entered, exit, payload);
             Err(first)
         }
     }

@@ -9,6 +9,7 @@ mod attack_hostile_wakers;
 mod attack_nesting_and_recursion;
 mod attack_other_threads;
 mod attack_panicking_destructors;
+mod attack_panicking_frames;
 mod attack_wrong_order;
 mod hole_3_the_exit_owns_nothing_that_goes_away;
 mod hole_4_the_error_view_crosses_threads;

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     fmt::{self, Debug},
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     thread,
@@ -339,8 +339,7 @@ impl RollbackState {
     /// The frame has panicked, with nobody to tell.
     #[cold]
     fn panicked(&self, payload: Payload) {
-        report::failure(&self.entered, self.left.exit, Failure::Panic(&*payload));
-        report::discard(payload);
+        report::panicked(&self.entered, self.left.exit, payload);
     }
 
     /// Ends without waiting for anything more.
@@ -488,6 +487,8 @@ fn stop_setup<M: ?Sized>(frame: &mut Held<M>) -> bool {
     let (kept, mut frame_mut) = frame.parts();
     if kept.left.start == Start::Setup {
         if !frame_mut.interrupt() {
+            finish_alone(&kept.entered, &mut || frame_mut.finish())
+                .unwrap_or_else(|payload| resume_unwind(payload));
             return false;
         }
         kept.left = Left::waiting(ExitKind::Cancelled);
@@ -512,7 +513,6 @@ pub(crate) fn quietly(entered: &Entered, abandon: impl FnOnce()) {
 #[cold]
 fn quietly_while_panicking(entered: &Entered, abandon: &mut dyn FnMut()) {
     if let Err(payload) = catch(abandon) {
-        report::failure(entered, ExitKind::Cancelled, Failure::Panic(&*payload));
-        report::discard(payload);
+        report::panicked(entered, ExitKind::Cancelled, payload);
     }
 }

@@ -5,10 +5,12 @@ use crate::{
     frame::{Ending, NotEntered, Payload, Standing, Swallowed},
     kind::{Joined, Kind, Suppression},
     report::{self, ErrorIn, Failure, Whose},
+    teardown::finish_quietly,
 };
 use std::{
     fmt::Debug,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     thread,
 };
 
@@ -121,6 +123,29 @@ impl Reporter {
             Err(payload) => self.panic(payload),
         }
     }
+}
+
+/// A destructor in the frame of a context that has come to `came` has panicked. Drops what is left of that: the first panic is what the context has come to,
+/// unless something has gone wrong before; all others are reported.
+#[cold]
+pub(super) fn finished_anyway<C: AsyncContext>(
+    mut frame: Pin<&mut C>,
+    reporter: Reporter,
+    mut came: Came<ErrorOf<C>>,
+    payload: Payload,
+) -> (Came<ErrorOf<C>>, Option<Ending>) {
+    let mut panics = vec![payload];
+    let ending = finish_quietly(&mut || frame.as_mut().finish(), &mut |another| {
+        panics.push(another);
+    });
+    let reporter = reporter.after(ending.as_ref());
+    for payload in panics {
+        match came {
+            Ok(Ok(())) => came = Err(payload),
+            _ => reporter.panic(payload),
+        }
+    }
+    (came, ending)
 }
 
 impl<B> Told<B>

@@ -1,7 +1,7 @@
 //! What runs at a yield point: the inner context at the outer one's, the body at the inner one's.
 
 use super::{
-    super::told::{Came, ErrorOf},
+    super::told::{Came, ErrorOf, finished_anyway},
     state::{BodyIs, State, Task},
 };
 use crate::{
@@ -124,22 +124,12 @@ where
     /// The inner context has come to its end: what is left of its frame is dropped.
     fn over(&mut self, came: Came<ErrorOf<B>>) {
         let definition = self.inner.as_mut().definition();
-        let mut finish = || catch_unwind(AssertUnwindSafe(|| self.inner.as_mut().finish()));
-        let (came, ending) = match finish() {
+        let reporter = self.state.reporter(definition, ExitKind::Cancelled);
+        let mut inner = self.inner.as_mut();
+        let finished = catch_unwind(AssertUnwindSafe(|| inner.as_mut().finish()));
+        let (came, ending) = match finished {
             Ok(ending) => (came, ending),
-            Err(payload) => {
-                // Its block is gone, panic or not; what it left behind can be had.
-                let ending = finish().ok().flatten();
-                let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
-                let reporter = self.state.reporter(definition, exit);
-                match came {
-                    Ok(Ok(())) => (Err(payload), ending),
-                    came => {
-                        reporter.panic(payload);
-                        (came, ending)
-                    }
-                }
-            }
+            Err(payload) => finished_anyway(inner, reporter, came, payload),
         };
         if let Some(ending) = ending {
             self.state.body_ending = Some(ending);

@@ -7,10 +7,13 @@ use self::{
     inside::Inside,
     state::{BodyIs, Stage, State, Task},
 };
-use super::told::{Came, ErrorOf, JoinedError, Told, check_early, from_outer, swallow};
+use super::told::{
+    Came, ErrorOf, JoinedError, Told, check_early, finished_anyway, from_outer, swallow,
+};
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::lane,
+    cold::catch,
     frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
     trace::Around,
@@ -20,6 +23,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
+    thread,
 };
 
 pin_project! {
@@ -155,7 +159,7 @@ where
                     ready!(self.as_mut().poll_apart(cx));
                     return Poll::Ready(Some(self.as_mut().part()));
                 }
-                Stage::Over => {
+                Stage::Over | Stage::Gone => {
                     panic!("{} was polled after its end", self.state().definition)
                 }
             }
@@ -237,18 +241,16 @@ where
             this.outer.as_mut().definition(),
             this.inner.as_mut().definition(),
         );
-        let mut finish = || catch_unwind(AssertUnwindSafe(|| this.outer.as_mut().finish()));
-        let (came, ending) = match (came, finish()) {
-            (came, Ok(ending)) => (came, ending),
-            (Ok(Ok(())), Err(payload)) => (Err(payload), finish().ok().flatten()),
-            (came, Err(payload)) => {
+        let finished = catch_unwind(AssertUnwindSafe(|| this.outer.as_mut().finish()));
+        let (came, ending) = match finished {
+            Ok(ending) => (came, ending),
+            Err(payload) => {
                 let reporter = this.state.reporter(outer, ExitKind::Cancelled);
-                reporter.panic(payload);
-                (came, finish().ok().flatten())
+                finished_anyway(this.outer, reporter, came, payload)
             }
         };
         let state = this.state;
-        state.stage = Stage::Over;
+        state.stage = Stage::Gone;
         let ending = ending.or_else(|| state.untold.take());
         let Some(told) = state.told.take() else {
             state.ending = ending;
@@ -328,6 +330,74 @@ where
     }
 }
 
+/// What is left of two contexts where one of them panics as it is dropped.
+impl<A, B> Nest<A, B>
+where
+    A: AsyncContext,
+    B: AsyncContext,
+    ErrorOf<B>: Send + 'static,
+{
+    /// Drops what is left of both. The first panic goes on when that is done; one that comes after it is reported, and so are all of them where a panic is going on already.
+    #[cold]
+    fn drop_both(self: Pin<&mut Self>) {
+        if thread::panicking() {
+            return self.drop_quietly();
+        }
+        let mut rest = Rest(self);
+        rest.0.as_mut().drop_inner();
+        rest.0.as_mut().drop_outer();
+    }
+
+    fn drop_inner(self: Pin<&mut Self>) {
+        let this = self.project();
+        drop(this.state.inner_resource.take());
+        if let Some(ending) = this.inner.finish() {
+            this.state.body_ending = Some(ending);
+        }
+    }
+
+    fn drop_outer(self: Pin<&mut Self>) {
+        let this = self.project();
+        drop(this.state.outer_resource.take());
+        if let Some(ending) = this.outer.finish() {
+            this.state.untold = Some(ending);
+        }
+    }
+
+    /// Drops them in as many calls as that takes: a panic has dropped what it came from.
+    fn drop_quietly(mut self: Pin<&mut Self>) {
+        let this = self.as_mut().project();
+        let (outer, inner) = (this.outer.definition(), this.inner.definition());
+        let reporter = |of| this.state.reporter(of, ExitKind::Cancelled);
+        let (outer, inner) = (reporter(outer), reporter(inner));
+        while let Err(payload) = catch(&mut || self.as_mut().drop_inner()) {
+            inner.panic(payload);
+        }
+        while let Err(payload) = catch(&mut || self.as_mut().drop_outer()) {
+            outer.panic(payload);
+        }
+        self.state().stage = Stage::Gone;
+    }
+}
+
+/// Drops the rest of two contexts, also when a part of them has panicked.
+struct Rest<'n, A, B>(Pin<&'n mut Nest<A, B>>)
+where
+    A: AsyncContext,
+    B: AsyncContext,
+    ErrorOf<B>: Send + 'static;
+
+impl<A, B> Drop for Rest<'_, A, B>
+where
+    A: AsyncContext,
+    B: AsyncContext,
+    ErrorOf<B>: Send + 'static,
+{
+    fn drop(&mut self) {
+        self.0.as_mut().drop_quietly();
+    }
+}
+
 impl<A: AsyncContext, B: AsyncContext> Sealed for Nest<A, B> {}
 
 #[diagnostic::do_not_recommend]
@@ -401,7 +471,7 @@ where
                 inside.interrupt();
                 true
             }
-            (Stage::Over, _) => false,
+            (Stage::Over | Stage::Gone, _) => false,
             _ => {
                 self.abandon();
                 true
@@ -476,17 +546,11 @@ where
         self.poll_to_end(cx, None)
     }
 
-    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
+    fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
+        if !matches!(self.as_mut().state().stage, Stage::Gone) {
+            self.as_mut().drop_both();
+        }
         let mut this = self.project();
-        this.state.stage = Stage::Over;
-        drop(this.state.inner_resource.take());
-        if let Some(ending) = this.inner.as_mut().finish() {
-            this.state.body_ending = Some(ending);
-        }
-        drop(this.state.outer_resource.take());
-        if let Some(ending) = this.outer.as_mut().finish() {
-            this.state.untold = Some(ending);
-        }
         match this.state.ending.take() {
             Some(ending) => Some(ending),
             None => {

@@ -65,6 +65,8 @@ pub(super) enum Stage {
     /// The outer context has dropped its yield point: the inner one is torn down outside of it.
     Apart,
     Over,
+    /// Over, and nothing is left of their frames.
+    Gone,
 }
 
 /// What the inner context is doing.
