@@ -314,3 +314,41 @@ fn arguments_of_what_has_not_begun() {
         }
     }
 }
+
+/// The first context's setup panics, or fails: what the others would have got is dropped too. The first panic goes on, and an error that it displaces is
+/// reported.
+#[test]
+fn arguments_beside_a_failed_setup() {
+    #[derive(Debug)]
+    struct Failed;
+    #[async_context(on_cancel = drop)]
+    async fn refused(panics: bool) -> Result<(), Failed> {
+        if panics {
+            panic_any("setup");
+        }
+        if !panics {
+            return Err(Failed);
+        }
+        let _ = yield_resource!();
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for panics in [false, true] {
+        let world = &World::new("nowhere");
+        let argument = |name| with_argument(world, world.boom(name, "argument"));
+        let contexts = (refused(panics), argument("second"), argument("third"));
+        let run = contexts.with(async |_| Ok::<_, Failed>(()));
+        let run = catch_unwind(AssertUnwindSafe(|| futures::executor::block_on(run)));
+        let dropped = |name| format!("with_argument panicked: argument of {name} after cancelled");
+        let (first, second) = match panics {
+            true => ("setup", dropped("second")),
+            false => (
+                "argument of second",
+                "refused failed: Failed after cancelled".to_owned(),
+            ),
+        };
+        assert_eq!(message(&*run.unwrap_err()), first);
+        assert_eq!(reports.take(), [second, dropped("third")]);
+        world.census.assert_balanced(panics);
+    }
+}

@@ -20,6 +20,7 @@ use crate::{
 };
 use pin_project_lite::pin_project;
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -99,22 +100,14 @@ where
         loop {
             let stage = self.as_mut().state().stage;
             match stage {
-                Stage::Setup => {
-                    let mut this = self.as_mut().project();
-                    this.state.since.get_or_insert_with(lane::next_number);
-                    let room = &mut this.state.outer_resource;
-                    match ready!(this.outer.as_mut().poll_setup(room, cx)) {
-                        Ok(()) => {
-                            this.state.stage = Stage::Inside;
-                            this.outer.as_mut().begin_body();
-                        }
-                        Err(not_entered) => {
-                            this.state.stage = Stage::Over;
-                            let came = from_outer::<A, B>(Ok(Err(not_entered)));
-                            return Poll::Ready(Some(came));
-                        }
+                Stage::Setup => match ready!(self.as_mut().poll_outer_setup(cx)) {
+                    Ok(()) => {
+                        let this = self.as_mut().project();
+                        this.state.stage = Stage::Inside;
+                        this.outer.begin_body();
                     }
-                }
+                    Err(not_entered) => return Poll::Ready(Some(self.refuse(not_entered))),
+                },
                 Stage::Interrupted => {
                     let came = ready!(self.as_mut().poll_outer(cx));
                     let this = self.project();
@@ -162,6 +155,41 @@ where
                 Stage::Over | Stage::Gone => {
                     panic!("{} was polled after its end", self.state().definition)
                 }
+            }
+        }
+    }
+
+    /// Polls the outer context's setup. If that panics, the inner one, which hasn't begun, is dropped quietly.
+    #[inline]
+    fn poll_outer_setup(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NotEntered<ErrorOf<A>>>> {
+        let mut rest = Rest(self);
+        let this = rest.0.as_mut().project();
+        this.state.since.get_or_insert_with(lane::next_number);
+        let polled = this.outer.poll_setup(&mut this.state.outer_resource, cx);
+        mem::forget(rest);
+        polled
+    }
+
+    /// The outer context has come to no resource: the inner one, which hasn't begun, is dropped. Its panic goes on instead of an error, which is reported.
+    #[cold]
+    fn refuse(
+        mut self: Pin<&mut Self>,
+        not_entered: NotEntered<ErrorOf<A>>,
+    ) -> Came<JoinedError<A, B>> {
+        let dropped = catch(&mut || self.as_mut().drop_both());
+        let this = self.project();
+        this.state.stage = Stage::Over;
+        let came = Ok(Err(not_entered));
+        match dropped {
+            Ok(()) => from_outer::<A, B>(came),
+            Err(payload) => {
+                let outer = this.outer.definition();
+                let reporter = this.state.reporter(outer, ExitKind::Cancelled);
+                reporter.failure::<ErrorOf<A>>(came);
+                Err(payload)
             }
         }
     }
@@ -346,6 +374,7 @@ where
         let mut rest = Rest(self);
         rest.0.as_mut().drop_inner();
         rest.0.as_mut().drop_outer();
+        mem::forget(rest);
     }
 
     fn drop_inner(self: Pin<&mut Self>) {
@@ -380,7 +409,7 @@ where
     }
 }
 
-/// Drops the rest of two contexts, also when a part of them has panicked.
+/// Drops the rest of two contexts when a part of them panics. Forgotten if none does.
 struct Rest<'n, A, B>(Pin<&'n mut Nest<A, B>>)
 where
     A: AsyncContext,
