@@ -536,7 +536,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
 }
 
 /// The first panic of two, which goes on. The second one is reported.
-fn first_of(
+fn first_panic_of(
     entered: &Entered,
     first: thread::Result<()>,
     second: thread::Result<()>,
@@ -606,7 +606,7 @@ impl<R> State<'_, R> {
             entered.leave_body_to_frame();
             let _unit = Unit::begin();
             let finished = finish_alone(entered, &mut || frame.as_mut().finish());
-            if let Err(payload) = first_of(entered, resource, finished) {
+            if let Err(payload) = first_panic_of(entered, resource, finished) {
                 resume_unwind(payload);
             }
         });
