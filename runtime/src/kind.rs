@@ -125,7 +125,8 @@ impl Suppression for Suppressing {
 #[diagnostic::on_unimplemented(
     message = "this context doesn't say that it may suppress its body's failure",
     label = "only a suppressing context may do this",
-    note = "declare it with `#[async_context(suppress)]`; `with` then returns an `Option`, since the body's value may be missing"
+    note = "declare it with `#[async_context(suppress)]`; `with` then returns an `Option`, since the body's value may be missing",
+    note = "what is called by a stack may do this on `ExitStack::suppressing()`, and in a `suppressing_scope` or a `suppressing_context`"
 )]
 pub trait CanSuppress: Suppression {}
 impl CanSuppress for Suppressing {}

@@ -34,7 +34,9 @@ pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Erro
         .first()
         .filter(|_| in_background && args.own.is_none());
     if let Some(borrow) = borrowed {
-        let owned = first_owned(function);
+        let owned = first_owned(function).map_or_else(String::new, |owned| {
+            format!("\n  - own what it needs: `#[async_context(own({owned}))]`")
+        });
         let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
             "task of this thread"
         } else {
@@ -43,8 +45,7 @@ pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Erro
         errors.at(
             &borrow.token,
             format!(
-                "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either\n  \
-                 - own what it needs: `#[async_context(own({owned}))]`\n  \
+                "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either{owned}\n  \
                  - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
                  - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
             ),

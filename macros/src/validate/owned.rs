@@ -72,12 +72,14 @@ fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors)
 }
 
 /// What `own` could take instead of the first borrowing argument.
-pub(super) fn first_owned(function: &ContextFn) -> String {
+pub(super) fn first_owned(function: &ContextFn) -> Option<String> {
     let borrowing = function.sig.inputs.iter().find(|input| match input {
         FnArg::Receiver(receiver) => borrows::of_receiver(receiver).is_some(),
         FnArg::Typed(argument) => borrows::of_type(&argument.ty).is_some(),
     });
-    match borrowing {
+    Some(match borrowing {
+        // What is lent to be changed isn't copied.
+        Some(FnArg::Typed(argument)) if is_exclusive(&argument.ty) => return None,
         Some(FnArg::Typed(argument)) => match (&*argument.pat, borrows::owning(&argument.ty)) {
             (Pat::Ident(pat), Some(owned)) => format!("{name} = {name}{owned}", name = pat.ident),
             (Pat::Ident(pat), None) => format!("{} = …", pat.ident),
@@ -87,7 +89,12 @@ pub(super) fn first_owned(function: &ContextFn) -> String {
             "this = self.clone()".to_owned()
         }
         _ => "pool = self.pool.clone()".to_owned(),
-    }
+    })
+}
+
+/// `&mut T`.
+fn is_exclusive(ty: &Type) -> bool {
+    matches!(ungroup(ty), Type::Reference(reference) if reference.mutability.is_some())
 }
 
 /// `self: &Arc<Self>`.

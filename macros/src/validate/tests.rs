@@ -218,6 +218,19 @@ fn a_context_that_borrows_needs_a_policy() {
     right!([] async fn f(name: &'static str, f: fn(&str)) { yield_resource!(1); });
 }
 
+/// What is lent to be changed isn't copied.
+#[test]
+fn what_may_be_owned_instead() {
+    let message = wrong!([] async fn f(s: &str) { yield_resource!(s.len()); });
+    assert!(
+        message.contains("#[async_context(own(s = s.to_owned()))]"),
+        "{message}"
+    );
+    let message = wrong!([] async fn f(db: &mut Db) { yield_resource!(db.len()); });
+    assert!(!message.contains("own("), "{message}");
+    assert!(message.contains("on_cancel = block"), "{message}");
+}
+
 #[test]
 fn what_is_owned_replaces_self() {
     let message = wrong!([own(name = self.name.clone())] async fn f(&self) { let a = self.age; yield_resource!(a); });
