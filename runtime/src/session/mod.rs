@@ -269,7 +269,7 @@ where
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let returned = ready!(self.poll_open(cx));
-        self.poll_rest_apart(returned, cx)
+        self.poll_rest(returned, cx)
     }
 }
 
@@ -289,18 +289,8 @@ where
         }
     }
 
-    /// [`poll_rest`](Running::poll_rest), compiled once.
-    #[inline(never)]
-    fn poll_rest_apart(
-        &mut self,
-        returned: Option<Returned<V, B>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Z::Output> {
-        self.poll_rest(returned, cx)
-    }
-
     /// The body inside its context, if it hasn't just returned without it, and the rest.
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline(never)]
     fn poll_rest(
         &mut self,
         returned: Option<Returned<V, B>>,

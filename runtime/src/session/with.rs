@@ -1,7 +1,7 @@
 //! Closure style: a context with its body, from the beginning of its setup to the end of its teardown.
 
 use super::{
-    ErrorOf, Polled, Returned, Running, Stage, State, poll_setup,
+    ErrorOf, Polled, Running, Stage, State, poll_setup,
     run::{Borrower, Run},
 };
 use crate::{
@@ -59,8 +59,11 @@ where
     // What every wake-up of the body goes through, and no more.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stage::Setup = self.running.run.stage() {
+            return self.poll_first(cx);
+        }
         let returned = ready!(self.running.poll_open(cx));
-        self.poll_rest(returned, cx)
+        self.running.poll_rest(returned, cx)
     }
 }
 
@@ -71,19 +74,13 @@ where
     B: Debug + 'static,
     Z: Refuse<V, B, D::Kind>,
 {
-    /// All but a body that has just been polled beside its context.
+    /// The setup, and what there is to do next.
     #[inline(never)]
-    fn poll_rest(
-        &mut self,
-        mut returned: Option<Returned<V, B>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Z::Output> {
-        if let Stage::Setup = self.running.run.stage() {
-            if let Err(not_entered) = ready!(self.poll_setup(cx)) {
-                return Poll::Ready(self.refuse(not_entered));
-            }
-            returned = ready!(self.running.poll_open(cx));
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+        if let Err(not_entered) = ready!(self.poll_setup(cx)) {
+            return Poll::Ready(self.refuse(not_entered));
         }
+        let returned = ready!(self.running.poll_open(cx));
         self.running.poll_rest(returned, cx)
     }
 
