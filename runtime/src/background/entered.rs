@@ -105,7 +105,7 @@ impl Entered {
     /// The rollbacks started below this context until its teardown began, with `number` the next one to be entered.
     fn below_until(&self, number: Number, elsewhere: Option<&Elsewhere>) -> Below {
         let after = self.number + 1;
-        let until = elsewhere.map_or(number, |elsewhere| elsewhere.until.clamp(after, number));
+        let until = elsewhere.map_or(number, |elsewhere| elsewhere.until.max(after).min(number));
         let left = Settled::new(self.root.left(), after..until);
         // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
         let root = elsewhere.is_some_and(|elsewhere| elsewhere.left.is_some());
