@@ -279,23 +279,26 @@ impl Lane {
 
 /// Restores the branch that was current before.
 #[must_use]
-pub(crate) struct InBranch(
-    Option<Lane>,
-    #[expect(dead_code, reason = "its drop")] InLane,
-);
+pub(crate) struct InBranch {
+    before: Option<Lane>,
+    _lane: InLane,
+}
 
 impl Lane {
     /// Makes this branch the current one, and its lane, until the returned value is dropped.
     pub(crate) fn enter_branch(self) -> InBranch {
         let before = BRANCH.try_with(|branch| branch.replace(Some(self)));
-        InBranch(before.ok().flatten(), self.enter())
+        InBranch {
+            before: before.ok().flatten(),
+            _lane: self.enter(),
+        }
     }
 }
 
 impl Drop for InBranch {
     fn drop(&mut self) {
         // An error: the thread is ending.
-        let _ = BRANCH.try_with(|branch| branch.set(self.0));
+        let _ = BRANCH.try_with(|branch| branch.set(self.before));
     }
 }
 
