@@ -15,6 +15,14 @@ pub(crate) fn catch(run: &mut dyn FnMut()) -> thread::Result<()> {
     catch_unwind(AssertUnwindSafe(run))
 }
 
+/// Runs what drops one thing after the other, as often as it takes: a panic has dropped what it came from.
+#[cold]
+pub(crate) fn until_quiet(run: &mut dyn FnMut(), panicked: &mut dyn FnMut(Payload)) {
+    while let Err(payload) = catch(run) {
+        panicked(payload);
+    }
+}
+
 /// A place whose content can be dropped.
 pub(crate) trait Clear {
     fn clear(&mut self);

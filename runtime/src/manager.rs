@@ -8,7 +8,7 @@ use crate::{
     kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{Borrower, Session, With},
+    session::{Borrower, Running, Session, With},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -149,7 +149,10 @@ macro_rules! run_inside {
         let body: Pin<&mut $place> = pin!(guest($body, $as_result));
         let (frame, state) = session.parts();
         let frame: Pin<&mut $frame> = frame;
-        With::<_, _, _, _, $finish>::new(frame, state, body, $threads, $keep).await
+        With(Running::<_, _, _, _, $finish>::new(
+            frame, state, body, $threads, $keep,
+        ))
+        .await
     }};
 }
 

@@ -295,8 +295,7 @@ fn unwound<R, B: Debug, E>(
 
 fn report_second<E: Debug>(entered: &Entered, exit: ExitKind, context: Result<(), E>) {
     if let Err(error) = context {
-        report::failure(entered, exit, Failure::Error(&error));
-        report::drop_quietly(entered, exit, error);
+        report::failed(entered, exit, error);
     }
 }
 

@@ -292,6 +292,13 @@ pub(crate) fn second_panic(entered: &Entered, payload: Box<dyn Any + Send>) {
     discard(payload);
 }
 
+/// The context `entered` has failed, with nobody to get that.
+#[cold]
+pub(crate) fn failed<E: Debug>(entered: &Entered, exit: ExitKind, error: E) {
+    failure(entered, exit, Failure::Error(&error));
+    drop_quietly(entered, exit, error);
+}
+
 /// The context `entered` has panicked, with nobody to get that.
 #[cold]
 pub(crate) fn panicked(entered: &Entered, exit: ExitKind, payload: Box<dyn Any + Send>) {

@@ -3,10 +3,10 @@
 use crate::{
     AsyncContext, ExitKind,
     background::Entered,
-    cold::catch,
+    cold::{catch, until_quiet},
     frame::{Ending, Payload},
     kind::Kind,
-    report::{self, Failure},
+    report,
 };
 use std::{
     any::Any,
@@ -77,16 +77,14 @@ fn finished_anyway<C: AsyncContext + ?Sized>(
     (first_panic(entered, exit, torn, payload), ending)
 }
 
-/// Drops what is left of a frame, in as many calls as that takes: a panic has dropped what it came from, and the next call drops the rest.
+/// Drops what is left of a frame, in as many calls as that takes.
 #[cold]
 pub(crate) fn finish_quietly(
     finish: &mut dyn FnMut() -> Option<Ending>,
     panicked: &mut dyn FnMut(Payload),
 ) -> Option<Ending> {
     let mut ending = None;
-    while let Err(payload) = catch(&mut || ending = finish()) {
-        panicked(payload);
-    }
+    until_quiet(&mut || ending = finish(), panicked);
     ending
 }
 
@@ -96,7 +94,16 @@ pub(crate) fn finish_alone(
     entered: &Entered,
     finish: &mut dyn FnMut() -> Option<Ending>,
 ) -> thread::Result<()> {
-    let mut finished = Ok(());
+    finish_after(Ok(()), entered, finish)
+}
+
+/// The same, after what may have panicked already.
+#[cold]
+pub(crate) fn finish_after(
+    mut finished: thread::Result<()>,
+    entered: &Entered,
+    finish: &mut dyn FnMut() -> Option<Ending>,
+) -> thread::Result<()> {
     let ending = finish_quietly(finish, &mut |payload| match finished {
         Ok(()) => finished = Err(payload),
         Err(_) => report::panicked(entered, ExitKind::Cancelled, payload),
@@ -117,8 +124,7 @@ fn first_panic<E: Debug>(
     match torn {
         Ok(Ok(())) => Err(payload),
         Ok(Err(error)) => {
-            report::failure(entered, exit, Failure::Error(&error));
-            report::drop_quietly(entered, exit, error);
+            report::failed(entered, exit, error);
             Err(payload)
         }
         Err(first) => {

@@ -1,6 +1,6 @@
 //! Guards that have left the `with` they were entered in, as that of a connection that is opened with a time limit: they count as entered in what is around that.
 
-use crate::shared::{Broken, Inner, Log, gated, quick, slow};
+use crate::shared::{Broken, Inner, Log, gated, giving_back, quick, slow};
 use contextlib::{
     BoxContextManager, ExitStack, async_context,
     background::{drain, lane},
@@ -213,20 +213,11 @@ async fn before_an_exit() {
     }
 }
 
-/// Holds a permit until its teardown.
-#[async_context]
-async fn gives_back(log: Log, permits: Arc<Semaphore>) -> Result<(), Broken> {
-    let permit = permits.acquire_owned().await.unwrap();
-    log.say("+giving");
-    let _ = yield_resource!();
-    drop(permit);
-    log.say("-giving");
-}
-
 /// The one that was entered first gives back what the other one's teardown needs: a dead-lock, if it waited for that.
 fn giving_and_needing(log: &Log) -> (Opening, Opening) {
     let permits = Arc::new(Semaphore::new(1));
-    let giving = gives_back(log.clone(), permits.clone()).boxed();
+    let permit = permits.clone().try_acquire_owned().unwrap();
+    let giving = giving_back(log.clone(), permit).boxed();
     let needing = gated(log.clone(), "needing", permits).boxed();
     (giving, needing)
 }

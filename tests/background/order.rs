@@ -1,6 +1,6 @@
 //! Inner before outer: Python's order, however the inner one's rollback was started.
 
-use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
+use crate::shared::{Broken, Log, closed, gated, giving_back, poll_once, quick, settle, slow};
 use contextlib::{
     BoxGuard, ExitStack, IntoContextManager, async_context, async_with,
     background::{drain, lane, pending},
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::{Semaphore, oneshot},
     task::{JoinSet, yield_now},
     time::timeout,
 };
@@ -807,15 +807,6 @@ async fn guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_o
         assert!(said.contains("-giving, "), "{said}");
         assert!(said.contains("-needing"), "{said}");
     }
-}
-
-/// Holds a permit until its teardown.
-#[async_context]
-async fn giving_back(log: Log, permit: OwnedSemaphorePermit) -> Result<(), Broken> {
-    log.say("+giving");
-    let _ = yield_resource!();
-    drop(permit);
-    log.say("-giving");
 }
 
 /// A stack is one unit, wherever its entries were entered and wherever it is dropped.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::{
-    sync::{Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::yield_now,
 };
 
@@ -64,6 +64,15 @@ pub(crate) async fn gated(
     log.say(format_args!("~{name}"));
     gate.acquire().await.unwrap().forget();
     log.say(format_args!("-{name}"));
+}
+
+/// Holds a permit until its teardown.
+#[async_context]
+pub(crate) async fn giving_back(log: Log, permit: OwnedSemaphorePermit) -> Result<(), Broken> {
+    log.say("+giving");
+    let _ = yield_resource!();
+    drop(permit);
+    log.say("-giving");
 }
 
 /// A context whose teardown drops what it gets.

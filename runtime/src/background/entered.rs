@@ -107,9 +107,6 @@ impl Entered {
         let after = self.number + 1;
         let until = elsewhere.map_or(number, |elsewhere| elsewhere.until.max(after).min(number));
         let left = Settled::new(self.root.left(), after..until);
-        // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
-        let root = elsewhere.is_some_and(|elsewhere| elsewhere.left.is_some());
-        let root = root.then(|| Settled::new(self.root, after..until));
         Below(match self.style {
             Style::Guard => {
                 // A rollback has a lane of its own: in the one that its context was entered in, what has been entered since it began is around it. What was entered
@@ -118,6 +115,9 @@ impl Entered {
                 let own = Settled::new(self.lane, after..around.unwrap_or(number));
                 // A future that one task has begun and another one ends.
                 let there = elsewhere.map(|elsewhere| elsewhere.settled(after..number));
+                // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
+                let has_left = elsewhere.is_some_and(|elsewhere| !elsewhere.is_native());
+                let root = has_left.then(|| Settled::new(self.root, after..until));
                 [Some(own), there, Some(left), root, None]
             }
             Style::Body => [
@@ -200,8 +200,6 @@ impl Entered {
 /// The lane that a teardown began in, if it isn't its own.
 struct Elsewhere {
     lane: Lane,
-    /// Whether the context is no visitor there, but counts as entered in that lane: it was, in a `with` inside of it, which it has left.
-    native: bool,
     /// For what has left the lanes around which it was entered, if this isn't one of them: whatever was entered before it by the same task looks there.
     left: Option<Lane>,
     /// When a rollback began that has dropped the context, and whose own one was entered by the same task: what has left that since was entered around it, and may
@@ -242,7 +240,6 @@ impl Elsewhere {
         let rollback = InRollback::current().filter(|rollback| rollback.root == Some(root));
         Elsewhere {
             lane: here,
-            native,
             left: (!native).then(|| root.left()),
             until: rollback.map_or(Number::MAX, |rollback| rollback.began),
             past,
@@ -251,34 +248,33 @@ impl Elsewhere {
         }
     }
 
-    /// Takes the places of a context of that number.
-    fn places(&self, number: Number) -> (Ticket, Option<Ticket>) {
-        let left = self.left.map(Around::Entered);
-        (
-            Ticket::new(self.around(), number),
-            left.map(|left| Ticket::new(left, number)),
-        )
+    /// Whether the context is no visitor, but counts as entered in this lane: it was, in a `with` inside of it, which it has left.
+    fn is_native(&self) -> bool {
+        self.left.is_none()
     }
 
-    /// The lane as one that is around the context.
-    fn around(&self) -> Around {
-        match self.native {
-            true => Around::Entered(self.lane),
-            false => Around::Visited(self.lane),
+    /// The lanes as those around the context.
+    fn around(&self) -> [Option<Around>; 2] {
+        match self.left {
+            None => [Some(Around::Entered(self.lane)), None],
+            Some(left) => [
+                Some(Around::Visited(self.lane)),
+                Some(Around::Entered(left)),
+            ],
         }
     }
 
-    /// And the other one, if there is that.
-    fn all_around(&self) -> impl Iterator<Item = Around> {
-        let left = self.left.map(Around::Entered);
-        [self.around()].into_iter().chain(left)
+    /// Takes the places of a context of that number.
+    fn places(&self, number: Number) -> [Option<Ticket>; 2] {
+        self.around()
+            .map(|around| around.map(|around| Ticket::new(around, number)))
     }
 
     /// When the rollback began that is running, if the context was entered before that, in the same lane as the rollback's own.
     fn rollback_around(entered: &Entered) -> Option<Number> {
         let rollback = InRollback::current()?;
-        let is_at_home = |lane| table::is_at_home(lane, rollback.number);
-        let is_around = entered.number < rollback.began && is_at_home(entered.lane);
+        let is_around =
+            entered.number < rollback.began && table::is_at_home(entered.lane, rollback.number);
         is_around.then_some(rollback.began)
     }
 
@@ -385,6 +381,13 @@ impl Below {
         Below([Some(rollbacks), None, None, None, None])
     }
 
+    /// And those.
+    fn and(mut self, rollbacks: Settled) -> Self {
+        let [.., last] = &mut self.0;
+        *last = Some(rollbacks);
+        self
+    }
+
     fn is_any_pending(&self, floor: Number) -> bool {
         table::are_blocked(&self.0, floor)
     }
@@ -427,7 +430,7 @@ pub(crate) struct Places {
 
 struct Visit {
     elsewhere: Elsewhere,
-    _places: (Ticket, Option<Ticket>),
+    _places: [Option<Ticket>; 2],
     _past: Option<Past>,
 }
 
@@ -501,10 +504,9 @@ impl Places {
 
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let Below(mut below) = self.below(entered);
-        below[4] = Some(entered.parts());
+        let below = self.below(entered).and(entered.parts());
         let floor = InRollback::floor();
-        self.settling.poll_for(|| Below(below), floor, cx)
+        self.settling.poll_for(|| below, floor, cx)
     }
 
     /// This rollback, to those that begin in it.
@@ -552,23 +554,25 @@ impl Places {
         self.settling.poll_for(parts, floor, cx)
     }
 
+    /// The lanes around the context.
+    fn all_around(&self, entered: &Entered) -> impl Iterator<Item = Around> {
+        let visit = self.settling.visit();
+        let elsewhere = visit.map(|visit| visit.elsewhere.around());
+        let elsewhere = elsewhere.into_iter().flatten().flatten();
+        [Around::Entered(entered.lane)].into_iter().chain(elsewhere)
+    }
+
     #[cold]
     fn leave_visitors(&self, entered: &Entered) {
-        entered.leave_visitors_to(Around::Entered(entered.lane));
-        if let Some(visit) = self.settling.visit() {
-            for around in visit.elsewhere.all_around() {
-                entered.leave_visitors_to(around);
-            }
+        for around in self.all_around(entered) {
+            entered.leave_visitors_to(around);
         }
     }
 
     /// Leaves what is pending below the context to the lanes around.
     fn leave_below(&self, entered: &Entered) {
-        entered.leave_all_to(Around::Entered(entered.lane));
-        if let Some(visit) = self.settling.visit() {
-            for around in visit.elsewhere.all_around() {
-                entered.leave_all_to(around);
-            }
+        for around in self.all_around(entered) {
+            entered.leave_all_to(around);
         }
     }
 

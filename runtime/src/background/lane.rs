@@ -58,8 +58,8 @@ pub(super) enum Of {
 /// How many kinds of lanes there are, and some that aren't.
 pub(super) const KINDS: usize = 1 << KIND_BITS;
 const KIND_BITS: u32 = 4;
-/// Of the lane beside a branch's, a task's or a thread's.
-const LEFT: u64 = 1 << (KIND_BITS - 1);
+/// Of the lane beside a branch's, a task's or a thread's. Kinds from this on are those of such lanes.
+pub(super) const LEFT: usize = 1 << (KIND_BITS - 1);
 
 impl Lane {
     #[inline]
@@ -98,13 +98,7 @@ impl Lane {
     /// For what was entered inside of this one, a branch's, a task's or a thread's, and has left it: apart from what is in it.
     #[inline]
     pub(super) fn left(self) -> Self {
-        Lane(self.0 | LEFT)
-    }
-
-    /// Whether it is one for what has left another one.
-    #[inline]
-    pub(super) fn is_left(self) -> bool {
-        self.0.get() & LEFT != 0
+        Lane(self.0 | LEFT as u64)
     }
 
     /// A branch separated by `background::lane`.
@@ -260,9 +254,8 @@ impl Lane {
 
     /// Whether it is the lane of what some context's body or function enters.
     fn is_of_context(self) -> bool {
-        [Of::Body, Of::Frame]
-            .map(|of| of as usize)
-            .contains(&self.kind())
+        let kind = self.kind();
+        kind == Of::Body as usize || kind == Of::Frame as usize
     }
 
     /// Makes this the current lane until the returned value is dropped.

@@ -3,7 +3,7 @@
 use super::{
     RuntimeId, Stuck,
     in_table::{End, InTable, Many, Pending, Place, Waiting},
-    lane::{KINDS, Lane, Number, Of, numbers_for},
+    lane::{self, KINDS, Lane, Number, Of, numbers_for},
     lanes::Lanes,
     settled::{Settled, Waits},
     wakers::Wakers,
@@ -30,9 +30,7 @@ pub(super) struct Table {
     pub(super) draining: Vec<Draining>,
     /// How many places are taken in all.
     taken: usize,
-    /// How many of those in lanes for what has left others.
-    left: usize,
-    /// How many of all in lanes of each kind. Mostly there are none of the kind that is looked for.
+    /// How many of those in lanes of each kind. Mostly there are none of the kind that is looked for.
     of_kind: [usize; KINDS],
     /// Tells apart what has the same number.
     last: u64,
@@ -213,6 +211,12 @@ impl Table {
         self.has_any(Of::Body as usize) || self.has_any(Of::Frame as usize)
     }
 
+    /// Whether any place is taken in a lane for what has left another one.
+    #[inline]
+    fn is_any_left(&self) -> bool {
+        self.of_kind[lane::LEFT..].iter().any(|taken| *taken != 0)
+    }
+
     /// Whether any rollback is pending in a lane that may be inside of another one.
     #[inline]
     pub(super) fn may_any_be_inside(&self) -> bool {
@@ -234,7 +238,6 @@ impl Table {
             in_lane.insert(new, spare);
         });
         self.taken += 1;
-        self.left += usize::from(lane.is_left());
         self.of_kind[lane.kind()] += 1;
         self.publish();
     }
@@ -257,7 +260,6 @@ impl Table {
             lanes.tidy();
         }
         self.taken -= 1;
-        self.left -= usize::from(lane.is_left());
         self.of_kind[lane.kind()] -= 1;
         self.publish();
         if let Some(runtime) = counted {
@@ -274,7 +276,7 @@ impl Table {
             CROWDED
         };
         let visited = if self.visitors.is_empty() { 0 } else { VISITED };
-        let left = if self.left == 0 { 0 } else { LEFT };
+        let left = if self.is_any_left() { LEFT } else { 0 };
         let flags = crowded | visited | left;
         PENDING.store(self.taken << FLAGS | flags, Ordering::Release);
     }
@@ -350,7 +352,6 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     counts: Vec::new(),
     draining: Vec::new(),
     taken: 0,
-    left: 0,
     of_kind: [0; KINDS],
     last: 0,
     heirs: BTreeMap::new(),
@@ -379,7 +380,7 @@ pub(crate) fn insert_around(
     lanes: impl FnOnce() -> [Option<Settled>; 5],
 ) -> bool {
     let mut table = table();
-    let may_be = table.is_any_inside() || table.left != 0;
+    let may_be = table.is_any_inside() || table.is_any_left();
     let blocked = may_be && table.is_any_of_blocked(lanes);
     table.insert(lane, false, (number, 0), pending);
     blocked

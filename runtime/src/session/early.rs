@@ -1,10 +1,6 @@
 //! What a context comes to that has ended by itself.
 
-use crate::{
-    ExitKind,
-    background::Entered,
-    report::{self, Failure},
-};
+use crate::{ExitKind, background::Entered, report};
 use std::{fmt::Debug, thread};
 
 /// What a context has come to that has ended by itself, while it waits for what its body had started. Dropped meanwhile, it reports that.
@@ -31,8 +27,7 @@ impl<E: Debug> Drop for Early<'_, E> {
         let (entered, exit) = (self.entered, ExitKind::Cancelled);
         match self.context.take() {
             Some(Ok(Err(error))) => {
-                report::failure(entered, exit, Failure::Error(&error));
-                report::drop_quietly(entered, exit, error);
+                report::failed(entered, exit, error);
             }
             Some(Err(payload)) => report::panicked(entered, exit, payload),
             Some(Ok(Ok(()))) | None => {}

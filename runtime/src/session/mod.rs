@@ -16,8 +16,7 @@ use crate::{
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing, refused},
     policy::{Policy, Storage},
-    report,
-    teardown::{self, Keep, Kept, Torn, finish_alone, finish_late, keep_error, text_of},
+    teardown::{self, Keep, Kept, Torn, finish_after, finish_late, keep_error, text_of},
 };
 use early::Early;
 pub(crate) use run::Borrower;
@@ -525,21 +524,6 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     }
 }
 
-/// The first panic of two, which goes on. The second one is reported.
-fn first_panic_of(
-    entered: &Entered,
-    first: thread::Result<()>,
-    second: thread::Result<()>,
-) -> thread::Result<()> {
-    match (first, second) {
-        (Err(first), Err(second)) => {
-            report::panicked(entered, ExitKind::Cancelled, second);
-            Err(first)
-        }
-        (first, second) => first.and(second),
-    }
-}
-
 impl<R> State<'_, R> {
     /// Whether its setup is over, and the context isn't.
     fn is_set_up(&self) -> bool {
@@ -595,10 +579,8 @@ impl<R> State<'_, R> {
             let _lane = entered.in_frame();
             entered.leave_body_to_frame();
             let _unit = Unit::begin();
-            let finished = finish_alone(entered, &mut || frame.as_mut().finish());
-            if let Err(payload) = first_panic_of(entered, resource, finished) {
-                resume_unwind(payload);
-            }
+            finish_after(resource, entered, &mut || frame.as_mut().finish())
+                .unwrap_or_else(|payload| resume_unwind(payload));
         });
         entered.leave_all();
     }

@@ -1,16 +1,8 @@
 //! Closure style: a context with its body, from the beginning of its setup to the end of its teardown.
 
-use super::{
-    ErrorOf, Polled, Running, Stage, State, poll_setup,
-    run::{Borrower, Run},
-};
+use super::{Borrower, ErrorOf, Running, Stage, poll_setup};
 use crate::{
-    AsyncContext, ExitKind,
-    background::Entered,
-    frame::NotEntered,
-    outcome::Refuse,
-    report::{self, Failure},
-    teardown::Keep,
+    AsyncContext, ExitKind, background::Entered, frame::NotEntered, outcome::Refuse, report,
 };
 use std::{
     fmt::Debug,
@@ -19,33 +11,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A context with its body. The types are those of a [`Running`], which it becomes after the setup.
-pub(crate) struct With<'s, 'a, D, X, V, B, Z>
+/// A context with its body, before its setup: after that, it is what it is made from.
+pub(crate) struct With<'s, 'a, D, X, V, B, Z>(pub(crate) Running<'s, 'a, D, X, V, B, Z>)
 where
     D: AsyncContext + ?Sized,
-    X: Borrower<'a, D::Resource, V, B> + ?Sized,
-{
-    running: Running<'s, 'a, D, X, V, B, Z>,
-}
-
-impl<'s, 'a, D, X, V, B, Z> With<'s, 'a, D, X, V, B, Z>
-where
-    D: AsyncContext + ?Sized,
-    X: Borrower<'a, D::Resource, V, B> + ?Sized,
-{
-    /// Before the setup. `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
-    pub(crate) fn new(
-        frame: Pin<&'s mut D>,
-        state: &'s mut State<'a, D::Resource>,
-        body: Pin<&'s mut X>,
-        threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
-        keep: Keep<B>,
-    ) -> Self {
-        With {
-            running: Running::new(frame, state, body, threads, keep),
-        }
-    }
-}
+    X: Borrower<'a, D::Resource, V, B> + ?Sized;
 
 impl<'a, D, X, V, B, Z> Future for With<'_, 'a, D, X, V, B, Z>
 where
@@ -59,11 +29,11 @@ where
     // What every wake-up of the body goes through, and no more.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Stage::Setup = self.running.run.stage() {
+        if let Stage::Setup = self.0.run.stage() {
             return self.poll_first(cx);
         }
-        let returned = ready!(self.running.poll_open(cx));
-        self.running.poll_rest(returned, cx)
+        let returned = ready!(self.0.poll_open(cx));
+        self.0.poll_rest(returned, cx)
     }
 }
 
@@ -80,18 +50,18 @@ where
         if let Err(not_entered) = ready!(self.poll_setup(cx)) {
             return Poll::Ready(self.refuse(not_entered));
         }
-        let returned = ready!(self.running.poll_open(cx));
-        self.running.poll_rest(returned, cx)
+        let returned = ready!(self.0.poll_open(cx));
+        self.0.poll_rest(returned, cx)
     }
 
     /// Runs the setup, and lends the body its resource.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_setup(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotEntered<ErrorOf<D>>>> {
-        let Running { frame, run, .. } = &mut self.running;
+        let Running { frame, run, .. } = &mut self.0;
         Poll::Ready(match ready!(poll_setup(frame.as_mut(), run.state(), cx)) {
             Ok(lent) => {
                 run.lend(lent);
-                self.running.begin();
+                self.0.begin();
                 Ok(())
             }
             Err(not_entered) => Err(not_entered),
@@ -101,8 +71,8 @@ where
     /// The setup has come to no resource: the body won't run. Panics if the body does so when it is dropped.
     #[cold]
     fn refuse(&mut self, not_entered: NotEntered<ErrorOf<D>>) -> Z::Output {
-        let entered = self.running.run.entered();
-        if let Err(payload) = self.running.run.dismiss() {
+        let entered = self.0.run.entered();
+        if let Err(payload) = self.0.run.dismiss() {
             report_unreturned(not_entered, entered);
             resume_unwind(payload);
         }
@@ -114,8 +84,8 @@ where
 fn report_unreturned<E: Debug>(not_entered: NotEntered<E>, entered: &Entered) {
     // The body hasn't run.
     let exit = ExitKind::Cancelled;
-    if let NotEntered::Failed(error) = &not_entered {
-        report::failure(entered, exit, Failure::Error(error));
+    match not_entered {
+        NotEntered::Failed(error) => report::failed(entered, exit, error),
+        NotEntered::Skipped(_) => report::drop_quietly(entered, exit, not_entered),
     }
-    report::drop_quietly(entered, exit, not_entered);
 }

@@ -104,8 +104,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             Ok(Ok(())) if told.is_suppressed() => self.replace(entered, told, Ending::completed()),
             Ok(Ok(())) => self.pending = Some(told),
             Ok(Err(error)) if stands => {
-                report::failure(entered, exit, Failure::Error(&error));
-                report::drop_quietly(entered, exit, error);
+                report::failed(entered, exit, error);
                 self.pending = Some(told);
             }
             Ok(Err(error)) => self.replace(entered, told, Ending::failed(error)),

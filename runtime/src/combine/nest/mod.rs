@@ -13,7 +13,7 @@ use super::told::{
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::lane,
-    cold::catch,
+    cold::{catch, until_quiet},
     frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
     trace::Around,
@@ -393,18 +393,18 @@ where
         }
     }
 
-    /// Drops them in as many calls as that takes: a panic has dropped what it came from.
+    /// Drops them, and reports each panic.
     fn drop_quietly(mut self: Pin<&mut Self>) {
         let this = self.as_mut().project();
         let (outer, inner) = (this.outer.definition(), this.inner.definition());
         let reporter = |of| this.state.reporter(of, ExitKind::Cancelled);
         let (outer, inner) = (reporter(outer), reporter(inner));
-        while let Err(payload) = catch(&mut || self.as_mut().drop_inner()) {
-            inner.panic(payload);
-        }
-        while let Err(payload) = catch(&mut || self.as_mut().drop_outer()) {
-            outer.panic(payload);
-        }
+        until_quiet(&mut || self.as_mut().drop_inner(), &mut |payload| {
+            inner.panic(payload)
+        });
+        until_quiet(&mut || self.as_mut().drop_outer(), &mut |payload| {
+            outer.panic(payload)
+        });
         self.state().stage = Stage::Gone;
     }
 }
