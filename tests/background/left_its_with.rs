@@ -213,6 +213,115 @@ async fn before_an_exit() {
     }
 }
 
+/// The inner one is dropped here, and then the outer one by another task; or the other way round.
+#[tokio::test]
+async fn one_here_and_one_elsewhere() {
+    for first in OPENED {
+        for second in OPENED {
+            for inner_here in [true, false] {
+                let log = Log::default();
+                let outer = open(first, outer(&log)).await;
+                let inner = open(second, inner(&log)).await;
+                let in_a_task =
+                    async |kept| tokio::spawn(async { drop::<Kept>(kept) }).await.unwrap();
+                if inner_here {
+                    drop(inner);
+                    in_a_task(outer).await;
+                } else {
+                    in_a_task(inner).await;
+                    drop(outer);
+                }
+                drain().await;
+                assert_eq!(
+                    log.said(),
+                    "+outer, +inner, -inner, -outer Cancelled",
+                    "{first:?}, {second:?}, inner here: {inner_here}"
+                );
+            }
+        }
+    }
+}
+
+/// The body of a `with` hands it over to another task. What is around that waits: the `with`, awaited or in the background, and a guard around a lane that is over.
+#[tokio::test]
+async fn handed_over_out_of_a_body_or_a_lane() {
+    for opened in OPENED {
+        let log = &Log::default();
+        let hand_over = async || {
+            let inner = open(opened, inner(log)).await;
+            tokio::spawn(async { drop(inner) }).await.unwrap();
+        };
+        let said = |from: usize| log.lines()[from..].join(", ");
+        let outer = || quick(log.clone(), "outer");
+
+        let body = async |_: &mut ()| -> Result<(), Broken> {
+            hand_over().await;
+            Ok(())
+        };
+        outer().with(body).await.unwrap();
+        assert_eq!(
+            said(0),
+            "+outer, +inner, -inner, -outer Completed",
+            "{opened:?}"
+        );
+
+        let body = async |_: &mut ()| -> Result<(), Broken> {
+            hand_over().await;
+            std::future::pending().await
+        };
+        let limit = Duration::from_millis(1);
+        assert!(timeout(limit, outer().with(body)).await.is_err());
+        drain().await;
+        assert_eq!(
+            said(4),
+            "+outer, +inner, -inner, -outer Cancelled",
+            "{opened:?}"
+        );
+
+        let guard = outer().enter().await.unwrap();
+        lane(hand_over()).await;
+        guard.exit().await.unwrap();
+        assert_eq!(
+            said(8),
+            "+outer, +inner, -inner, -outer Completed",
+            "{opened:?}"
+        );
+    }
+}
+
+/// A setup that runs on when its future, which was begun in a body, is dropped by another task.
+#[tokio::test]
+async fn a_setup_that_runs_on_elsewhere() {
+    #[async_context(setup = finish)]
+    async fn late(log: Log) -> Result<(), Broken> {
+        for _ in 0..20 {
+            yield_now().await;
+        }
+        log.say("+inner");
+        let _ = yield_resource!();
+        log.say("-inner");
+    }
+    for opened in OPENED {
+        let log = Log::default();
+        let late = late(log.clone());
+        let outer = open(opened, outer(&log)).await;
+        let mut work = Box::pin(async move {
+            let outer = outer;
+            let _ = null_context(()).run(async |_| late.enter().await).await;
+            drop(outer);
+        });
+        let begin = async |_: &mut ()| assert!(futures::poll!(work.as_mut()).is_pending());
+        null_context(()).run(begin).await;
+        tokio::spawn(async { drop(work) }).await.unwrap();
+        drain().await;
+        assert_eq!(
+            log.said(),
+            "+outer, +inner, -inner, -outer Cancelled",
+            "{opened:?}"
+        );
+    }
+}
+
 /// The one that was entered first gives back what the other one's teardown needs: a dead-lock, if it waited for that.
 fn giving_and_needing(log: &Log) -> (Opening, Opening) {
     let permits = Arc::new(Semaphore::new(1));

@@ -275,16 +275,13 @@ pub(super) struct List<'e, E> {
     /// The first of them has a place of its own, so that a stack of one needs no allocation beside its entry's.
     outermost: Option<Entry<'e, E>>,
     others: Vec<Entry<'e, E>>,
-    /// The greatest number that an entry of this stack has had so far.
-    newest: Number,
 }
 
 impl<'e, E> List<'e, E> {
-    fn after(newest: Number) -> Self {
+    fn new() -> Self {
         List {
             outermost: None,
             others: Vec::new(),
-            newest,
         }
     }
 
@@ -292,8 +289,13 @@ impl<'e, E> List<'e, E> {
         usize::from(self.outermost.is_some()) + self.others.len()
     }
 
+    /// The number of the innermost one, which is the greatest. What has been taken out was entered before whatever is added then.
+    fn newest(&self) -> Number {
+        let innermost = self.others.last().or(self.outermost.as_ref());
+        innermost.map_or(0, |entry| entry.number)
+    }
+
     pub(super) fn push(&mut self, entry: Entry<'e, E>) {
-        self.newest = entry.number;
         if self.outermost.is_none() {
             self.outermost = Some(entry);
         } else {
@@ -312,7 +314,6 @@ impl<'e, E> List<'e, E> {
             self.push(outermost);
         }
         self.others.append(&mut added.others);
-        self.newest = added.newest;
     }
 
     fn find(&self, number: Number) -> Option<&Entry<'e, E>> {
@@ -355,7 +356,7 @@ impl<'e, E> Entries<'e, E> {
     }
 
     pub(super) fn none() -> Self {
-        Entries::new(List::after(0))
+        Entries::new(List::new())
     }
 
     /// The list, for as long as no code of the user's runs.
@@ -378,9 +379,7 @@ impl<'e, E> Entries<'e, E> {
 
     /// Takes all entries out.
     pub(super) fn take(&mut self) -> List<'e, E> {
-        let list = self.list();
-        let newest = list.newest;
-        mem::replace(list, List::after(newest))
+        mem::replace(self.list(), List::new())
     }
 
     /// Adds a context that is set up, and lends its resource for as long as the entries stay.
@@ -424,7 +423,7 @@ impl<'e, E> Entries<'e, E> {
         let mut list = self.lock();
         // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits. An entry keeps its own where
         // that is so anyway: what its setup has entered is below it then.
-        let number = node.parts().number_after(list.newest);
+        let number = node.parts().number_after(list.newest());
         // SAFETY: nothing moves the node: it stays where it is until it is dropped.
         let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node.into_box()) });
         // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
