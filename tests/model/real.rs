@@ -9,8 +9,8 @@ use crate::{
 };
 use contextlib::{
     AsyncContextManager, Exit, ExitStack, IntoContextManager, async_context, async_with,
-    background, contexts::from_fn, kind::Fallible, move_on_after, report, set_report_hook, timeout,
-    yield_resource,
+    background, contexts::from_fn, kind::Fallible, move_on_after, null_context, report,
+    set_report_hook, timeout, yield_resource,
 };
 use std::{
     any::Any,
@@ -523,7 +523,22 @@ async fn guard(
     leave: Leave,
 ) -> Result<Option<Id>, Failure> {
     for_sort!(world, part, |context| {
-        let guard = context.enter().await?;
+        let guard = match part.id % 3 {
+            0 => context.enter().await?,
+            // It counts as entered where it goes to.
+            1 => {
+                null_context(())
+                    .run(async |_| context.enter().await)
+                    .await?
+            }
+            _ => {
+                let within = async |_: &mut ()| context.enter().await;
+                let outer = null_context(());
+                outer
+                    .run(async |_| null_context(()).run(within).await)
+                    .await?
+            }
+        };
         let returned = body(world, part.id, inside).await;
         match leave {
             Leave::ExitWith => guard.exit_with(returned).await.map(Value::get),

@@ -236,6 +236,15 @@ impl RollbackState {
         (lane, self.places.rollback(&self.entered).enter())
     }
 
+    /// The same to drop its frame: that of one that hasn't begun is in the lane that it has been in so far.
+    fn enter_to_drop(&self) -> (Option<InLane>, Rolling) {
+        let lane = match self.stage {
+            Stage::Looking => self.entered.in_frame(),
+            _ => Some(self.entered.frame_lane().enter()),
+        };
+        (lane, self.places.rollback(&self.entered).enter())
+    }
+
     fn poll(&mut self, mut frame: FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
         let _inside = self.enter();
         let around = self.around.clone();
@@ -309,7 +318,7 @@ impl RollbackState {
             Stage::Over => return,
             Stage::Parts => {}
             Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
-                let _inside = self.enter();
+                let _inside = self.enter_to_drop();
                 let around = self.around.clone();
                 let _span = around.enter();
                 report::failure(&self.entered, self.left.exit, Failure::Lost(because));
@@ -322,7 +331,7 @@ impl RollbackState {
     /// Ends without its teardown.
     fn discard(&mut self, frame: FrameMut<'_>) {
         // What is dropped in there can't wait for it.
-        let _inside = self.places.rollback(&self.entered).enter();
+        let _inside = self.enter_to_drop();
         self.drop_frame(frame);
         self.leave();
     }
@@ -486,6 +495,7 @@ impl<M: ?Sized> Abandonment<M> {
 fn stop_setup<M: ?Sized>(frame: &mut Held<M>) -> bool {
     let (kept, mut frame_mut) = frame.parts();
     if kept.left.start == Start::Setup {
+        let _lane = kept.entered.in_frame();
         if !frame_mut.interrupt() {
             finish_alone(&kept.entered, &mut || frame_mut.finish())
                 .unwrap_or_else(|payload| resume_unwind(payload));
