@@ -1,10 +1,11 @@
 //! What is seldom done, in one function for all that do it: `catch_unwind` makes five for each closure, in the crate of whoever uses a context.
 
-use crate::frame::Payload;
+use crate::{frame::Payload, report};
 use std::{
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    task::Waker,
     thread,
 };
 
@@ -20,6 +21,24 @@ pub(crate) fn catch(run: &mut dyn FnMut()) -> thread::Result<()> {
 pub(crate) fn until_quiet(run: &mut dyn FnMut(), panicked: &mut dyn FnMut(Payload)) {
     while let Err(payload) = catch(run) {
         panicked(payload);
+    }
+}
+
+/// Wakes somebody. A waker that panics keeps nothing from going on.
+#[inline(never)]
+pub(crate) fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        report::discard(payload);
+    }
+}
+
+/// Is called when it is dropped: in any case, also when something panics before.
+#[must_use]
+pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Wakers that panic when they are woken, and when they are dropped.
 
-use contextlib::{async_context, yield_resource};
+use contextlib::{async_context, background, yield_resource};
 use contextlib_tests::{
     BodyError, Census, ContextError, Counted, Log, Reports, poll_once, quietly, yields,
 };
@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     thread,
@@ -178,4 +178,49 @@ fn of_the_yield_point_alone() {
             }
         }
     });
+}
+
+/// One that panics when it is woken keeps no teardown from running.
+#[tokio::test]
+async fn of_a_context_that_is_cancelled() {
+    #[async_context(guard)]
+    async fn keeps_its_waker(log: Log) -> Result<(), ContextError> {
+        let yields_it = async { yield_resource!(move ()).1.is_cancelled() };
+        let mut all = FuturesUnordered::from_iter([yields_it.boxed()]);
+        while let Some(cancelled) = all.next().await {
+            log.say(format!("{cancelled}"));
+        }
+        log.say("torn down");
+    }
+
+    /// From when on it panics: before that it would do so in what polls the yield point, too.
+    #[derive(Default)]
+    struct Panics(AtomicBool);
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            assert!(!self.0.load(Ordering::Relaxed), "wake");
+        }
+    }
+
+    let _reports = Reports::keep();
+    let panics = Arc::<Panics>::default();
+    let waker = Waker::from(panics.clone());
+    let mut cx = Context::from_waker(&waker);
+    let (log, other) = (Log::new(), Log::new());
+    quietly(|| {
+        let body = async |_: &mut ()| -> Result<(), ContextError> { std::future::pending().await };
+        let mut with = Box::pin(keeps_its_waker(log.clone()).with(body));
+        assert!(with.as_mut().poll(&mut cx).is_pending());
+        let mut enter = Box::pin(keeps_its_waker(other.clone()).enter());
+        let guard = enter.as_mut().poll(&mut cx);
+        assert!(guard.is_ready());
+        panics.0.store(true, Ordering::Relaxed);
+        drop(with);
+        drop(guard);
+    });
+    background::drain().await;
+    for log in [log, other] {
+        assert_eq!(log.lines(), ["true", "torn down"]);
+    }
 }

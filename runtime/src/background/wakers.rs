@@ -1,10 +1,7 @@
 //! Wakers that are called once no lock is held.
 
-use crate::cold::Seldom;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    task::Waker,
-};
+use crate::cold::{Seldom, wake};
+use std::task::Waker;
 
 /// Those whom the end of a rollback wakes: mostly nobody, or one.
 pub(super) struct Wakers {
@@ -45,9 +42,7 @@ impl Wakers {
     fn wake_all(&mut self) {
         let more = self.more.take().into_iter().flat_map(|more| *more);
         for waker in self.one.take().into_iter().chain(more) {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                crate::report::discard(payload);
-            }
+            wake(waker);
         }
     }
 }

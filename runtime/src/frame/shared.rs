@@ -1,7 +1,7 @@
 //! What the yield point and its driver share, and the pointer by which either reaches it. What its safety rests on is said in the [frame module](super).
 
 use super::{Ending, NotEntered, body::BodyPtr, never_yielded};
-use crate::site::Definition;
+use crate::{cold, site::Definition};
 use std::{
     cell::UnsafeCell,
     marker::PhantomPinned,
@@ -279,7 +279,7 @@ impl<T> Link<T> {
     unsafe fn wake(self) {
         // SAFETY: by this function's contract.
         if let Some(waker) = unsafe { self.slot(Slot::take_waker) } {
-            waker.wake();
+            cold::wake(waker);
         }
     }
 
