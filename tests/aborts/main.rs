@@ -4,7 +4,7 @@
 use contextlib::{
     async_context,
     background::{drain, lanes_in_use, pending},
-    yield_resource,
+    null_context, yield_resource,
 };
 use futures::FutureExt;
 use std::{
@@ -16,6 +16,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Runtime},
+    sync::Notify,
     task::{JoinSet, yield_now},
 };
 
@@ -129,6 +130,51 @@ async fn exit_after_rollbacks(style: Style) {
     drain().await;
 }
 
+#[async_context]
+async fn takes_until(end: Arc<Notify>) {
+    let _ = yield_resource!();
+    end.notified().await;
+}
+
+#[async_context]
+async fn spawned() {
+    let _ = yield_resource!();
+}
+
+/// While a rollback is pending, it is known of each body which one it is inside of: until it is over, or nothing is pending any more.
+async fn bodies_inside_of_bodies() {
+    let end = Arc::new(Notify::new());
+    let Ok(guard) = takes_until(end.clone()).enter().await;
+    drop(guard);
+    let one = lanes_in_use();
+    let inside = async |ends: bool| {
+        let inner = async |_: &mut ()| match ends {
+            true => assert_eq!(lanes_in_use(), one + 1),
+            false => forever().await,
+        };
+        null_context(())
+            .run(async |_| spawned().run(inner).await)
+            .await;
+    };
+    for _ in 0..3 {
+        inside(true).await;
+        assert_eq!(inside(false).now_or_never(), None);
+        while pending() > 1 {
+            yield_now().await;
+        }
+        assert_eq!(lanes_in_use(), one);
+    }
+    let body = async |_: &mut ()| {
+        assert_eq!(lanes_in_use(), one + 1);
+        end.notify_one();
+        drain().await;
+        assert_eq!(lanes_in_use(), 0);
+    };
+    let outer = null_context(());
+    outer.run(async |_| null_context(()).run(body).await).await;
+    assert_eq!(lanes_in_use(), 0);
+}
+
 const STYLES: [Style; 3] = [Style::With, Style::Guards, Style::Mixed];
 
 fn run(runtime: &Runtime, style: Style, shut_down: bool) {
@@ -153,6 +199,8 @@ fn ten_thousand_tasks_aborted_at_once() {
         let memory = allocation_counter::measure(|| exit().unwrap());
         assert_eq!(memory.count_current, 0, "{style:?}: allocations left");
     }
+    here.block_on(async { tokio::spawn(bodies_inside_of_bodies()).await })
+        .unwrap();
     let everywhere = Builder::new_multi_thread()
         .worker_threads(4)
         .build()

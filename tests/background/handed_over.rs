@@ -1,11 +1,12 @@
 //! A guard that is handed over to another task waits, wherever that leaves it, for what its own task has entered after it.
 
-use crate::shared::{Broken, Log, quick, slow};
+use crate::shared::{Broken, Inner, Log, inner_of_a_task, quick, slow};
 use contextlib::{
     BoxGuard, async_context,
     background::{drain, lane},
     null_context, yield_resource,
 };
+use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
 type Outer = BoxGuard<'static, (), Broken>;
@@ -126,4 +127,27 @@ async fn in_a_rollback() {
         drop(around);
     })
     .await;
+}
+
+/// However many lanes there are between where it was dropped and where it is waited for.
+#[tokio::test]
+async fn through_many_lanes() {
+    fn dropped_inside(depth: u32, guard: Inner) -> BoxFuture<'static, ()> {
+        match depth {
+            0 => async { drop(guard) }.boxed(),
+            _ => lane(dropped_inside(depth - 1, guard)).boxed(),
+        }
+    }
+
+    for lanes in [1, 255, 256, 1_000] {
+        let log = Log::default();
+        let outer = quick(log.clone(), "outer").enter().await.unwrap();
+        dropped_inside(lanes, inner_of_a_task(&log).await).await;
+        outer.exit().await.unwrap();
+        assert_eq!(
+            log.said(),
+            "+outer, +inner, -inner, -outer Completed",
+            "{lanes}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ mod handover;
 mod left_its_with;
 mod order;
 mod overlap;
+mod panics;
 mod runtimes;
 mod shared;
 mod testkit;

@@ -10,11 +10,12 @@ use crate::{
 use contextlib::{
     AsyncContextManager, Exit, ExitStack, IntoContextManager, async_context, async_with,
     background, contexts::from_fn, kind::Fallible, move_on_after, null_context, report,
-    set_report_hook, timeout, yield_resource,
+    set_report_hook, timeout, within, yield_resource,
 };
 use std::{
     any::Any,
     cell::Cell,
+    convert::Infallible,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
@@ -23,6 +24,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
+    thread,
     time::Duration,
 };
 use tokio::time::sleep;
@@ -202,7 +204,11 @@ async fn steps(world: &Arc<World>, steps: &[Step], tolerant: bool) -> Result<(),
                 sleep(Duration::from_millis(UNIT)).await;
             }
             Step::Run(child) => {
-                let returned = node(world.clone(), child.clone()).await;
+                let child = node(world.clone(), child.clone());
+                let returned = match steps.len() {
+                    3 => background::lane(child).await,
+                    _ => child.await,
+                };
                 if !tolerant {
                     returned?;
                 }
@@ -523,22 +529,14 @@ async fn guard(
     leave: Leave,
 ) -> Result<Option<Id>, Failure> {
     for_sort!(world, part, |context| {
-        let guard = match part.id % 3 {
-            0 => context.enter().await?,
-            // It counts as entered where it goes to.
-            1 => {
-                null_context(())
-                    .run(async |_| context.enter().await)
-                    .await?
-            }
-            _ => {
-                let within = async |_: &mut ()| context.enter().await;
-                let outer = null_context(());
-                outer
-                    .run(async |_| null_context(()).run(within).await)
-                    .await?
-            }
-        };
+        // Where it is entered, it counts as entered where it goes to. Only what its setup leaves behind is waited for there.
+        let leaves_nothing = part
+            .setup
+            .steps
+            .iter()
+            .all(|step| !matches!(step, Step::Run(_)));
+        let place = if leaves_nothing { part.id } else { 0 };
+        let guard = somewhere(place, async move { context.enter().await }).await?;
         let returned = body(world, part.id, inside).await;
         match leave {
             Leave::ExitWith => guard.exit_with(returned).await.map(Value::get),
@@ -551,7 +549,14 @@ async fn guard(
                 returned.map(Some)
             }
             Leave::Drop => {
-                drop(guard);
+                match part.id % 4 {
+                    0 => drop(guard),
+                    // Elsewhere it isn't known which body it had gone to.
+                    1 if place % 5 == 0 => thread::scope(|scope| {
+                        scope.spawn(|| drop(guard));
+                    }),
+                    _ => somewhere(part.id / 4, async { drop(guard) }).await,
+                }
                 returned.map(Some)
             }
             Leave::QuestionMark => {
@@ -561,6 +566,29 @@ async fn guard(
             }
         }
     })
+}
+
+/// Runs it in one of the places that make no difference, the same one for the same number.
+async fn somewhere<T: Send>(number: usize, what: impl Future<Output = T> + Send) -> T {
+    match number % 5 {
+        0 => what.await,
+        1 => null_context(()).run(async |_| what.await).await,
+        2 => {
+            let inner = async |_: &mut ()| null_context(()).run(async |_| what.await).await;
+            null_context(()).run(inner).await
+        }
+        3 => within_nothing(what).await,
+        _ => {
+            let inside = async |_: &mut _| Ok::<_, Infallible>(what.await);
+            let Ok(value) = (null_context(()), null_context(())).with(inside).await;
+            value
+        }
+    }
+}
+
+#[within(null_context(()))]
+async fn within_nothing<T: Send>(what: impl Future<Output = T> + Send) -> T {
+    what.await
 }
 
 async fn several(

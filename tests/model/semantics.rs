@@ -338,12 +338,6 @@ impl Machine {
         Err(Stop::Gone)
     }
 
-    /// On a stack, only contexts around wait for what the setup of the innermost one has left.
-    fn leave_parts(&mut self) {
-        let frame = self.top();
-        frame.parts = std::mem::take(&mut frame.below);
-    }
-
     fn report_stop(&mut self, ended: Result<(), Stop>, told: Told) {
         if let Err(stop) = ended {
             self.report(stop, told);
@@ -800,7 +794,6 @@ impl Machine {
                     flow = Err(stop);
                     break;
                 }
-                self.leave_parts();
             } else {
                 self.frames.push(Frame::new(Stage::Body, GoesOn::Teardown));
             }

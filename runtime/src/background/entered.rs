@@ -47,6 +47,9 @@ impl Entered {
         style: Style,
     ) -> Self {
         let ((lane, root), number) = (Lane::current_in_root(), lane::next_number());
+        if style == Style::Body && lane.owner().is_some() && table::any_pending() {
+            table::note_inside(number, lane);
+        }
         Entered {
             definition: definition(),
             at,
@@ -86,6 +89,13 @@ impl Entered {
         Lane::frame(self.number)
     }
 
+    /// That, and the one beside it, for what has left it: in its rollback.
+    #[inline]
+    fn frame_lanes(&self) -> [Lane; 2] {
+        let lane = self.frame_lane();
+        [lane, lane.left()]
+    }
+
     /// Makes the context function's lane the current one, outside of a rollback.
     #[inline]
     pub(crate) fn in_frame(&self) -> Option<InLane> {
@@ -118,21 +128,20 @@ impl Entered {
                 // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
                 let has_left = elsewhere.is_some_and(|elsewhere| !elsewhere.is_native());
                 let root = has_left.then(|| Settled::new(self.root, after..until));
-                [Some(own), there, Some(left), root, None]
+                [Some(own), there, Some(left), root, None, None]
             }
-            Style::Body => [
-                Some(Settled::new(self.body_lane(), after..Number::MAX)),
-                Some(self.parts()),
-                Some(left),
-                None,
-                None,
-            ],
+            Style::Body => {
+                let body = Settled::new(self.body_lane(), after..Number::MAX);
+                let frame = Settled::new(self.frame_lane(), after..Number::MAX);
+                [Some(body), Some(frame), Some(left), None, None, None]
+            }
         })
     }
 
     /// The rollbacks that this context's function has started in its own lane.
-    pub(crate) fn parts(&self) -> Settled {
-        Settled::new(self.frame_lane(), self.number + 1..Number::MAX)
+    pub(crate) fn parts(&self) -> [Settled; 2] {
+        let lanes = self.frame_lanes();
+        lanes.map(|lane| Settled::new(lane, self.number + 1..Number::MAX))
     }
 
     /// The context is over, maybe without having waited for what was started below it: whatever is around it does, in its own lane and in the one that it ends in.
@@ -143,8 +152,14 @@ impl Entered {
         }
     }
 
+    /// It won't enter or drop anything any more where it was entered.
+    pub(crate) fn is_over(&self) {
+        table::forget_inside(self.number);
+    }
+
     #[cold]
     fn leave_pending(&self) {
+        self.is_over();
         for lane in self.own_lanes() {
             ticket::leave_owned(lane, self.number, self.lane, self.root);
         }
@@ -160,7 +175,7 @@ impl Entered {
     /// The lanes that end with it.
     fn own_lanes(&self) -> impl Iterator<Item = Lane> {
         let body = (self.style == Style::Body).then(|| self.body_lane());
-        body.into_iter().chain([self.frame_lane()])
+        body.into_iter().chain(self.frame_lanes())
     }
 
     /// The context is over, with rollbacks pending that its function has started.
@@ -207,6 +222,8 @@ struct Elsewhere {
     until: Number,
     /// The lane of the rollback that it goes on in, if it goes on in one: where that was before, it was, too.
     past: Lane,
+    /// The lanes around this one that what was entered after it may be in.
+    inside_of: Option<Box<[Lane]>>,
     /// Whether it waits for other visitors there: it is known that they belong together.
     together: bool,
     /// When a rollback began that has dropped the context, if that was entered before, in the same lane as the rollback's own context.
@@ -236,13 +253,19 @@ impl Elsewhere {
 
     fn at(here: Lane, past: Lane, together: bool, entered: &Entered) -> Self {
         let root = entered.root;
-        let native = Lane::root() == root && here.began_before(entered.number);
+        let (here_root, number) = (Lane::root(), entered.number);
+        let native = here_root == root && here.began_before(number);
+        let nested = !native && entered.style == Style::Guard;
         let rollback = InRollback::current().filter(|rollback| rollback.root == Some(root));
         Elsewhere {
             lane: here,
             left: (!native).then(|| root.left()),
             until: rollback.map_or(Number::MAX, |rollback| rollback.began),
             past,
+            inside_of: match nested {
+                true => table::lanes_around(here, here_root, number),
+                false => None,
+            },
             together: together || native,
             rollback: Elsewhere::rollback_around(entered),
         }
@@ -283,7 +306,8 @@ impl Elsewhere {
             true => Settled::new(self.lane, entered),
             false => Settled::natives(self.lane, entered),
         };
-        settled.and_past_of(self.past)
+        let settled = settled.and_past_of(self.past);
+        settled.and_around(self.inside_of.clone())
     }
 }
 
@@ -368,23 +392,27 @@ impl Settling {
 
 /// The rollbacks started below a context.
 #[derive(Debug)]
-pub(crate) struct Below([Option<Settled>; 5]);
+pub(crate) struct Below([Option<Settled>; 6]);
 
 impl Below {
     /// None.
     pub(crate) fn none() -> Self {
-        Below([const { None }; 5])
+        Below([const { None }; 6])
     }
 
-    /// Those.
-    pub(crate) fn of(rollbacks: Settled) -> Self {
-        Below([Some(rollbacks), None, None, None, None])
+    /// Those: up to six.
+    pub(crate) fn of(rollbacks: impl IntoIterator<Item = Settled>) -> Self {
+        let mut below = Below::none();
+        for (place, settled) in below.0.iter_mut().zip(rollbacks) {
+            *place = Some(settled);
+        }
+        below
     }
 
-    /// And those.
-    fn and(mut self, rollbacks: Settled) -> Self {
-        let [.., last] = &mut self.0;
-        *last = Some(rollbacks);
+    /// And the context's [parts](Entered::parts).
+    fn and_parts(mut self, parts: [Settled; 2]) -> Self {
+        let [.., first, second] = &mut self.0;
+        [*first, *second] = parts.map(Some);
         self
     }
 
@@ -504,7 +532,7 @@ impl Places {
 
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let below = self.below(entered).and(entered.parts());
+        let below = self.below(entered).and_parts(entered.parts());
         let floor = InRollback::floor();
         self.settling.poll_for(|| below, floor, cx)
     }
@@ -528,7 +556,8 @@ impl Places {
         if floor > entered.number {
             ready!(self.poll_leave_below(entered, floor, cx));
         }
-        while !table::remove_unless(entered.lane, entered.number, &entered.parts(), floor) {
+        let (lane, number) = (entered.lane, entered.number);
+        while !table::remove_unless(lane, number, || self.parts(entered), floor) {
             ready!(self.poll_parts(entered, floor, cx));
         }
         self.settling.end_visit();
@@ -548,10 +577,18 @@ impl Places {
         Poll::Ready(())
     }
 
+    /// What the context's function has started, here and before its rollback: in a branch that may be over since.
+    fn parts(&self, entered: &Entered) -> [Settled; 3] {
+        let [here, left_here] = entered.parts();
+        let after = entered.number + 1;
+        let left = Settled::new(entered.root.left(), after..self.began.max(after));
+        [here, left_here, left]
+    }
+
     /// Waits for what the context's function has started.
     fn poll_parts(&mut self, entered: &Entered, floor: Number, cx: &mut Context<'_>) -> Poll<()> {
-        let parts = || Below::of(entered.parts());
-        self.settling.poll_for(parts, floor, cx)
+        let parts = Below::of(self.parts(entered));
+        self.settling.poll_for(|| parts, floor, cx)
     }
 
     /// The lanes around the context.

@@ -14,9 +14,11 @@
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 //!
 //! What was entered in a `with` that is over, and is dropped around that, is no visitor: it counts as entered in the lane that it is dropped in. That it comes from there is known by its *root*, the lane around all
-//! `with`s (a branch's, a task's or a thread's), which is the same, and by its number, which is higher than that of the lane's owner. What is dropped in another root, or in a `with` that began later, is a visitor;
+//! `with`s (a branch's, a rollback's, a task's or a thread's), which is the same, and by its number, which is higher than that of the lane's owner. What is dropped in another root, or in a `with` that began later, is a visitor;
 //! and it has a place in a lane beside its root, for what has *left* that. Whatever was entered in that root looks there for higher numbers: of one task's contexts, one after the other, these are
 //! inside of those with lower ones, wherever they were entered. It looks into the root's own lane for what is below itself, too.
+//!
+//! A visitor in a `with` that is inside of others looks into the lanes of these, too, up to one that began before it was entered. Which lane a lane is in is known as long as anything is pending anywhere: a `with` that begins in another one says so then.
 //!
 //! What a rollback drops, and was entered in the same lane as its context, mostly was the rollback's own when it began: what has been entered there since is around it, and may
 //! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
@@ -58,7 +60,7 @@ pub(super) enum Of {
 /// How many kinds of lanes there are, and some that aren't.
 pub(super) const KINDS: usize = 1 << KIND_BITS;
 const KIND_BITS: u32 = 4;
-/// Of the lane beside a branch's, a task's or a thread's. Kinds from this on are those of such lanes.
+/// Of the lane beside a branch's, a rollback's, a task's or a thread's. Kinds from this on are those of such lanes.
 pub(super) const LEFT: usize = 1 << (KIND_BITS - 1);
 
 impl Lane {
@@ -95,9 +97,9 @@ impl Lane {
         Lane::new(Of::Frame, context / STEP)
     }
 
-    /// For what was entered inside of this one, a branch's, a task's or a thread's, and has left it: apart from what is in it.
+    /// For what was entered inside of this one, a branch's, a rollback's, a task's or a thread's, and has left it: apart from what is in it.
     #[inline]
-    pub(super) fn left(self) -> Self {
+    pub(crate) fn left(self) -> Self {
         Lane(self.0 | LEFT as u64)
     }
 
@@ -162,7 +164,7 @@ pub(crate) type RuntimeId = Option<std::convert::Infallible>;
 pub(crate) type Number = u64;
 
 /// The numbers of contexts are multiples of this. Those between are for what stands for a context in another lane.
-pub(super) const STEP: Number = 1 << 8;
+pub(super) const STEP: Number = 1 << 16;
 
 static NEXT: AtomicU64 = AtomicU64::new(STEP);
 
@@ -171,7 +173,7 @@ pub(crate) fn next_number() -> Number {
     NEXT.fetch_add(STEP, Ordering::Relaxed)
 }
 
-/// A lower number than this, which is higher than that of every context entered before: of what waits for this, and stands for it elsewhere. There aren't many.
+/// A lower number than this, which is higher than that of every context entered before: of what waits for this, and stands for it elsewhere. None, after so many others.
 pub(super) fn number_before(number: Number) -> Option<Number> {
     let before = number - 1;
     (before % STEP != 0).then_some(before)
@@ -237,7 +239,7 @@ impl Lane {
         }
     }
 
-    /// The lane that all `with`s are in that are around the code that is running: that of the branch, else of the task.
+    /// The lane that all `with`s are in that are around the code that is running: that of the branch or the rollback, else of the task.
     #[cold]
     pub(crate) fn root() -> Self {
         match BRANCH.try_with(Cell::get) {
@@ -248,14 +250,14 @@ impl Lane {
 
     /// Whether what has been entered by the same task, with that number, was so after this began, if it is some context's.
     pub(crate) fn began_before(self, number: Number) -> bool {
-        let owner = (self.0.get() >> KIND_BITS) * STEP;
-        !self.is_of_context() || owner < number
+        self.owner().is_none_or(|owner| owner < number)
     }
 
-    /// Whether it is the lane of what some context's body or function enters.
-    fn is_of_context(self) -> bool {
+    /// The number of the context whose body or function enters what is in this lane, if it is such a one.
+    pub(super) fn owner(self) -> Option<Number> {
         let kind = self.kind();
-        kind == Of::Body as usize || kind == Of::Frame as usize
+        let is_of_context = kind == Of::Body as usize || kind == Of::Frame as usize;
+        is_of_context.then_some((self.0.get() >> KIND_BITS) * STEP)
     }
 
     /// Makes this the current lane until the returned value is dropped.

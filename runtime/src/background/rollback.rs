@@ -1,9 +1,13 @@
 //! A teardown that nobody awaits, as a future for some executor to run.
 
-use super::{Entered, InLane, RuntimeId, Stuck, entered::Places, lane::Rolling};
+use super::{
+    Entered, RuntimeId, Stuck,
+    entered::Places,
+    lane::{InBranch, Rolling},
+};
 use crate::{
     AsyncContext, Definition, ExitKind,
-    cold::catch,
+    cold::{Finally, catch},
     frame::{AnyContext, AnyFrame, Ending, FrameMut, Held, Payload},
     kind::Kind,
     report::{self, Failure},
@@ -230,18 +234,9 @@ impl RollbackState {
         };
     }
 
-    /// Makes it the current rollback, and its lane the current one, until what is returned is dropped: what is dropped meanwhile belongs together.
-    fn enter(&self) -> (InLane, Rolling) {
-        let lane = self.entered.frame_lane().enter();
-        (lane, self.places.rollback(&self.entered).enter())
-    }
-
-    /// The same to drop its frame: that of one that hasn't begun is in the lane that it has been in so far.
-    fn enter_to_drop(&self) -> (Option<InLane>, Rolling) {
-        let lane = match self.stage {
-            Stage::Looking => self.entered.in_frame(),
-            _ => Some(self.entered.frame_lane().enter()),
-        };
+    /// Makes it the current rollback, and its lane the current one, as that of a branch, until what is returned is dropped: what is dropped meanwhile belongs together.
+    fn enter(&self) -> (InBranch, Rolling) {
+        let lane = self.entered.frame_lane().enter_branch();
         (lane, self.places.rollback(&self.entered).enter())
     }
 
@@ -318,7 +313,7 @@ impl RollbackState {
             Stage::Over => return,
             Stage::Parts => {}
             Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
-                let _inside = self.enter_to_drop();
+                let _inside = self.enter();
                 let around = self.around.clone();
                 let _span = around.enter();
                 report::failure(&self.entered, self.left.exit, Failure::Lost(because));
@@ -331,7 +326,7 @@ impl RollbackState {
     /// Ends without its teardown.
     fn discard(&mut self, frame: FrameMut<'_>) {
         // What is dropped in there can't wait for it.
-        let _inside = self.enter_to_drop();
+        let _inside = self.enter();
         self.drop_frame(frame);
         self.leave();
     }
@@ -484,10 +479,8 @@ impl<M: ?Sized> Abandonment<M> {
     fn leave(mut self, to: impl FnOnce(Held<M>)) {
         let setup = self.is_in_setup();
         let entered = self.0.parts().0.entered;
+        let _leaving = setup.then(|| Finally(|| entered.leave_parts()));
         quietly(&entered, || to(self.0));
-        if setup {
-            entered.leave_parts();
-        }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Settled {
     pub(super) visitors: bool,
     /// A rollback's own lane: also what is pending where its context was before.
     past: Option<Lane>,
+    /// Lanes around this one: also what was entered and is pending there.
+    around: Option<Box<[Lane]>>,
     entered: Range<Number>,
 }
 
@@ -29,6 +31,7 @@ impl Settled {
             lane,
             visitors: true,
             past: None,
+            around: None,
             entered,
         }
     }
@@ -43,6 +46,12 @@ impl Settled {
     /// And what is pending where a context was before its rollback, whose own lane `rollback` is. If that isn't one, it has no past.
     pub(super) fn and_past_of(mut self, rollback: Lane) -> Self {
         self.past = Some(rollback);
+        self
+    }
+
+    /// And what was entered, and is pending, in these lanes around it.
+    pub(super) fn and_around(mut self, around: Option<Box<[Lane]>>) -> Self {
+        self.around = around;
         self
     }
 
@@ -70,7 +79,7 @@ impl Settled {
 
     #[inline(always)]
     pub(super) fn is_blocked(&self, table: &Table, floor: Number) -> bool {
-        if self.past.is_some() && table.knows_pasts() {
+        if self.past.is_some() && table.knows_pasts() || self.around.is_some() {
             return self.clone().blocks_anywhere(table, floor);
         }
         if !table.has_any(self.lane.kind()) {
@@ -102,8 +111,11 @@ impl Settled {
         let mut seen = BTreeSet::new();
         let mut to_see = vec![self.clone()];
         if let Some(rollback) = self.past {
-            let pasts = table.pasts_of(rollback).iter().cloned();
+            let pasts = table.pasts_of(rollback).cloned();
             to_see.extend(pasts.map(|past| past.starting_with(self.entered.start)));
+        }
+        for lane in self.around.iter().flatten() {
+            to_see.push(Settled::natives(*lane, self.entered.clone()));
         }
         while let Some(settled) = to_see.pop() {
             let Range { start, end } = settled.entered;
@@ -133,7 +145,8 @@ impl Settled {
             to_see.extend(heirs.cloned());
             for number in table.numbers_in(self.lane, *visits, numbers.clone()) {
                 let context = context_of(number);
-                let lanes = [Lane::body(context), Lane::frame(context)];
+                let frame = Lane::frame(context);
+                let lanes = [Lane::body(context), frame, frame.left()];
                 to_see.extend(lanes.map(|lane| Settled::new(lane, context + 1..Number::MAX)));
             }
         }

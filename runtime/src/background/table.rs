@@ -10,9 +10,10 @@ use super::{
 };
 use std::{
     collections::BTreeMap,
+    iter,
     ops::{Range, RangeInclusive},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
@@ -37,7 +38,9 @@ pub(super) struct Table {
     /// What stands for rollbacks in another lane, and for which.
     heirs: BTreeMap<InLane, Settled>,
     /// Of rollbacks that have begun in other lanes than their contexts': what may be pending of what was entered there, and where those were before that.
-    pasts: BTreeMap<Lane, Vec<Settled>>,
+    pasts: BTreeMap<Lane, Arc<Past>>,
+    /// Of contexts that were entered around a body in such a lane themselves, while anything was pending: which one. None if nothing is pending.
+    inside: BTreeMap<Number, Lane>,
     /// Room for a lane's many, from when there were some: no more than one lane's.
     spare: Option<Box<Many>>,
 }
@@ -46,6 +49,22 @@ pub(super) struct Draining {
     pub(super) runtime: RuntimeId,
     pub(super) waiter: Number,
     pub(super) waker: Waker,
+}
+
+/// Where a rollback has been before.
+struct Past {
+    there: Settled,
+    before: Option<Arc<Past>>,
+}
+
+impl Drop for Past {
+    // One after the other: a long row of them would need a long stack.
+    fn drop(&mut self) {
+        let mut before = self.before.take();
+        while let Some(past) = before {
+            before = Arc::into_inner(past).and_then(|mut past| past.before.take());
+        }
+    }
 }
 
 impl Table {
@@ -69,7 +88,7 @@ impl Table {
     }
 
     #[cold]
-    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 5]) -> bool {
+    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 6]) -> bool {
         self.is_any_blocked(&settled(), 0)
     }
 
@@ -131,9 +150,8 @@ impl Table {
 
     /// A rollback begins, with a lane of its own, where this may be pending; in the lane there, its context was before.
     pub(super) fn begin_past(&mut self, lane: Lane, there: Settled) {
-        let mut pasts = self.pasts_of(there.lane).to_vec();
-        pasts.push(there);
-        self.pasts.insert(lane, pasts);
+        let before = self.pasts.get(&there.lane).cloned();
+        self.pasts.insert(lane, Arc::new(Past { there, before }));
     }
 
     pub(super) fn end_past(&mut self, lane: Lane) {
@@ -147,8 +165,9 @@ impl Table {
     }
 
     /// What may be pending where the rollback of that lane has been before.
-    pub(super) fn pasts_of(&self, lane: Lane) -> &[Settled] {
-        self.pasts.get(&lane).map_or(&[], Vec::as_slice)
+    pub(super) fn pasts_of(&self, lane: Lane) -> impl Iterator<Item = &Settled> {
+        let last = self.pasts.get(&lane);
+        iter::successors(last, |past| past.before.as_ref()).map(|past| &past.there)
     }
 
     /// Those of these numbers of which a rollback is pending there.
@@ -217,6 +236,12 @@ impl Table {
         self.of_kind[lane::LEFT..].iter().any(|taken| *taken != 0)
     }
 
+    /// Whether any rollback is pending that a context's function may have started.
+    #[inline]
+    fn may_have_parts(&self) -> bool {
+        self.has_any(Of::Frame as usize) || self.is_any_left()
+    }
+
     /// Whether any rollback is pending in a lane that may be inside of another one.
     #[inline]
     pub(super) fn may_any_be_inside(&self) -> bool {
@@ -261,9 +286,20 @@ impl Table {
         }
         self.taken -= 1;
         self.of_kind[lane.kind()] -= 1;
+        if self.taken == 0 {
+            self.forget_insides();
+        }
         self.publish();
         if let Some(runtime) = counted {
             self.count_down(runtime, wakers);
+        }
+    }
+
+    /// Nothing is pending any more.
+    #[inline]
+    fn forget_insides(&mut self) {
+        if !self.inside.is_empty() {
+            self.inside.clear();
         }
     }
 
@@ -277,7 +313,8 @@ impl Table {
         };
         let visited = if self.visitors.is_empty() { 0 } else { VISITED };
         let left = if self.is_any_left() { LEFT } else { 0 };
-        let flags = crowded | visited | left;
+        let inside = if self.inside.is_empty() { 0 } else { INSIDE };
+        let flags = crowded | visited | left | inside;
         PENDING.store(self.taken << FLAGS | flags, Ordering::Release);
     }
 
@@ -335,16 +372,17 @@ impl Table {
     }
 }
 
-/// How many places are taken in all, and in the last bits, whether any lane has more than one, whether any has visitors, and whether any is for what has left others: what
-/// is looked at first, so that nothing is locked where there is none. It changes under the table's lock only.
+/// How many places are taken in all, and in the last bits, whether any lane has more than one, whether any has visitors, whether any is for what has left others, and whether it is known
+/// of any that it is inside of another one: what is looked at first, so that nothing is locked where there is none. It changes under the table's lock only.
 ///
 /// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since; and whoever sees that it is over
 /// sees what it has done.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
-const FLAGS: u32 = 3;
+const FLAGS: u32 = 4;
 const CROWDED: usize = 1;
 const VISITED: usize = 2;
 const LEFT: usize = 4;
+const INSIDE: usize = 8;
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     lanes: Lanes::new(),
@@ -356,6 +394,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     last: 0,
     heirs: BTreeMap::new(),
     pasts: BTreeMap::new(),
+    inside: BTreeMap::new(),
     spare: None,
 });
 
@@ -377,7 +416,7 @@ pub(crate) fn insert_around(
     lane: Lane,
     number: Number,
     pending: Pending,
-    lanes: impl FnOnce() -> [Option<Settled>; 5],
+    lanes: impl FnOnce() -> [Option<Settled>; 6],
 ) -> bool {
     let mut table = table();
     let may_be = table.is_any_inside() || table.is_any_left();
@@ -414,6 +453,54 @@ pub(crate) fn is_any_visited() -> bool {
     PENDING.load(Ordering::Acquire) & VISITED != 0
 }
 
+/// A context with that number was entered in this lane, which is some other one's own; to be remembered while anything is pending.
+#[cold]
+pub(crate) fn note_inside(number: Number, lane: Lane) {
+    let mut table = table();
+    if table.taken > 0 {
+        table.inside.insert(number, lane);
+        table.publish();
+    }
+}
+
+/// That context is over.
+pub(crate) fn forget_inside(number: Number) {
+    if is_any_inside() {
+        let mut table = table();
+        table.inside.remove(&number);
+        table.publish();
+    }
+}
+
+#[inline]
+fn is_any_inside() -> bool {
+    PENDING.load(Ordering::Acquire) & INSIDE != 0
+}
+
+/// The lanes around `lane`, as far as they are known, up to the first one that began before that number; and what has left the one around all of them.
+#[cold]
+pub(crate) fn lanes_around(lane: Lane, root: Lane, number: Number) -> Option<Box<[Lane]>> {
+    let pending = PENDING.load(Ordering::Acquire);
+    if pending & (INSIDE | LEFT) == 0 {
+        return None;
+    }
+    let table = table();
+    let mut lanes = Vec::new();
+    if table.has_any(root.left().kind()) {
+        lanes.push(root.left());
+    }
+    let mut inner = lane;
+    while !inner.began_before(number) {
+        let around = inner.owner().and_then(|owner| table.inside.get(&owner));
+        let Some(around) = around else {
+            break;
+        };
+        lanes.push(*around);
+        inner = *around;
+    }
+    (!lanes.is_empty()).then(|| lanes.into())
+}
+
 /// Gives that place up.
 pub(crate) fn remove(lane: Lane, number: Number) {
     let mut wakers = Wakers::none();
@@ -421,12 +508,17 @@ pub(crate) fn remove(lane: Lane, number: Number) {
     wakers.wake();
 }
 
-/// Gives that place up, unless something is pending there of what was entered after `floor`. `true` if it is given up.
+/// Gives that place up, unless something is pending of what its context's function has started and was entered after `floor`. `true` if it is given up.
 #[inline(always)]
-pub(crate) fn remove_unless(lane: Lane, number: Number, there: &Settled, floor: Number) -> bool {
+pub(crate) fn remove_unless(
+    lane: Lane,
+    number: Number,
+    parts: impl FnOnce() -> [Settled; 3],
+    floor: Number,
+) -> bool {
     let mut wakers = Wakers::none();
     let mut table = table();
-    if there.is_blocked(&table, floor) {
+    if table.may_have_parts() && parts().iter().any(|part| part.is_blocked(&table, floor)) {
         return false;
     }
     table.remove(lane, false, (number, 0), &mut wakers);
@@ -467,9 +559,9 @@ pub(crate) fn count_on(runtime: RuntimeId) -> usize {
     }
 }
 
-/// How many lanes are in the table: for tests that nothing is left behind.
+/// How many lanes are in the table, or known to be inside of one: for tests that nothing is left behind.
 #[doc(hidden)]
 pub fn lanes_in_use() -> usize {
     let table = table();
-    table.lanes.len() + table.visitors.len()
+    table.lanes.len() + table.visitors.len() + table.inside.len()
 }

@@ -12,7 +12,6 @@ use super::told::{
 };
 use crate::{
     AsyncContext, Definition, ExitKind,
-    background::lane,
     cold::{catch, until_quiet},
     frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
@@ -167,7 +166,7 @@ where
     ) -> Poll<Result<(), NotEntered<ErrorOf<A>>>> {
         let mut rest = Rest(self);
         let this = rest.0.as_mut().project();
-        this.state.since.get_or_insert_with(lane::next_number);
+        this.state.begin();
         let polled = this.outer.poll_setup(&mut this.state.outer_resource, cx);
         mem::forget(rest);
         polled

@@ -5,14 +5,17 @@ use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
         Below, Waiting,
-        lane::{self, Lane, Number},
+        lane::{self, InRollback, Lane, Number},
         settled::Settled,
         table,
     },
     cold::Seldom,
     frame::{Body, Ending},
 };
-use std::task::{Context, Poll, ready};
+use std::{
+    iter,
+    task::{Context, Poll, ready},
+};
 
 pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) definition: Definition,
@@ -37,8 +40,8 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) below: Option<Waiting>,
     /// What was pending inside of the outer context where the two were polled: in guard style that is in the caller's lane, until he is gone.
     left: Seldom<Vec<Settled>>,
-    /// What is inside of the outer context has a higher number, from the moment that its setup begins. None before that.
-    pub(super) since: Option<Number>,
+    /// None before the outer context's setup begins.
+    since: Option<Since>,
     pub(super) inner_came: Option<Came<ErrorOf<B>>>,
     pub(super) outer_came: Option<Came<ErrorOf<A>>>,
     /// What the outer context isn't told of the inner one's end, if there is more to it than how the body ended.
@@ -47,6 +50,14 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) untold: Option<Ending>,
     /// How the body ended, as both contexts leave it.
     pub(super) ending: Option<Ending>,
+}
+
+/// When the outer context's setup began, and where.
+struct Since {
+    /// What is inside of it has a higher number.
+    number: Number,
+    /// What is around all `with`s there.
+    root: Lane,
 }
 
 /// Where the two are.
@@ -169,20 +180,33 @@ where
         }
     }
 
+    /// The outer context's setup begins, unless it has.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.since.get_or_insert_with(|| Since {
+            number: lane::next_number(),
+            root: Lane::root(),
+        });
+    }
+
     /// Waits for the rollbacks started inside of the outer context.
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_below(cx));
         if table::any_pending() {
-            let here = self.inside(Lane::current(), Number::MAX);
-            ready!(self.poll_for(here, cx));
+            let inside = self.inside();
+            ready!(self.poll_for(inside, cx));
         }
         while let Some(left) = self.left.get_mut().and_then(Vec::pop) {
-            ready!(self.poll_for(left, cx));
+            ready!(self.poll_for([left], cx));
         }
         Poll::Ready(())
     }
 
-    fn poll_for(&mut self, settled: Settled, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_for(
+        &mut self,
+        settled: impl IntoIterator<Item = Settled>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         self.below = Some(Below::of(settled).into());
         self.poll_below(cx)
     }
@@ -195,9 +219,27 @@ where
         Poll::Ready(())
     }
 
-    /// What was entered in that lane inside of the outer context, up to that number.
-    fn inside(&self, lane: Lane, end: Number) -> Settled {
-        Settled::new(lane, self.since.unwrap_or(0) + 1..end)
+    /// What was entered inside of the outer context: here, and what has left the `with` it was entered in, and been dropped elsewhere.
+    #[cold]
+    fn inside(&self) -> impl Iterator<Item = Settled> + use<A, B> {
+        let since = self.since();
+        let here = Settled::new(Lane::current(), since..Number::MAX);
+        let (root, to_come) = (Lane::root(), lane::number_to_come());
+        // In a rollback it goes on in another root than it began in.
+        let before = self.since.as_ref().map(|since| since.root);
+        let before = before.filter(|before| *before != root);
+        let began = InRollback::current().map_or(to_come, |rollback| rollback.began);
+        let left = [(Some(root), to_come), (before, began)];
+        let left = left.into_iter().filter_map(move |(root, end)| {
+            let entered = since..end.max(since);
+            Some(Settled::new(root?.left(), entered))
+        });
+        iter::once(here).chain(left)
+    }
+
+    /// What is inside of the outer context has this number or a higher one.
+    fn since(&self) -> Number {
+        self.since.as_ref().map_or(0, |since| since.number) + 1
     }
 
     /// The two wait for something, and may go on in another lane.
@@ -210,7 +252,7 @@ where
 
     #[cold]
     fn note_pending(&mut self) {
-        let here = self.inside(Lane::current(), lane::number_to_come());
+        let here = Settled::new(Lane::current(), self.since()..lane::number_to_come());
         if !table::are_blocked(&[Some(here.clone())], 0) {
             return;
         }
