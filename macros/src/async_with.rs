@@ -11,9 +11,10 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Expr, Token,
+    Expr, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
+    token::Brace,
 };
 
 use crate::{
@@ -53,6 +54,8 @@ fn mistaken(input: TokenStream, error: syn::Error) -> syn::Result<TokenStream> {
 }
 
 const NEITHER: &str = "expected `name = context`, or the body: `async || -> Result<_, YourError> { … }` or `async { … }`";
+
+const IS_LAST: &str = "the body is the last argument of `async_with!`";
 
 struct AsyncWith {
     krate: TokenStream,
@@ -156,15 +159,23 @@ fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     if is_mutable {
         return Err(context::mutable(input)?);
     }
-    Ok(Context {
-        name: context::parse_name(input)?,
-        context: input.parse::<Expr>()?.into_token_stream(),
-    })
+    let name = context::parse_name(input)?;
+    let context = input.parse::<Expr>()?;
+    match context::not_a_context(name.as_ref(), &context) {
+        Some(error) => Err(error),
+        None => Ok(Context {
+            name,
+            context: context.into_token_stream(),
+        }),
+    }
 }
 
 fn not_a_context(input: ParseStream<'_>) -> syn::Error {
     if input.peek(Token![move]) && input.peek2(Token![async]) {
         return input.error("the `move` comes second: write `async move`");
+    }
+    if let Some(error) = context::of_a_binding(input) {
+        return error;
     }
     if input.peek2(Token![:]) && !input.peek2(Token![::]) {
         return of_a_type(input).unwrap_or_else(|error| error);
@@ -232,8 +243,7 @@ impl Body {
         if ahead.peek(Token![move]) {
             let _ = ahead.parse::<Token![move]>();
         }
-        is_async
-            && (ahead.peek(syn::token::Brace) || ahead.peek(Token![|]) || ahead.peek(Token![||]))
+        is_async && (ahead.peek(Brace) || ahead.peek(Token![|]) || ahead.peek(Token![||]))
     }
 
     /// Everything that is left, but for a last comma. Not parsed: a body that is being typed still expands.
@@ -249,13 +259,13 @@ impl Body {
         let site = Span::mixed_site().located_at(tokens[0].span());
         let rest = tokens.split_off(1 + usize::from(moves.is_some()));
         let word = TokenStream::from_iter(tokens);
+        if let Some(comma) = comma_behind_a_closure(&rest) {
+            return Err(syn::Error::new_spanned(comma, IS_LAST));
+        }
         let (returns, block) = match &*rest {
             [TokenTree::Group(block), after @ ..] if block.delimiter() == Delimiter::Brace => {
                 if let Some(extra) = after.first() {
-                    return Err(syn::Error::new_spanned(
-                        extra,
-                        "the body is the last argument of `async_with!`",
-                    ));
+                    return Err(syn::Error::new_spanned(extra, IS_LAST));
                 }
                 (None, rest.into_iter().collect())
             }
@@ -282,4 +292,19 @@ impl Body {
             block,
         })
     }
+}
+
+/// The comma behind `|| { … }` or `|| -> T { … }`.
+fn comma_behind_a_closure(tokens: &[TokenTree]) -> Option<TokenTree> {
+    let comma = |input: ParseStream<'_>| {
+        input.parse::<Token![||]>()?;
+        if input.parse::<Option<Token![->]>>()?.is_some() {
+            input.parse::<Type>()?;
+        }
+        let block: Group = input.parse()?;
+        let behind = input.parse::<TokenStream>()?.into_iter().next();
+        let in_braces = block.delimiter() == Delimiter::Brace;
+        Ok(behind.filter(|behind| in_braces && is_punct(behind, ',')))
+    };
+    comma.parse2(tokens.iter().cloned().collect()).ok()?
 }

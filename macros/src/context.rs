@@ -1,9 +1,13 @@
 //! One context of `async_with!` or `#[within]`: `name = context`.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Expr, ExprCast, Pat, Token, ext::IdentExt, parse::ParseStream};
+use syn::{Expr, ExprCast, ExprLit, Lit, Pat, Token, ext::IdentExt, parse::ParseStream};
 
-use crate::error::written;
+use crate::{
+    args::POLICIES,
+    error::{without_let, written},
+    tokens::is_one_of,
+};
 
 /// A context, and what its resource is called.
 pub(crate) struct Context {
@@ -56,6 +60,54 @@ pub(crate) fn of_a_pattern(input: ParseStream<'_>) -> Option<syn::Error> {
         }
     };
     Some(syn::Error::new_spanned(pattern, message))
+}
+
+/// The error for `name: context`, `name := context` and `let name = context`.
+pub(crate) fn of_a_binding(input: ParseStream<'_>) -> Option<syn::Error> {
+    let ahead = input.fork();
+    if let Ok(Expr::Let(binding)) = ahead.fork().parse() {
+        return Some(without_let(&binding));
+    }
+    let name = ahead.call(Ident::parse_any).ok()?;
+    let colon = ahead.parse::<Token![:]>().ok()?;
+    let equals = ahead.parse::<Option<Token![=]>>().ok()?;
+    let context = ahead.parse::<Expr>().ok()?;
+    // Others may be a type.
+    let is_called = matches!(
+        context,
+        Expr::Call(_) | Expr::MethodCall(_) | Expr::Macro(_)
+    );
+    let message = format!("write `{name} = {}`", written(context));
+    (equals.is_some() || is_called).then(|| syn::Error::new_spanned(colon, message))
+}
+
+/// The error for `name = policy` where that is an argument of `#[async_context]`, and for a context in quotes.
+pub(crate) fn not_a_context(name: Option<&Ident>, context: &Expr) -> Option<syn::Error> {
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Str(text),
+        ..
+    }) = context
+    {
+        let message = format!("without quotes: `{}`", text.value());
+        return Some(syn::Error::new_spanned(text, message));
+    }
+    let Expr::Path(word) = context else {
+        return None;
+    };
+    let argument = match name?.to_string().as_str() {
+        "on_cancel" => is_one_of(word.path.get_ident()?, &POLICIES),
+        "setup" => word.path.is_ident("finish") || word.path.is_ident("drop"),
+        _ => false,
+    };
+    argument.then(|| {
+        syn::Error::new_spanned(
+            name,
+            format!(
+                "`{}` belongs to the context function: write it in its `#[async_context(…)]`",
+                written(name)
+            ),
+        )
+    })
 }
 
 /// The error for `context as name`.

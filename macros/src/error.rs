@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::ExprLet;
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -62,6 +63,13 @@ pub(crate) fn written(tokens: impl ToTokens) -> String {
         text = text.replace(spaced, as_written);
     }
     text
+}
+
+/// The error for `let name = value` where no `let` stands.
+pub(crate) fn without_let(binding: &ExprLet) -> syn::Error {
+    let (name, value) = (written(&binding.pat), written(&binding.expr));
+    let message = format!("write `{name} = {value}`, without `let`");
+    syn::Error::new_spanned(binding.let_token, message)
 }
 
 /// Of `known`, the word that `written` was probably meant to be.

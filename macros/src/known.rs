@@ -53,6 +53,15 @@ pub(crate) const SELECTS: [&str; 2] = ["select", "select_biased"];
 /// The functions that take a future as their second argument, as `tokio` has them.
 pub(crate) const TIMEOUTS: [&str; 2] = ["timeout", "timeout_at"];
 
+/// The library's own contexts to which it makes no difference how their bodies end.
+pub(crate) const INDIFFERENT: [&str; 5] = [
+    "timeout",
+    "timeout_at",
+    "move_on_after",
+    "move_on_at",
+    "null_context",
+];
+
 /// The attributes that pass arguments to a test, as `rstest`, `rstest_reuse`, `test-case`, `parameterized`, `yare`, `test-casing` and their like have them.
 pub(crate) const GIVES_ARGUMENTS: [&str; 12] = [
     "apply",

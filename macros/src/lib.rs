@@ -293,6 +293,10 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
+/// In a trait, the declaration's policy says what its implementations may borrow. Without one, as here, that is nothing: the method is a `fn(&self, key: &str) -> BoxContextManager<'static, Lock, io::Error>`, and all
+/// of them `own` what they need. With `on_cancel = block` or `drop`, and a named lifetime (`fn lock<'a>(&'a self, key: &'a str)`), it is `BoxContextManager<'a, …>`. Either may be implemented by a plain `fn` of
+/// that signature, too, which returns some other context `.boxed()`: one that owns, where others borrow.
+///
 /// ## `fallible`, `infallible`: what the return type is, against the guess
 ///
 /// ```
@@ -349,6 +353,8 @@ use proc_macro::TokenStream;
 ///   there rustc says that something *must outlive `'static`*. The ways out are the same: own it, or say `on_cancel = block` or `drop`.
 /// - A context whose frame isn't `Send` (`spawn`) is refused at its definition too, and what isn't is named.
 /// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
+/// - A yield inside of another context's `with`, `run` or `async_with!` looks at its exit: that context would be told that its body has completed, whatever has happened,
+///   where it is discarded, as in `let _ = yield_resource!(…)`.
 /// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of
 ///   the body.
 #[doc(alias = "asynccontextmanager", alias = "contextmanager")]

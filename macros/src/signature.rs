@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{
     args::Args,
-    tokens::{contains_word, is_one_of, is_punct, regroup, start},
+    tokens::{contains_word, is_punct, regroup, start},
 };
 
 pub(crate) struct ContextFn {
@@ -293,7 +293,12 @@ pub(crate) fn may_be_an_alias(ty: &Type) -> bool {
         return false;
     };
     let takes_a_type = |argument: &GenericArgument| matches!(argument, GenericArgument::Type(_));
-    arguments.args.iter().any(takes_a_type) && !is_one_of(&segment.ident, &STD)
+    arguments.args.iter().any(takes_a_type) && !is_std(&segment.ident.to_string())
+}
+
+/// Whether a type of the standard library that has parameters is called so.
+pub(crate) fn is_std(name: &str) -> bool {
+    STD.contains(&name)
 }
 
 /// Sees through parentheses, and through the invisible ones that a `$ty:ty` of a macro leaves.

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 /// A context function looks at it as an [`ErrorView`](crate::ErrorView), possibly on another thread. Errors that aren't `Send` are for
 /// [`with_local`](crate::ContextManager::with_local).
 #[diagnostic::on_unimplemented(
-    message = "a body can't end with `{Self}`: its error has to be `Debug + Send + 'static`",
+    message = "the error type `{Self}` isn't `Debug + Send + 'static`, as that of a body or of a stack has to be",
     label = "`{Self}` isn't `Debug + Send + 'static`",
     note = "instead of `Box<dyn Error>` return `Box<dyn Error + Send + Sync>`; to an error type of yours add `#[derive(Debug)]`",
     note = "`with_local` takes errors that aren't `Send`"

@@ -3,6 +3,7 @@
 use crate::{
     frame::Ending,
     kind::{CanSuppress, Strict},
+    teardown::text_of,
 };
 use std::{any::Any, fmt, marker::PhantomData};
 
@@ -129,6 +130,23 @@ impl<S> Exit<'_, S> {
             }
             Exit::Completed | Exit::Cancelled => {}
         }
+    }
+}
+
+impl<S> Exit<'_, S> {
+    /// What another context is told that ends with this one's body: of the failure, the text. Whoever gets the failure itself is this one's business.
+    pub(crate) fn retold(&self) -> Ending {
+        let ending = match self {
+            Exit::Completed => Ending::completed(),
+            Exit::Failed(error) => Ending::failed_as(text_of(error)),
+            Exit::Panicked(panic) => Ending::panicked(match panic.message() {
+                Some(message) => Box::new(message.to_owned()),
+                None => Box::new("a panic whose payload is no string"),
+            }),
+            Exit::Cancelled => Ending::cancelled(),
+        };
+        ending.suppress();
+        ending
     }
 }
 

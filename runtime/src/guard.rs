@@ -139,7 +139,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         }
     }
 
-    /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end.
+    /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end. With a result: [`exit_with`](Guard::exit_with).
     ///
     /// Before it, waits for the rollbacks of what was entered after this in the same task, or in the same [lane](crate::background::lane), which branches of
     /// one task need that use guards.
@@ -212,6 +212,56 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         Exit {
             guard: self,
             told: Some(Ending::cancelled()),
+        }
+    }
+
+    /// Runs the teardown, which sees the exit of another context, and waits for its end: for a guard that a context function holds around its own body.
+    ///
+    /// Of an error or a panic it sees the text, as in [`with_local`](crate::ContextManager::with_local): the failure itself belongs to the other context's caller. So it can't swallow it either. Allocates if the
+    /// body has failed or panicked. Mirrors `await inner.__aexit__(*exc_info)`.
+    ///
+    /// # Errors
+    /// The teardown's error.
+    ///
+    /// # Panics
+    /// If the teardown panics.
+    ///
+    /// # Cancellation
+    /// As for [`exit`](Guard::exit).
+    ///
+    /// ```
+    /// use contextlib::{BoxGuard, async_context, yield_resource};
+    /// use std::io;
+    ///
+    /// #[async_context]
+    /// async fn inner() -> io::Result<u32> {
+    ///     let exit = yield_resource!(7);
+    ///     assert_eq!(format!("{exit:?}"), r#"Failed(Said("not today"))"#);
+    /// }
+    ///
+    /// #[async_context]
+    /// async fn outer() -> io::Result<BoxGuard<'static, u32, io::Error>> {
+    ///     let mut number = inner().boxed().enter().await?;
+    ///     let exit = yield_resource!(number);
+    ///     number.exit_as(exit).await?;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # #[derive(Debug)]
+    /// # enum Error { Said(&'static str), Io }
+    /// # impl From<io::Error> for Error { fn from(_: io::Error) -> Self { Error::Io } }
+    /// let result = outer().with(async |_| Err::<(), _>(Error::Said("not today"))).await;
+    /// assert!(matches!(result, Err(Error::Said(_))));
+    /// # }
+    /// ```
+    pub fn exit_as<S>(
+        self,
+        exit: crate::Exit<'_, S>,
+    ) -> impl Future<Output = Result<(), ErrorOf<C>>> + use<C, P, S> {
+        Exit {
+            guard: self,
+            told: Some(exit.retold()),
         }
     }
 
@@ -383,6 +433,12 @@ impl<C: AsyncContext<Resource: fmt::Debug>, P: Policy<C>> fmt::Debug for Guard<C
             .field("context", &self.house().entered().definition.name())
             .field("resource", &**self)
             .finish()
+    }
+}
+
+impl<C: AsyncContext<Resource: fmt::Display>, P: Policy<C>> fmt::Display for Guard<C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
     }
 }
 

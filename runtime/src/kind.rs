@@ -149,7 +149,8 @@ impl Shape for Wrapping {
 /// A context's marker: its error, and what it can do to its body. Implemented by [`Fallible`] and [`Infallible`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no kind of a context",
-    label = "write `Fallible<…>` with its error in it, or `Infallible`"
+    label = "write `contextlib::kind::Fallible<…>` with its error in it, or `contextlib::kind::Infallible`",
+    note = "the `Infallible` of `std` is an error type, which is `kind::Never` here: `enter` and `exit` of an infallible context return a `Result<_, Never>`"
 )]
 pub trait Kind: Sealed {
     /// The error of its setup and teardown. Debug, since the error of a teardown that nobody awaits is [reported](crate::report).
@@ -378,10 +379,11 @@ pub type Out<K, R> = <<K as Kind>::Suppression as Suppression>::Out<R>;
 /// A [`Fallible<E>`] context needs `B: From<E>`; an [`Infallible`] one never raises anything. Where both types are foreign, so that there can be no such `From`, a
 /// context with another error has one: [`map_err`](crate::ContextManager::map_err), [`err_into`](crate::ContextManager::err_into).
 #[diagnostic::on_unimplemented(
-    message = "the body's error type `{B}` can't be made from the error of this context",
-    label = "the body of this context fails with `{B}`",
-    note = "a context's own error reaches the caller as the body's error: implement `From<the context's error> for {B}`; where both types are foreign, change the context's error first: `context.map_err(…)`, or `context.err_into::<E>()` with an `E` that `{B}` is made from",
-    note = "in closure style `outcome` converts nothing: it returns both"
+    message = "the error type `{B}` can't be made from the error of this context",
+    label = "the error here is a `{B}`",
+    note = "a context's own error reaches the caller as this one: implement `From<the context's error> for {B}`; where both types are foreign, change the context's error first: `context.map_err(…)`, or `context.err_into::<E>()` with an `E` that `{B}` is made from",
+    note = "in closure style `outcome` converts nothing: it returns both",
+    note = "a function that takes any context asks for `M::Context: AsyncContext<Kind: RaiseAs<{B}>>`"
 )]
 pub trait RaiseAs<B>: Kind {
     #[doc(hidden)]
@@ -409,11 +411,26 @@ impl<A: RaiseAs<X>, B: RaiseAs<X>, X> RaiseAs<X> for Joined<A, B> {
     }
 }
 
+/// An error that a context in closure style may have: one that is `Send`, since the future of `with` is. Implemented for all of them.
+///
+/// Errors that aren't `Send` are for [`with_local`](crate::ContextManager::with_local), [`async_with!`](crate::async_with) and guards.
+#[diagnostic::on_unimplemented(
+    message = "this context's error `{Self}` isn't `Send`",
+    label = "the context fails with `{Self}`",
+    note = "let it fail with an error that is `Send`: instead of `Box<dyn Error>` with `Box<dyn Error + Send + Sync>`",
+    note = "`with_local`, `async_with!` and guards take errors that aren't `Send`"
+)]
+pub trait ContextError: Send {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Send> ContextError for E {}
+
 /// A context of this kind can be entered with a guard: everything but a [`Wrapping`] one.
 #[diagnostic::on_unimplemented(
-    message = "this context wraps its body, so it can't be entered with a guard",
-    label = "the context polls its body inside its own yield point",
-    note = "run it with `.with(async |resource| …)` or `async_with!`. Only if what is around its yield wraps nothing, as in `my_log!(yield_resource!(…))`, write `#[async_context(guard)]` on the context function: a timeout there would do nothing then"
+    message = "this context can't be entered with a guard, or isn't known to: it may wrap its body",
+    label = "a wrapping context polls its body inside its own yield point",
+    note = "run a wrapping context with `.with(async |resource| …)` or `async_with!`. Only if what is around its yield wraps nothing, as in `my_log!(yield_resource!(…))`, write `#[async_context(guard)]` on the context function: a timeout there would do nothing then",
+    note = "a function that takes any context asks for `M::Context: AsyncContext<Kind: CanEnter>`"
 )]
 pub trait CanEnter: Kind {}
 #[diagnostic::do_not_recommend]

@@ -45,7 +45,7 @@
 #[macro_export]
 macro_rules! yield_resource {
     (@unit $yielder:ident) => {{
-        let ((), exit) = $yielder.lend(()).await;
+        let (_, exit) = $yielder.lend(()).await;
         exit
     }};
     (@place $yielder:ident, $place:expr) => {{
@@ -67,7 +67,7 @@ macro_rules! yield_resource {
     (@mention) => {};
     ($($anything:tt)*) => {
         ::core::compile_error!(
-            "`yield_resource!` works only inside the body of an `#[async_context] async fn`"
+            "`yield_resource!` works only inside the body of an `#[async_context] async fn`, written there by this name: not by another macro, nor under another name"
         )
     };
 }

@@ -5,7 +5,7 @@ use crate::{
     background::{Entered, Style},
     frame::{Guest, Home, Seed, Threads, guest},
     guard::Enter,
-    kind::{CanEnter, CannotFail, Kind, Never, Out, RaiseAs},
+    kind::{CanEnter, CannotFail, ContextError, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
     session::{Borrower, Running, Session, With},
@@ -25,6 +25,34 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 ///
 /// Nothing has run so far. `C` is the suspended function, `P` its [policy](crate::policy) for cancellation. Dropping it drops the arguments.
 /// Mirrors the object that calling a function decorated with Python's `@asynccontextmanager` returns.
+///
+/// # Functions that return one
+///
+/// A function that only chooses a context says what that yields and fails with, and its policy, if that isn't [`Spawn`]. `use<>` means that it borrows nothing of the arguments. Where the type has to have a
+/// name, or there is more than one to choose from: [`boxed`](ContextManager::boxed).
+///
+/// ```
+/// use contextlib::{AsyncContext, ContextManager, async_context, kind::Fallible, yield_resource};
+/// use std::io;
+///
+/// #[async_context]
+/// async fn numbered(mut number: u32) -> io::Result<u32> {
+///     let _ = yield_resource!(number);
+/// }
+///
+/// struct Config { first: u32 }
+///
+/// fn first(config: &Config) -> ContextManager<impl AsyncContext<Resource = u32, Kind = Fallible<io::Error>> + use<>> {
+///     numbered(config.first)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let task = tokio::spawn(first(&Config { first: 7 }).with(async |number| io::Result::Ok(*number)));
+/// assert_eq!(task.await??, 7);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
 pub struct ContextManager<C: AsyncContext, P = Spawn> {
     seed: Seed<C>,
@@ -98,7 +126,8 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 #[diagnostic::on_unimplemented(
     message = "what is run here is an `async` closure that takes `{A}`",
     label = "not an `async |…| …` that takes that and returns what is asked for here",
-    note = "a context's body takes its resource, `async |resource| …`; what an `ExitStack` is to call takes how the body ended, `async |exit| …`: a context is entered instead"
+    note = "a context's body takes its resource, `async |resource| …`, and isn't an `async {{ … }}` block: write `async |_| {{ … }}`; what an `ExitStack` is to call takes how the body ended, `async |exit| …`: a context is entered instead",
+    note = "a function that is given a body asks for `F: AsyncFnOnce(&mut T) -> Result<R, E> + AsyncBody<&'b mut T, Fut> + Send` and `Fut: Future<Output = Result<R, E>> + Send`; or it runs the body in an `async_with!`, which asks for neither"
 )]
 pub trait AsyncBody<A, Fut>: sealed::Sealed<A, Fut> {
     #[doc(hidden)]
@@ -283,7 +312,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     where
         C: Send,
         C::Resource: Send,
-        ErrorOf<C>: Send,
+        ErrorOf<C>: ContextError,
         C::Kind: RaiseAs<B>,
         P::Storage: Send,
         P::Origin: Send,
@@ -454,7 +483,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     where
         C: Send,
         C::Resource: Send,
-        ErrorOf<C>: Send,
+        ErrorOf<C>: ContextError,
         P::Storage: Send,
         P::Origin: Send,
         R: Send,

@@ -4,7 +4,7 @@ pub use crate::frame::{Body, Ending};
 pub use contextlib_macros::async_with;
 
 use crate::{
-    AsyncContext, ContextManager, Definition, IntoContextManager,
+    AsyncContext, BoxedManager, ContextManager, Definition, IntoContextManager,
     background::{Entered, Style},
     frame::{FrameOf, Home, YieldFn, before},
     kind::Kind,
@@ -17,7 +17,7 @@ use std::{convert::Infallible, marker::PhantomData, panic::Location, pin::Pin};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` isn't a `Result`, as a context function takes it to be",
     label = "a context function takes this to be a `Result`",
-    note = "a type whose name ends in `Result`, or one under `#[async_context(fallible)]`, is taken for one; if it is what the context yields, write `#[async_context(infallible)]`"
+    note = "a type whose name ends in `Result`, or one under `#[async_context(fallible)]`, is taken for one; if it is what the context yields, write `#[async_context(infallible)]`, or leave out `fallible`"
 )]
 pub trait Declared {
     type Resource;
@@ -315,4 +315,18 @@ where
 pub fn value<R>(result: Result<R, Infallible>) -> R {
     let Ok(value) = result;
     value
+}
+
+/// Boxes a manager. Of the bounds of a function rustc says which isn't satisfied; of those of a method, only that there are some.
+pub fn boxed_needs_a_frame_that_is_send<'a, C, P>(
+    manager: ContextManager<C, P>,
+) -> BoxedManager<'a, C::Resource, C::Kind>
+where
+    C: AsyncContext + Send + 'a,
+    C::Resource: 'a,
+    C::Kind: 'a,
+    P: Policy<C> + 'a,
+    P::Origin: Send + 'a,
+{
+    manager.boxed()
 }

@@ -5,7 +5,7 @@ use crate::{
     boxed::{BoxedManager, Contained},
     combine::{ErrInto, MapErr},
     frame::{Seed, before},
-    kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
+    kind::{CanEnter, CannotFail, ContextError, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
     site::Definition,
 };
@@ -159,8 +159,36 @@ pub trait AsyncContextManager: Send {
 ///
 /// # Functions that take any context
 ///
-/// Such a function says what it is yielded, that the context's errors become its own, that it swallows none, and what `with` asks for besides; `enter` needs neither of the `Send` in `Policy`.
-/// (`Kind = Fallible<io::Error>` takes contexts only that have just this error, and a guard.) A parameter of one type, [`BoxContextManager`](crate::BoxContextManager), needs no bounds.
+/// Such a function says that the context's errors become its own, and that it swallows none. That is all that [`async_with!`](crate::async_with) asks for, which is the simplest way, also with a body that is handed in:
+///
+/// ```
+/// use contextlib::kind::{Kind, RaiseAs, Strict};
+/// use contextlib::{AsyncContext, BodyError, IntoContextManager, async_with, null_context};
+///
+/// async fn logged<M, F, R, B>(context: M, body: F) -> Result<R, B>
+/// where
+///     M: IntoContextManager,
+///     M::Context: AsyncContext<Kind: RaiseAs<B> + Kind<Suppression = Strict>>,
+///     F: AsyncFnOnce(&mut <M::Context as AsyncContext>::Resource) -> Result<R, B>,
+///     B: BodyError,
+/// {
+///     async_with!(it = context, async {
+///         println!("entered");
+///         body(it).await
+///     })
+///     .await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let task = tokio::spawn(logged(null_context(7), async |number| Ok::<_, std::io::Error>(*number * 2)));
+/// assert_eq!(task.await??, 14);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A parameter of one type, [`BoxContextManager`](crate::BoxContextManager), needs no bounds. The methods need more: what the context yields, if that is used, and what `with` asks for; `enter` needs
+/// neither of the `Send` in `Policy`. (`Kind = Fallible<io::Error>` takes contexts only that have just this error, and a guard.)
 ///
 /// ```
 /// use contextlib::kind::{Kind, RaiseAs, Strict};
@@ -205,7 +233,8 @@ pub trait AsyncContextManager: Send {
     note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
-    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one"
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one",
+    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),
@@ -325,7 +354,7 @@ pub trait IntoContextManager: Sized {
     where
         Self::Context: Send,
         ResourceOf<Self>: Send,
-        ErrorOf<Self>: Send,
+        ErrorOf<Self>: ContextError,
         KindOf<Self>: RaiseAs<B>,
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,
@@ -406,7 +435,7 @@ pub trait IntoContextManager: Sized {
     where
         Self::Context: Send,
         ResourceOf<Self>: Send,
-        ErrorOf<Self>: Send,
+        ErrorOf<Self>: ContextError,
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,
         R: Send,
@@ -441,7 +470,8 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
     note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
-    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one"
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one",
+    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),

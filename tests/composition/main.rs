@@ -3,6 +3,7 @@
 mod allocations;
 mod attacks;
 mod blocks;
+mod exit_as;
 mod like_nested;
 mod protocol;
 mod ready_made;

@@ -3,11 +3,12 @@ fn not_found_is_fine() -> facade::contextlib::BoxedManager<
     (),
     facade::contextlib::kind::Infallible<facade::contextlib::kind::Suppressing>,
 > {
-    facade::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
-        (),
-        facade::contextlib::kind::Infallible<facade::contextlib::kind::Suppressing>,
-        _,
-    >(
+    facade::contextlib::__private::boxed_needs_a_frame_that_is_send(
+        facade::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
+            (),
+            facade::contextlib::kind::Infallible<facade::contextlib::kind::Suppressing>,
+            _,
+        >(
             facade::contextlib::__private::defined(|| "not_found_is_fine"),
             async move |yield_resource: facade::contextlib::YieldOnce<'_, _, _>| -> () {
                 let yield_resource: facade::contextlib::YieldOnce<
@@ -22,6 +23,6 @@ fn not_found_is_fine() -> facade::contextlib::BoxedManager<
                     }
                 };
             },
-        )
-        .boxed()
+        ),
+    )
 }

@@ -3,19 +3,21 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    LitStr, Path, Token,
+    Expr, LitStr, Path, Token,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::error::{Errors, did_you_mean};
+use crate::{
+    error::{Errors, did_you_mean, written},
+    tokens::is_punct,
+};
 
 mod own;
 mod policy;
 
 use own::{Owned, parse_own};
-use policy::POLICIES;
-pub(crate) use policy::Policy;
+pub(crate) use policy::{POLICIES, Policy};
 
 const ARGUMENTS: [&str; 10] = [
     "on_cancel",
@@ -29,6 +31,10 @@ const ARGUMENTS: [&str; 10] = [
     "infallible",
     "crate",
 ];
+
+/// What is said of `?Send`, which other attributes have.
+const NOT_SEND: &str =
+    "a context that isn't `Send` has another policy: write `on_cancel = spawn_local`";
 
 /// What stands in the parentheses of `#[async_context(…)]`.
 #[derive(Default)]
@@ -79,10 +85,11 @@ impl Args {
     fn parse_one(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
         let Ok(name) = input.call(Ident::parse_any) else {
             let token: TokenTree = input.parse()?;
-            return Err(syn::Error::new_spanned(
-                token,
-                "expected an argument such as `on_cancel = block`",
-            ));
+            let message = match is_punct(&token, '?') {
+                true => NOT_SEND,
+                false => "expected an argument such as `on_cancel = block`",
+            };
+            return Err(syn::Error::new_spanned(token, message));
         };
         let word = name.to_string();
         if seen.contains(&word) {
@@ -120,7 +127,7 @@ impl Args {
             "boxed" => self.boxed = Some(parse_flag(name, input)?),
             "fallible" => self.fallible = Some(parse_flag(name, input)?),
             "infallible" => self.infallible = Some(parse_flag(name, input)?),
-            _ => return Err(syn::Error::new_spanned(name, unknown(&word))),
+            _ => return Err(syn::Error::new_spanned(name, unknown(&word, input))),
         }
         seen.push(word);
         Ok(())
@@ -169,14 +176,19 @@ impl Args {
     }
 }
 
-/// What is said of an argument that there isn't.
-fn unknown(word: &str) -> String {
+/// What is said of an argument that there isn't, and of what stands behind it.
+fn unknown(word: &str, input: ParseStream<'_>) -> String {
+    let value = value_ahead(input).map(|value| value.to_string());
     if POLICIES.contains(&word) {
         format!("`{word}` is a policy: write `on_cancel = {word}`")
-    } else if word == "finish" {
+    } else if word == "finish" || word == "finish_setup" {
         "write `setup = finish`".to_owned()
+    } else if word.eq_ignore_ascii_case("send") {
+        NOT_SEND.to_owned()
     } else if let Some(meant) = did_you_mean(word, &ARGUMENTS) {
         format!("unknown argument `{word}`: did you mean `{meant}`?")
+    } else if let Some(policy) = value.filter(|value| POLICIES.contains(&value.as_str())) {
+        format!("write `on_cancel = {policy}`")
     } else {
         let all = ARGUMENTS.map(|argument| format!("`{argument}`"));
         format!(
@@ -186,12 +198,22 @@ fn unknown(word: &str) -> String {
     }
 }
 
+/// The word in `= word`.
+fn value_ahead(input: ParseStream<'_>) -> Option<Ident> {
+    let ahead = input.fork();
+    ahead.parse::<Token![=]>().ok()?;
+    ahead.parse().ok()
+}
+
 fn parse_value<T>(
     name: &Ident,
     example: &str,
     input: ParseStream<'_>,
     parse: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
 ) -> syn::Result<T> {
+    if let Some(error) = value_without_equals(name, input) {
+        return Err(error);
+    }
     if !input.peek(Token![=]) {
         return Err(syn::Error::new_spanned(
             name,
@@ -210,6 +232,24 @@ fn parse_value<T>(
         ));
     }
     parse(input)
+}
+
+/// The error for `on_cancel: block` and `on_cancel(block)`.
+fn value_without_equals(name: &Ident, input: ParseStream<'_>) -> Option<syn::Error> {
+    let ahead = input.fork();
+    let (odd_one, value): (TokenTree, TokenStream) = match ahead.parse().ok()? {
+        TokenTree::Punct(colon) if colon.as_char() == ':' => {
+            ahead.parse::<Option<Token![=]>>().ok()?;
+            (
+                colon.into(),
+                ahead.parse::<Expr>().ok()?.into_token_stream(),
+            )
+        }
+        TokenTree::Group(group) => (group.clone().into(), group.stream()),
+        _ => return None,
+    };
+    let message = format!("write `{name} = {}`", written(&value));
+    (!value.is_empty()).then(|| syn::Error::new_spanned(odd_one, message))
 }
 
 fn parse_flag(name: Ident, input: ParseStream<'_>) -> syn::Result<Ident> {

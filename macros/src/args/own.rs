@@ -7,7 +7,7 @@ use syn::{
     spanned::Spanned,
 };
 
-use crate::error::written;
+use crate::error::{without_let, written};
 
 /// One `name = expression` of `own(…)`.
 pub(crate) struct Owned {
@@ -85,7 +85,7 @@ fn with_a_colon(input: ParseStream<'_>) -> Option<syn::Error> {
     Some(syn::Error::new_spanned(colon, message))
 }
 
-/// The error for `own(self.pool)`, `own(pool)` or `own(self = self.clone())`: says what the pair would be.
+/// The error for `own(self.pool)`, `own(pool)`, `own(self = self.clone())` or one with a `let`: says what the pair would be.
 fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
     let start: TokenTree = input.fork().parse()?;
     let Ok(value) = input.parse::<Expr>() else {
@@ -94,6 +94,9 @@ fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
             "`own` takes pairs of a name and an expression, as in `own(pool = self.pool.clone())`",
         ));
     };
+    if let Expr::Let(binding) = &value {
+        return Ok(without_let(binding));
+    }
     if let Expr::Assign(assign) = &value {
         let (name, value) = (&assign.left, written(&assign.right));
         let message = match &**name {

@@ -6,9 +6,12 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-use crate::error::{did_you_mean, written};
+use crate::{
+    error::{did_you_mean, written},
+    signature::ungroup,
+};
 
-pub(super) const POLICIES: [&str; 4] = ["spawn", "spawn_local", "block", "drop"];
+pub(crate) const POLICIES: [&str; 4] = ["spawn", "spawn_local", "block", "drop"];
 
 /// What becomes of a frame whose caller is gone.
 #[derive(Default)]
@@ -41,7 +44,7 @@ impl Parse for Policy {
                 "expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type",
             )
         })?;
-        let word = match &policy {
+        let word = match ungroup(&policy) {
             Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
             _ => None,
         };
@@ -53,9 +56,21 @@ impl Parse for Policy {
             "spawn_local" => Ok(Policy::SpawnLocal),
             "block" => Ok(Policy::Block),
             "drop" => Ok(Policy::Drop),
+            "Spawn" | "SpawnLocal" | "Block" | "Drop" => {
+                let meant = did_you_mean(&word, &POLICIES).unwrap_or_default();
+                let message = format!(
+                    "write `on_cancel = {meant}`, in lower case; or `on_cancel = self::{word}`, if that is a policy type of yours"
+                );
+                Err(syn::Error::new_spanned(policy, message))
+            }
             // A type begins with a capital letter; what doesn't is a slip.
             _ if word.starts_with(char::is_lowercase) => {
-                let message = match did_you_mean(&word, &POLICIES) {
+                let meant = match word.as_str() {
+                    "local" => Some("spawn_local"),
+                    "spawn_blocking" | "block_in_place" => Some("block"),
+                    _ => did_you_mean(&word, &POLICIES),
+                };
+                let message = match meant {
                     Some(meant) => format!("unknown policy `{word}`: did you mean `{meant}`?"),
                     None => format!(
                         "unknown policy `{word}`: expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type"

@@ -1,3 +1,4 @@
+use proc_macro2::{Delimiter, Group};
 use quote::{ToTokens, quote};
 
 use super::*;
@@ -116,6 +117,40 @@ fn slips_are_answered_with_what_was_meant() {
 }
 
 #[test]
+fn other_names_of_what_there_is() {
+    wrong(quote!(policy = drop), "write `on_cancel = drop`");
+    wrong(quote!(on_drop = block), "write `on_cancel = block`");
+    wrong(quote!(finish_setup), "write `setup = finish`");
+    for word in [quote!(send = false), quote!(Send), quote!(?Send)] {
+        wrong(word, NOT_SEND);
+    }
+    for (word, meant) in [
+        (quote!(local), "spawn_local"),
+        (quote!(spawn_blocking), "block"),
+        (quote!(block_in_place), "block"),
+    ] {
+        let message = format!("unknown policy `{word}`: did you mean `{meant}`?");
+        wrong(quote!(on_cancel = #word), &message);
+    }
+    for (word, meant) in [
+        (quote!(Spawn), "spawn"),
+        (quote!(SpawnLocal), "spawn_local"),
+        (quote!(Block), "block"),
+        (quote!(Drop), "drop"),
+    ] {
+        let message = format!(
+            "write `on_cancel = {meant}`, in lower case; or `on_cancel = self::{word}`, if that is a policy type of yours"
+        );
+        wrong(quote!(on_cancel = #word), &message);
+    }
+    let policy = Group::new(Delimiter::None, quote!(drop));
+    assert!(matches!(
+        right(quote!(on_cancel = #policy)).on_cancel,
+        Policy::Drop
+    ));
+}
+
+#[test]
 fn values_that_are_missing_or_too_many() {
     wrong(
         quote!(on_cancel),
@@ -126,9 +161,17 @@ fn values_that_are_missing_or_too_many() {
         "`on_cancel` needs a value, as in `on_cancel = block`",
     );
     wrong(
-        quote!(on_cancel(block)),
+        quote!(on_cancel()),
         "`on_cancel` needs a value, as in `on_cancel = block`",
     );
+    for slip in [
+        quote!(on_cancel(drop)),
+        quote!(on_cancel: drop),
+        quote!(on_cancel := drop),
+    ] {
+        wrong(slip, "write `on_cancel = drop`");
+    }
+    wrong(quote!(crate: a::b), "write `crate = a::b`");
     wrong(
         quote!(on_cancel = "block"),
         "without quotes: `on_cancel = block`",
@@ -216,6 +259,10 @@ fn what_own_owns_has_a_name_of_its_own() {
     wrong(
         quote!(own((a, b) = pair())),
         "what `own` owns needs a name: write `name = pair()`",
+    );
+    wrong(
+        quote!(own(let pool = self.pool.clone())),
+        "write `pool = self.pool.clone()`, without `let`",
     );
     let equals = "`own` takes `=` for this: write `pool = self.pool.clone()`";
     wrong(quote!(own(pool: self.pool.clone())), equals);

@@ -42,7 +42,20 @@ fn mistakes_are_named() {
     assert!(message("a: u8 = f(), async { 1 }").contains("write `a = context`"));
     assert!(message("a::f(), async { 1 }").contains("write `name = a::f()`"));
     assert!(message("a = , async { 1 }").contains("after `=`"));
-    assert!(message("a = f(), async { 1 }, 2").contains("last argument"));
+    for body in [
+        "async { 1 }",
+        "async || { 1 }",
+        "async || -> Result<[u8; 2], E> { 1 }",
+    ] {
+        assert!(message(&format!("a = f(), {body}, b = g()")).contains("last argument"));
+    }
+    assert_eq!(message("a = f(), async || { 1 }.max(2),"), "");
+    assert!(message("a: f(1), async { 1 }").contains("write `a = f(1)`"));
+    assert!(message("a := b, async { 1 }").contains("write `a = b`"));
+    assert!(message("let a = f(), async { 1 }").contains("write `a = f()`, without `let`"));
+    assert!(message("a = \"f()\", async { 1 }").contains("without quotes: `f()`"));
+    assert!(message("on_cancel = drop, a = f(), async { 1 }").contains("`#[async_context(…)]`"));
+    assert_eq!(message("setup = f(), on_cancel = policy, async { 1 }"), "");
 }
 
 #[test]

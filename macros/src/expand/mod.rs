@@ -62,7 +62,9 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
         Ok(function) => function,
         Err(error) => return validate::not_a_function(&item, error, errors),
     };
-    if let Some(refused) = validate::rewritten_by_async_trait(&function, &mut errors) {
+    let refused = validate::rewritten_by_async_trait(&function, &mut errors)
+        .or_else(|| validate::main(&function, &mut errors));
+    if let Some(refused) = refused {
         return errors.before(refused);
     }
     let returns = Returns::new(&function.sig.output, &args);
@@ -263,7 +265,9 @@ impl Expansion<'_> {
         let kind = self.kind(site, self.returns.error(self.args));
         let send =
             matches!(policy, Policy::Spawn).then(|| quote_spanned!(site=> + ::core::marker::Send));
-        let is_static = policy.is_static() || self.args.own.is_some();
+        // But for a resource that borrows all the same, of which `validate` has complained.
+        let lends = borrows::of_output(&self.function.sig.output).is_some();
+        let is_static = policy.is_static() || (self.args.own.is_some() && !lends);
         let is_static = is_static.then(|| quote_spanned!(site=> + 'static));
         let policy = self.policy(site, policy);
         quote_spanned! {site=>
@@ -346,8 +350,6 @@ impl Expansion<'_> {
         let resource = self.resource_in_body();
         let kind = self.kind(site, error);
         let name = self.definition();
-        let boxed = self.lifetime_of_box();
-        let boxed = boxed.map(|_| quote_spanned!(site=> .boxed()));
         let closure = self.closure(handle, block);
         let arguments = quote_spanned! {site=>
             #name,
@@ -362,7 +364,13 @@ impl Expansion<'_> {
             },
             None => manager,
         };
-        quote_spanned!(site=> #manager #boxed)
+        match self.lifetime_of_box() {
+            // A function, since of the bounds of a method rustc says only that they aren't satisfied.
+            Some(_) => {
+                quote_spanned!(site=> #krate::__private::boxed_needs_a_frame_that_is_send(#manager))
+            }
+            None => manager,
+        }
     }
 
     /// The function of the runtime that makes a manager with this policy.

@@ -1,5 +1,7 @@
 //! A yield in a loop, which would come by it again.
 
+use std::mem;
+
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Block, Expr};
@@ -19,7 +21,10 @@ impl Walk<'_> {
         let code = staying(code, Leaving::of_the_loop(&labels));
         let points = certain_points(code.clone());
         let on_entry = cond.map_or(paths, |cond| self.expr(cond, paths));
-        let comes_round = self.branch(body, on_entry).yielded && !paths.yielded;
+        let outer = mem::take(&mut self.continued);
+        let at_its_end = self.branch(body, on_entry).yielded;
+        let continued = mem::replace(&mut self.continued, outer);
+        let comes_round = (at_its_end || continued) && !paths.yielded;
         if let Some(last) = points
             .last()
             .filter(|_| comes_round || !has_way_out_after_yield(code.clone()))

@@ -42,6 +42,7 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         found: false,
         plain_closure: false,
         nested: false,
+        continued: false,
     };
     walk.statements(&statements, Paths::START);
     if let (false, Some(end)) = (walk.found, value_of(&statements)) {
@@ -121,6 +122,8 @@ struct Walk<'e> {
     plain_closure: bool,
     /// Inside a closure or an `async` block, whose `return` and `?` are its own.
     nested: bool,
+    /// A `continue` of the innermost loop comes after a yield.
+    continued: bool,
 }
 
 impl Walk<'_> {
@@ -221,7 +224,11 @@ impl Walk<'_> {
                 }
                 Paths::NONE
             }
-            Expr::Break(_) | Expr::Continue(_) => {
+            Expr::Continue(expr) => {
+                self.continued |= expr.label.is_none() && paths.yielded;
+                Paths::NONE
+            }
+            Expr::Break(_) => {
                 self.each(expr, paths);
                 Paths::NONE
             }

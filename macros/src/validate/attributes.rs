@@ -34,6 +34,22 @@ pub(super) fn check_attributes(function: &ContextFn, errors: &mut Errors) -> boo
     true
 }
 
+/// Of a `main` that was to be a context too, what remains of it: a manager would be a second mistake there.
+pub(crate) fn main(function: &ContextFn, errors: &mut Errors) -> Option<TokenStream> {
+    let above = function.attrs.iter().find(|attr| is_named(attr, "main"));
+    let at = match above {
+        Some(attr) => attr.path().to_token_stream(),
+        None if has_runtime(function.body.as_ref()) => function.sig.fn_token.to_token_stream(),
+        None => return None,
+    };
+    let name = &function.sig.ident;
+    if name != "main" {
+        return None;
+    }
+    errors.at(at, a_test_or_main(name));
+    Some(function.without_body())
+}
+
 /// Whether what an attribute would find below ours isn't what it is for.
 pub(crate) fn is_misplaced(attr: &Attribute) -> bool {
     ["test", "main", "instrument", "within", "async_context"]
@@ -60,6 +76,9 @@ fn mistake(attr: &Attribute, name: &Ident) -> Option<String> {
 }
 
 pub(super) fn a_test_or_main(name: &Ident) -> String {
+    if name == "main" {
+        return "a context function is no `main`: give it another name, and write `#[within(that_name(…))]` above a `main` that is to run inside of it".to_owned();
+    }
     format!(
         "a context function is no test and no `main`: write a function of its own for that, and above it `#[within({name}(…))]`"
     )

@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{ReceiverKind, Type};
 
-use super::owned::{first_owned, used_self};
+use super::owned::{owned_instead, used_self};
 use crate::{
     args::{Args, Policy},
     borrows::{self, Borrow},
@@ -34,8 +34,13 @@ pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Erro
         .first()
         .filter(|_| in_background && args.own.is_none());
     if let Some(borrow) = borrowed {
-        let owned = first_owned(function).map_or_else(String::new, |owned| {
-            format!("\n  - own what it needs: `#[async_context(own({owned}))]`")
+        let owned = owned_instead(function).map_or_else(String::new, |owned| {
+            let nothing = if owned.is_empty() {
+                ", which is nothing"
+            } else {
+                ""
+            };
+            format!("\n  - own what it needs{nothing}: `#[async_context(own({owned}))]`")
         });
         let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
             "task of this thread"
@@ -52,15 +57,10 @@ pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Erro
         );
         return false;
     }
-    let lent = borrows::of_output(&function.sig.output).filter(|_| in_background);
+    let is_static = args.is_static() && function.body.is_some();
+    let lent = borrows::of_output(&function.sig.output).filter(|_| is_static);
     if let Some(borrow) = lent {
-        errors.at(
-            &borrow.token,
-            "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
-             - yield an owned resource\n  \
-             - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
-             - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`",
-        );
+        errors.at(&borrow.token, resource_borrows(args));
         return false;
     }
     let lifetime = args
@@ -72,6 +72,22 @@ pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Erro
         return false;
     }
     true
+}
+
+/// What is said of a resource that borrows from what the frame doesn't.
+fn resource_borrows(args: &Args) -> &'static str {
+    match args.own {
+        Some(_) => {
+            "this resource borrows, but with `own` the context has nothing of the caller's to lend: yield an owned resource; \
+             or leave `own` out, and say `on_cancel = block` or `on_cancel = drop`"
+        }
+        None => {
+            "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
+             - yield an owned resource\n  \
+             - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+             - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
+        }
+    }
 }
 
 /// False if a `self` that the caller has is used after the yield: it can't be `mut`, so that nothing puts it back.

@@ -1,13 +1,14 @@
 //! A body without a yield: what was probably meant, and where it isn't finished yet.
 
-use proc_macro2::{Group, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, did_you_mean, written},
-    known::PANICS,
+    known::{PANICS, is_transparent},
     signature::{ContextFn, contains_impl},
     tokens::{
-        begins_statement, contains_word, find, is_one_of, is_punct, macro_call, without_path,
+        Step, begins_statement, contains_word, find, find_outside_items, is_one_of, is_punct,
+        macro_call, without_path,
     },
 };
 
@@ -27,6 +28,10 @@ pub(super) fn check_missing_yield(
     if is_being_typed(body.clone()) || is_misspelt(body.clone()) || is_sketch(function) {
         return true;
     }
+    if let Some(name) = begins_like_a_yield(body.clone()) {
+        errors.at(name, "write `yield_resource!(resource)`");
+        return false;
+    }
     let returned = match tokens.as_slice() {
         [.., TokenTree::Ident(ok), TokenTree::Group(value)] if ok == "Ok" => Some(value.stream()),
         _ => None,
@@ -39,9 +44,12 @@ pub(super) fn check_missing_yield(
         return false;
     }
     let name = &function.sig.ident;
+    let not_by = unknown_macro(body.clone()).map_or_else(String::new, |called| {
+        format!("; in the function itself and by this name, since `{called}!` can't be looked into")
+    });
     errors.at(
         name,
-        format!("`{name}` never yields: put `yield_resource!(resource)` between its setup and its teardown, or `yield_resource!()` if the caller gets nothing"),
+        format!("`{name}` never yields: put `yield_resource!(resource)` between its setup and its teardown, or `yield_resource!()` if the caller gets nothing{not_by}"),
     );
     // What ends in a statement is `()`, as a context function's body is; without a `return` there is nothing else to go wrong.
     let ends_in_unit = tokens.last().is_none_or(|last| is_punct(last, ';'));
@@ -72,6 +80,24 @@ fn is_misspelt(tokens: TokenStream) -> bool {
         _ => None,
     });
     misspelt.is_some()
+}
+
+/// `yield_!(tx)`, of which rustc says only that there is none.
+fn begins_like_a_yield(body: TokenStream) -> Option<Ident> {
+    called(body, |name| name.to_string().starts_with("yield"))
+}
+
+/// The first macro that isn't known, and may have been meant to yield.
+fn unknown_macro(body: TokenStream) -> Option<Ident> {
+    called(body, |name| !is_transparent(name))
+}
+
+/// The first macro that is called and passes the test.
+fn called(body: TokenStream, test: impl Fn(&Ident) -> bool) -> Option<Ident> {
+    find_outside_items(body, &|_, rest| match macro_call(rest) {
+        Some((name, _)) if test(name) => Step::Found(name.clone()),
+        _ => Step::Into,
+    })
 }
 
 /// A function that ends in `todo!()` or its like, before which nothing has been written yet or nothing can succeed.

@@ -12,6 +12,7 @@ use crate::{
 mod attributes;
 mod borrows;
 mod exit;
+mod inner;
 mod item;
 mod missing_yield;
 mod owned;
@@ -20,16 +21,17 @@ mod signature;
 
 use attributes::check_attributes;
 pub(crate) use attributes::{
-    CONTEXT_WITHIN, has_runtime, is_misplaced, is_named, is_rewritten_by_async_trait,
+    CONTEXT_WITHIN, has_runtime, is_misplaced, is_named, is_rewritten_by_async_trait, main,
     rewritten_by_async_trait,
 };
 use borrows::{check_borrows, check_lender, check_lent_self};
 use exit::check_exit;
+use inner::check_inner;
 pub(crate) use item::not_a_function;
 use missing_yield::check_missing_yield;
 pub(crate) use missing_yield::ends_in_a_panic;
 use owned::check_owned;
-use resource::{check_resource, check_yielded};
+use resource::{check_resource, check_unit, check_yielded};
 use signature::{check_return_type, check_signature};
 
 /// Notes what is wrong with a context function, and says what of it a stub can keep.
@@ -92,8 +94,9 @@ fn check_body(
         }
     }
     right &= check_yielded(returns, yields, errors);
+    right &= check_unit(function, yields, errors);
     right &= check_lent_self(function, returns, body, errors);
-    right &= check_exit(body.stream(), errors);
+    right &= check_exit(body.stream(), errors) && check_inner(body.stream(), errors);
     right && flow::check(body, returns, yields, errors)
 }
 

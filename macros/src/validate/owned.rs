@@ -1,7 +1,8 @@
 //! The argument `own(…)`: what it could take, and what the body uses though nothing owns it.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use syn::{FnArg, Pat, ReceiverKind, Type};
+use quote::ToTokens;
+use syn::{FnArg, Pat, PatType, ReceiverKind, Type};
 
 use crate::{
     args::Args,
@@ -71,30 +72,98 @@ fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors)
     false
 }
 
-/// What `own` could take instead of the first borrowing argument.
-pub(super) fn first_owned(function: &ContextFn) -> Option<String> {
-    let borrowing = function.sig.inputs.iter().find(|input| match input {
-        FnArg::Receiver(receiver) => borrows::of_receiver(receiver).is_some(),
-        FnArg::Typed(argument) => borrows::of_type(&argument.ty).is_some(),
-    });
-    Some(match borrowing {
-        // What is lent to be changed isn't copied.
-        Some(FnArg::Typed(argument)) if is_exclusive(&argument.ty) => return None,
-        Some(FnArg::Typed(argument)) => match (&*argument.pat, borrows::owning(&argument.ty)) {
-            (Pat::Ident(pat), Some(owned)) => format!("{name} = {name}{owned}", name = pat.ident),
-            (Pat::Ident(pat), None) => format!("{} = …", pat.ident),
-            _ => "name = …".to_owned(),
-        },
-        Some(FnArg::Receiver(receiver)) if is_shared_pointer(&receiver.kind) => {
-            "this = self.clone()".to_owned()
+/// What `own` could take instead of all that is borrowed; `None` of what is lent to be changed, which isn't copied.
+pub(super) fn owned_instead(function: &ContextFn) -> Option<String> {
+    let mut pairs = Vec::new();
+    for input in &function.sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) if borrows::of_receiver(receiver).is_some() => {
+                if is_lent_to_be_changed(&receiver.kind) {
+                    return None;
+                }
+                pairs.extend(parts_of_self(
+                    &receiver.kind,
+                    function.body.as_ref()?.stream(),
+                ));
+            }
+            FnArg::Typed(argument) if borrows::of_type(&argument.ty).is_some() => {
+                if is_exclusive(&argument.ty) {
+                    return None;
+                }
+                pairs.push(owned_argument(argument));
+            }
+            _ => {}
         }
-        _ => "pool = self.pool.clone()".to_owned(),
-    })
+    }
+    Some(pairs.join(", "))
+}
+
+fn owned_argument(argument: &PatType) -> String {
+    match (&*argument.pat, borrows::owning(&argument.ty)) {
+        (Pat::Ident(pat), Some(owned)) => format!("{name} = {name}{owned}", name = pat.ident),
+        (Pat::Ident(pat), None) => format!("{} = …", pat.ident),
+        _ => "name = …".to_owned(),
+    }
+}
+
+/// The fields that the body uses; or the whole, if it calls methods or uses it in another way.
+fn parts_of_self(kind: &ReceiverKind, body: TokenStream) -> Vec<String> {
+    let mut parts = Vec::new();
+    for field in uses_of_self(body) {
+        let part = match field.filter(|_| !is_shared_pointer(kind)) {
+            Some(field) => format!("{field} = self.{field}.clone()"),
+            None => return vec!["this = self.clone()".to_owned()],
+        };
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+/// Of each `self`, the field that is used, if it is one.
+fn uses_of_self(tokens: TokenStream) -> Vec<Option<Ident>> {
+    let tokens = Vec::from_iter(tokens);
+    let uses = tokens
+        .iter()
+        .enumerate()
+        .flat_map(|(i, token)| match token {
+            TokenTree::Group(group) => uses_of_self(group.stream()),
+            // But for a module's path, `self::name`.
+            TokenTree::Ident(word)
+                if word == "self" && !tokens.get(i + 1).is_some_and(|next| is_punct(next, ':')) =>
+            {
+                vec![field(&tokens[i + 1..])]
+            }
+            _ => Vec::new(),
+        });
+    uses.collect()
+}
+
+/// The `name` of `.name`, where no method is called.
+fn field(behind_self: &[TokenTree]) -> Option<Ident> {
+    let [dot, TokenTree::Ident(name), after @ ..] = behind_self else {
+        return None;
+    };
+    let is_called = after.first().is_some_and(|after| match after {
+        TokenTree::Group(call) => call.delimiter() == Delimiter::Parenthesis,
+        token => is_punct(token, ':'),
+    });
+    (is_punct(dot, '.') && !is_called).then(|| name.clone())
 }
 
 /// `&mut T`.
 fn is_exclusive(ty: &Type) -> bool {
     matches!(ungroup(ty), Type::Reference(reference) if reference.mutability.is_some())
+}
+
+/// `&mut self`, `self: &mut Self`, `self: Pin<&mut Self>`.
+fn is_lent_to_be_changed(kind: &ReceiverKind) -> bool {
+    match kind {
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+        ReceiverKind::Typed(_, ty) => contains_word(ty.to_token_stream(), "mut"),
+        _ => false,
+    }
 }
 
 /// `self: &Arc<Self>`.
@@ -158,15 +227,10 @@ fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<Toke
 /// The first `self` that is certainly the method's, and the field of it that is used.
 pub(super) fn used_self(tokens: TokenStream) -> Option<(TokenTree, Option<Ident>)> {
     find_outside_items(tokens, &|_, rest| match rest {
-        [this @ TokenTree::Ident(word), dot, member, after @ ..]
-            if word == "self" && is_punct(dot, '.') =>
+        [this @ TokenTree::Ident(word), behind @ ..]
+            if word == "self" && behind.first().is_some_and(|dot| is_punct(dot, '.')) =>
         {
-            let member = match (member, after.first()) {
-                (_, Some(TokenTree::Group(_))) => None,
-                (TokenTree::Ident(member), _) => Some(member.clone()),
-                _ => None,
-            };
-            Step::Found((this.clone(), member))
+            Step::Found((this.clone(), field(behind)))
         }
         _ => Step::Into,
     })

@@ -1,15 +1,15 @@
 //! What a return type says of the resource that can't be one, and a resource that is yielded in an `Ok`.
 
-use proc_macro2::{Group, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::{GenericArgument, PathArguments, ReturnType, Type, TypeParamBound};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{Expr, GenericArgument, PathArguments, ReturnType, Type, TypeParamBound};
 
 use crate::{
     args::{Args, Policy},
     error::{Errors, written},
-    signature::{ContextFn, Returns, last_segment, may_be_an_alias, ungroup},
-    tokens::{contains_any, contains_word, is_one_of},
-    yields::Yields,
+    signature::{ContextFn, Returns, is_std, last_segment, may_be_an_alias, ungroup},
+    tokens::{contains_any, contains_word, is_one_of, is_punct},
+    yields::{Argument, Yields},
 };
 
 const MANAGERS: [&str; 4] = [
@@ -145,6 +145,89 @@ fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
     false
 }
 
+/// False of a resource that is yielded by a function without a return type, as far as that is certain of tokens.
+pub(super) fn check_unit(function: &ContextFn, yields: &Yields, errors: &mut Errors) -> bool {
+    let (ReturnType::Default, Some(body)) = (&function.sig.output, &function.body) else {
+        return true;
+    };
+    let resource = yields.points.iter().find_map(|point| {
+        let argument = argument(point.call.clone())?;
+        let value = match &point.argument {
+            Argument::Place(Expr::Path(variable)) => {
+                initial_value(variable.path.get_ident()?, body.stream())?
+            }
+            Argument::Value => syn::parse2(argument.clone()).ok()?,
+            _ => return None,
+        };
+        Some((argument, type_of(&value)?))
+    });
+    let Some((argument, ty)) = resource else {
+        return true;
+    };
+    errors.at(
+        argument,
+        format!("this context has no return type, and so it yields nothing: write the type of what it yields, `-> {ty}`"),
+    );
+    false
+}
+
+/// What the only `let name = …;` among these statements gives to the variable.
+fn initial_value(name: &Ident, statements: TokenStream) -> Option<Expr> {
+    let tokens = Vec::from_iter(statements);
+    let statements = tokens.split(|token| is_punct(token, ';'));
+    let mut values = statements.filter_map(|statement| {
+        let (bound, value) = match statement {
+            [word, mutability, bound, equals, value @ ..]
+                if is_word(word, "let") && is_word(mutability, "mut") && is_punct(equals, '=') =>
+            {
+                (bound, value)
+            }
+            [word, bound, equals, value @ ..] if is_word(word, "let") && is_punct(equals, '=') => {
+                (bound, value)
+            }
+            _ => return None,
+        };
+        matches!(bound, TokenTree::Ident(bound) if bound == name).then_some(value)
+    });
+    let value = values.next().filter(|_| values.next().is_none())?;
+    syn::parse2(value.iter().cloned().collect()).ok()
+}
+
+fn is_word(token: &TokenTree, expected: &str) -> bool {
+    matches!(token, TokenTree::Ident(word) if word == expected)
+}
+
+/// The type of `Tx`, `Tx { … }` and `Tx::new(…)`, if it has no parameters.
+fn type_of(value: &Expr) -> Option<String> {
+    let (path, function) = match value {
+        Expr::Struct(value) => (&value.path, None),
+        Expr::Path(value) => (&value.path, None),
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(function) => (&function.path, function.path.segments.last()),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    if function.is_some_and(|function| function.ident != "new") {
+        return None;
+    }
+    let length = path.segments.len() - usize::from(function.is_some());
+    let segments = Vec::from_iter(path.segments.iter().take(length));
+    let (last, before) = segments.split_last()?;
+    let name = last.ident.to_string();
+    // A variant's type is that of its enum.
+    let is_variant = before
+        .iter()
+        .any(|segment| is_camel_case(&segment.ident.to_string()));
+    let has_parameters = segments.iter().any(|segment| !segment.arguments.is_none());
+    let is_certain = is_camel_case(&name) && name != "None" && !is_variant;
+    (is_certain && !has_parameters && !is_std(&name)).then(|| written(quote!(#(#segments)::*)))
+}
+
+fn is_camel_case(name: &str) -> bool {
+    name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
+}
+
 /// `yield_resource!(Ok(tx))` where the resource isn't a `Result`.
 pub(super) fn check_yielded(returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
     let is_result = match returns {
@@ -171,13 +254,18 @@ pub(super) fn check_yielded(returns: &Returns, yields: &Yields, errors: &mut Err
 
 /// The `Ok` and what is in it, where that is all that is yielded.
 fn in_ok(call: TokenStream) -> Option<(TokenTree, TokenStream)> {
-    let Some(TokenTree::Group(argument)) = call.into_iter().last() else {
-        return None;
-    };
-    match Vec::from_iter(argument.stream()).as_slice() {
+    match Vec::from_iter(argument(call)?).as_slice() {
         [ok @ TokenTree::Ident(name), TokenTree::Group(value)] if name == "Ok" => {
             Some((ok.clone(), value.stream()))
         }
+        _ => None,
+    }
+}
+
+/// What is yielded.
+fn argument(call: TokenStream) -> Option<TokenStream> {
+    match call.into_iter().last()? {
+        TokenTree::Group(argument) => Some(argument.stream()),
         _ => None,
     }
 }

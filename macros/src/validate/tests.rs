@@ -187,15 +187,15 @@ fn a_context_that_borrows_needs_a_policy() {
             .contains("`#[async_context(own(name = name.to_owned()))]`")
     );
     assert!(
-        wrong!([] async fn f(&self) { yield_resource!(1); })
-            .contains("`#[async_context(own(pool = self.pool.clone()))]`")
+        wrong!([] async fn f(&self) { yield_resource!(self.db.begin().await); })
+            .contains("`#[async_context(own(db = self.db.clone()))]`")
     );
     assert!(
         wrong!([] async fn f(name: Option<&str>) { yield_resource!(1); })
             .contains("`#[async_context(own(name = name.map(str::to_owned)))]`")
     );
     assert!(
-        wrong!([] async fn f(self: &Arc<Self>) { yield_resource!(1); })
+        wrong!([] async fn f(self: &Arc<Self>) { log(self.n); yield_resource!(1); })
             .contains("`#[async_context(own(this = self.clone()))]`")
     );
     assert!(
@@ -206,9 +206,15 @@ fn a_context_that_borrows_needs_a_policy() {
         wrong!([on_cancel = spawn_local] async fn f(a: Db<'_>) { yield_resource!(1); })
             .contains("a background task of this thread")
     );
+    let nothing_to_lend =
+        "this resource borrows, but with `own` the context has nothing of the caller's to lend";
     assert!(
         wrong!([own(a = a.b())] async fn f(a: &A) -> Tx<'_> { yield_resource!(1); })
-            .starts_with("this resource borrows")
+            .starts_with(nothing_to_lend)
+    );
+    assert!(
+        wrong!([own(a = a.b()), on_cancel = block] async fn f(a: &A) -> Tx<'_> { yield_resource!(1); })
+            .starts_with(nothing_to_lend)
     );
     right!([on_cancel = block] async fn f(&self, name: &str) -> Tx<'_> { yield_resource!(1); });
     right!([on_cancel = drop] async fn f(&self, name: &str) -> Tx<'_> { yield_resource!(1); });
@@ -229,6 +235,48 @@ fn what_may_be_owned_instead() {
     let message = wrong!([] async fn f(db: &mut Db) { yield_resource!(db.len()); });
     assert!(!message.contains("own("), "{message}");
     assert!(message.contains("on_cancel = block"), "{message}");
+    for message in [
+        wrong!([] async fn f(&mut self) { self.n += 1; yield_resource!(self.n); }),
+        wrong!([] async fn f(self: &mut Self) { self.n += 1; yield_resource!(self.n); }),
+        wrong!([] async fn f(self: Pin<&mut Self>, s: &str) { yield_resource!(self.n); }),
+        wrong!([] async fn f(s: &str, db: &mut Db) { yield_resource!(db.len()); }),
+    ] {
+        assert!(!message.contains("own("), "{message}");
+    }
+}
+
+#[test]
+fn all_that_is_borrowed_may_be_owned() {
+    let owned = |message: String, expected: &str| {
+        let owned = format!("`#[async_context(own({expected}))]`");
+        assert!(message.contains(&owned), "{message}");
+    };
+    owned(
+        wrong!([] async fn f(a: &Pool, n: u8, name: &str) { yield_resource!(1); }),
+        "a = a.clone(), name = name.to_owned()",
+    );
+    owned(
+        wrong!([] async fn f(&self, name: &str) { log(self.db, self.n); yield_resource!(self.n); }),
+        "db = self.db.clone(), n = self.n.clone(), name = name.to_owned()",
+    );
+    let whole = "this = self.clone()";
+    owned(
+        wrong!([] async fn f(&self) { log(self.n); self.go().await; yield_resource!(1); }),
+        whole,
+    );
+    owned(
+        wrong!([] async fn f(&self) { log(self); yield_resource!(1); }),
+        whole,
+    );
+    owned(
+        wrong!([] async fn f(&self) { yield_resource!(self.0); }),
+        whole,
+    );
+    owned(
+        wrong!([] async fn f(&self) { if self.on { self::go::<u8>(self.list[0]); } yield_resource!(1); }),
+        "on = self.on.clone(), list = self.list.clone()",
+    );
+    owned(wrong!([] async fn f(&self) { yield_resource!(1); }), "");
 }
 
 #[test]
@@ -299,6 +347,76 @@ fn a_context_yields() {
         body!(yield_resource!(a, b);)
             .starts_with("a context yields one resource: put several into a tuple")
     );
+    let unknown = body!(info!("begin {tx}"); let _ = give!(tx););
+    assert!(unknown.contains("never yields"), "{unknown}");
+    assert!(
+        unknown.contains("since `info!` can't be looked into"),
+        "{unknown}"
+    );
+    assert!(!body!(println!("begin");).contains("looked into"));
+    for slip in [body!(let _ = yield_!(tx);), body!(let _ = yields!(tx);)] {
+        assert_eq!(slip, "write `yield_resource!(resource)`");
+    }
+}
+
+#[test]
+fn a_yield_whose_exit_an_inner_context_is_not_told() {
+    let told = "the context around this yield would be told that its body has completed";
+    for message in [
+        body!(inner().with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;),
+        body!(inner().boxed().with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;),
+        body!(self.inner(a).run(async move |_| { go().await; yield_resource!(move tx); }).await;),
+        body!(if a {
+            db::inner(a)
+                .outcome(async |a: &mut A| -> R {
+                    let _ = contextlib::yield_resource!(tx);
+                    Ok(())
+                })
+                .await;
+        }),
+        body!(async_with!(a = inner(), async || -> R { let _ = yield_resource!(tx); Ok(()) }).await?;),
+        body!(async_with!(_ = timeout(d), a = inner(), async { timeout(d, async { yield_resource!(tx); }).await }).await?;),
+    ] {
+        assert!(message.starts_with(told), "{message}");
+    }
+    // What looks at it, or may.
+    right_body!(inner().with(async |_| { let exit = yield_resource!(move tx); end(exit) }).await?;);
+    right_body!(inner().with(async |_| { let _exit = yield_resource!(tx); Ok(()) }).await?;);
+    right_body!(inner().with(async |_| { let ((), _) = yield_resource!(move ()); Ok(()) }).await?;);
+    right_body!(inner().run(async |_| { if yield_resource!(tx).is_completed() {} }).await;);
+    right_body!(inner().run(async |_| { { yield_resource!(tx) }.kind() }).await;);
+    // To which it makes no difference, or which may be anything.
+    right_body!(contexts::timeout(d).with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;);
+    right_body!(timeout(d).err_into::<E>().with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;);
+    right_body!(timeout(d).boxed().with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;);
+    right_body!(inner.with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;);
+    right_body!(async_with!(_ = timeout(d), n = null_context(1), async || f({ let _ = yield_resource!(tx); }).await).await?;);
+    right_body!(let limit = inner().with(async |_| Ok(())).await?; let _ = yield_resource!(tx););
+}
+
+#[test]
+fn a_resource_has_a_return_type() {
+    let tx = "this context has no return type, and so it yields nothing: write the type of what it yields, `-> Tx`";
+    for message in [
+        wrong!([] async fn f() { let _ = yield_resource!(Tx); }),
+        wrong!([] async fn f() { let _ = yield_resource!(Tx { a, b }); }),
+        wrong!([] async fn f() { let _ = yield_resource!(Tx::new(pool)); }),
+        wrong!([] async fn f() { let mut tx = Tx::new(); let _ = yield_resource!(tx); }),
+        wrong!([] async fn f() { let tx = Tx { a }; if a { yield_resource!(tx); } }),
+    ] {
+        assert_eq!(message, tx);
+    }
+    assert!(
+        wrong!([] async fn f() { let _ = yield_resource!(db::Tx { a }); }).ends_with("`-> db::Tx`")
+    );
+    right!([] async fn f() { let _ = yield_resource!(NOTHING); });
+    right!([] async fn f() { let _ = yield_resource!(begin()); });
+    right!([] async fn f() { let _ = yield_resource!(tx::new()); });
+    right!([] async fn f() { let _ = yield_resource!(Tx::<u8>::new()); });
+    right!([] async fn f() { let _ = yield_resource!(Vec::new()); });
+    right!([] async fn f() { let _ = yield_resource!(Ends::Well); });
+    right!([] async fn f() { let tx = Tx; let tx = tx.begin(); let _ = yield_resource!(tx); });
+    right!([] async fn f() -> () { let _ = yield_resource!(Tx); });
 }
 
 #[test]
@@ -616,6 +734,56 @@ fn a_yield_in_a_loop() {
 }
 
 #[test]
+fn a_loop_that_is_continued_after_its_yield() {
+    let again = "a loop would come by this yield again";
+    assert!(
+        body!(for a in all {
+            if yield_resource!(a).is_failed() {
+                continue;
+            }
+            break;
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(loop {
+            match yield_resource!(a) {
+                Exit::Failed(_) => continue,
+                _ => break,
+            }
+        })
+        .starts_with(again)
+    );
+    assert!(
+        body!(while yield_resource!(n).is_failed() {
+            n += 1;
+        })
+        .starts_with(again)
+    );
+    assert!(body!(while !yield_resource!(n).is_completed() {}).starts_with(again));
+    right_body!(while yield_resource!(n).is_failed() {
+        break;
+    });
+    right_body!(for a in all {
+        let Ok(mut a) = a.open() else {
+            continue;
+        };
+        yield_resource!(a);
+        break;
+    });
+    right_body!(yield_resource!(a); for b in all { if b { continue; } go(b).await; });
+    right_body!(loop {
+        yield_resource!(a);
+        for b in all {
+            if b {
+                continue;
+            }
+        }
+        break;
+    });
+}
+
+#[test]
 fn a_yield_in_what_leaves_the_loop() {
     let again = "a loop would come by this yield again";
     right_body!(
@@ -901,6 +1069,15 @@ fn a_test_is_no_context_function() {
     assert!(
         wrong!([] fn f() { let body = async { let _ = yield_resource!(); }; rt().block_on(body) })
             .starts_with(no_test)
+    );
+    let no_main = "a context function is no `main`: give it another name";
+    assert!(
+        wrong!([] #[tokio::main] async fn main() { let _ = yield_resource!(); })
+            .starts_with(no_main)
+    );
+    assert!(
+        wrong!([] fn main() { let body = async { let _ = yield_resource!(); }; rt().block_on(body) })
+            .starts_with(no_main)
     );
 }
 

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{
     context::{self, Context},
-    error::Errors,
+    error::{Errors, did_you_mean},
 };
 
 /// What stands in the parentheses: contexts, each with a name or without, and what overrides a guess.
@@ -62,6 +62,9 @@ impl Parse for Args {
             let ahead = input.fork();
             let word = ahead.call(Ident::parse_any).ok();
             let word = word.filter(|_| ends(&ahead)).map(|word| word.to_string());
+            if let Some(meant) = word.as_deref().and_then(misspelt) {
+                return Err(input.error(format!("did you mean `{meant}`?")));
+            }
             match word.as_deref() {
                 Some("fallible") => args.fallible = Some(input.parse()?),
                 Some("infallible") => args.infallible = Some(input.parse()?),
@@ -83,9 +86,18 @@ impl Parse for Args {
     }
 }
 
+/// What `infalible` was meant to be. Other words that are as near may be a variable's name.
+fn misspelt(word: &str) -> Option<&'static str> {
+    let meant = did_you_mean(word, &["fallible", "infallible"]);
+    meant.filter(|meant| word != *meant && word.contains("fal"))
+}
+
 fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     if input.peek(Token![mut]) {
         return Err(context::mutable(input)?);
+    }
+    if let Some(error) = context::of_a_binding(input) {
+        return Err(error);
     }
     if input.peek(Ident::peek_any) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
         let name = input.call(Ident::parse_any)?;
@@ -105,7 +117,11 @@ fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     } else {
         None
     };
-    match input.parse::<Expr>()? {
+    let context = input.parse::<Expr>()?;
+    if let Some(error) = context::not_a_context(name.as_ref(), &context) {
+        return Err(error);
+    }
+    match context {
         Expr::Cast(cast) => Err(context::named_behind(&cast)),
         context => Ok(Context {
             name,

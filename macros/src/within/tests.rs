@@ -156,6 +156,23 @@ fn mistakes_in_the_arguments() {
     mistake("(a, mut b) = a()", item, "`let (a, mut b) = name;`");
     mistake("a() as db", item, "write `db = a()`");
     mistake("db = a(), fallible, infallible", item, "contradicts");
+    mistake("db: a(b)", item, "write `db = a(b)`");
+    mistake("db := a", item, "write `db = a`");
+    mistake("let db = a()", item, "write `db = a()`, without `let`");
+    mistake("\"db()\"", item, "without quotes: `db()`");
+    mistake("db = \"db()\"", item, "without quotes: `db()`");
+    mistake(
+        "on_cancel = drop, db = a()",
+        item,
+        "in its `#[async_context(…)]`",
+    );
+    mistake(
+        "setup = finish, db = a()",
+        item,
+        "in its `#[async_context(…)]`",
+    );
+    mistake("db = a(), infalible", item, "did you mean `infallible`?");
+    mistake("db = a(), falible", item, "did you mean `fallible`?");
 }
 
 #[test]

@@ -100,8 +100,13 @@ fn mistake(value: &TokenStream, moves: Option<&Ident>) -> Option<syn::Error> {
                 None => (
                     second,
                     format!(
-                        "a context yields one resource: put several into a tuple, {}",
-                        call("(a, b)")
+                        "a context yields one resource: put several into a tuple, {}{}",
+                        call("(a, b)"),
+                        match moves {
+                            Some(_) => "",
+                            None =>
+                                "; if the teardown uses them, `let ((a, b), exit) = yield_resource!(move (a, b));`",
+                        }
                     ),
                 ),
             }

@@ -115,7 +115,7 @@ impl Yields {
             }
             if let Some((name, group)) = macro_call(rest) {
                 let arguments = if name == "yield_resource" {
-                    self.inject(name, &tokens[..i], group, statement.inside)
+                    self.inject(name, &tokens[..i], group, statement.inside_of_a_yield())
                 } else {
                     self.group(group, statement.inside.in_macro(name))
                 };
@@ -148,6 +148,7 @@ impl Yields {
                 other => {
                     if let TokenTree::Ident(word) = other {
                         statement.loops |= is_one_of(word, &["loop", "while", "for"]);
+                        statement.condition |= word == "while";
                     }
                     walked.append(other.clone());
                 }
@@ -208,6 +209,8 @@ struct Statement {
     inside: Inside,
     /// A `loop`, `while` or `for` whose braces are still to come.
     loops: bool,
+    /// In the condition of a `while`.
+    condition: bool,
 }
 
 impl Statement {
@@ -215,6 +218,15 @@ impl Statement {
         Statement {
             inside: outer,
             loops: false,
+            condition: false,
+        }
+    }
+
+    /// What a yield is inside of that stands here.
+    fn inside_of_a_yield(&self) -> Inside {
+        Inside {
+            repeated: self.inside.repeated || self.condition,
+            ..self.inside
         }
     }
 
@@ -237,7 +249,7 @@ impl Statement {
     fn after_group(&mut self, group: &Group, outer: Inside) {
         if group.delimiter() == Delimiter::Brace {
             // A loop's braces end its statement; a closure's body goes on to a comma or semicolon.
-            self.loops = false;
+            (self.loops, self.condition) = (false, false);
             self.inside = Inside {
                 closure: self.inside.closure,
                 ..outer

@@ -74,11 +74,14 @@ fn mistaken(argument: TokenStream, message: &str) {
 
 #[test]
 fn what_is_no_expression_is_named() {
-    let several =
+    let tuple =
         "a context yields one resource: put several into a tuple, `yield_resource!((a, b))`";
+    let several = &format!(
+        "{tuple}; if the teardown uses them, `let ((a, b), exit) = yield_resource!(move (a, b));`"
+    );
     mistaken(quote!(a, b), several);
     mistaken(quote!(a; b), several);
-    mistaken(quote!(move a, b), &several.replace("((", "(move ("));
+    mistaken(quote!(move a, b), &tuple.replace("((", "(move ("));
     let one = "a yield takes one expression: write `yield_resource!(a.b)`, without";
     mistaken(quote!(mut a.b), &format!("{one} `mut`"));
     mistaken(quote!(ref mut a.b), &format!("{one} `ref`"));

@@ -9,7 +9,7 @@ pub(crate) use caught::{InPlace, poll_caught};
 pub(crate) use with::With;
 
 use crate::{
-    AsyncContext, Definition, ExitKind, Outcome,
+    AsyncContext, BodyError, Definition, ExitKind, Outcome,
     background::{Abandonment, Entered, Left, RollbackState, Settling, lane::Unit, quietly},
     cold::{Finally, Seldom, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
@@ -113,7 +113,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     where
         Fut: Future,
         M: Fn(Fut::Output) -> Result<V, B>,
-        B: Debug + Send + 'static,
+        B: BodyError,
     {
         let mut body = Block { place, made };
         let (frame, state) = self.parts();
@@ -422,7 +422,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     pub fn returned<V, B>(&self, end: BodyEnd<V, B, ErrorOf<C>>) -> Result<Out<C::Kind, V>, B>
     where
         C::Kind: RaiseAs<B>,
-        B: Debug + Send + 'static,
+        B: BodyError,
     {
         end.0.into_result::<C::Kind>(self.entered())
     }
@@ -440,7 +440,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     where
         C::Kind: RaiseAs<B>,
         SuppressionOf<C>: Whole<V>,
-        B: Debug + Send + 'static,
+        B: BodyError,
     {
         self.returned(end)
             .map(<SuppressionOf<C> as Whole<V>>::whole)
