@@ -75,7 +75,7 @@
 //! |---|---|---|
 //! | closure: [`with`](ContextManager::with), [`with_local`](ContextManager::with_local), [`run`](ContextManager::run), [`outcome`](ContextManager::outcome) | awaited, unless the future is dropped | the teardown should see the body's error, and be over before the caller goes on |
 //! | block: [`async_with!`] | as in closure style | there are several contexts |
-//! | guard: [`enter`](ContextManager::enter) | awaited by [`exit`](Guard::exit), [`exit_with`](Guard::exit_with) and [`cancel`](Guard::cancel); else a rollback | the context's life doesn't fit a block: it is kept in a struct, or passed on |
+//! | guard: [`enter`](ContextManager::enter) | awaited by [`exit`](Guard::exit), [`exit_with`](Guard::exit_with), [`exit_as`](Guard::exit_as) and [`cancel`](Guard::cancel); else a rollback | the context's life doesn't fit a block: it is kept in a struct, or passed on |
 //! | decorator: [`#[within]`](macro@within) | as in closure style | a whole function runs inside a context, as a test or a handler does |
 //!
 //! In closure and block style the body is polled *inside* the yield point. So what the context function puts around the yield point (a timeout, a
@@ -97,7 +97,7 @@
 //! # Contexts made of others
 //!
 //! Unlike in Python, nothing is raised at a yield point: `yield_resource!` evaluates to how the body ended, and the context function goes on. So a `with` or a block around
-//! `let _ = yield_resource!(…)` has a body that succeeds, and its context is told [`Completed`](Exit::Completed), whatever has happened. Hold a guard, and end it as the body has ended:
+//! `let _ = yield_resource!(…)` has a body that succeeds, and its context is told [`Completed`](Exit::Completed), whatever has happened. Hold a guard, and tell it [what you are told](Guard::exit_as):
 //!
 //! ```
 //! use contextlib::{BoxGuard, async_context, yield_resource};
@@ -122,12 +122,9 @@
 //! #[async_context]
 //! async fn logged(pool: Pool) -> io::Result<BoxGuard<'static, Transaction, io::Error>> {
 //!     let mut tx = transaction(pool).boxed().enter().await?;
-//!     if yield_resource!(tx).is_completed() {
-//!         tx.exit().await?;
-//!         println!("committed");
-//!     } else {
-//!         tx.cancel().await?; // `transaction` is told `Cancelled`
-//!     }
+//!     let exit = yield_resource!(tx);
+//!     tx.exit_as(exit).await?;
+//!     println!("{exit:?}");
 //! }
 //! #
 //! # #[tokio::main(flavor = "current_thread")]
@@ -139,7 +136,8 @@
 //! # }
 //! ```
 //!
-//! An inner context's resource can't be moved out of its guard (E0507); so to hand it on, this yields the guard itself, [`boxed`](ContextManager::boxed), so that its type can be written.
+//! An inner context's resource can't be moved out of its guard (E0507); so to hand it on, this yields the guard itself, [`boxed`](ContextManager::boxed), so that its type can be written. A context that is to be put around
+//! any other takes that as a [`BoxContextManager`].
 //! Around a yield point inside of a wrapping context, which has no guard, return an `Err` from the block if the exit isn't `Completed`; it is reported then, beside the body's.
 //!
 //! # Cancellation
@@ -214,6 +212,9 @@ pub use boxed::{
 pub use combine::{ContextTuple, Undecided, combine};
 pub use contextlib_macros::async_context;
 /// Contexts around a whole function, as a decorator or as a fixture.
+///
+/// A fixture lives as long as its test. One for several tests isn't to be had: a context in a `static` is never torn down, since nothing drops those, and belongs to the runtime of the test that has entered it, which
+/// ends before the next one's begins. [`drained`](background::drained) around a test waits for what it leaves behind.
 ///
 /// ```
 /// use contextlib::{async_context, within, yield_resource};

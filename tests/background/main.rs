@@ -12,4 +12,5 @@ mod overlap;
 mod panics;
 mod runtimes;
 mod shared;
+mod spawned;
 mod testkit;

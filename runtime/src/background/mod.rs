@@ -1,13 +1,13 @@
 //! Rollbacks: teardowns that run when nobody is left to await them.
 //!
-//! A guard or a `with` future that is dropped hands its frame to its context's [policy](crate::policy), which runs it as a background task. This
+//! A guard or a `with` future that is dropped hands its frame to its context's [policy], which runs it as a background task. This
 //! module keeps them in order (inner before outer) and lets a program wait for them before it exits: [`drain`].
 //!
 //! # What is inside of what
 //!
 //! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered. For a
 //! guard that is whatever was entered after it in the same *lane*: the body of the `with` around it, else the task, else (in the root future of `block_on`)
-//! the thread. What runs in different tasks never waits for each other. The limits of that:
+//! the thread. What runs in different tasks never waits for each other, also where one has spawned the other: unless that is spawned in a [`lane`]. The limits of that:
 //!
 //! - Branches of one task (`join!`, `FuturesUnordered`) share its lane, so that guards in them wait for each other's rollbacks: [`lane`] separates them.
 //! - So do the tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example: they are in the body's lane.
@@ -69,7 +69,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::Definition;
+use crate::{
+    __private::{defined, on_cancel_drop},
+    AsyncContext, ContextManager, Definition, YieldOnce, kind, policy,
+};
 
 /// Waits until every rollback on this runtime is over, also those that other rollbacks start meanwhile.
 ///
@@ -80,7 +83,7 @@ use crate::Definition;
 /// A task that is still alive hasn't begun its rollbacks; nor has one that was aborted, until its runtime has dropped its future. So end the tasks first, and
 /// wait for them: with `JoinSet::shutdown`, or by their `JoinHandle`s.
 ///
-/// A `?` in `main` would leave before it. So the work is a function of its own:
+/// A `?` in `main` would leave before it. So the work is a function of its own, as here; or `main` is inside of [`drained`].
 ///
 /// ```
 /// # async fn work() -> std::io::Result<()> { Ok(()) }
@@ -94,6 +97,61 @@ use crate::Definition;
 pub async fn drain() {
     let mut drained = Drained::new(current_runtime());
     poll_fn(|cx| drained.poll(cx)).await;
+}
+
+/// A context whose teardown is [`drain`]: around `main`, or a test, however that ends.
+///
+/// A test that ends by `?` or a failed assertion while it holds a guard loses the rollback otherwise, since its runtime is shut down at once; the report says so.
+/// `with` allocates nothing. Cancelled, it waits for nothing.
+///
+/// ```
+/// use contextlib::{background::drained, within};
+///
+/// # async fn work() -> std::io::Result<()> { Ok(()) }
+/// #[within(drained())]
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     work().await?;
+///     work().await
+/// }
+/// ```
+///
+/// ```
+/// use contextlib::{async_context, background::drained, within, yield_resource};
+/// # use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+/// # static UNLOCKED: AtomicBool = AtomicBool::new(false);
+///
+/// #[async_context]
+/// async fn lock() -> std::io::Result<u32> {
+///     let mut number = 7;
+///     let _ = yield_resource!(number);
+/// #   tokio::task::yield_now().await;
+/// #   UNLOCKED.store(true, Relaxed);
+/// }
+///
+/// # /*
+/// #[within(drained())]
+/// #[tokio::test]
+/// # */
+/// # #[within(drained())]
+/// # #[tokio::main(flavor = "current_thread")]
+/// async fn fails_and_unlocks() -> std::io::Result<()> {
+///     let number = lock().enter().await?;
+///     Err(std::io::Error::other(format!("{} isn't 8", *number))) // the guard is dropped: rolled back before the test is over
+/// }
+/// # assert!(fails_and_unlocks().is_err());
+/// # assert!(UNLOCKED.load(Relaxed));
+/// ```
+#[track_caller]
+pub fn drained()
+-> ContextManager<impl AsyncContext<Resource = (), Kind = kind::Infallible>, policy::Drop> {
+    on_cancel_drop::<(), kind::Infallible, _>(
+        defined(|| "drained"),
+        async |yielder: YieldOnce<'_, _, _>| {
+            let _ = yielder.lend(()).await;
+            drain().await;
+        },
+    )
 }
 
 /// [`drain`], for `limit` at the most.
@@ -142,10 +200,40 @@ pub fn stuck() -> Vec<Stuck> {
 /// tokio::join!(lane(branch()), lane(branch()));
 /// # }
 /// ```
+///
+/// What is still being rolled back when `future` is over is waited for where `lane` was *called*, by whatever was entered there before `future` began. So a task that is spawned in a `lane` belongs to what
+/// spawns it, as one without doesn't, whose rollbacks nobody waits for but [`drain`]. End the task first: nobody waits for what hasn't begun.
+///
+/// ```
+/// use contextlib::{async_context, background::lane, yield_resource};
+/// use tokio::task::JoinSet;
+///
+/// #[async_context]
+/// async fn database() -> &'static str {
+///     let _ = yield_resource!("sqlite::memory:");
+///     println!("dropped: the workers' transactions are over");
+/// }
+///
+/// # async fn worker(_: &'static str) {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// database()
+///     .run(async |url| {
+///         let mut workers = JoinSet::new();
+///         workers.spawn(lane(worker(*url)));
+///         // …
+///         workers.shutdown().await;
+///     })
+///     .await;
+/// # }
+/// ```
 pub fn lane<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let (around, root) = Lane::current_in_root();
     Laned {
         future: Some(Box::pin(future)),
         lane: None,
+        around,
+        root,
     }
 }
 
@@ -154,6 +242,10 @@ struct Laned<F> {
     future: Option<Pin<Box<F>>>,
     // Dropped last, also when the future's destructor panics.
     lane: Option<OwnLane>,
+    /// The lane that it was made in.
+    around: Lane,
+    /// What that is in.
+    root: Lane,
 }
 
 /// A lane, and what is around it, to which it leaves its pending rollbacks.
@@ -185,13 +277,10 @@ impl<F: Future> Future for Laned<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         // Numbered when it is first polled, like the contexts that it is entered between.
-        let lane = this.lane.get_or_insert_with(|| {
-            let (around, root) = Lane::current_in_root();
-            OwnLane {
-                number: lane::next_number(),
-                around,
-                root,
-            }
+        let lane = this.lane.get_or_insert_with(|| OwnLane {
+            number: lane::next_number(),
+            around: this.around,
+            root: this.root,
         });
         let _here = lane.enter();
         match &mut this.future {
