@@ -9,7 +9,7 @@ mod skips;
 
 pub use census::{Census, Counted};
 pub use dice::{Dice, number_from_env};
-pub use polling::{DropAt, Yields, drop_at, poll_once, quiet, quietly, yields};
+pub use polling::{DropAt, Yields, drop_at, last_kept, poll_once, quiet, quietly, yields};
 pub use reports::Reports;
 pub use skips::Skips;
 

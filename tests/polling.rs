@@ -79,6 +79,11 @@ pub fn quietly<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// What the last panic said that was kept off standard error, and where.
+pub fn last_kept() -> String {
+    QUIET.with_borrow(|quiet| quiet.clone().unwrap_or_default())
+}
+
 /// Keeps the panics of this thread off standard error until the returned value is dropped; then shows that one which drops it.
 pub fn quiet() -> impl Drop {
     static HOOK: Once = Once::new();

@@ -1,7 +1,7 @@
 //! `#[within]`: functions that run inside of contexts.
 
 use contextlib::{async_context, background, within, yield_resource};
-use contextlib_tests::{BodyError, ContextError, Log, message, quiet};
+use contextlib_tests::{BodyError, ContextError, Log, last_kept, message, quiet};
 use std::{fmt::Display, future::pending, time::Duration};
 use tokio::time::timeout;
 
@@ -296,6 +296,10 @@ mod errors {
                     && said.contains(&format!("ContextError({fails:?})")),
                 "{said}"
             );
+            // At the user's attribute, not in the library.
+            let shown = last_kept();
+            let place = format!("panicked at {}:", file!());
+            assert!(shown.starts_with(&place), "{shown}");
         }
     }
 

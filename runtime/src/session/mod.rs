@@ -411,6 +411,7 @@ where
 
 /// A context has failed around a body that can't return an error.
 #[cold]
+#[track_caller]
 fn failed(context: Definition, error: &dyn Debug) -> ! {
     // While a panic's message is made, another one would abort the process.
     panic!("{context} failed: {}", text_of(error))
@@ -460,6 +461,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     ///
     /// # Panics
     /// If the teardown fails.
+    #[track_caller]
     pub fn returned_or_panic<V>(&self, end: BodyEnd<V, Never, ErrorOf<C>>) -> Result<V, Never>
     where
         SuppressionOf<C>: Whole<V>,
@@ -483,6 +485,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     ///
     /// # Panics
     /// If it has an error.
+    #[track_caller]
     pub fn refused_or_panic<V>(&self, not_entered: NotEntered<ErrorOf<C>>) -> Result<V, Never>
     where
         SuppressionOf<C>: Whole<V>,
