@@ -37,27 +37,33 @@
     allow(dead_code, reason = "the policies that use the rest need tokio")
 )]
 
+mod below;
 #[cfg(test)]
 mod dice;
 mod drained;
+mod elsewhere;
 mod entered;
 mod in_table;
 pub(crate) mod lane;
 mod lanes;
+mod places;
 mod rollback;
 mod row;
 pub(crate) mod settled;
+mod settling;
 pub(crate) mod table;
 mod ticket;
 mod wakers;
 
-pub(crate) use entered::{Below, Entered, Settling, Style, Waiting};
+pub(crate) use below::{Below, Waiting};
+pub(crate) use entered::{Entered, Style};
 use lane::InBranch;
 pub(crate) use lane::{InLane, Lane, RuntimeId};
 #[cfg(feature = "tokio")]
 pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
 pub(crate) use rollback::{Left, RollbackState, quietly};
+pub(crate) use settling::Settling;
 pub use table::lanes_in_use;
 
 use drained::Drained;

@@ -2,8 +2,8 @@
 
 use super::{
     Entered, RuntimeId, Stuck,
-    entered::Places,
     lane::{InBranch, Rolling},
+    places::Places,
 };
 use crate::{
     AsyncContext, Definition, ExitKind,

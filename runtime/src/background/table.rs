@@ -1,7 +1,7 @@
 //! The table of the lanes in use: what is pending in each of them, and how much on each runtime. One for the process, behind a lock.
 
 use super::{
-    RuntimeId, Stuck,
+    Below, RuntimeId, Stuck,
     in_table::{End, InTable, Many, Pending, Place, Waiting},
     lane::{self, KINDS, Lane, Number, Of, numbers_for},
     lanes::Lanes,
@@ -88,8 +88,8 @@ impl Table {
     }
 
     #[cold]
-    fn is_any_of_blocked(&self, settled: impl FnOnce() -> [Option<Settled>; 6]) -> bool {
-        self.is_any_blocked(&settled(), 0)
+    fn is_any_of_blocked(&self, below: impl FnOnce() -> Below) -> bool {
+        self.is_any_blocked(below().lanes(), 0)
     }
 
     /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
@@ -410,17 +410,17 @@ pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
     table().insert(lane, false, (number, 0), pending);
 }
 
-/// The same for a `with`; says whether any of `lanes`, which are its own two, has to be waited for.
+/// The same for a `with`; says whether any of what is `below` it has to be waited for.
 #[inline(always)]
 pub(crate) fn insert_around(
     lane: Lane,
     number: Number,
     pending: Pending,
-    lanes: impl FnOnce() -> [Option<Settled>; 6],
+    below: impl FnOnce() -> Below,
 ) -> bool {
     let mut table = table();
     let may_be = table.is_any_inside() || table.is_any_left();
-    let blocked = may_be && table.is_any_of_blocked(lanes);
+    let blocked = may_be && table.is_any_of_blocked(below);
     table.insert(lane, false, (number, 0), pending);
     blocked
 }

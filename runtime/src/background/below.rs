@@ -1,0 +1,74 @@
+//! What is below a context, and waiting for that.
+
+use super::{
+    lane::{InRollback, Number},
+    settled::{Settled, Waiter},
+    table,
+};
+use std::task::{Context, Poll};
+
+/// The rollbacks started below a context.
+#[derive(Debug)]
+pub(crate) struct Below([Option<Settled>; 6]);
+
+impl Below {
+    /// None.
+    pub(crate) fn none() -> Self {
+        Below([const { None }; 6])
+    }
+
+    /// Those in these lanes.
+    pub(super) fn in_lanes(settled: [Option<Settled>; 6]) -> Self {
+        Below(settled)
+    }
+
+    /// Those: up to six.
+    pub(crate) fn of(rollbacks: impl IntoIterator<Item = Settled>) -> Self {
+        let mut below = Below::none();
+        for (place, settled) in below.0.iter_mut().zip(rollbacks) {
+            *place = Some(settled);
+        }
+        below
+    }
+
+    /// And the context's [parts](super::Entered::parts).
+    pub(super) fn and_parts(mut self, parts: [Settled; 2]) -> Self {
+        let [.., first, second] = &mut self.0;
+        [*first, *second] = parts.map(Some);
+        self
+    }
+
+    pub(super) fn lanes(&self) -> &[Option<Settled>] {
+        &self.0
+    }
+
+    pub(super) fn is_any_pending(&self, floor: Number) -> bool {
+        table::are_blocked(&self.0, floor)
+    }
+}
+
+/// Waits for the rollbacks started below a context.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    below: Below,
+    waiter: Waiter,
+}
+
+impl From<Below> for Waiting {
+    fn from(below: Below) -> Self {
+        Waiting {
+            below,
+            waiter: Waiter::default(),
+        }
+    }
+}
+
+impl Waiting {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_above(cx, InRollback::floor())
+    }
+
+    pub(super) fn poll_above(&mut self, cx: &mut Context<'_>, floor: Number) -> Poll<()> {
+        self.waiter.poll(&self.below.0, cx, floor)
+    }
+}

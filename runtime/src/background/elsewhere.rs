@@ -1,0 +1,109 @@
+//! Where a context is torn down, if that isn't the lane that it was entered in.
+
+use super::{
+    Entered, Style,
+    lane::{InRollback, Lane, Number, Unit},
+    settled::Settled,
+    table,
+    ticket::{Around, Ticket},
+};
+use std::ops::Range;
+
+/// The lane that a teardown began in, if it isn't its own.
+pub(super) struct Elsewhere {
+    lane: Lane,
+    /// For what has left the lanes around which it was entered, if this isn't one of them: whatever was entered before it by the same task looks there.
+    left: Option<Lane>,
+    /// When a rollback began that has dropped the context, and whose own one was entered by the same task: what has left that since was entered around it, and may
+    /// wait for what it gives back.
+    pub(super) until: Number,
+    /// The lane of the rollback that it goes on in, if it goes on in one: where that was before, it was, too.
+    past: Lane,
+    /// The lanes around this one that what was entered after it may be in.
+    inside_of: Option<Box<[Lane]>>,
+    /// Whether it waits for other visitors there: it is known that they belong together.
+    together: bool,
+    /// When a rollback began that has dropped the context, if that was entered before, in the same lane as the rollback's own context.
+    pub(super) rollback: Option<Number>,
+}
+
+impl Elsewhere {
+    /// Where a context is exited, if that isn't its lane.
+    #[cold]
+    pub(super) fn awaited(entered: &Entered) -> Option<Self> {
+        let here = Lane::current();
+        (here != entered.lane).then(|| Elsewhere::at(here, here, true, entered))
+    }
+
+    /// Where a context was dropped, if that isn't its lane.
+    #[inline]
+    pub(super) fn dropped(entered: &Entered) -> Option<Self> {
+        let here = Lane::current();
+        (here != entered.lane).then(|| Elsewhere::dropped_at(here, entered))
+    }
+
+    #[cold]
+    fn dropped_at(here: Lane, entered: &Entered) -> Self {
+        let together = InRollback::current().is_some() || Unit::is_dropped();
+        Elsewhere::at(here, entered.frame_lane(), together, entered)
+    }
+
+    fn at(here: Lane, past: Lane, together: bool, entered: &Entered) -> Self {
+        let root = entered.root;
+        let (here_root, number) = (Lane::root(), entered.number);
+        let native = here_root == root && here.began_before(number);
+        let nested = !native && entered.style == Style::Guard;
+        let rollback = InRollback::current().filter(|rollback| rollback.root == Some(root));
+        Elsewhere {
+            lane: here,
+            left: (!native).then(|| root.left()),
+            until: rollback.map_or(Number::MAX, |rollback| rollback.began),
+            past,
+            inside_of: match nested {
+                true => table::lanes_around(here, here_root, number),
+                false => None,
+            },
+            together: together || native,
+            rollback: Elsewhere::rollback_around(entered),
+        }
+    }
+
+    /// Whether the context is no visitor, but counts as entered in this lane: it was, in a `with` inside of it, which it has left.
+    pub(super) fn is_native(&self) -> bool {
+        self.left.is_none()
+    }
+
+    /// The lanes as those around the context.
+    pub(super) fn around(&self) -> [Option<Around>; 2] {
+        match self.left {
+            None => [Some(Around::Entered(self.lane)), None],
+            Some(left) => [
+                Some(Around::Visited(self.lane)),
+                Some(Around::Entered(left)),
+            ],
+        }
+    }
+
+    /// Takes the places of a context of that number.
+    pub(super) fn places(&self, number: Number) -> [Option<Ticket>; 2] {
+        self.around()
+            .map(|around| around.map(|around| Ticket::new(around, number)))
+    }
+
+    /// When the rollback began that is running, if the context was entered before that, in the same lane as the rollback's own.
+    fn rollback_around(entered: &Entered) -> Option<Number> {
+        let rollback = InRollback::current()?;
+        let is_around =
+            entered.number < rollback.began && table::is_at_home(entered.lane, rollback.number);
+        is_around.then_some(rollback.began)
+    }
+
+    pub(super) fn settled(&self, entered: Range<Number>) -> Settled {
+        let settled = match self.together {
+            true => Settled::new(self.lane, entered),
+            false => Settled::natives(self.lane, entered),
+        };
+        let settled = settled.and_past_of(self.past);
+        settled.and_around(self.inside_of.clone())
+    }
+}

@@ -1,0 +1,90 @@
+//! What a context waits for before its teardown.
+
+use super::{
+    Entered,
+    below::{Below, Waiting},
+    lane::{InRollback, Number},
+    places::Visit,
+    table,
+};
+use crate::cold::Seldom;
+use std::task::{Context, Poll, ready};
+
+/// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
+pub(crate) struct Settling(Seldom<Unsettled>);
+
+/// What there is to be settled first, and where.
+#[derive(Default)]
+struct Unsettled {
+    waiting: Option<Waiting>,
+    visit: Option<Visit>,
+}
+
+impl Settling {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Settling(Seldom::none())
+    }
+
+    #[inline]
+    pub(crate) fn poll(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        if table::any_pending() {
+            self.poll_pending(entered, cx)
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    #[cold]
+    fn poll_pending(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        let floor = InRollback::floor();
+        self.poll_for(|| entered.below(), floor, cx)
+    }
+
+    /// Waits for what `below` comes to when it is first asked.
+    pub(super) fn poll_for(
+        &mut self,
+        below: impl FnOnce() -> Below,
+        floor: Number,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let unsettled = self.0.get_mut();
+        let waiting = match unsettled.and_then(|unsettled| unsettled.waiting.as_mut()) {
+            Some(waiting) => waiting,
+            None => {
+                let below = below();
+                if !below.is_any_pending(floor) {
+                    return Poll::Ready(());
+                }
+                self.0.get_or_default().waiting.insert(below.into())
+            }
+        };
+        ready!(waiting.poll_above(cx, floor));
+        self.stop_waiting();
+        Poll::Ready(())
+    }
+
+    #[inline]
+    pub(super) fn stop_waiting(&mut self) {
+        if let Some(unsettled) = self.0.get_mut() {
+            unsettled.waiting = None;
+        }
+    }
+
+    #[cold]
+    pub(super) fn begin_visit(&mut self, visit: Visit) {
+        self.0.get_or_default().visit = Some(visit);
+    }
+
+    #[inline]
+    pub(super) fn visit(&self) -> Option<&Visit> {
+        self.0.get()?.visit.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn end_visit(&mut self) {
+        if let Some(unsettled) = self.0.get_mut() {
+            unsettled.visit = None;
+        }
+    }
+}
