@@ -908,6 +908,55 @@ async fn entered_in_a_teardown_that_became_a_rollback() {
     }
 }
 
+/// A `with` that a teardown has begun goes on in the rollback that this became: it waits for what its body hands over there.
+#[tokio::test]
+async fn handed_over_in_a_with_that_a_rollback_goes_on_with() {
+    #[async_context]
+    async fn goes_on(log: Log, opened: Opened, style: u8) -> Result<(), Broken> {
+        let _ = yield_resource!();
+        let around = quick(log.clone(), "outer");
+        let body = async || {
+            yield_now().await;
+            let inner = open(opened, inner(&log)).await;
+            thread::spawn(|| drop(inner)).join().unwrap();
+            Ok::<_, Broken>(())
+        };
+        match style {
+            0 => around.with(async |_| body().await).await?,
+            1 => {
+                let both = (around, null_context(()));
+                both.with(async |_| body().await).await?;
+            }
+            2 => {
+                let inside = async |_: &mut ()| around.with(async |_| body().await).await;
+                null_context(()).with(inside).await?;
+            }
+            _ => {
+                let inside = async |_: &mut ()| {
+                    let guard = around.enter().await?;
+                    body().await?;
+                    guard.exit().await
+                };
+                null_context(()).with(inside).await?;
+            }
+        }
+    }
+    for opened in OPENED {
+        for style in 0..4 {
+            let log = Log::default();
+            let context = goes_on(log.clone(), opened, style);
+            let guard = context.enter().await.unwrap();
+            assert!(poll_once(guard.exit()).await.is_none());
+            drain().await;
+            assert_eq!(
+                log.said(),
+                "+outer, +inner, -inner, -outer Completed",
+                "{opened:?}, {style}"
+            );
+        }
+    }
+}
+
 /// A teardown in a lane that is over enters the inner one, and hands it over in its rollback: what is around the lane waits for it.
 #[tokio::test]
 async fn handed_over_after_its_lane_is_over() {

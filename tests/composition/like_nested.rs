@@ -3,6 +3,7 @@
 use contextlib::{
     Exit, IntoContextManager, async_context, background, kind::Suppressing, yield_resource,
 };
+use contextlib_tests::quiet;
 use futures::FutureExt;
 use std::{
     fmt,
@@ -270,7 +271,7 @@ async fn guarded(log: Log, plans: &[Plan], does: Does) -> Result_ {
 #[tokio::test]
 async fn entered_with_a_guard() {
     let _one_at_a_time = ONE_AT_A_TIME.lock().await;
-    quiet_panics();
+    let _quiet = quiet();
     let mut recorder = Recorder::new();
     let all = plans(&[None]);
     for a in &all {
@@ -288,7 +289,6 @@ async fn entered_with_a_guard() {
                         got.output = expected.output.clone();
                     }
                     if got != expected {
-                        drop(std::panic::take_hook());
                         panic!(
                             "body: {does:?}, contexts: {plans:#?}\nwith: {expected:#?}\nguard: {got:#?}"
                         );
@@ -298,14 +298,13 @@ async fn entered_with_a_guard() {
         }
     }
     contextlib::take_report_hook();
-    drop(std::panic::take_hook());
 }
 
 /// Dropped at any poll, a tuple tears down what it had entered, the inner ones first, once.
 #[tokio::test]
 async fn cancelled() {
     let _one_at_a_time = ONE_AT_A_TIME.lock().await;
-    quiet_panics();
+    let _quiet = quiet();
     let mut recorder = Recorder::new();
     for does in [Succeed, Fail, Panic] {
         let all = plans(&[None]);
@@ -341,7 +340,6 @@ async fn cancelled() {
         }
     }
     contextlib::take_report_hook();
-    drop(std::panic::take_hook());
 }
 
 fn plans(leaves: &[Option<(usize, Does)>]) -> Vec<Plan> {
@@ -461,17 +459,13 @@ impl Recorder {
 /// The hooks are the process's.
 pub(crate) static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-fn quiet_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
-}
-
 fn left(trace: &Trace) -> bool {
     trace.lines.iter().any(|line| line.ends_with(" left"))
 }
 
 async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: usize) {
     let _one_at_a_time = ONE_AT_A_TIME.lock().await;
-    quiet_panics();
+    let _quiet = quiet();
     let mut recorder = Recorder::new();
     let mut counted = 0;
     let mut compared = 0;
@@ -511,8 +505,6 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
                         }
                     }
                     if got != expected {
-                        // The hook is set to print nothing.
-                        drop(std::panic::take_hook());
                         panic!(
                             "body: {does:?}, shape {shape}, contexts: {plan:#?}\nnested: {expected:#?}\ntuple: {got:#?}"
                         );
@@ -528,7 +520,6 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
         at[..next].fill(0);
     }
     contextlib::take_report_hook();
-    drop(std::panic::take_hook());
     assert!(compared >= at_least, "{compared}");
     assert!(ties * 5 < compared, "{ties} of {compared}");
 }

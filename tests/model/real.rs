@@ -530,12 +530,11 @@ async fn guard(
 ) -> Result<Option<Id>, Failure> {
     for_sort!(world, part, |context| {
         // Where it is entered, it counts as entered where it goes to. Only what its setup leaves behind is waited for there.
-        let leaves_nothing = part
-            .setup
-            .steps
-            .iter()
-            .all(|step| !matches!(step, Step::Run(_)));
-        let place = if leaves_nothing { part.id } else { 0 };
+        let place = if enters_nothing(&part.setup.steps) {
+            part.id
+        } else {
+            0
+        };
         let guard = somewhere(place, async move { context.enter().await }).await?;
         let returned = body(world, part.id, inside).await;
         match leave {
@@ -551,8 +550,8 @@ async fn guard(
             Leave::Drop => {
                 match part.id % 4 {
                     0 => drop(guard),
-                    // Elsewhere it isn't known which body it had gone to.
-                    1 if place % 5 == 0 => thread::scope(|scope| {
+                    // There it isn't known which body or rollback it had gone to, nor what is pending in that.
+                    1 if enters_nothing(&inside.steps) => thread::scope(|scope| {
                         scope.spawn(|| drop(guard));
                     }),
                     _ => somewhere(part.id / 4, async { drop(guard) }).await,
@@ -566,6 +565,10 @@ async fn guard(
             }
         }
     })
+}
+
+fn enters_nothing(steps: &[Step]) -> bool {
+    !steps.iter().any(|step| matches!(step, Step::Run(_)))
 }
 
 /// Runs it in one of the places that make no difference, the same one for the same number.

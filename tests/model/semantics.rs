@@ -503,6 +503,9 @@ impl Machine {
         frame.goes_on = GoesOn::Nothing;
         frame.stage = Stage::Teardown;
         frame.deadline = None;
+        // It waits for what the context has left since, though that is not promised.
+        let parts = std::mem::take(&mut frame.parts);
+        frame.below.extend(parts);
         let settled = self.wait_below();
         self.pop();
         settled
@@ -703,7 +706,7 @@ impl Machine {
             let left = frame.below.iter().chain(&frame.parts);
             let last = left.map(|strand| self.strands[*strand].ends_at).max();
             if let Err(stop) = self.wait_until(last.unwrap_or(0)) {
-                self.report_told(told(flow));
+                self.report_stop(flow.map(drop), after);
                 self.drop_tuple(entered);
                 return Err(stop);
             }

@@ -1,4 +1,4 @@
-//! Where a context is torn down, if that isn't the lane that it was entered in.
+//! Where a context is torn down, if that isn't where it was entered.
 
 use super::{
     Entered, Style,
@@ -9,9 +9,11 @@ use super::{
 };
 use std::ops::Range;
 
-/// The lane that a teardown began in, if it isn't its own.
+/// The lane that a teardown began in, if it isn't its own, or isn't where it was.
 pub(super) struct Elsewhere {
     lane: Lane,
+    /// What is around all `with`s that this one is in.
+    pub(super) root: Lane,
     /// For what has left the lanes around which it was entered, if this isn't one of them: whatever was entered before it by the same task looks there.
     left: Option<Lane>,
     /// When a rollback began that has dropped the context, and whose own one was entered by the same task: what has left that since was entered around it, and may
@@ -31,15 +33,22 @@ impl Elsewhere {
     /// Where a context is exited, if that isn't its lane.
     #[cold]
     pub(super) fn awaited(entered: &Entered) -> Option<Self> {
-        let here = Lane::current();
-        (here != entered.lane).then(|| Elsewhere::at(here, here, true, entered))
+        let here = Elsewhere::here(entered)?;
+        Some(Elsewhere::at(here, here, true, entered))
     }
 
     /// Where a context was dropped, if that isn't its lane.
     #[inline]
     pub(super) fn dropped(entered: &Entered) -> Option<Self> {
-        let here = Lane::current();
-        (here != entered.lane).then(|| Elsewhere::dropped_at(here, entered))
+        let here = Elsewhere::here(entered)?;
+        Some(Elsewhere::dropped_at(here, entered))
+    }
+
+    /// The current lane, if it isn't that of the context, or has come to be in another root since: its future goes on in a rollback, or in another task.
+    #[inline]
+    fn here(entered: &Entered) -> Option<Lane> {
+        let (here, root) = Lane::current_in_root();
+        (here != entered.lane || root != entered.root).then_some(here)
     }
 
     #[cold]
@@ -49,18 +58,19 @@ impl Elsewhere {
     }
 
     fn at(here: Lane, past: Lane, together: bool, entered: &Entered) -> Self {
-        let root = entered.root;
-        let (here_root, number) = (Lane::root(), entered.number);
-        let native = here_root == root && here.began_before(number);
+        let (own_root, number) = (entered.root, entered.number);
+        let root = Lane::root();
+        let native = root == own_root && here.began_before(number);
         let nested = !native && entered.style == Style::Guard;
-        let rollback = InRollback::current().filter(|rollback| rollback.root == Some(root));
+        let rollback = InRollback::current().filter(|rollback| rollback.root == Some(own_root));
         Elsewhere {
             lane: here,
-            left: (!native).then(|| root.left()),
+            root,
+            left: (!native).then(|| own_root.left()),
             until: rollback.map_or(Number::MAX, |rollback| rollback.began),
             past,
             inside_of: match nested {
-                true => table::lanes_around(here, here_root, number),
+                true => table::lanes_around(here, root, number),
                 false => None,
             },
             together: together || native,

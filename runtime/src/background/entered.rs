@@ -130,7 +130,11 @@ impl Entered {
             Style::Body => {
                 let body = Settled::new(self.body_lane(), after..Number::MAX);
                 let frame = Settled::new(self.frame_lane(), after..Number::MAX);
-                [Some(body), Some(frame), Some(left), None, None, None]
+                // It was begun before the rollback that it is in, as a part of that.
+                let root = elsewhere.map(|elsewhere| elsewhere.root);
+                let other = root.filter(|root| *root != self.root);
+                let left_there = other.map(|root| Settled::new(root.left(), after..number));
+                [Some(body), Some(frame), Some(left), left_there, None, None]
             }
         })
     }

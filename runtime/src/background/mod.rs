@@ -16,7 +16,7 @@
 //!   still being rolled back. Only what is outside of the context waits for that.
 //! - A guard that leaves the `with` it was entered in, as one that the body of a timeout returns does, counts as entered in what is around that. If another task drops it, whatever its own task had
 //!   entered before waits for it, in other branches of that task, too, unless a [`lane`] separates them. Of a future that was begun inside of a body and then moved to another task, and of tasks that run inside of a
-//!   body, it isn't known that this body was around such a guard; nor, where another task or thread drops it, which body it had gone to: it doesn't wait then for what that body itself has dropped.
+//!   body, it isn't known that this body was around such a guard; nor, where another task or thread drops it, which body or rollback it had gone to: it doesn't wait then for what was dropped in that one itself.
 //! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with its old task's. Two guards that a third
 //!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
 //!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
