@@ -32,16 +32,6 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Is called when it is dropped: in any case, also when something panics before.
-#[must_use]
-pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
-
-impl<F: FnMut()> Drop for Finally<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
 /// A place whose content can be dropped.
 pub(crate) trait Clear {
     fn clear(&mut self);

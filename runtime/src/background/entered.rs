@@ -24,6 +24,21 @@ pub struct Entered {
     pub(super) style: Style,
 }
 
+/// What is done with a context in the end.
+//
+// No closure: that would be compiled for each context.
+#[must_use]
+pub(crate) struct Finally<'a> {
+    entered: &'a Entered,
+    does: fn(&Entered),
+}
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        (self.does)(self.entered);
+    }
+}
+
 /// How a context was entered, which decides what is below it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Style {
@@ -143,6 +158,15 @@ impl Entered {
     pub(crate) fn parts(&self) -> [Settled; 2] {
         let lanes = self.frame_lanes();
         lanes.map(|lane| Settled::new(lane, self.number + 1..Number::MAX))
+    }
+
+    /// Does this when what is returned is dropped: in any case, also when something panics before.
+    #[inline]
+    pub(crate) fn finally(&self, does: fn(&Entered)) -> Finally<'_> {
+        Finally {
+            entered: self,
+            does,
+        }
     }
 
     /// The context is over, maybe without having waited for what was started below it: whatever is around it does, in its own lane and in the one that it ends in.

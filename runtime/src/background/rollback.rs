@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     AsyncContext, Definition, ExitKind,
-    cold::{Finally, catch},
+    cold::catch,
     frame::{AnyContext, AnyFrame, Ending, FrameMut, Held, Payload},
     kind::Kind,
     report::{self, Failure},
@@ -479,7 +479,7 @@ impl<M: ?Sized> Abandonment<M> {
     fn leave(mut self, to: impl FnOnce(Held<M>)) {
         let setup = self.is_in_setup();
         let entered = self.0.parts().0.entered;
-        let _leaving = setup.then(|| Finally(|| entered.leave_parts()));
+        let _leaving = setup.then(|| entered.finally(Entered::leave_parts));
         quietly(&entered, || to(self.0));
     }
 }

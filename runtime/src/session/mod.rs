@@ -11,7 +11,7 @@ pub(crate) use with::With;
 use crate::{
     AsyncContext, BodyError, Definition, ExitKind, Outcome,
     background::{Abandonment, Entered, Left, RollbackState, Settling, lane::Unit, quietly},
-    cold::{Finally, Seldom, catch},
+    cold::{Seldom, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing, refused},
@@ -506,8 +506,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
         if let Stage::Closed = self.state.stage {
             return self.entered().leave_all();
         }
-        let entered = self.entered();
-        let _over = Finally(|| entered.is_over());
+        let _over = self.entered().finally(Entered::is_over);
         self.abandon();
     }
 }
@@ -575,7 +574,7 @@ impl<R> State<'_, R> {
     /// Drops what there is of a frame that can't be taken over.
     fn discard<K: Kind>(&mut self, mut frame: Pin<&mut AnyContext<'_, R, K>>) {
         let entered = self.entered;
-        let _leaving = Finally(|| entered.leave_all());
+        let _leaving = entered.finally(Entered::leave_all);
         quietly(entered, || {
             let resource = {
                 // A resource such as a stack drops what the body has entered.
