@@ -184,7 +184,9 @@ impl Entered {
 
     #[cold]
     fn leave_pending(&self) {
-        self.is_over();
+        if !table::end(self.number, self.own_lanes()) {
+            return;
+        }
         for lane in self.own_lanes() {
             ticket::leave_owned(lane, self.number, self.lane, self.root);
         }

@@ -295,6 +295,13 @@ impl Table {
         }
     }
 
+    /// That context is over.
+    fn forget_inside(&mut self, number: Number) {
+        if self.inside.remove(&number).is_some() {
+            self.publish();
+        }
+    }
+
     /// Nothing is pending any more.
     #[inline]
     fn forget_insides(&mut self) {
@@ -466,10 +473,15 @@ pub(crate) fn note_inside(number: Number, lane: Lane) {
 /// That context is over.
 pub(crate) fn forget_inside(number: Number) {
     if is_any_inside() {
-        let mut table = table();
-        table.inside.remove(&number);
-        table.publish();
+        table().forget_inside(number);
     }
+}
+
+/// That context is over. Says whether anything is pending in any of its own lanes.
+pub(crate) fn end(number: Number, mut own: impl Iterator<Item = Lane>) -> bool {
+    let mut table = table();
+    table.forget_inside(number);
+    own.any(|lane| table.lanes.get(lane).is_some() || table.visitors.get(lane).is_some())
 }
 
 #[inline]
