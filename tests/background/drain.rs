@@ -3,10 +3,18 @@
 use crate::shared::{Broken, Log, closed, gated, poll_once, quick, settle, slow};
 use contextlib::{
     async_context,
-    background::{drain, drain_timeout, pending},
-    yield_resource,
+    background::{drain, drain_timeout, drained, pending},
+    within, yield_resource,
 };
-use std::{future::pending as forever, panic::Location, pin::Pin, sync::Arc, time::Duration};
+use contextlib_tests::quiet;
+use futures::FutureExt;
+use std::{
+    future::pending as forever,
+    panic::{AssertUnwindSafe, Location},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::Semaphore,
     task::yield_now,
@@ -359,4 +367,44 @@ async fn teardowns_that_wait_for_each_other_are_named() {
     assert_eq!(stuck.stuck()[0].definition().name(), "waits_for");
     a.add_permits(2);
     drain().await;
+}
+
+/// A context around a function waits also for the rollbacks of tasks, which are in order with nothing there; however the function ends.
+#[tokio::test]
+async fn drained_waits_however_a_function_ends() {
+    #[within(drained())]
+    async fn ends_a_task(log: Log, end: &str) -> Result<(), Broken> {
+        let task = tokio::spawn({
+            let log = log.clone();
+            async move {
+                let _guard = slow(log, "task's").enter().await.unwrap();
+                forever::<()>().await;
+            }
+        });
+        while log.lines().is_empty() {
+            yield_now().await;
+        }
+        task.abort();
+        assert!(task.await.is_err());
+        assert_ne!(end, "panics");
+        match end {
+            "fails" => Err(Broken),
+            _ => Ok(()),
+        }
+    }
+
+    for end in ["well", "fails", "panics"] {
+        let log = Log::default();
+        let ended = {
+            let _quiet = quiet();
+            AssertUnwindSafe(ends_a_task(log.clone(), end))
+                .catch_unwind()
+                .await
+        };
+        assert_eq!(log.said(), "+task's, -task's", "{end}");
+        match end {
+            "panics" => assert!(ended.is_err()),
+            _ => assert_eq!(ended.unwrap().is_ok(), end == "well"),
+        }
+    }
 }

@@ -107,7 +107,8 @@ pub async fn drain() {
 
 /// A context whose teardown is [`drain`]: around `main`, or a test, however that ends.
 ///
-/// A test that ends by `?` or a failed assertion while it holds a guard loses the rollback otherwise, since its runtime is shut down at once; the report says so.
+/// A test that ends by `?` or a failed assertion while it holds a guard loses the rollback otherwise, since its runtime is shut down at once; the report says so. As any `with`, it waits for what its body has
+/// entered; its teardown, for the rollbacks of tasks that have ended as well.
 /// `with` allocates nothing. Cancelled, it waits for nothing.
 ///
 /// ```
