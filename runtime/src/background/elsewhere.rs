@@ -34,7 +34,7 @@ impl Elsewhere {
     #[cold]
     pub(super) fn awaited(entered: &Entered) -> Option<Self> {
         let here = Elsewhere::here(entered)?;
-        Some(Elsewhere::at(here, here, true, entered))
+        Some(Elsewhere::at(here, here.0, true, entered))
     }
 
     /// Where a context was dropped, if that isn't its lane.
@@ -44,22 +44,21 @@ impl Elsewhere {
         Some(Elsewhere::dropped_at(here, entered))
     }
 
-    /// The current lane, if it isn't that of the context, or has come to be in another root since: its future goes on in a rollback, or in another task.
+    /// The current lane and its root, if they aren't those of the context; its lane may have come to be in another root since: its future goes on in a rollback, or in another task.
     #[inline]
-    fn here(entered: &Entered) -> Option<Lane> {
-        let (here, root) = Lane::current_in_root();
-        (here != entered.lane || root != entered.root).then_some(here)
+    fn here(entered: &Entered) -> Option<(Lane, Lane)> {
+        let here = Lane::current_in_root();
+        (here != (entered.lane, entered.root)).then_some(here)
     }
 
     #[cold]
-    fn dropped_at(here: Lane, entered: &Entered) -> Self {
+    fn dropped_at(here: (Lane, Lane), entered: &Entered) -> Self {
         let together = InRollback::current().is_some() || Unit::is_dropped();
         Elsewhere::at(here, entered.frame_lane(), together, entered)
     }
 
-    fn at(here: Lane, past: Lane, together: bool, entered: &Entered) -> Self {
+    fn at((here, root): (Lane, Lane), past: Lane, together: bool, entered: &Entered) -> Self {
         let (own_root, number) = (entered.root, entered.number);
-        let root = Lane::root();
         let native = root == own_root && here.began_before(number);
         let nested = !native && entered.style == Style::Guard;
         let rollback = InRollback::current().filter(|rollback| rollback.root == Some(own_root));

@@ -177,8 +177,8 @@ impl Entered {
         }
     }
 
-    /// It won't enter or drop anything any more where it was entered.
-    pub(crate) fn is_over(&self) {
+    /// Nothing is entered or dropped in its body any more: where that was needn't be known.
+    pub(crate) fn forget_inside(&self) {
         table::forget_inside(self.number);
     }
 

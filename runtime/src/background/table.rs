@@ -287,7 +287,7 @@ impl Table {
         self.taken -= 1;
         self.of_kind[lane.kind()] -= 1;
         if self.taken == 0 {
-            self.forget_insides();
+            self.inside.clear();
         }
         self.publish();
         if let Some(runtime) = counted {
@@ -299,14 +299,6 @@ impl Table {
     fn forget_inside(&mut self, number: Number) {
         if self.inside.remove(&number).is_some() {
             self.publish();
-        }
-    }
-
-    /// Nothing is pending any more.
-    #[inline]
-    fn forget_insides(&mut self) {
-        if !self.inside.is_empty() {
-            self.inside.clear();
         }
     }
 
@@ -472,7 +464,7 @@ pub(crate) fn note_inside(number: Number, lane: Lane) {
 
 /// That context is over.
 pub(crate) fn forget_inside(number: Number) {
-    if is_any_inside() {
+    if knows_insides() {
         table().forget_inside(number);
     }
 }
@@ -484,8 +476,9 @@ pub(crate) fn end(number: Number, mut own: impl Iterator<Item = Lane>) -> bool {
     own.any(|lane| table.lanes.get(lane).is_some() || table.visitors.get(lane).is_some())
 }
 
+/// Whether it is known of any context that it was entered inside of another one.
 #[inline]
-fn is_any_inside() -> bool {
+fn knows_insides() -> bool {
     PENDING.load(Ordering::Acquire) & INSIDE != 0
 }
 

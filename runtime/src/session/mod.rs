@@ -506,7 +506,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Session<'_, C, P> {
         if let Stage::Closed = self.state.stage {
             return self.entered().leave_all();
         }
-        let _over = self.entered().finally(Entered::is_over);
+        let _over = self.entered().finally(Entered::forget_inside);
         self.abandon();
     }
 }
