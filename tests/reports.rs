@@ -10,8 +10,13 @@ use std::{
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
-static KEPT: Mutex<Option<HashMap<&'static str, Vec<String>>>> = Mutex::new(None);
+static KEPT: Mutex<Option<HashMap<&'static str, Vec<Kept>>>> = Mutex::new(None);
 static FILES: Mutex<Vec<(&'static str, &'static Mutex<()>)>> = Mutex::new(Vec::new());
+
+struct Kept {
+    line: String,
+    failure: String,
+}
 
 /// Keeps what is reported of contexts that are defined in the caller's file; one test of a file at a time has one.
 ///
@@ -41,7 +46,7 @@ impl Reports {
         let alone = lock(queue);
         HOOK.call_once(|| {
             contextlib::set_report_hook(|report| {
-                let what = match report.failure {
+                let line = match report.failure {
                     Failure::Unexited => "unexited".to_owned(),
                     _ => format!(
                         "{}{} {} after {}",
@@ -58,7 +63,10 @@ impl Reports {
                     .get_or_insert_default()
                     .get_mut(report.context.location().file())
                 {
-                    kept.push(what);
+                    kept.push(Kept {
+                        line,
+                        failure: report.failure.to_string(),
+                    });
                 }
             });
         });
@@ -78,6 +86,16 @@ impl Reports {
 
     /// What has been reported since the last call.
     pub fn take_all(&self) -> Vec<String> {
+        self.take_kept().into_iter().map(|kept| kept.line).collect()
+    }
+
+    /// Only what went wrong, whosever it was.
+    pub fn take_failures(&self) -> Vec<String> {
+        let kept = self.take_kept().into_iter();
+        kept.map(|kept| kept.failure).collect()
+    }
+
+    fn take_kept(&self) -> Vec<Kept> {
         let mut kept = lock(&KEPT);
         kept.get_or_insert_default()
             .get_mut(self.file)

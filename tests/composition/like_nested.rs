@@ -3,7 +3,7 @@
 use contextlib::{
     Exit, IntoContextManager, async_context, background, kind::Suppressing, yield_resource,
 };
-use contextlib_tests::quiet;
+use contextlib_tests::{Reports, quiet};
 use futures::FutureExt;
 use std::{
     fmt,
@@ -270,7 +270,6 @@ async fn guarded(log: Log, plans: &[Plan], does: Does) -> Result_ {
 /// A guard does what `with` does, as far as it can: it doesn't see a panic, and where a setup's failure is swallowed there is nothing to enter.
 #[tokio::test]
 async fn entered_with_a_guard() {
-    let _one_at_a_time = ONE_AT_A_TIME.lock().await;
     let _quiet = quiet();
     let mut recorder = Recorder::new();
     let all = plans(&[None]);
@@ -297,13 +296,11 @@ async fn entered_with_a_guard() {
             }
         }
     }
-    contextlib::take_report_hook();
 }
 
 /// Dropped at any poll, a tuple tears down what it had entered, the inner ones first, once.
 #[tokio::test]
 async fn cancelled() {
-    let _one_at_a_time = ONE_AT_A_TIME.lock().await;
     let _quiet = quiet();
     let mut recorder = Recorder::new();
     for does in [Succeed, Fail, Panic] {
@@ -339,7 +336,6 @@ async fn cancelled() {
             }
         }
     }
-    contextlib::take_report_hook();
 }
 
 fn plans(leaves: &[Option<(usize, Does)>]) -> Vec<Plan> {
@@ -401,17 +397,13 @@ impl Trace {
 }
 
 struct Recorder {
-    reports: Arc<Mutex<Vec<String>>>,
+    reports: Reports,
     run: u32,
 }
 
 impl Recorder {
     fn new() -> Self {
-        let reports = Arc::new(Mutex::new(Vec::new()));
-        let sink = reports.clone();
-        contextlib::set_report_hook(move |report| {
-            sink.lock().unwrap().push(report.failure.to_string())
-        });
+        let reports = Reports::keep();
         Recorder { reports, run: 0 }
     }
 
@@ -421,24 +413,22 @@ impl Recorder {
         run: impl FnOnce(Log) -> F,
     ) -> Trace {
         self.run += 1;
-        self.reports.lock().unwrap().clear();
+        drop(self.reports.take_failures());
         let log = Log {
             run: self.run,
             lines: Arc::default(),
         };
         let output = drive(run(log.clone()), polls).await;
-        // The reports of other tests are not ours.
+        // Guards that were dropped are no failures.
         let own = |text: &String| {
             text.contains(&format!(": {} ", self.run)) || text.contains("ended its body early")
         };
         let plain = |text: String| text.replace(&format!("{} ", self.run), "");
         let mut reports: Vec<_> = self
             .reports
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|text| own(text))
-            .cloned()
+            .take_failures()
+            .into_iter()
+            .filter(own)
             .map(plain)
             .collect();
         reports.sort();
@@ -456,15 +446,11 @@ impl Recorder {
     }
 }
 
-/// The hooks are the process's.
-pub(crate) static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 fn left(trace: &Trace) -> bool {
     trace.lines.iter().any(|line| line.ends_with(" left"))
 }
 
 async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: usize) {
-    let _one_at_a_time = ONE_AT_A_TIME.lock().await;
     let _quiet = quiet();
     let mut recorder = Recorder::new();
     let mut counted = 0;
@@ -519,7 +505,6 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
         at[next] += 1;
         at[..next].fill(0);
     }
-    contextlib::take_report_hook();
     assert!(compared >= at_least, "{compared}");
     assert!(ties * 5 < compared, "{ties} of {compared}");
 }
