@@ -97,7 +97,7 @@ async fn beside_a_guard() {
 }
 
 /// A group of tasks that is a context itself: its teardown ends them.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_group() {
     #[async_context]
     async fn group(log: Log) -> JoinSet<()> {

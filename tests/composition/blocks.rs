@@ -338,7 +338,7 @@ async fn the_body_is_inside_every_yield_point() {
     assert_eq!(log.count("impatient: Err(Elapsed(()))"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn dropped_before_its_end_it_rolls_back_inner_before_outer() {
     let log = Log::new();
     let block = async_with!(

@@ -363,7 +363,7 @@ mod errors {
         todo!()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_never_returns_is_no_result() {
         let log = Log::new();
         let _quiet = quiet();
@@ -488,7 +488,7 @@ async fn waits(log: Log, numbers: &mut Vec<u32>) {
     pending().await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_function_that_is_dropped_is_rolled_back() {
     let log = Log::new();
     assert!(

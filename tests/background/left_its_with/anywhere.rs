@@ -122,7 +122,7 @@ async fn one_here_and_one_elsewhere() {
 }
 
 /// The body of a `with` hands it over to another task. What is around that waits: the `with`, awaited or in the background, and a guard around a lane that is over.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn handed_over_out_of_a_body_or_a_lane() {
     for opened in OPENED {
         let log = &Log::default();
