@@ -11,8 +11,15 @@ use tokio::runtime::{Handle, Id};
 static CROWDS: Mutex<Vec<Crowd>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// Of which runtime this thread is blocked.
-    static BLOCKED: Cell<Option<Id>> = const { Cell::new(None) };
+    /// By what this thread is blocked.
+    static BLOCKED: Cell<Option<Blocked>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Blocked {
+    runtime: Id,
+    /// Whether that makes room, and is only to be dropped yet.
+    gives_up: bool,
 }
 
 struct Crowd {
@@ -29,8 +36,8 @@ pub(super) struct InCrowd {
     runtime: Id,
     /// How many threads it blocks: none if it is inside of another one.
     threads: usize,
-    /// Of which runtime the thread was blocked before.
-    around: Option<Id>,
+    /// By what the thread was blocked before.
+    around: Option<Blocked>,
 }
 
 /// It would leave the runtime without a thread to run on.
@@ -39,14 +46,20 @@ pub(super) struct Full;
 impl InCrowd {
     pub(super) fn join(runtime: Id) -> Result<Self, Full> {
         let around = BLOCKED.get();
-        let threads = usize::from(around != Some(runtime));
+        let inside_of = around.filter(|around| around.runtime == runtime);
+        let threads = usize::from(inside_of.is_none());
         let mut crowds = lock();
         let crowd = of(&mut crowds, runtime);
-        if crowd.blocked + threads > crowd.most {
+        // What is inside of another takes no thread; but what is dropped with one that makes room has none, either.
+        let full = inside_of.map_or(crowd.blocked >= crowd.most, |outer| outer.gives_up);
+        if full {
             return Err(Full);
         }
         crowd.blocked += threads;
-        BLOCKED.set(Some(runtime));
+        BLOCKED.set(Some(Blocked {
+            runtime,
+            gives_up: false,
+        }));
         Ok(InCrowd {
             runtime,
             threads,
@@ -66,6 +79,10 @@ impl InCrowd {
         if gives_up {
             crowd.given_up = Some(Instant::now());
             crowd.most = crowd.blocked - 1;
+            BLOCKED.set(Some(Blocked {
+                runtime: self.runtime,
+                gives_up,
+            }));
         }
         gives_up
     }
@@ -161,10 +178,22 @@ mod tests {
         let other = join_elsewhere(id).ok().unwrap();
         let outer = InCrowd::join(id).ok().unwrap();
         drop(InCrowd::join(id).ok().unwrap());
-        let too_many = join_elsewhere(id).ok().unwrap();
-        assert!(too_many.gives_up(runtime.handle(), Instant::now()));
-        assert!(InCrowd::join(id).is_err(), "it is still there");
-        leave_elsewhere(too_many);
+        thread::scope(|scope| {
+            let too_many = scope.spawn(|| {
+                let one = InCrowd::join(id).ok().unwrap();
+                assert!(one.gives_up(runtime.handle(), Instant::now()));
+                assert!(InCrowd::join(id).is_err(), "what it has dropped");
+                one
+            });
+            let too_many = too_many.join().unwrap();
+            assert!(join_elsewhere(id).is_err(), "it is still there");
+            drop(InCrowd::join(id).ok().unwrap());
+            leave_elsewhere(too_many);
+        });
+        let inner = InCrowd::join(id).ok().unwrap();
+        assert!(inner.gives_up(runtime.handle(), Instant::now()));
+        assert!(InCrowd::join(id).is_err(), "what that one has dropped");
+        drop(inner);
         drop(InCrowd::join(id).ok().unwrap());
         drop(outer);
         assert_eq!(BLOCKED.get(), None);
