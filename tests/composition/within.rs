@@ -363,7 +363,7 @@ mod errors {
         todo!()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_never_returns_is_no_result() {
         let log = Log::new();
         let _quiet = quiet();
