@@ -136,7 +136,7 @@ impl<S> Exit<'_, S> {
 impl<S> Exit<'_, S> {
     /// What another context is told that ends with this one's body: of the failure, the text. Whoever gets the failure itself is this one's business.
     pub(crate) fn retold(&self) -> Ending {
-        let ending = match self {
+        let told = match self {
             Exit::Completed => Ending::completed(),
             Exit::Failed(error) => Ending::failed_as(text_of(error)),
             Exit::Panicked(panic) => Ending::panicked(match panic.message() {
@@ -145,8 +145,7 @@ impl<S> Exit<'_, S> {
             }),
             Exit::Cancelled => Ending::cancelled(),
         };
-        ending.suppress();
-        ending
+        told.retold()
     }
 }
 

@@ -120,3 +120,150 @@ async fn its_error_is_returned() {
     assert_eq!(log.lines(), ["inner Completed"]);
     assert_eq!(reports.take(), [""; 0]);
 }
+
+mod several {
+    //! A guard of contexts put together: each is told the same.
+
+    use super::*;
+    use contextlib::{ExitStack, IntoContextManager};
+    use std::{fmt, io};
+
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum Held {
+        Tuple,
+        BoxedTuple,
+        Stack,
+        StacksGuard,
+    }
+    use Held::*;
+
+    #[async_context]
+    async fn part(log: Log, name: &'static str, does: Does) -> io::Result<()> {
+        let exit = yield_resource!();
+        yield_now().await;
+        log.say(format!("{name} {exit:?}"));
+        match does {
+            Does::Succeed => {}
+            Does::Fail => return Err(io::Error::other(name)),
+            Does::Panic => resume_unwind(Box::new(name)),
+        }
+    }
+
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum Does {
+        Succeed,
+        Fail,
+        Panic,
+    }
+
+    #[async_context]
+    async fn holds(log: Log, held: Held, inner: Does) -> io::Result<()> {
+        let outer = part(log.clone(), "outer", Does::Succeed);
+        let inner = part(log, "inner", inner);
+        match held {
+            Tuple => {
+                let both = (outer, inner).into_context_manager();
+                let guard = both.err_into::<io::Error>().enter().await?;
+                let exit = yield_resource!();
+                guard.exit_as(exit).await?;
+            }
+            BoxedTuple => {
+                let both = (outer, inner).into_context_manager();
+                let guard = both.err_into::<io::Error>().boxed().enter().await?;
+                let exit = yield_resource!();
+                guard.exit_as(exit).await?;
+            }
+            Stack => {
+                let stack = ExitStack::<io::Error>::new();
+                stack.enter(outer).await?;
+                stack.enter(inner).await?;
+                let exit = yield_resource!();
+                stack.exit_as(exit).await?;
+            }
+            StacksGuard => {
+                let stack = ExitStack::<io::Error>::context().enter().await?;
+                stack.enter(outer).await?;
+                stack.enter(inner).await?;
+                let exit = yield_resource!();
+                stack.exit_as(exit).await?;
+            }
+        }
+    }
+
+    const HELD: [Held; 4] = [Tuple, BoxedTuple, Stack, StacksGuard];
+
+    /// What comes of a body that does this.
+    async fn run(held: Held, inner: Does, body: Does) -> (Vec<String>, String, Vec<String>) {
+        let reports = Reports::keep();
+        let log = Log::new();
+        let body = async move |_: &mut ()| match body {
+            Does::Succeed => Ok(()),
+            Does::Fail => Err(io::Error::other("body")),
+            Does::Panic => panic!("body"),
+        };
+        let _quiet = contextlib_tests::quiet();
+        let with = AssertUnwindSafe(holds(log.clone(), held, inner).with(body)).catch_unwind();
+        let result = match with.await {
+            Ok(Ok(())) => "well".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(payload) => format!("panic {:?}", payload.downcast_ref::<&str>()),
+        };
+        (log.lines(), result, reports.take_failures())
+    }
+
+    fn told(by_name: [(&str, &dyn fmt::Display); 2]) -> Vec<String> {
+        let lines = by_name.map(|(name, exit)| format!("{name} {exit}"));
+        lines.into()
+    }
+
+    #[tokio::test]
+    async fn each_is_told_the_same() {
+        let failed = r#"Failed(Custom { kind: Other, error: "body" })"#;
+        for held in HELD {
+            for (body, exit, result) in [
+                (Does::Succeed, "Completed", "well"),
+                (Does::Fail, failed, "body"),
+                (Does::Panic, r#"Panicked("body")"#, r#"panic Some("body")"#),
+            ] {
+                let came = run(held, Does::Succeed, body).await;
+                let lines = told([("inner", &exit), ("outer", &exit)]);
+                assert_eq!(came, (lines, result.to_owned(), vec![]), "{held:?}");
+            }
+        }
+    }
+
+    /// An inner one's own failure is what the outer one is told, and what `exit_as` comes to: the body's has its own way to whoever gets it.
+    #[tokio::test]
+    async fn a_failure_on_the_way() {
+        let body = r#"Failed(Custom { kind: Other, error: "body" })"#;
+        let inner = r#"Failed(Custom { kind: Other, error: "inner" })"#;
+        let panicked = r#"Panicked("inner")"#;
+        for held in HELD {
+            let came = run(held, Does::Fail, Does::Succeed).await;
+            let lines = told([("inner", &"Completed"), ("outer", &inner)]);
+            assert_eq!(came, (lines, "inner".to_owned(), vec![]), "{held:?}");
+
+            let came = run(held, Does::Fail, Does::Fail).await;
+            let lines = told([("inner", &body), ("outer", &inner)]);
+            let reported = vec![r#"failed: Custom { kind: Other, error: "inner" }"#.to_owned()];
+            assert_eq!(came, (lines, "body".to_owned(), reported), "{held:?}");
+
+            let came = run(held, Does::Panic, Does::Fail).await;
+            let lines = told([("inner", &body), ("outer", &panicked)]);
+            let reported = vec![r#"failed: Custom { kind: Other, error: "body" }"#.to_owned()];
+            let result = r#"panic Some("inner")"#.to_owned();
+            assert_eq!(came, (lines, result, reported), "{held:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn cancelled() {
+        for held in HELD {
+            let log = Log::new();
+            drop(holds(log.clone(), held, Does::Succeed).enter().await);
+            background::drain().await;
+            let lines = told([("inner", &"Cancelled"), ("outer", &"Cancelled")]);
+            assert_eq!(log.lines(), lines, "{held:?}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use crate::ExitKind;
 use std::{
     any::Any,
-    fmt::{self, Debug},
+    fmt::{self, Debug, Write},
     mem::ManuallyDrop,
     ptr::NonNull,
     sync::{
@@ -26,6 +26,8 @@ struct Head {
     kind: ExitKind,
     /// Whether the failure is suppressed.
     suppressed: AtomicBool,
+    /// Whether it is what somebody else was told, who has the failure itself.
+    retold: AtomicBool,
     /// `None` in the statics.
     steps: Option<&'static Steps>,
 }
@@ -35,6 +37,7 @@ impl Head {
         Head {
             kind,
             suppressed: AtomicBool::new(false),
+            retold: AtomicBool::new(false),
             steps,
         }
     }
@@ -90,7 +93,7 @@ pub(crate) enum Standing {
     /// An error; still an ending, for who gets it knows its type.
     Error(Ending),
     Panic(Payload),
-    /// It is no failure, or it is suppressed.
+    /// It is no failure, or it is suppressed, or somebody else's.
     Nothing(Ending),
 }
 
@@ -117,12 +120,18 @@ impl<B: Any + Debug + Send> Failure for Failed<B> {
         Some(&self.error)
     }
 
+    // What is written to isn't ours: it gets the text once the lock is free again.
     fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _one_at_a_time = self
-            .formatting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.error.fmt(f)
+        let mut text = String::new();
+        let formatted = {
+            let formatting = self.formatting.lock();
+            let _one_at_a_time = formatting.unwrap_or_else(PoisonError::into_inner);
+            match f.alternate() {
+                true => write!(text, "{:#?}", self.error),
+                false => write!(text, "{:?}", self.error),
+            }
+        };
+        f.write_str(&text).and(formatted)
     }
 }
 
@@ -172,6 +181,15 @@ impl Ending {
         Ending::failed(Text(text))
     }
 
+    /// The same, as told to one more context: whoever has the failure itself sees to it that it goes on.
+    pub(crate) fn retold(self) -> Self {
+        let head = self.head();
+        if head.steps.is_some() {
+            head.retold.store(true, Ordering::Relaxed);
+        }
+        self
+    }
+
     #[cold]
     pub(crate) fn panicked(payload: Payload) -> Self {
         Told::boxed(ExitKind::Panicked, Panicked(payload))
@@ -213,9 +231,13 @@ impl Ending {
         self.head().suppressed.load(Ordering::Relaxed)
     }
 
-    /// A failure stands until something swallows it.
+    fn is_retold(&self) -> bool {
+        self.head().retold.load(Ordering::Relaxed)
+    }
+
+    /// A failure stands until something swallows it, where it was told first.
     pub(crate) fn stands(&self) -> bool {
-        matches!(self.kind(), ExitKind::Failed | ExitKind::Panicked) && !self.is_suppressed()
+        self.is_failure() && !self.is_suppressed() && !self.is_retold()
     }
 
     pub(crate) fn into_standing(self) -> Standing {

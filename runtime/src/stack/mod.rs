@@ -10,7 +10,7 @@ mod unwind;
 pub use key::Key;
 
 use crate::{
-    AsyncBody, AsyncContext, BodyError, ContextManager, Definition, IntoContextManager,
+    AsyncBody, AsyncContext, BodyError, ContextManager, Definition, Exit, IntoContextManager,
     background::{Entered, Style},
     frame::Ending,
     kind::{CanEnter, Fallible, Kind, RaiseAs, Strict, Suppressing, Suppression},
@@ -610,6 +610,50 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     pub async fn cancel(mut self) -> Result<(), E> {
         let (entries, _) = self.unwind(Ending::cancelled()).await;
         entries.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// [`exit`](ExitStack::exit) that tells the entries the exit of another context: for a stack that a context function holds around its own body.
+    ///
+    /// Of an error or a panic they see the text, as for [`Guard::exit_as`](crate::Guard::exit_as): the failure itself belongs to the other context's caller. Mirrors
+    /// `await stack.__aexit__(*exc_info)`.
+    ///
+    /// # Errors
+    /// As for [`exit`](ExitStack::exit): never the other context's failure.
+    ///
+    /// # Panics
+    /// As for [`exit`](ExitStack::exit).
+    ///
+    /// # Cancellation
+    /// As for [`exit`](ExitStack::exit).
+    ///
+    /// ```
+    /// use contextlib::{ExitStack, async_context, yield_resource};
+    /// use std::io::Error;
+    ///
+    /// #[async_context]
+    /// async fn service() -> Result<(), Error> {
+    ///     let stack = ExitStack::new();
+    ///     stack.push(async |exit| assert!(exit.is_failed()));
+    ///     let exit = yield_resource!();
+    ///     stack.exit_as(exit).await?;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let result: Result<(), Error> = service().with(async |_| Err(Error::other("no"))).await;
+    /// assert!(result.is_err());
+    /// # }
+    /// ```
+    #[doc(alias = "__aexit__")]
+    pub fn exit_as<O>(
+        mut self,
+        exit: Exit<'_, O>,
+    ) -> impl Future<Output = Result<(), E>> + use<'e, E, S, O> {
+        let told = exit.retold();
+        async move {
+            let (entries, _) = self.unwind(told).await;
+            entries.unwrap_or_else(|payload| resume_unwind(payload))
+        }
     }
 
     /// [`exit`](ExitStack::exit) for a stack that is used again afterwards. Mirrors `AsyncExitStack.aclose`.
