@@ -32,6 +32,21 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
+/// Drops a waker that is needed no more: its destructor's panic keeps nothing from going on.
+#[inline]
+pub(crate) fn drop_waker(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        drop_some_waker(waker);
+    }
+}
+
+#[inline(never)]
+fn drop_some_waker(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(waker))) {
+        report::discard(payload);
+    }
+}
+
 /// A place whose content can be dropped.
 pub(crate) trait Clear {
     fn clear(&mut self);

@@ -120,6 +120,93 @@ async fn of_a_function_around_which_a_context_fails() {
     assert_eq!(reports.take(), [""; 0], "the caller got it");
 }
 
+/// Nor is it one that it, or the function's value, panics when it is dropped.
+#[tokio::test]
+async fn of_a_function_whose_value_or_error_panics_when_it_is_dropped() {
+    struct Bomb(&'static str);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("{}", self.0);
+        }
+    }
+    impl fmt::Debug for Bomb {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("it")
+        }
+    }
+    #[async_context]
+    async fn fails_badly(at: At) -> Result<(), Bomb> {
+        if at == At::Setup {
+            return Err(Bomb("the error"));
+        }
+        let _ = yield_resource!();
+        Err(Bomb("the error"))
+    }
+    #[within(_ = fails_badly(at))]
+    async fn plain(at: At) -> Bomb {
+        Bomb("the value")
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    for at in [At::Setup, At::Teardown] {
+        let Err(payload) = AssertUnwindSafe(plain(at)).catch_unwind().await else {
+            panic!("it has failed");
+        };
+        let text = message(&*payload);
+        assert!(text.ends_with(" failed: it"), "{text}");
+        let panicked = |what| format!("fails_badly panicked: {what} after completed");
+        let dropped = match at {
+            At::Setup => vec![panicked("the error")],
+            _ => vec![panicked("the error"), panicked("the value")],
+        };
+        assert_eq!(reports.take(), dropped);
+    }
+}
+
+/// What the closure of `map_err` has captured is dropped with the frame: its panic is one of a destructor in there.
+#[tokio::test]
+async fn of_a_closure_that_maps_an_error() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("captured");
+        }
+    }
+    let mapped = |at| {
+        let (bomb, census) = (Bomb, Census::new());
+        panics(at, census).map_err(move |error| {
+            let _ = &bomb;
+            error
+        })
+    };
+    let reports = Reports::keep();
+    let _quiet = quiet();
+
+    let body = async |_: &mut Counted| -> Result<(), BodyError> { panic_any(Payload(8)) };
+    let with = AssertUnwindSafe(mapped(At::Nowhere).with(body)).catch_unwind();
+    let payload = with.await.unwrap_err().downcast::<Payload>();
+    assert_eq!(*payload.unwrap(), Payload(8));
+    assert_eq!(reports.take(), ["panics panicked: captured after panicked"]);
+
+    let guard = mapped(At::Teardown).enter().await.unwrap();
+    let exit = AssertUnwindSafe(guard.exit()).catch_unwind();
+    assert_eq!(
+        *exit.await.unwrap_err().downcast::<Payload>().unwrap(),
+        Payload(7)
+    );
+    assert_eq!(
+        reports.take(),
+        ["panics panicked: captured after completed"]
+    );
+
+    drop(mapped(At::Nowhere).enter().await);
+    background::drain().await;
+    assert_eq!(
+        reports.take(),
+        ["panics panicked: captured after cancelled"]
+    );
+}
+
 /// Before the body's first await: in the closure itself, not in its future.
 #[tokio::test]
 async fn of_a_body_that_does_not_even_begin() {

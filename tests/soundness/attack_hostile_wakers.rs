@@ -1,19 +1,25 @@
 //! Wakers that panic when they are woken, and when they are dropped.
 
-use contextlib::{async_context, background, yield_resource};
+use contextlib::{
+    IntoContextManager, async_context, background, contexts::move_on_after, yield_resource,
+};
 use contextlib_tests::{
-    BodyError, Census, ContextError, Counted, Log, Reports, poll_once, quietly, yields,
+    BodyError, Census, ContextError, Counted, Log, Reports, poll_once, quiet, quietly, yields,
 };
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     thread,
+    time::Duration,
 };
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 struct Hostile {
     wakes: AtomicUsize,
@@ -223,4 +229,60 @@ async fn of_a_context_that_is_cancelled() {
     for log in [log, other] {
         assert_eq!(log.lines(), ["true", "torn down"]);
     }
+}
+
+/// One that panics when it is dropped, by what has waited for something and does no more, keeps no teardown from running either.
+#[tokio::test]
+async fn of_what_waits_no_more() {
+    #[async_context]
+    async fn says(log: Log, name: &'static str) -> Result<(), ContextError> {
+        let _ = yield_resource!();
+        yields(1).await;
+        log.say(name);
+    }
+
+    let reports = Reports::keep();
+    let log = Log::new();
+    // A hostile waker that somebody keeps: not the one who polls with it.
+    let poll_with_hostile = |future: Pin<&mut dyn Future<Output = ()>>| {
+        let waker = Waker::from(Arc::new(Hostile {
+            wakes: AtomicUsize::new(1),
+            heap: Box::new(7),
+            every: 100,
+        }));
+        let polled = future.poll(&mut Context::from_waker(&waker));
+        drop(catch_unwind(AssertUnwindSafe(|| drop(waker))));
+        assert!(polled.is_pending());
+    };
+    let _quiet = quiet();
+
+    // An exit that waits for an inner rollback.
+    let outer = says(log.clone(), "outer").enter().await.unwrap();
+    drop(says(log.clone(), "inner").enter().await.unwrap());
+    let mut exit = Box::pin(outer.exit().map(drop));
+    poll_with_hostile(exit.as_mut());
+    drop(exit);
+    background::drain().await;
+    assert_eq!(log.lines(), ["inner", "outer"]);
+    assert_eq!(reports.take(), [""; 0]);
+
+    // A `with` whose inner context keeps the waker.
+    let body = async |_: &mut _| -> Result<(), BodyError> { std::future::pending().await };
+    let both = (says(log.clone(), "lock"), move_on_after(HOUR));
+    let mut with = Box::pin(both.with(body).map(drop));
+    poll_with_hostile(with.as_mut());
+    drop(with);
+    background::drain().await;
+    assert_eq!(log.lines(), ["inner", "outer", "lock"]);
+    // tokio's timer keeps it, too, and drops it in the frame.
+    drop(reports.take());
+
+    // A drain.
+    drop(says(log.clone(), "last").enter().await.unwrap());
+    let mut drain = Box::pin(background::drain());
+    poll_with_hostile(drain.as_mut());
+    drop(drain);
+    background::drain().await;
+    assert_eq!(log.lines().last().unwrap(), "last");
+    assert_eq!(reports.take(), [""; 0]);
 }

@@ -6,7 +6,8 @@ use super::{
     settled::{Settled, Waiter},
     table::{Draining, Table, any_pending, pending_on, table},
 };
-use std::task::{Context, Poll, ready};
+use crate::cold::drop_waker;
+use std::task::{Context, Poll, Waker, ready};
 
 /// Waits until no rollback that runs on `runtime` is pending; in a rollback, until none is of a context that was entered after its own.
 pub(crate) struct Drained {
@@ -53,7 +54,7 @@ impl Drained {
             });
         }
         drop(table);
-        drop(old);
+        drop_waker(old);
         if blocked {
             Poll::Pending
         } else {
@@ -82,10 +83,10 @@ impl Drained {
         }
     }
 
-    fn leave(&self, table: &mut Table) -> Option<Draining> {
+    fn leave(&self, table: &mut Table) -> Option<Waker> {
         let mut draining = table.draining.iter();
         let at = draining.position(|draining| draining.waiter == self.waiter)?;
-        Some(table.draining.swap_remove(at))
+        Some(table.draining.swap_remove(at).waker)
     }
 }
 
@@ -95,6 +96,6 @@ impl Drop for Drained {
         let mut table = table();
         let old = self.leave(&mut table);
         drop(table);
-        drop(old);
+        drop_waker(old);
     }
 }

@@ -393,11 +393,12 @@ impl Left {
         mut frame: Pin<&mut AnyContext<'_, T, K>>,
         room: &mut Option<T>,
     ) -> Self {
-        quietly(entered, || {
-            if room.is_some() {
+        // What is dropped on the way may panic: the teardown is to run nevertheless.
+        if room.is_some() {
+            reported(entered, &mut || {
                 frame.as_mut().resume(room, Ending::cancelled());
-            }
-        });
+            });
+        }
         Left::waiting(ExitKind::Cancelled)
     }
 }
@@ -506,16 +507,17 @@ pub(crate) fn quietly(entered: &Entered, abandon: impl FnOnce()) {
         return abandon();
     }
     let mut abandon = Some(abandon);
-    quietly_while_panicking(entered, &mut || {
+    reported(entered, &mut || {
         if let Some(abandon) = abandon.take() {
             abandon();
         }
     });
 }
 
+/// Runs this, and reports its panic.
 #[cold]
-fn quietly_while_panicking(entered: &Entered, abandon: &mut dyn FnMut()) {
-    if let Err(payload) = catch(abandon) {
+fn reported(entered: &Entered, run: &mut dyn FnMut()) {
+    if let Err(payload) = catch(run) {
         report::panicked(entered, ExitKind::Cancelled, payload);
     }
 }

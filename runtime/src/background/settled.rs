@@ -1,14 +1,15 @@
 //! Waiting for what is pending in a lane.
 
 use super::{
-    in_table::{Place, Waiting},
+    in_table::Place,
     lane::{Lane, Number, context_of},
     table::{Table, table},
 };
+use crate::cold::drop_waker;
 use std::{
     collections::BTreeSet,
     ops::Range,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// What is waited for: rollbacks of contexts with one of these numbers that are pending in `lane`.
@@ -180,9 +181,9 @@ impl Waiter {
             drop(table);
             return self.wait(settled, cx, floor);
         }
-        let waiting = self.leave(&mut table);
+        let waker = self.leave(&mut table);
         drop(table);
-        drop(waiting);
+        drop_waker(waker);
         Poll::Ready(())
     }
 
@@ -201,7 +202,8 @@ impl Waiter {
         let waits = table.wait(settled, floor, &mut waker);
         drop(table);
         self.0 = waits.map(Box::new);
-        drop((old, waker));
+        drop_waker(old);
+        drop_waker(waker);
         match self.0 {
             Some(_) => Poll::Pending,
             // Over in the meantime.
@@ -209,10 +211,10 @@ impl Waiter {
         }
     }
 
-    fn leave(&mut self, table: &mut Table) -> Option<Waiting> {
+    fn leave(&mut self, table: &mut Table) -> Option<Waker> {
         let Waits(lane, visitors, place) = *self.0.take()?;
         let in_lane = table.lanes(visitors).get_mut(lane)?;
-        in_lane.forget(&place)
+        in_lane.forget(&place).map(|waiting| waiting.waker)
     }
 }
 
@@ -221,9 +223,9 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         if self.0.is_some() {
             let mut table = table();
-            let waiting = self.leave(&mut table);
+            let waker = self.leave(&mut table);
             drop(table);
-            drop(waiting);
+            drop_waker(waker);
         }
     }
 }

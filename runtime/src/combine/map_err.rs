@@ -4,7 +4,7 @@ use super::told::ErrorOf;
 use crate::{
     AsyncContext, ContextManager, Definition,
     background::{Entered, Left},
-    frame::{Body, NotEntered, Sealed, Seed, hands_on},
+    frame::{Body, Ending, NotEntered, Sealed, Seed, hands_on},
     kind::{Fallible, Kind, RaiseAs},
     policy::{Policy, RollsBack},
 };
@@ -20,7 +20,8 @@ pin_project! {
     pub struct MapErr<C, E, F> {
         #[pin]
         context: C,
-        map: F,
+        // Dropped with the rest of the frame, as everything of the user's: what that panics with is told, and never a second panic.
+        map: Option<F>,
         _error: PhantomData<fn() -> E>,
     }
 }
@@ -128,6 +129,11 @@ impl<C, E, F> MapErr<C, E, F> {
     }
 }
 
+/// There until the frame is dropped.
+fn mapping<F>(map: &Option<F>) -> &F {
+    map.as_ref().expect("a frame isn't polled after its end")
+}
+
 impl<C, E, F> Sealed for MapErr<C, E, F> {}
 
 #[diagnostic::do_not_recommend]
@@ -144,7 +150,7 @@ where
     fn grow((seed, map): Self::Seed) -> Self {
         MapErr {
             context: C::grow(seed),
-            map,
+            map: Some(map),
             _error: PhantomData,
         }
     }
@@ -153,7 +159,7 @@ where
         C::defined(seed)
     }
 
-    hands_on! { definition polls_body around interrupt begin_body resume resume_evicted abandon finish }
+    hands_on! { definition polls_body around interrupt begin_body resume resume_evicted abandon }
 
     fn poll_setup(
         self: Pin<&mut Self>,
@@ -162,7 +168,7 @@ where
     ) -> Poll<Result<(), NotEntered<E>>> {
         let this = self.project();
         let set_up = this.context.poll_setup(room, cx);
-        set_up.map_err(|not_entered| not_entered.map(&*this.map))
+        set_up.map_err(|not_entered| not_entered.map(mapping(this.map)))
     }
 
     fn poll_body(
@@ -171,11 +177,19 @@ where
         body: Body<'_, C::Resource>,
     ) -> Poll<Result<(), E>> {
         let this = self.project();
-        this.context.poll_body(cx, body).map_err(&*this.map)
+        let polled = this.context.poll_body(cx, body);
+        polled.map_err(mapping(this.map))
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
         let this = self.project();
-        this.context.poll_teardown(cx).map_err(&*this.map)
+        let polled = this.context.poll_teardown(cx);
+        polled.map_err(mapping(this.map))
+    }
+
+    fn finish(self: Pin<&mut Self>) -> Option<Ending> {
+        let this = self.project();
+        drop(this.map.take());
+        this.context.finish()
     }
 }

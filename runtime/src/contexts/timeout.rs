@@ -2,6 +2,7 @@
 
 use crate::{
     AsyncContext, ContextManager, Definition,
+    cold::{drop_waker, wake},
     frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Infallible, Kind, Strict, Suppressing, Wrapping},
     policy,
@@ -284,7 +285,7 @@ impl Timeout {
         let waker = shared.waker.take();
         drop(shared);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
         Ok(())
     }
@@ -303,7 +304,7 @@ impl Timeout {
         let old = shared.waker.replace(waker);
         let deadline = shared.deadline;
         drop(shared);
-        drop(old);
+        drop_waker(old);
         deadline
     }
 
@@ -413,7 +414,7 @@ impl Owner {
         }
         let waker = shared.waker.take();
         drop(shared);
-        drop(waker);
+        drop_waker(waker);
     }
 }
 

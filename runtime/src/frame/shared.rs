@@ -345,7 +345,9 @@ impl<T> Link<T> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn finish(self) -> Option<Ending> {
         // SAFETY: by this function's contract.
-        drop(unsafe { self.slot(Slot::take_left) });
+        let (resource, waker) = unsafe { self.slot(Slot::take_left) };
+        cold::drop_waker(waker);
+        drop(resource);
         // SAFETY: every `Exit` was dropped with the block (point 1): nothing borrows the ending.
         unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).take() }
     }

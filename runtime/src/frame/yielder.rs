@@ -1,7 +1,7 @@
 //! The yielder and the yield point: what the user's block has of its frame. What their safety rests on is said in the [frame module](super).
 
 use super::shared::{Link, Slot};
-use crate::{Exit, kind::Strict};
+use crate::{Exit, cold::drop_waker, kind::Strict};
 use std::{
     marker::PhantomData,
     pin::Pin,
@@ -131,7 +131,7 @@ impl<'y, T, S> Lend<'y, T, S> {
         let waker = waker.clone();
         // SAFETY: as above.
         let old = unsafe { link.slot(|slot| slot.keep_waker(waker)) };
-        drop(old);
+        drop_waker(old);
     }
 }
 
@@ -197,8 +197,9 @@ impl<T, S> Lend<'_, T, S> {
             unsafe { body.cancel() };
         }
         // SAFETY: as above.
-        let left = unsafe { link.slot(Slot::close) };
-        drop(left);
+        let (resource, waker) = unsafe { link.slot(Slot::close) };
+        drop_waker(waker);
+        drop(resource);
     }
 }
 

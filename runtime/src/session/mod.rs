@@ -9,13 +9,14 @@ pub(crate) use caught::{InPlace, poll_caught};
 pub(crate) use with::With;
 
 use crate::{
-    AsyncContext, BodyError, Definition, ExitKind, Outcome,
+    AsyncContext, BodyError, ExitKind, Outcome,
     background::{Abandonment, Entered, Left, RollbackState, Settling, lane::Unit, quietly},
     cold::{Seldom, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, missing, refused},
     policy::{Policy, Storage},
+    report,
     teardown::{self, Keep, Kept, Torn, finish_after, finish_late, keep_error, text_of},
 };
 use early::Early;
@@ -409,12 +410,15 @@ where
     }
 }
 
-/// A context has failed around a body that can't return an error.
+/// A context has failed around a body that can't return an error, and that has come to `body`.
 #[cold]
 #[track_caller]
-fn failed(context: Definition, error: &dyn Debug) -> ! {
-    // While a panic's message is made, another one would abort the process.
-    panic!("{context} failed: {}", text_of(error))
+fn failed<E: Debug, V>(entered: &Entered, error: E, body: V) -> ! {
+    // While something panics, or a panic's message is made, another panic would abort the process.
+    let text = text_of(&error);
+    report::drop_quietly(entered, ExitKind::Completed, error);
+    report::drop_quietly(entered, ExitKind::Completed, body);
+    panic!("{} failed: {text}", entered.definition)
 }
 
 /// What block style says at a context's end.
@@ -466,17 +470,12 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     where
         SuppressionOf<C>: Whole<V>,
     {
-        let definition = self.entered().definition;
-        let out = match end.0.into_outcome::<C::Kind>(self.entered()) {
-            Outcome {
-                context: Err(error),
-                ..
-            } => failed(definition, &error),
-            Outcome { body, .. } => match body {
-                Some(Ok(value)) => SuppressionOf::<C>::value(value),
-                Some(Err(never)) => match never {},
-                None => missing::<C::Kind, V>(definition),
-            },
+        let Outcome { context, body, .. } = end.0.into_outcome::<C::Kind>(self.entered());
+        let out = match (context, body) {
+            (Err(error), body) => failed(self.entered(), error, body),
+            (Ok(()), Some(Ok(value))) => SuppressionOf::<C>::value(value),
+            (Ok(()), Some(Err(never))) => match never {},
+            (Ok(()), None) => missing::<C::Kind, V>(self.entered().definition),
         };
         Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
     }
@@ -491,7 +490,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
         SuppressionOf<C>: Whole<V>,
     {
         match not_entered {
-            NotEntered::Failed(error) => failed(self.entered().definition, &error),
+            NotEntered::Failed(error) => failed(self.entered(), error, ()),
             NotEntered::Skipped(_) => {
                 let out = missing::<C::Kind, V>(self.entered().definition);
                 Ok(<SuppressionOf<C> as Whole<V>>::whole(out))
