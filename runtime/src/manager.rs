@@ -449,7 +449,8 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         }
     }
 
-    /// [`with`](ContextManager::with), returning both outcomes: the body's and the context's. Nothing is converted, nothing is reported.
+    /// [`with`](ContextManager::with), returning both outcomes: the body's and the context's. Nothing is converted, and of a single context nothing is reported: of
+    /// several that are put together, the first failure is theirs.
     ///
     /// # Panics
     /// As for [`with`](ContextManager::with). The other outcome is then [reported](crate::report) if it is a failure.

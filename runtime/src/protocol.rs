@@ -114,7 +114,7 @@ pub trait AsyncContextManager: Send {
 /// A tuple of up to twelve contexts is one context, in one frame: it costs no more allocations than one. They are entered from left to right and exited
 /// from right to left, each told the outcome as those inside of it have left it. A setup that fails, or is cancelled, tears down what was entered
 /// before it. The resource is the tuple of theirs. It may suppress if one of them may, and wraps its body if one of them does; what becomes of it
-/// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine). A [report](crate::report) calls it `tuple`.
+/// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine). A [report](crate::report) of the whole calls it `tuple`.
 /// If its caller is gone while one of them is torn down, that goes on as it was told, and those around it are told that they were cancelled: as in nested `with`s and blocks, and in Python.
 ///
 /// `with` makes each context's error the body's, by `From`. `enter` and `exit` return the error of the one that can fail, and a

@@ -32,7 +32,7 @@ use std::{
 pub struct Report<'a> {
     /// The context, and where it is defined.
     pub context: Definition,
-    /// Where it was entered.
+    /// Where it was entered; of one that is put together with others, where that was done.
     pub entered: &'static Location<'static>,
     /// How its body ended.
     pub exit: ExitKind,

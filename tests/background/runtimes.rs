@@ -121,7 +121,7 @@ fn a_runtime_that_is_dropped_loses_its_rollbacks_and_says_so() {
     };
     assert_eq!(pending, 4);
     drop(runtime);
-    let lost = "here lost its teardown: its rollback was dropped: the runtime was shut down after cancelled";
+    let lost = "here lost its teardown: its rollback was dropped before its end, as in a shutdown of the runtime after cancelled";
     assert_eq!(reports.take(), [lost; 4]);
     let mut dropped = log.lines();
     dropped.sort();
@@ -138,7 +138,7 @@ fn after_the_runtime_is_gone_a_teardown_is_reported_as_lost() {
     let guard = runtime.block_on(here(log.clone(), "a").enter()).unwrap();
     drop(runtime);
     drop(guard);
-    let lost = "here lost its teardown: its rollback was dropped: the runtime was shut down after cancelled";
+    let lost = "here lost its teardown: its rollback was dropped before its end, as in a shutdown of the runtime after cancelled";
     assert_eq!(reports.take(), [lost]);
     // Also on another runtime, whose drain doesn't wait for it.
     let runtime = current_thread();
@@ -182,7 +182,7 @@ fn an_outer_teardown_goes_on_when_an_inner_one_is_lost() {
         exit.await.unwrap();
     });
     assert_eq!(log.said(), "+outer, inner dropped, -outer Completed");
-    let lost = "here lost its teardown: its rollback was dropped: the runtime was shut down after cancelled";
+    let lost = "here lost its teardown: its rollback was dropped before its end, as in a shutdown of the runtime after cancelled";
     assert_eq!(reports.take(), [lost]);
 }
 

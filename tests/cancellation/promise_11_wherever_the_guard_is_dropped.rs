@@ -104,7 +104,7 @@ fn when_the_runtime_is_gone() {
         census.assert_balanced("dropped after the runtime");
         let reported = reports.take();
         assert!(
-            matches!(&*reported, [one] if one.contains("the runtime was shut down")),
+            matches!(&*reported, [one] if one.contains("a shutdown of the runtime")),
             "{reported:?}"
         );
     }
@@ -218,7 +218,7 @@ fn when_the_runtime_ends_in_the_middle_of_the_rollback() {
     assert_eq!(
         reports.take(),
         [
-            "stuck lost its teardown: its rollback was dropped: the runtime was shut down after cancelled"
+            "stuck lost its teardown: its rollback was dropped before its end, as in a shutdown of the runtime after cancelled"
         ]
     );
     assert_nothing_pending();

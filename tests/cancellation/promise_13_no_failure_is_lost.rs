@@ -188,7 +188,7 @@ fn when_the_runtime_is_shut_down() {
     assert_eq!(
         reports.take(),
         [
-            "context lost its teardown: its rollback was dropped: the runtime was shut down after failed",
+            "context lost its teardown: its rollback was dropped before its end, as in a shutdown of the runtime after failed",
             "context's body failed: \"body\" after failed",
         ]
     );

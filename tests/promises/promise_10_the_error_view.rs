@@ -1,9 +1,9 @@
 //! The error view prints and downcasts; nothing is allocated unless the body failed.
 
-use contextlib::{Exit, async_context, yield_resource};
+use contextlib::{ErrorView, Exit, async_context, yield_resource};
 use contextlib_tests::{BodyError, ContextError, Log, yields};
 use futures::executor::block_on;
-use std::{io, thread, time::Duration};
+use std::{fmt, fmt::Write, io, thread, time::Duration};
 
 #[async_context(on_cancel = drop)]
 async fn context(log: &Log) -> Result<(), ContextError> {
@@ -139,4 +139,35 @@ fn an_error_that_panics_when_it_is_printed() {
         .with_local(async |()| -> Result<(), Unprintable> { Err(Unprintable) });
     assert!(matches!(futures::executor::block_on(run), Err(Unprintable)));
     assert!(told.lock().unwrap().starts_with("Failed("));
+}
+
+/// No lock of ours is held while the text goes to somebody else's writer.
+#[test]
+fn a_writer_may_look_at_it_meanwhile() {
+    struct Looks<'a> {
+        error: ErrorView<'a>,
+        seen: Vec<String>,
+    }
+    impl fmt::Write for Looks<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.seen.push(format!("{text} {:#?}", self.error));
+            Ok(())
+        }
+    }
+    #[async_context(on_cancel = drop)]
+    async fn looks(log: &Log) -> Result<(), ContextError> {
+        let exit = yield_resource!();
+        let error = exit.error().expect("it has failed");
+        let mut looks = Looks {
+            error,
+            seen: Vec::new(),
+        };
+        write!(looks, "{error:?}").expect("it is written");
+        log.say(looks.seen.concat());
+    }
+    let log = Log::new();
+    let body = async |_: &mut ()| -> Result<(), Other> { Err(Other { field: 1 }) };
+    drop(block_on(looks(&log).with(body)));
+    let text = format!("{:?} {:#?}", Other { field: 1 }, Other { field: 1 });
+    assert_eq!(log.lines(), [text]);
 }

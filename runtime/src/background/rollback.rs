@@ -151,7 +151,9 @@ impl<M: ?Sized> Drop for RawRollback<M> {
     #[inline]
     fn drop(&mut self) {
         if self.0.is_some() {
-            self.be_lost("its rollback was dropped: the runtime was shut down");
+            self.be_lost(
+                "its rollback was dropped before its end, as in a shutdown of the runtime",
+            );
         }
     }
 }

@@ -73,7 +73,8 @@ use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
     note = "`spawn` needs a frame that is `Send + 'static`, `spawn_local` one that is `'static` (both need the feature `tokio`); `on_cancel = block` and `on_cancel = drop` take any"
 )]
 pub trait Policy<C: AsyncContext>: Sized {
-    /// Where the frame lives while `with` runs: [`Boxed<C>`], so that it can be taken over.
+    /// Where the frame lives while `with` runs: [`Boxed<C>`], so that it can be taken over. `C` itself allocates nothing, but a `with` that is dropped
+    /// then drops the frame where it is, as [`Drop`] does, without a call of `rollback` or a report.
     type Storage: Storage<C>;
     /// What [`rollback`](Policy::rollback) has to know about the place where the context was entered, such as its runtime.
     type Origin;
@@ -81,7 +82,7 @@ pub trait Policy<C: AsyncContext>: Sized {
     /// Called when a context is entered.
     fn origin() -> Self::Origin;
 
-    /// Called when a context's guard or `with` future was dropped before its end.
+    /// Called when a context's guard was dropped before its end, or its `with` future, if the [storage](Policy::Storage) is a box.
     ///
     /// A panic in it reaches whoever dropped the guard, so it had better not.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);

@@ -82,8 +82,8 @@ use unwind::Unwinding;
 ///
 /// What the caller gets is the *first* failure: the body's error if it failed, else that of the innermost entry that did, raised as the stack's error type
 /// `E`. All further ones go to the [report hook](crate::report), so that none is lost and none is told twice. A panic goes before an error, which
-/// is reported then, and the first of several panics goes on. Where an entry swallows another one's failure, the body's value is still there, as in Python:
-/// around a closure it would be gone.
+/// is reported then, and the first of several panics goes on. Where an entry swallows another entry's failure, the body's value is still there, as in Python:
+/// around a closure, and where both are in one tuple, it would be gone.
 ///
 /// # Dropping it
 ///
