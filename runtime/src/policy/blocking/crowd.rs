@@ -18,8 +18,17 @@ thread_local! {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Blocked {
     runtime: Id,
-    /// Whether that makes room, and is only to be dropped yet.
-    gives_up: bool,
+    by: By,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    /// A rollback, on one of the runtime's threads.
+    One,
+    /// One that makes room, and is only to be dropped yet.
+    OneTooMany,
+    /// A rollback on a thread that the runtime doesn't miss.
+    Outsider,
 }
 
 struct Crowd {
@@ -34,8 +43,9 @@ struct Crowd {
 /// One rollback that blocks its thread.
 pub(super) struct InCrowd {
     runtime: Id,
-    /// How many threads it blocks: none if it is inside of another one.
+    /// How many threads it blocks: none if it is inside of another one, or outside of the runtime.
     threads: usize,
+    is_outside: bool,
     /// By what the thread was blocked before.
     around: Option<Blocked>,
 }
@@ -44,33 +54,46 @@ pub(super) struct InCrowd {
 pub(super) struct Full;
 
 impl InCrowd {
+    /// On one of the runtime's threads, or inside of another one.
     pub(super) fn join(runtime: Id) -> Result<Self, Full> {
-        let around = BLOCKED.get();
-        let inside_of = around.filter(|around| around.runtime == runtime);
-        let threads = usize::from(inside_of.is_none());
-        let mut crowds = lock();
-        let crowd = of(&mut crowds, runtime);
-        // What is inside of another takes no thread; but what is dropped with one that makes room has none, either.
-        let full = inside_of.map_or(crowd.blocked >= crowd.most, |outer| outer.gives_up);
-        if full {
-            return Err(Full);
+        let around = BLOCKED.get().filter(|around| around.runtime == runtime);
+        match around.map(|around| around.by) {
+            None => {
+                let mut crowds = lock();
+                let crowd = of(&mut crowds, runtime);
+                if crowd.blocked >= crowd.most {
+                    return Err(Full);
+                }
+                crowd.blocked += 1;
+                Ok(InCrowd::new(runtime, 1, By::One))
+            }
+            // What it holds has no thread either.
+            Some(By::OneTooMany) => Err(Full),
+            Some(by) => Ok(InCrowd::new(runtime, 0, by)),
         }
-        crowd.blocked += threads;
-        BLOCKED.set(Some(Blocked {
-            runtime,
-            gives_up: false,
-        }));
-        Ok(InCrowd {
+    }
+
+    /// On a thread that isn't one of the runtime's.
+    pub(super) fn outside(runtime: Id) -> Self {
+        InCrowd::new(runtime, 0, By::Outsider)
+    }
+
+    fn new(runtime: Id, threads: usize, by: By) -> Self {
+        InCrowd {
             runtime,
             threads,
-            around,
-        })
+            is_outside: by == By::Outsider,
+            around: BLOCKED.replace(Some(Blocked { runtime, by })),
+        }
     }
 
     /// Whether it is this one that gives up, of those that have seen ever `since` that nothing runs on the runtime. One at a time: its thread may be enough.
     //
     // Fewer than the workers can't hold all of them up.
     pub(super) fn gives_up(&self, runtime: &Handle, since: Instant) -> bool {
+        if self.is_outside {
+            return false;
+        }
         let workers = runtime.metrics().num_workers();
         let mut crowds = lock();
         let crowd = of(&mut crowds, self.runtime);
@@ -81,7 +104,7 @@ impl InCrowd {
             crowd.most = crowd.blocked - 1;
             BLOCKED.set(Some(Blocked {
                 runtime: self.runtime,
-                gives_up,
+                by: By::OneTooMany,
             }));
         }
         gives_up
@@ -168,6 +191,23 @@ mod tests {
         leave_elsewhere(join().ok().unwrap());
         leave_elsewhere(others.pop().unwrap());
         others.extend((0..10).map(|_| join().ok().unwrap()));
+        others.into_iter().for_each(leave_elsewhere);
+    }
+
+    #[test]
+    fn an_outsider_takes_no_thread_and_need_not_give_up() {
+        let runtime = two_workers();
+        let id = runtime.handle().id();
+        let outside = InCrowd::outside(id);
+        let inside = InCrowd::join(id).ok().unwrap();
+        let others = [(); 2].map(|()| join_elsewhere(id).ok().unwrap());
+        for one in [&inside, &outside] {
+            assert!(!one.gives_up(runtime.handle(), Instant::now()));
+        }
+        assert!(others[0].gives_up(runtime.handle(), Instant::now()));
+        drop(inside);
+        drop(outside);
+        assert_eq!(BLOCKED.get(), None);
         others.into_iter().for_each(leave_elsewhere);
     }
 

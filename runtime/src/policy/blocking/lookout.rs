@@ -34,13 +34,12 @@ impl InVain {
 /// Looks, from time to time.
 pub(super) struct Lookout<'a> {
     runtime: &'a Handle,
-    /// Unless it isn't one of the runtime's threads that waits.
-    crowd: Option<&'a InCrowd>,
+    crowd: &'a InCrowd,
     probe: Option<Probe>,
 }
 
 impl<'a> Lookout<'a> {
-    pub(super) fn new(runtime: &'a Handle, crowd: Option<&'a InCrowd>) -> Self {
+    pub(super) fn new(runtime: &'a Handle, crowd: &'a InCrowd) -> Self {
         Lookout {
             runtime,
             crowd,
@@ -52,7 +51,6 @@ impl<'a> Lookout<'a> {
         let Some(sent) = Probe::send(self.runtime) else {
             return Some(InVain::ShutDown);
         };
-        let crowd = self.crowd?;
         let probe = self.probe.get_or_insert(sent);
         if probe.is_answered() {
             self.probe = None;
@@ -63,7 +61,7 @@ impl<'a> Lookout<'a> {
         }
         let since = probe.sent;
         self.probe = None;
-        crowd
+        self.crowd
             .gives_up(self.runtime, since)
             .then_some(InVain::NoThreadLeft)
     }

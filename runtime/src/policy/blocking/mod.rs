@@ -42,13 +42,13 @@ pub(super) fn in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handl
     if catch_unwind(|| task::block_in_place(|| {})).is_err() {
         return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
     }
-    task::block_in_place(|| drive(rollback, runtime, Some(crowd)));
+    task::block_in_place(|| drive(rollback, runtime, crowd));
 }
 
 /// Drives it on a thread that isn't one of `runtime`'s.
 pub(super) fn from_outside(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
     let _inside = runtime.enter();
-    drive(rollback, runtime, None);
+    drive(rollback, runtime, InCrowd::outside(runtime.id()));
 }
 
 /// Drives it to its end, on a thread whose current runtime is that one; where that is shut down meanwhile, or has been, or has no thread left to run on, for as long as somebody
@@ -56,12 +56,12 @@ pub(super) fn from_outside(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &H
 //
 // Not by tokio's `block_on`, which in a shutdown may wait for ever, since this thread may be the one that would turn the timer, or shut down the task that is waited for; and which
 // panics where tokio drops a future that it has refused.
-fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle, crowd: Option<InCrowd>) {
+fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle, crowd: InCrowd) {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut cx = Context::from_waker(&waker);
     while Pin::new(&mut rollback).poll(&mut cx).is_pending() {
-        let mut lookout = Lookout::new(runtime, crowd.as_ref());
+        let mut lookout = Lookout::new(runtime, &crowd);
         while !woken.wait(patience(runtime)) {
             if let Some(why) = lookout.look() {
                 if why == InVain::ShutDown {
