@@ -150,12 +150,12 @@ where
 }
 
 /// A frame without its type: what drives it is compiled once for all that come to the same, and not for each use.
-type AnyFrame<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource, Kind = <C as AsyncContext>::Kind>
+type FrameOf<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource, Kind = <C as AsyncContext>::Kind>
     + Send
     + 'f;
 
 /// The place of a body without its type.
-type AnyPlace<'h, 'f, C, R, B> = dyn Borrower<'h, <C as AsyncContext>::Resource, R, B> + Send + 'f;
+type PlaceOf<'h, 'f, C, R, B> = dyn Borrower<'h, <C as AsyncContext>::Resource, R, B> + Send + 'f;
 
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.
@@ -332,7 +332,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsResult,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, '_, C, R, B>,
+                driven: FrameOf<'_, C>, PlaceOf<'_, '_, C, R, B>,
             )
         }
     }
@@ -443,7 +443,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: Ok::<R, Never>,
                 finish: AsResult,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, '_, C, R, Never>,
+                driven: FrameOf<'_, C>, PlaceOf<'_, '_, C, R, Never>,
             );
             value
         }
@@ -503,7 +503,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_error,
                 as_result: identity,
                 finish: AsOutcome,
-                driven: AnyFrame<'_, C>, AnyPlace<'_, '_, C, R, B>,
+                driven: FrameOf<'_, C>, PlaceOf<'_, '_, C, R, B>,
             )
         }
     }

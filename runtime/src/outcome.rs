@@ -277,8 +277,7 @@ fn unwound<R, B: Debug, E>(
     };
     match body {
         Some(Err(first)) if !suppressed => {
-            report::failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
-            report::discard(payload);
+            report::panicked(entered, ExitKind::Panicked, payload);
             resume_unwind(first)
         }
         Some(Ok(Err(error))) if !suppressed => {

@@ -1,7 +1,8 @@
 //! What is below a context, and waiting for that.
 
 use super::{
-    lane::{InRollback, Number},
+    in_rollback::InRollback,
+    lane::Number,
     settled::{Settled, Waiter},
     table,
 };

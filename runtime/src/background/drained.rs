@@ -2,7 +2,8 @@
 
 use super::{
     RuntimeId, Stuck,
-    lane::{InRollback, Number, next_number},
+    in_rollback::InRollback,
+    lane::{Number, next_number},
     settled::{Settled, Waiter},
     table::{Draining, Table, any_pending, pending_on, table},
 };

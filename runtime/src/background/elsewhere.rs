@@ -2,10 +2,12 @@
 
 use super::{
     Entered, Style,
-    lane::{InRollback, Lane, Number, Unit},
+    in_rollback::InRollback,
+    lane::{Lane, Number},
     settled::Settled,
     table,
     ticket::{Around, Ticket},
+    unit::Unit,
 };
 use std::ops::Range;
 

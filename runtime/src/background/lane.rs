@@ -199,11 +199,6 @@ pub(crate) fn number_to_come() -> Number {
 thread_local! {
     static CURRENT: Cell<Option<Lane>> = const { Cell::new(None) };
     static BRANCH: Cell<Option<Lane>> = const { Cell::new(None) };
-    // An `InRollback`, or zeros. In parts, since one would be restored in another width than it was saved in, and wait for that.
-    static ROLLBACK: Cell<Number> = const { Cell::new(0) };
-    static BEGAN: Cell<Number> = const { Cell::new(0) };
-    static ROOT: Cell<Option<Lane>> = const { Cell::new(None) };
-    static UNIT: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -306,96 +301,6 @@ impl Drop for InLane {
     fn drop(&mut self) {
         // An error: the thread is ending, and its lane with it.
         let _ = CURRENT.try_with(|current| current.set(self.0));
-    }
-}
-
-/// The rollback that a thread is polling.
-#[derive(Clone, Copy)]
-pub(crate) struct InRollback {
-    /// Its context. What is torn down inside can't wait for it, nor for what waits for it: contexts with lower numbers.
-    pub(crate) number: Number,
-    /// What has been entered around it since is below nothing that it tears down.
-    pub(crate) began: Number,
-    /// The lane around all `with`s that its context was entered in.
-    pub(crate) root: Option<Lane>,
-}
-
-impl InRollback {
-    pub(crate) fn current() -> Option<Self> {
-        match ROLLBACK.try_with(Cell::get) {
-            Ok(0) | Err(_) => None,
-            Ok(number) => {
-                let began = BEGAN.try_with(Cell::get).ok()?;
-                let root = ROOT.try_with(Cell::get).ok()?;
-                Some(InRollback {
-                    number,
-                    began,
-                    root,
-                })
-            }
-        }
-    }
-
-    /// What is torn down here waits for higher numbers than this only: whatever waits for a rollback that is polled here has a lower one.
-    pub(crate) fn floor() -> Number {
-        ROLLBACK.try_with(Cell::get).unwrap_or(0)
-    }
-
-    /// Makes this the current rollback until the returned value is dropped. One that blocks another one keeps its number, if that is higher: neither can be waited for.
-    pub(crate) fn enter(self) -> Rolling {
-        // An error: the thread is ending, and there is nothing to be restored.
-        let number = ROLLBACK.try_with(|number| number.replace(self.number.max(number.get())));
-        let began = BEGAN.try_with(|began| began.replace(self.began));
-        let root = ROOT.try_with(|root| root.replace(self.root));
-        Rolling(InRollback {
-            number: number.unwrap_or(0),
-            began: began.unwrap_or(0),
-            root: root.ok().flatten(),
-        })
-    }
-}
-
-/// Restores the rollback that was current before, or that there was none.
-#[must_use]
-pub(crate) struct Rolling(InRollback);
-
-impl Drop for Rolling {
-    fn drop(&mut self) {
-        // An error: the thread is ending.
-        let _ = ROLLBACK.try_with(|number| number.set(self.0.number));
-        let _ = BEGAN.try_with(|began| began.set(self.0.began));
-        let _ = ROOT.try_with(|root| root.set(self.0.root));
-    }
-}
-
-/// While it lives, what this thread drops belongs together, and is in order, also what visits another lane.
-#[must_use]
-pub(crate) struct Unit(bool);
-
-impl Unit {
-    /// For contexts that were entered in these lanes. Nothing need be said where they are one and the same: there they are in order anyway.
-    pub(crate) fn of(mut entered: impl Iterator<Item = super::Entered>) -> Option<Self> {
-        let first = entered.next()?.lane;
-        if entered.all(|entered| entered.lane == first) {
-            return None;
-        }
-        Unit::begin()
-    }
-
-    /// None: the thread is ending.
-    pub(crate) fn begin() -> Option<Self> {
-        UNIT.try_with(|unit| Unit(unit.replace(true))).ok()
-    }
-
-    pub(super) fn is_dropped() -> bool {
-        UNIT.try_with(Cell::get).unwrap_or(false)
-    }
-}
-
-impl Drop for Unit {
-    fn drop(&mut self) {
-        // An error: the thread is ending.
-        let _ = UNIT.try_with(|unit| unit.set(self.0));
     }
 }
 

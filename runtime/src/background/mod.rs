@@ -43,8 +43,10 @@ mod dice;
 mod drained;
 mod elsewhere;
 mod entered;
+mod in_rollback;
 mod in_table;
 pub(crate) mod lane;
+mod laned;
 mod lanes;
 mod places;
 mod rollback;
@@ -53,27 +55,24 @@ pub(crate) mod settled;
 mod settling;
 pub(crate) mod table;
 mod ticket;
+mod unit;
 mod wakers;
 
 pub(crate) use below::{Below, Waiting};
 pub(crate) use entered::{Entered, Style};
-use lane::InBranch;
-pub(crate) use lane::{InLane, Lane, RuntimeId};
+pub(crate) use in_rollback::InRollback;
+pub(crate) use lane::{InLane, RuntimeId};
 #[cfg(feature = "tokio")]
 pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
 pub(crate) use rollback::{Left, RollbackState, quietly};
 pub(crate) use settling::Settling;
 pub use table::lanes_in_use;
+pub(crate) use unit::Unit;
 
 use drained::Drained;
-use std::{
-    fmt,
-    future::poll_fn,
-    panic::Location,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use laned::Laned;
+use std::{fmt, future::poll_fn, panic::Location};
 
 use crate::{
     __private::{defined, on_cancel_drop},
@@ -235,73 +234,7 @@ pub fn stuck() -> Vec<Stuck> {
 /// # }
 /// ```
 pub fn lane<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let (around, root) = Lane::current_in_root();
-    Laned {
-        future: Some(Box::pin(future)),
-        lane: None,
-        around,
-        root,
-    }
-}
-
-/// A future that is polled and dropped in a lane of its own.
-struct Laned<F> {
-    future: Option<Pin<Box<F>>>,
-    // Dropped last, also when the future's destructor panics.
-    lane: Option<OwnLane>,
-    /// The lane that it was made in.
-    around: Lane,
-    /// What that is in.
-    root: Lane,
-}
-
-/// A lane, and what is around it, to which it leaves its pending rollbacks.
-struct OwnLane {
-    number: lane::Number,
-    around: Lane,
-    /// What all of these are in.
-    root: Lane,
-}
-
-impl OwnLane {
-    fn enter(&self) -> InBranch {
-        Lane::branch(self.number).enter_branch()
-    }
-}
-
-impl Drop for OwnLane {
-    fn drop(&mut self) {
-        let lane = Lane::branch(self.number);
-        for lane in [lane, lane.left()] {
-            ticket::leave_owned(lane, self.number, self.around, self.root);
-        }
-    }
-}
-
-impl<F: Future> Future for Laned<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = &mut *self;
-        // Numbered when it is first polled, like the contexts that it is entered between.
-        let lane = this.lane.get_or_insert_with(|| OwnLane {
-            number: lane::next_number(),
-            around: this.around,
-            root: this.root,
-        });
-        let _here = lane.enter();
-        match &mut this.future {
-            Some(future) => future.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl<F> Drop for Laned<F> {
-    fn drop(&mut self) {
-        let _here = self.lane.as_ref().map(OwnLane::enter);
-        self.future = None;
-    }
+    Laned::new(future)
 }
 
 /// Rollbacks were still pending when `drain_timeout` gave up.

@@ -1,10 +1,6 @@
 //! A teardown that nobody awaits, as a future for some executor to run.
 
-use super::{
-    Entered, RuntimeId, Stuck,
-    lane::{InBranch, Rolling},
-    places::Places,
-};
+use super::{Entered, RuntimeId, Stuck, in_rollback::Rolling, lane::InBranch, places::Places};
 use crate::{
     AsyncContext, Definition, ExitKind,
     cold::catch,

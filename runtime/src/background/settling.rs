@@ -3,7 +3,8 @@
 use super::{
     Entered,
     below::{Below, Waiting},
-    lane::{InRollback, Number},
+    in_rollback::InRollback,
+    lane::Number,
     places::Visit,
     table,
 };

@@ -308,11 +308,19 @@ impl Table {
         let crowded = if self.taken == self.lanes.len() {
             0
         } else {
-            CROWDED
+            ANY_CROWDED
         };
-        let visited = if self.visitors.is_empty() { 0 } else { VISITED };
-        let left = if self.is_any_left() { LEFT } else { 0 };
-        let inside = if self.inside.is_empty() { 0 } else { INSIDE };
+        let visited = if self.visitors.is_empty() {
+            0
+        } else {
+            ANY_VISITED
+        };
+        let left = if self.is_any_left() { ANY_LEFT } else { 0 };
+        let inside = if self.inside.is_empty() {
+            0
+        } else {
+            ANY_INSIDE
+        };
         let flags = crowded | visited | left | inside;
         PENDING.store(self.taken << FLAGS | flags, Ordering::Release);
     }
@@ -378,10 +386,10 @@ impl Table {
 /// sees what it has done.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 const FLAGS: u32 = 4;
-const CROWDED: usize = 1;
-const VISITED: usize = 2;
-const LEFT: usize = 4;
-const INSIDE: usize = 8;
+const ANY_CROWDED: usize = 1;
+const ANY_VISITED: usize = 2;
+const ANY_LEFT: usize = 4;
+const ANY_INSIDE: usize = 8;
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     lanes: Lanes::new(),
@@ -443,13 +451,13 @@ pub(crate) fn any_other_pending() -> bool {
 /// Whether any lane has more than one rollback pending, or visitors, or any is for what has left others: else whoever has a place in one has nothing else to look at.
 #[inline]
 pub(crate) fn is_any_crowded_or_left() -> bool {
-    PENDING.load(Ordering::Acquire) & (CROWDED | LEFT) != 0
+    PENDING.load(Ordering::Acquire) & (ANY_CROWDED | ANY_LEFT) != 0
 }
 
 /// Whether any lane has visitors.
 #[inline]
 pub(crate) fn is_any_visited() -> bool {
-    PENDING.load(Ordering::Acquire) & VISITED != 0
+    PENDING.load(Ordering::Acquire) & ANY_VISITED != 0
 }
 
 /// A context with that number was entered in this lane, which is some other one's own; to be remembered while anything is pending.
@@ -479,14 +487,14 @@ pub(crate) fn end(number: Number, mut own: impl Iterator<Item = Lane>) -> bool {
 /// Whether it is known of any context that it was entered inside of another one.
 #[inline]
 fn knows_insides() -> bool {
-    PENDING.load(Ordering::Acquire) & INSIDE != 0
+    PENDING.load(Ordering::Acquire) & ANY_INSIDE != 0
 }
 
 /// The lanes around `lane`, as far as they are known, up to the first one that began before that number; and what has left the one around all of them.
 #[cold]
 pub(crate) fn lanes_around(lane: Lane, root: Lane, number: Number) -> Option<Box<[Lane]>> {
     let pending = PENDING.load(Ordering::Acquire);
-    if pending & (INSIDE | LEFT) == 0 {
+    if pending & (ANY_INSIDE | ANY_LEFT) == 0 {
         return None;
     }
     let table = table();

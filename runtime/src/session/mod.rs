@@ -10,7 +10,7 @@ pub(crate) use with::With;
 
 use crate::{
     AsyncContext, BodyError, ExitKind, Outcome,
-    background::{Abandonment, Entered, Left, RollbackState, Settling, lane::Unit, quietly},
+    background::{Abandonment, Entered, Left, RollbackState, Settling, Unit, quietly},
     cold::{Seldom, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},

@@ -13,14 +13,11 @@
 use super::key::Key;
 use crate::{
     AsyncContext, ExitKind,
-    background::{
-        Entered,
-        lane::{Number, Unit},
-    },
+    background::{Entered, Unit, lane::Number},
     frame::{Ending, House, Housed, Payload, Seed},
     kind::{Kind, RaiseAs},
     policy::Policy,
-    report::{self, Failure},
+    report,
 };
 use std::{
     mem::{self, ManuallyDrop},
@@ -83,9 +80,7 @@ impl Panicked {
     }
 
     fn report(self) {
-        let panic = Failure::Panic(&*self.payload);
-        report::failure(&self.entered, ExitKind::Cancelled, panic);
-        report::discard(self.payload);
+        report::panicked(&self.entered, ExitKind::Cancelled, self.payload);
     }
 }
 

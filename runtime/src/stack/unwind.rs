@@ -109,8 +109,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             }
             Ok(Err(error)) => self.replace(entered, told, Ending::failed(error)),
             Err(payload) if stands && exit == ExitKind::Panicked => {
-                report::failure(entered, exit, Failure::Panic(&*payload));
-                report::discard(payload);
+                report::panicked(entered, exit, payload);
                 self.pending = Some(told);
             }
             Err(payload) if stands => {

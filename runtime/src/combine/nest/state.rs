@@ -4,8 +4,8 @@ use super::super::told::{Came, ErrorOf, Reporter, Told};
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
-        Below, Waiting,
-        lane::{self, InRollback, Lane, Number},
+        Below, InRollback, Waiting,
+        lane::{self, Lane, Number},
         settled::Settled,
         table,
     },
