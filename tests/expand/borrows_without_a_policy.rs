@@ -1,6 +1,6 @@
 impl Store {
     ::core::compile_error! {
-        "this context borrows, but when it is cancelled its teardown becomes a background task, which outlives every borrow; either\n  - own what it needs: `#[async_context(own(shop = self.shop.clone(), name = name.to_owned()))]`\n  - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
+        "this context borrows, but when it is cancelled its teardown becomes a background task, which outlives every borrow; either\n  - own what it needs: `#[async_context(own(shop = self.shop.clone(), name = name.to_owned()))]`\n  - block until the teardown is done, on a multi-thread runtime: `#[async_context(on_cancel = block)]`\n  - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
     }
     fn lease(
         &self,

@@ -20,13 +20,19 @@ async fn forgets_to_yield(yields_it: bool) -> Result<u8, ContextError> {
 /// Where its name is.
 const LINE: u32 = line!() - 7;
 
+// What the attribute can see to be a success is refused.
+fn well() -> Result<(), ContextError> {
+    Ok(())
+}
+fn nothing() {}
+
 #[async_context]
 async fn fails_before_it_yields(how: u8) -> Result<u8, ContextError> {
     if how == 0 {
         return Err(ContextError("before"));
     }
     if how == 1 {
-        return Ok(());
+        return well();
     }
     let _ = yield_resource!(1);
 }
@@ -34,7 +40,7 @@ async fn fails_before_it_yields(how: u8) -> Result<u8, ContextError> {
 #[async_context]
 async fn infallible(returns: bool) -> u8 {
     if returns {
-        return;
+        return nothing();
     }
     let _ = yield_resource!(1);
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{Expr, GenericArgument, PathArguments, PathSegment, Stmt, Type};
+use syn::{Expr, ExprReturn, GenericArgument, PathArguments, PathSegment, Stmt, Type};
 
 use super::{Paths, Walk};
 use crate::{
@@ -41,6 +41,27 @@ impl Walk<'_> {
             },
         };
         self.report(failing.question_token, &message);
+    }
+
+    /// A `return`, of whatever there is.
+    pub(super) fn returns_early(&mut self, end: &ExprReturn, paths: Paths) {
+        if let Some(value) = &end.expr {
+            self.returned(value, Ends::Early(paths));
+        }
+        if !self.passed && self.is_success(end) {
+            self.report(end, &succeeds_without_a_yield(self.returns));
+        }
+    }
+
+    /// Whether this is surely a success.
+    fn is_success(&self, end: &ExprReturn) -> bool {
+        match (self.returns, end.expr.as_deref()) {
+            (Returns::Plain(_), None) => true,
+            (Returns::Result { .. } | Returns::Alias(_), Some(Expr::Call(call))) => {
+                variant(&call.func, &["Ok"]).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// A value that a context function ends in.
@@ -131,6 +152,19 @@ fn resource_returned(value: &Expr, ends: Ends, returns: &Returns) -> String {
         (Ends::Early(_), Returns::Plain(_)) => format!("{yields_first} `return`"),
         (Ends::Early(_), _) => format!("{yields_first} `return Ok(())`"),
     }
+}
+
+fn succeeds_without_a_yield(returns: &Returns) -> String {
+    let error = match returns {
+        Returns::Plain(ty) => format!(
+            "write `-> Result<{}, YourError>`, and return an error here",
+            written(ty)
+        ),
+        Returns::Result { .. } | Returns::Alias(_) => "return an error here".to_owned(),
+    };
+    format!(
+        "this succeeds without a yield, which the caller waits for, and so it would panic: {error}, or go on to the yield, of an `Option` where there may be nothing to lend"
+    )
 }
 
 fn cannot_fail(ty: &Type, ends: Ends) -> String {

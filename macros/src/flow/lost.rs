@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Expr, Macro, Stmt};
+use syn::{Expr, Macro, Member, Stmt};
 
 use super::{Walk, name_of, parts};
 use crate::{
@@ -59,10 +59,12 @@ impl Walk<'_> {
             let Argument::Place(place) = &point.argument else {
                 continue;
             };
-            let Some(name) = root(place) else { continue };
+            let (Some(name), Some(moved)) = (root(place), name_of_moved(place)) else {
+                continue;
+            };
             if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
                 let message = format!(
-                    "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({name}, exit)`, and let the block end in that",
+                    "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({moved}, exit)`, and let the block end in that: `let ({moved}, exit) = …`",
                     place = written(place),
                 );
                 self.report(place, &message);
@@ -98,6 +100,20 @@ impl Walk<'_> {
     }
 }
 
+/// What is called what a `move` of this place comes to; of what a pointer or an index leads to, nothing can be moved.
+fn name_of_moved(place: &Expr) -> Option<String> {
+    match place {
+        Expr::Path(path) => Some(path.path.get_ident()?.to_string()),
+        Expr::Field(field) => match &field.member {
+            Member::Named(name) => Some(name.to_string()),
+            Member::Unnamed(_) => Some("it".to_owned()),
+        },
+        Expr::Paren(paren) => name_of_moved(&paren.expr),
+        Expr::Group(group) => name_of_moved(&group.expr),
+        _ => None,
+    }
+}
+
 /// Whether `name` is bound somewhere in `tokens`, as far as a `let` tells.
 fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
     let words = flatten(tokens).into_iter().filter_map(|token| match token {
@@ -110,7 +126,7 @@ fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
     }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
 }
 
-/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `call(name)`, `println!("{name}")`.
+/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `call(&name)`, `let other = name;`, `println!("{name}")`.
 fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
     let flat = flatten(tokens);
     let is_mention = |token: &TokenTree| match token {
@@ -132,10 +148,17 @@ fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
     if let TokenTree::Literal(_) = flat[position] {
         return delimiter(-1) && punct(-2, '!');
     }
-    let called = matches!(at(-2), Some(TokenTree::Ident(function)) if !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase));
+    // In front of a `&` or a `&mut`.
+    let is_word = |offset: isize, word: &str| matches!(at(offset), Some(TokenTree::Ident(ident)) if ident == word);
+    let before = match (is_word(-1, "mut"), punct(-1, '&'), punct(-2, '&')) {
+        (true, _, true) => -3,
+        (false, true, _) => -2,
+        _ => -1,
+    };
+    let called = matches!(at(before - 1), Some(TokenTree::Ident(function)) if !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase));
     let behind_a_path = punct(-1, '.') || punct(-1, ':') || punct(-1, '\'');
     let receiver = !behind_a_path && punct(1, '.') && !punct(2, '.');
-    receiver || (called && delimiter(-1) && delimiter(1))
+    receiver || punct(before, '=') || (called && delimiter(before) && delimiter(1))
 }
 
 /// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.

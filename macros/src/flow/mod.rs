@@ -43,6 +43,7 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         plain_closure: false,
         nested: false,
         continued: false,
+        passed: false,
     };
     walk.statements(&statements, Paths::START);
     if let (false, Some(end)) = (walk.found, value_of(&statements)) {
@@ -124,6 +125,8 @@ struct Walk<'e> {
     nested: bool,
     /// A `continue` of the innermost loop comes after a yield.
     continued: bool,
+    /// There is a yield in front of this, on whatever path.
+    passed: bool,
 }
 
 impl Walk<'_> {
@@ -137,7 +140,10 @@ impl Walk<'_> {
     fn statements(&mut self, statements: &[Stmt], mut paths: Paths) -> Paths {
         for statement in statements {
             paths = match statement {
-                _ if self.may_be_absent(statement) => Paths::NONE,
+                _ if self.may_be_absent(statement) => {
+                    self.pass(statement);
+                    Paths::NONE
+                }
                 Stmt::Local(local) => match &local.init {
                     Some(init) => {
                         let paths = self.expr(&init.expr, paths);
@@ -164,7 +170,10 @@ impl Walk<'_> {
 
     fn expr(&mut self, expr: &Expr, paths: Paths) -> Paths {
         match expr {
-            _ if self.may_be_absent(expr) => Paths::NONE,
+            _ if self.may_be_absent(expr) => {
+                self.pass(expr);
+                Paths::NONE
+            }
             Expr::Macro(expr) => self.macro_call(&expr.mac, paths),
             Expr::If(expr) => {
                 let paths = self.expr(&expr.cond, paths);
@@ -177,6 +186,9 @@ impl Walk<'_> {
             }
             Expr::Match(expr) => {
                 let paths = self.expr(&expr.expr, paths);
+                if self.configured {
+                    self.pass(expr);
+                }
                 expr.arms
                     .iter()
                     .filter(|arm| !arm.attrs.iter().any(is_cfg))
@@ -219,8 +231,8 @@ impl Walk<'_> {
             }
             Expr::Return(end) => {
                 let paths = self.each(expr, paths);
-                if let (false, Some(value)) = (self.nested, &end.expr) {
-                    self.returned(value, Ends::Early(paths));
+                if !self.nested {
+                    self.returns_early(end, paths);
                 }
                 Paths::NONE
             }
@@ -239,8 +251,18 @@ impl Walk<'_> {
             }
             Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
             Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
-            _ => self.each(expr, paths),
+            _ => {
+                if parts(expr).is_empty() {
+                    self.pass(expr);
+                }
+                self.each(expr, paths)
+            }
         }
+    }
+
+    /// Notes a yield in code that isn't walked.
+    fn pass(&mut self, code: impl ToTokens) {
+        self.passed = self.passed || contains_any(code, &["yield_resource"]);
     }
 
     /// Walks what is inside of a closure or an `async` block.
@@ -272,8 +294,11 @@ impl Walk<'_> {
             return self.yield_point(call, paths);
         }
         if is_one_of(name, &JOINS) {
-            return self.join(name, call, paths);
+            let paths = self.join(name, call, paths);
+            self.pass(&call.tokens);
+            return paths;
         }
+        self.pass(&call.tokens);
         if !is_transparent(name) {
             return paths;
         }
@@ -341,6 +366,7 @@ impl Walk<'_> {
     }
 
     fn yield_point(&mut self, call: impl ToTokens, paths: Paths) -> Paths {
+        self.passed = true;
         if self.plain_closure {
             self.report(call, "a yield waits for the caller's body, which a closure can't do unless it is `async`: write `async ||`");
         } else if paths.yielded {

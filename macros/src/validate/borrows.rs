@@ -51,7 +51,7 @@ pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Erro
             &borrow.token,
             format!(
                 "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either{owned}\n  \
-                 - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+                 - block until the teardown is done, on a multi-thread runtime: `#[async_context(on_cancel = block)]`\n  \
                  - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
             ),
         );
@@ -84,7 +84,7 @@ fn resource_borrows(args: &Args) -> &'static str {
         None => {
             "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
              - yield an owned resource\n  \
-             - block until the teardown is done: `#[async_context(on_cancel = block)]`\n  \
+             - block until the teardown is done, on a multi-thread runtime: `#[async_context(on_cancel = block)]`\n  \
              - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
         }
     }

@@ -914,10 +914,59 @@ fn a_resource_is_not_returned() {
             .ends_with("before a `return`")
     );
     right_body!(let _ = yield_resource!(tx); if x { return Ok(()); });
+    right_body!(if x {
+        let _ = yield_resource!(tx);
+    } else {
+        return Ok(());
+    });
     right_body!(let open = async || { return Ok(tx) }; let tx = open().await?; let _ = yield_resource!(tx););
     right_body!(let _ = yield_resource!(tx); Ok(()));
     right_body!(let unit = yield_resource!(tx).into(); Ok(unit));
     right!([] async fn f() -> () { let mut u = (); let _ = yield_resource!(u); u });
+}
+
+#[test]
+fn a_success_has_yielded() {
+    let early = "this succeeds without a yield, which the caller waits for, and so it would panic:";
+    assert_eq!(
+        body!(if x { return Ok(()); } let _ = yield_resource!(tx);),
+        format!(
+            "{early} return an error here, or go on to the yield, of an `Option` where there may be nothing to lend"
+        )
+    );
+    assert_eq!(
+        wrong!([] async fn f() -> Tx { let Some(tx) = open() else { return }; let _ = yield_resource!(tx); }),
+        format!(
+            "{early} write `-> Result<Tx, YourError>`, and return an error here, or go on to the yield, of an `Option` where there may be nothing to lend"
+        )
+    );
+    assert!(body!(loop { if x { return Ok(()); } } yield_resource!(tx);).starts_with(early));
+    assert!(
+        body!(match x {
+            A => return Ok(()),
+            B => {
+                yield_resource!(tx);
+            }
+        })
+        .starts_with(early)
+    );
+    right_body!(match x {
+        A => {
+            yield_resource!(tx);
+        }
+        B => return Ok(()),
+    });
+    right_body!(if x { return end(); } yield_resource!(tx););
+    right_body!(if x { return Err(e); } yield_resource!(tx););
+    right_body!(let open = || { return Ok(()) }; open()?; yield_resource!(tx););
+    right_body!(async { if x { return Ok(()); } e() }.await?; yield_resource!(tx););
+    right_body!(select! { exit = async { yield_resource!(tx) } => {} _ = stop() => return Ok(()) });
+    right_body!(
+        select! { _ = stop() => return Ok(()), exit = async { yield_resource!(tx) } => {} }
+    );
+    right_body!(mine! { yield_resource!(tx) } if x { return Ok(()) });
+    right_body!(#[cfg(a)] yield_resource!(tx); if x { return Ok(()) } #[cfg(b)] yield_resource!(tx););
+    right_body!(let mut at_yield = pin!(async { yield_resource!(move tx) }); if x { return Ok(()) });
 }
 
 #[test]
@@ -940,6 +989,27 @@ fn a_resource_that_an_async_block_takes_along() {
         body!(select! { _ = async move { yield_resource!(tx) } => { tx.commit().await?; } _ = stop() => {} })
             .starts_with(lost)
     );
+    for after in [
+        quote!(bye(&tx);),
+        quote!(bye(&mut tx);),
+        quote!(let other = tx;),
+        quote!(let other = &mut tx;),
+        quote!(let other = &tx;),
+    ] {
+        assert!(
+            body!(let _ = timeout(d, async { yield_resource!(tx) }).await?; #after)
+                .starts_with(lost),
+            "{after}"
+        );
+    }
+    assert!(
+        body!(let _ = timeout(d, async { yield_resource!(a.tx) }).await?; a.tx.commit();)
+            .contains("evaluates to `(tx, exit)`")
+    );
+    // Rustc says that nothing can be moved out of it.
+    right_body!(let _ = timeout(d, async { yield_resource!(*tx) }).await?; tx.commit(););
+    right_body!(let _ = timeout(d, async { yield_resource!(tx) }).await?; for &tx in all { tx.commit() });
+    right_body!(let _ = timeout(d, async { yield_resource!(tx) }).await?; let f = |&mut tx| tx;);
     right_body!(let ((tx, exit), _) = join!(async { yield_resource!(move tx) }, beat()); tx.commit().await?;);
     right_body!(exclusive!(async { yield_resource!(tx) }, tx.commit()););
     right_body!(let (tx, exit) = timeout(d, async { yield_resource!(move tx) }).await?; tx.commit().await?;);

@@ -71,6 +71,14 @@ fn mistake(value: &TokenStream, moves: Option<&Ident>) -> Option<syn::Error> {
             moves?.to_token_stream(),
             "what is moved is missing: write `yield_resource!(move value)`".to_owned(),
         ),
+        // What rustc proposes where the variable is used after the `async` block that it moves into.
+        [TokenTree::Ident(word), TokenTree::Ident(name)] if word == "ref" && moves.is_none() => (
+            word.to_token_stream(),
+            format!(
+                "{}; if it moves into an `async` block, and the teardown uses it, `yield_resource!(move {name})`, which evaluates to `({name}, exit)`",
+                without("`ref`", &tokens[1..]),
+            ),
+        ),
         [word, ..] if (1..tokens.len()).contains(&bindings) => (
             word.to_token_stream(),
             without(&format!("`{word}`"), &tokens[bindings..]),

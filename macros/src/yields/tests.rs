@@ -85,6 +85,10 @@ fn what_is_no_expression_is_named() {
     let one = "a yield takes one expression: write `yield_resource!(a.b)`, without";
     mistaken(quote!(mut a.b), &format!("{one} `mut`"));
     mistaken(quote!(ref mut a.b), &format!("{one} `ref`"));
+    mistaken(
+        quote!(ref a),
+        "a yield takes one expression: write `yield_resource!(a)`, without `ref`; if it moves into an `async` block, and the teardown uses it, `yield_resource!(move a)`, which evaluates to `(a, exit)`",
+    );
     mistaken(quote!(resource: a.b,), &format!("{one} `resource:`"));
     mistaken(quote!(a.b;), &format!("{one} the semicolon"));
     let moved = one.replace("(a", "(move a");
