@@ -21,7 +21,7 @@
 //!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
 //!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
 //! - Of a future that one task has begun and another one drops, what it had entered meanwhile is there as if it had been entered when the future began.
-//! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the outer one's rollback may
+//! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the elements of a `Vec` or a tuple, and the captures of a future that was never polled, the outer one's rollback may
 //!   run on another thread before the inner guard is dropped. Declare inner guards first.
 //! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began, for mostly the rollback had it from the beginning: also
 //!   where the task has given it to the rollback since, through a channel.
