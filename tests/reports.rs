@@ -13,6 +13,9 @@ use std::{
 static KEPT: Mutex<Option<HashMap<&'static str, Vec<Kept>>>> = Mutex::new(None);
 static FILES: Mutex<Vec<(&'static str, &'static Mutex<()>)>> = Mutex::new(Vec::new());
 
+/// A guard that was dropped un-exited.
+const UNEXITED: &str = "unexited";
+
 struct Kept {
     line: String,
     failure: String,
@@ -47,7 +50,7 @@ impl Reports {
         HOOK.call_once(|| {
             contextlib::set_report_hook(|report| {
                 let line = match report.failure {
-                    Failure::Unexited => "unexited".to_owned(),
+                    Failure::Unexited => UNEXITED.to_owned(),
                     _ => format!(
                         "{}{} {} after {}",
                         report.context.name(),
@@ -80,7 +83,7 @@ impl Reports {
     /// What has been reported since the last call, guards that were dropped un-exited apart.
     pub fn take(&self) -> Vec<String> {
         let mut all = self.take_all();
-        all.retain(|report| report != "unexited");
+        all.retain(|report| report != UNEXITED);
         all
     }
 
@@ -89,10 +92,11 @@ impl Reports {
         self.take_kept().into_iter().map(|kept| kept.line).collect()
     }
 
-    /// Only what went wrong, whosever it was.
+    /// Of that, only what went wrong, whosever it was.
     pub fn take_failures(&self) -> Vec<String> {
         let kept = self.take_kept().into_iter();
-        kept.map(|kept| kept.failure).collect()
+        let failed = kept.filter(|kept| kept.line != UNEXITED);
+        failed.map(|kept| kept.failure).collect()
     }
 
     fn take_kept(&self) -> Vec<Kept> {

@@ -258,12 +258,14 @@ mod several {
 
     #[tokio::test]
     async fn cancelled() {
+        let reports = Reports::keep();
         for held in HELD {
             let log = Log::new();
             drop(holds(log.clone(), held, Does::Succeed).enter().await);
             background::drain().await;
             let lines = told([("inner", &"Cancelled"), ("outer", &"Cancelled")]);
             assert_eq!(log.lines(), lines, "{held:?}");
+            assert_eq!(reports.take(), [""; 0]);
         }
     }
 }

@@ -419,16 +419,11 @@ impl Recorder {
             lines: Arc::default(),
         };
         let output = drive(run(log.clone()), polls).await;
-        // Guards that were dropped are no failures.
-        let own = |text: &String| {
-            text.contains(&format!(": {} ", self.run)) || text.contains("ended its body early")
-        };
         let plain = |text: String| text.replace(&format!("{} ", self.run), "");
         let mut reports: Vec<_> = self
             .reports
             .take_failures()
             .into_iter()
-            .filter(own)
             .map(plain)
             .collect();
         reports.sort();

@@ -632,7 +632,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     ///
     /// #[async_context]
     /// async fn service() -> Result<(), Error> {
-    ///     let stack = ExitStack::new();
+    ///     let stack = ExitStack::<Error>::new();
     ///     stack.push(async |exit| assert!(exit.is_failed()));
     ///     let exit = yield_resource!();
     ///     stack.exit_as(exit).await?;
