@@ -3,7 +3,7 @@
 use crate::blocking::{in_time, wait_for};
 use contextlib::{async_context, yield_resource};
 use contextlib_tests::{Census, Counted, Log, Reports, assert_nothing_pending};
-use std::{future::pending, sync::mpsc, time::Duration};
+use std::{future::pending, sync::mpsc, thread, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
@@ -124,5 +124,31 @@ fn one_makes_room_for_the_others() {
     assert!(lost("outer") > 0, "there were threads enough");
     assert_eq!(torn_down + lost("outer"), TASKS, "{reports:?}");
     assert_eq!(reports.len(), lost("inner") + lost("outer"));
+    assert_nothing_pending();
+}
+
+/// A thread that isn't the runtime's has all the time that it takes, though nothing runs there meanwhile.
+#[test]
+fn one_outside_need_not_make_room() {
+    let reports = Reports::keep();
+    let log = Log::new();
+    let its_log = log.clone();
+    in_time(move || {
+        let runtime = runtime(1, 1);
+        let (tell, told) = oneshot::channel();
+        let Ok(guard) = runtime.block_on(waits(its_log, told).enter());
+        let ((end, ended), (end_other, other_ended)) = (mpsc::channel::<()>(), mpsc::channel());
+        runtime.spawn(async move { ended.recv() });
+        runtime.spawn_blocking(move || other_ended.recv());
+        thread::scope(|scope| {
+            scope.spawn(|| drop(guard));
+            // Longer than a standstill takes to be seen as one.
+            thread::sleep(Duration::from_millis(5500));
+            tell.send(()).unwrap();
+        });
+        drop::<[mpsc::Sender<()>; 2]>([end, end_other]);
+    });
+    assert_eq!(log.lines(), ["begins", "torn down"]);
+    assert_eq!(reports.take(), [""; 0]);
     assert_nothing_pending();
 }

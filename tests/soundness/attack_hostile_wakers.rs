@@ -261,6 +261,9 @@ async fn of_what_waits_no_more() {
     drop(says(log.clone(), "inner").enter().await.unwrap());
     let mut exit = Box::pin(outer.exit().map(drop));
     poll_with_hostile(exit.as_mut());
+    // By another one, it is replaced.
+    assert!(poll_once(exit.as_mut()).is_pending());
+    poll_with_hostile(exit.as_mut());
     drop(exit);
     background::drain().await;
     assert_eq!(log.lines(), ["inner", "outer"]);
@@ -280,6 +283,8 @@ async fn of_what_waits_no_more() {
     // A drain.
     drop(says(log.clone(), "last").enter().await.unwrap());
     let mut drain = Box::pin(background::drain());
+    poll_with_hostile(drain.as_mut());
+    assert!(poll_once(drain.as_mut()).is_pending());
     poll_with_hostile(drain.as_mut());
     drop(drain);
     background::drain().await;
