@@ -39,8 +39,15 @@ pub(super) enum InTable {
 
 pub(super) struct Many {
     pending: Row,
+    waiting: Waiters,
+}
+
+/// Those who wait in a lane.
+struct Waiters {
     /// By the first number that they wait for.
-    waiting: BTreeMap<Place, Waiting>,
+    by_start: BTreeMap<Place, Waiting>,
+    /// None of them waits for less than what is below this. So where more is pending, nobody has to be looked at.
+    least_end: Number,
 }
 
 /// What has ended.
@@ -77,7 +84,7 @@ impl InTable {
         match self {
             InTable::One(_, _, waits @ None) => *waits = Some(Box::new((place, waiting))),
             _ => {
-                self.many(spare).waiting.insert(place, waiting);
+                self.many(spare).waiting.add(place, waiting);
             }
         }
     }
@@ -100,7 +107,9 @@ impl InTable {
         let one = mem::replace(self, InTable::Many(many));
         if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, self) {
             many.pending.insert(place, pending);
-            many.waiting.extend(waiting.map(|waiting| *waiting));
+            if let Some(waiting) = waiting {
+                many.waiting.add(waiting.0, waiting.1);
+            }
         }
     }
 
@@ -124,7 +133,7 @@ impl InTable {
             }
             InTable::Many(many) => {
                 let counted = many.pending.remove(place)?;
-                if !many.waiting.is_empty() {
+                if !many.waiting.by_start.is_empty() {
                     many.unblocked_by(place.0, wakers);
                 }
                 let is_last = many.pending.is_empty();
@@ -139,7 +148,7 @@ impl InTable {
                 let waiting = waiting.take_if(|waiting| waiting.0 == *waiter)?;
                 Some(waiting.1)
             }
-            InTable::Many(many) => many.waiting.remove(waiter),
+            InTable::Many(many) => many.waiting.by_start.remove(waiter),
         }
     }
 
@@ -170,7 +179,7 @@ impl Many {
     const fn none() -> Self {
         Many {
             pending: Row::new(),
-            waiting: BTreeMap::new(),
+            waiting: Waiters::none(),
         }
     }
 
@@ -187,17 +196,43 @@ impl Many {
             .last_before(number)
             .map_or(0, |before| before + 1);
         let end = self.first_in(number..Number::MAX).unwrap_or(Number::MAX);
-        let unblocked: Vec<Place> = self
-            .waiting
-            .range((first, 0)..=(number, Number::MAX))
+        self.waiting.take_between(first, number, end, wakers);
+    }
+}
+
+impl Waiters {
+    const fn none() -> Self {
+        Waiters {
+            by_start: BTreeMap::new(),
+            least_end: Number::MAX,
+        }
+    }
+
+    fn add(&mut self, place: Place, waiting: Waiting) {
+        self.least_end = self.least_end.min(waiting.end);
+        self.by_start.insert(place, waiting);
+    }
+
+    /// Takes out those who begin between these two, and end before `end`.
+    fn take_between(&mut self, first: Number, last: Number, end: Number, wakers: &mut Wakers) {
+        if self.least_end > end {
+            return;
+        }
+        let found: Vec<Place> = self
+            .by_start
+            .range((first, 0)..=(last, Number::MAX))
             .filter(|(_, waiting)| waiting.end <= end)
             .map(|(place, _)| *place)
             .collect();
-        let waiting = unblocked
-            .iter()
-            .filter_map(|place| self.waiting.remove(place));
-        for waiting in waiting {
-            wakers.push(waiting.waker);
+        for place in &found {
+            if let Some(waiting) = self.by_start.remove(place) {
+                wakers.push(waiting.waker);
+            }
+        }
+        // Else it was for nothing: the one with the least end waits for something earlier, or does no more.
+        if found.is_empty() || self.by_start.is_empty() {
+            let ends = self.by_start.values().map(|waiting| waiting.end);
+            self.least_end = ends.min().unwrap_or(Number::MAX);
         }
     }
 }
