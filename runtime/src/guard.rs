@@ -220,7 +220,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
 
     /// Runs the teardown, which sees the exit of another context, and waits for its end: for a guard that a context function holds around its own body.
     ///
-    /// Of an error or a panic it sees the text, as in [`with_local`](crate::ContextManager::with_local): the failure itself belongs to the other context's caller. So it can't swallow it either. Allocates if the
+    /// Of an error or a panic it sees the text, as in [`with_local`](crate::ContextManager::with_local): the failure itself belongs to the other context's caller, who gets it whatever this one does: it can't swallow it.
+    /// (Of contexts put together, each is told the outcome as those inside of it have left it: one that swallows it, or fails, does so for those around it in the same guard.) Allocates if the
     /// body has failed or panicked. Mirrors `await inner.__aexit__(*exc_info)`.
     ///
     /// # Errors

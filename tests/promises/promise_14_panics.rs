@@ -199,6 +199,25 @@ async fn of_a_closure_that_maps_an_error() {
         ["panics panicked: captured after completed"]
     );
 
+    // Nothing has ended the frame of a setup that has panicked.
+    let with = AssertUnwindSafe(async {
+        let body = async |_: &mut Counted| Ok::<_, BodyError>(());
+        mapped(At::Setup).with(body).await
+    });
+    let payload = with.catch_unwind().await.unwrap_err().downcast::<Payload>();
+    assert_eq!(*payload.unwrap(), Payload(7));
+    let enter = AssertUnwindSafe(async { mapped(At::Setup).enter().await.map(drop) });
+    let payload = enter
+        .catch_unwind()
+        .await
+        .unwrap_err()
+        .downcast::<Payload>();
+    assert_eq!(*payload.unwrap(), Payload(7));
+    assert_eq!(
+        reports.take(),
+        ["panics panicked: captured after panicked"; 2]
+    );
+
     drop(mapped(At::Nowhere).enter().await);
     background::drain().await;
     assert_eq!(

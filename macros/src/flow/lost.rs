@@ -2,12 +2,13 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Expr, Macro, Member, Stmt};
+use syn::{Expr, Macro, Member, Stmt, Type};
 
 use super::{Walk, name_of, parts};
 use crate::{
     error::written,
     known::JOINS,
+    signature::{Returns, ungroup},
     tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct},
     yields::{Argument, Yields, root},
 };
@@ -26,8 +27,10 @@ impl Walk<'_> {
                 Stmt::Expr(expr, _) => Some(expr),
                 Stmt::Macro(_) | Stmt::Item(_) => None,
             };
+            // An item has names of its own.
             statements[i + 1..]
                 .iter()
+                .filter(|statement| !matches!(statement, Stmt::Item(_)))
                 .for_each(|statement| statement.to_tokens(&mut after));
             match (statement, expr) {
                 (Stmt::Macro(statement), _) => self.lost_in_join(&statement.mac, after),
@@ -55,6 +58,14 @@ impl Walk<'_> {
     }
 
     fn lost_in_block(&mut self, code: TokenStream, after: TokenStream) {
+        // What is copied doesn't move into the block, which then refers to the variable outside.
+        let is_copied = match self.returns {
+            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => is_copied(ty),
+            Returns::Alias(_) => false,
+        };
+        if is_copied {
+            return;
+        }
         for point in Yields::find(code.clone(), self.yields.fixed.clone()).points {
             let Argument::Place(place) = &point.argument else {
                 continue;
@@ -62,7 +73,7 @@ impl Walk<'_> {
             let (Some(name), Some(moved)) = (root(place), name_of_moved(place)) else {
                 continue;
             };
-            if !is_declared(name, code.clone()) && is_used_first(name, after.clone()) {
+            if !is_declared(name, code.clone()) && is_used_first(name, place, after.clone()) {
                 let message = format!(
                     "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({moved}, exit)`, and let the block end in that: `let ({moved}, exit) = …`",
                     place = written(place),
@@ -82,8 +93,14 @@ impl Walk<'_> {
                 arms.extend(after);
                 self.lost_in(&expr.expr, arms);
             }
+            Expr::Assign(expr) => {
+                let left = expr.left.to_token_stream();
+                self.lost_in(&expr.right, left.into_iter().chain(after).collect());
+            }
             Expr::If(expr) => {
-                let mut branches = expr.then_branch.to_token_stream();
+                let mut branches = TokenStream::new();
+                bound_in(&expr.cond, &mut branches);
+                expr.then_branch.to_tokens(&mut branches);
                 if let Some((_, otherwise)) = &expr.else_branch {
                     otherwise.to_tokens(&mut branches);
                 }
@@ -97,6 +114,36 @@ impl Walk<'_> {
                 .into_iter()
                 .for_each(|part| self.lost_in(part, after.clone())),
         }
+    }
+}
+
+/// Whether this type is surely `Copy`.
+fn is_copied(ty: &Type) -> bool {
+    const COPIED: [&str; 16] = [
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+        "i128", "isize", "f32", "f64",
+    ];
+    match ungroup(ty) {
+        Type::Path(path) => path
+            .path
+            .get_ident()
+            .is_some_and(|name| is_one_of(name, &COPIED)),
+        Type::Reference(reference) => reference.mutability.is_none(),
+        Type::Tuple(tuple) => tuple.elems.iter().all(is_copied),
+        Type::Array(array) => is_copied(&array.elem),
+        _ => false,
+    }
+}
+
+/// The patterns of an `if let`, which may bind the same name.
+fn bound_in(condition: &Expr, patterns: &mut TokenStream) {
+    match condition {
+        Expr::Let(expr) => expr.pat.to_tokens(patterns),
+        Expr::Binary(expr) => {
+            bound_in(&expr.left, patterns);
+            bound_in(&expr.right, patterns);
+        }
+        _ => {}
     }
 }
 
@@ -126,8 +173,8 @@ fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
     }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
 }
 
-/// Whether the first mention of `name` is surely a use of the variable: `name.method()`, `call(&name)`, `let other = name;`, `println!("{name}")`.
-fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
+/// Whether the first mention of `name` is surely a use of the place that it is, or that begins with it: `name.method()`, `call(&name)`, `let other = name;`, `println!("{name}")`.
+fn is_used_first(name: &Ident, place: &Expr, tokens: TokenStream) -> bool {
     let flat = flatten(tokens);
     let is_mention = |token: &TokenTree| match token {
         TokenTree::Ident(word) => word == name,
@@ -137,6 +184,15 @@ fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
     let Some(position) = flat.iter().position(is_mention) else {
         return false;
     };
+    let is_same = |(at, part): (usize, &TokenTree)| {
+        let mentioned = flat.get(position + at);
+        mentioned.is_some_and(|mentioned| mentioned.to_string() == part.to_string())
+    };
+    let place = flatten(place.to_token_stream());
+    let is_text = matches!(flat[position], TokenTree::Literal(_));
+    if !is_text && !place.iter().enumerate().all(is_same) {
+        return false;
+    }
     let at = |offset: isize| {
         position
             .checked_add_signed(offset)
@@ -145,9 +201,13 @@ fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
     let punct =
         |offset: isize, expected: char| at(offset).is_some_and(|token| is_punct(token, expected));
     let delimiter = |offset: isize| matches!(at(offset), Some(TokenTree::Group(_)));
-    if let TokenTree::Literal(_) = flat[position] {
-        return delimiter(-1) && punct(-2, '!');
+    if is_text {
+        // Not if it is the name of another argument.
+        let is_named = |pair: &[TokenTree]| is_mention(&pair[0]) && is_punct(&pair[1], '=');
+        return delimiter(-1) && punct(-2, '!') && !flat[position..].windows(2).any(is_named);
     }
+    // Behind the place.
+    let end = isize::try_from(place.len()).unwrap_or(1);
     // In front of a `&` or a `&mut`.
     let is_word = |offset: isize, word: &str| matches!(at(offset), Some(TokenTree::Ident(ident)) if ident == word);
     let before = match (is_word(-1, "mut"), punct(-1, '&'), punct(-2, '&')) {
@@ -157,8 +217,9 @@ fn is_used_first(name: &Ident, tokens: TokenStream) -> bool {
     };
     let called = matches!(at(before - 1), Some(TokenTree::Ident(function)) if !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase));
     let behind_a_path = punct(-1, '.') || punct(-1, ':') || punct(-1, '\'');
-    let receiver = !behind_a_path && punct(1, '.') && !punct(2, '.');
-    receiver || punct(before, '=') || (called && delimiter(before) && delimiter(1))
+    let receiver = !behind_a_path && punct(end, '.') && !punct(end + 1, '.');
+    let assigned = punct(before, '=') && punct(end, ';');
+    receiver || assigned || (called && delimiter(before) && delimiter(end))
 }
 
 /// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.

@@ -156,8 +156,11 @@ impl Walk<'_> {
                 },
                 Stmt::Expr(expr, _) => self.expr(expr, paths),
                 Stmt::Macro(statement) => self.macro_call(&statement.mac, paths),
-                // Its yields are its own.
-                Stmt::Item(_) => paths,
+                // Its yields are its own; but for a macro's, wherever that is called.
+                Stmt::Item(item) => {
+                    self.pass(item);
+                    paths
+                }
             };
         }
         paths
@@ -186,6 +189,8 @@ impl Walk<'_> {
             }
             Expr::Match(expr) => {
                 let paths = self.expr(&expr.expr, paths);
+                // Its guards are among the patterns.
+                expr.arms.iter().for_each(|arm| self.pass(&arm.pat));
                 if self.configured {
                     self.pass(expr);
                 }
@@ -252,10 +257,11 @@ impl Walk<'_> {
             Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
             Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
             _ => {
-                if parts(expr).is_empty() {
+                let paths = self.each(expr, paths);
+                if self.configured || parts(expr).is_empty() {
                     self.pass(expr);
                 }
-                self.each(expr, paths)
+                paths
             }
         }
     }

@@ -966,6 +966,14 @@ fn a_success_has_yielded() {
     );
     right_body!(mine! { yield_resource!(tx) } if x { return Ok(()) });
     right_body!(#[cfg(a)] yield_resource!(tx); if x { return Ok(()) } #[cfg(b)] yield_resource!(tx););
+    right_body!(match n {
+        _ if yield_resource!(tx).is_completed() => {
+            return Ok(());
+        }
+        _ => {}
+    });
+    right_body!(macro_rules! lend { () => { yield_resource!(tx) } } lend!(); if x { return Ok(()) });
+    right_body!(let s = S { #[cfg(a)] a: yield_resource!(tx), b }; if s.b { return Ok(()) });
     right_body!(let mut at_yield = pin!(async { yield_resource!(move tx) }); if x { return Ok(()) });
 }
 
@@ -1006,6 +1014,31 @@ fn a_resource_that_an_async_block_takes_along() {
         body!(let _ = timeout(d, async { yield_resource!(a.tx) }).await?; a.tx.commit();)
             .contains("evaluates to `(tx, exit)`")
     );
+    for ty in [quote!(u16), quote!(&'static str), quote!((u8, [bool; 2]))] {
+        right!([] async fn f() -> Result<#ty, Error> { let _ = timeout(d, async { yield_resource!(tx) }).await?; show(&tx); let left = tx; tx.show(); });
+    }
+    for used in [
+        quote!(let other = tx![2];),
+        quote!(let closed = tx::close().await;),
+        quote!(let all: Box<dyn Iterator<Item = &tx>> = all;),
+        quote!(
+            #[async_context(on_cancel = tx)]
+            async fn inner() {}
+        ),
+        quote!(println!("{tx}", tx = 4);),
+        quote!(a.tx = open(); a.tx.commit();),
+    ] {
+        right_body!(let _ = timeout(d, async { yield_resource!(tx) }).await?; #used);
+    }
+    right_body!(tx = async { let _ = yield_resource!(tx); tx }.await; let other = tx;);
+    right_body!((ok, tx) = async { let ok = yield_resource!(tx); (ok, tx) }.await; let other = tx;);
+    right_body!(
+        if let Ok((tx, e)) = timeout(d, async { (tx, yield_resource!(tx)) }).await {
+            let other = tx;
+        }
+    );
+    right_body!(let _ = timeout(d, async { yield_resource!(a.tx) }).await?; show(&a.name); let n = a.name;);
+    right_body!(let _ = timeout(d, async { yield_resource!(a.tx) }).await?; a.tx = open(); a.tx.commit(););
     // Rustc says that nothing can be moved out of it.
     right_body!(let _ = timeout(d, async { yield_resource!(*tx) }).await?; tx.commit(););
     right_body!(let _ = timeout(d, async { yield_resource!(tx) }).await?; for &tx in all { tx.commit() });

@@ -1,7 +1,12 @@
 //! A lane in use: what is pending in it, and who waits for that.
 
 use super::{RuntimeId, Stuck, lane::Number, row::Row, wakers::Wakers};
-use std::{collections::BTreeMap, mem, ops::Range, task::Waker};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    ops::Range,
+    task::Waker,
+};
 
 /// What a rollback is known by while it is pending.
 #[derive(Clone)]
@@ -46,8 +51,8 @@ pub(super) struct Many {
 struct Waiters {
     /// By the first number that they wait for.
     by_start: BTreeMap<Place, Waiting>,
-    /// None of them waits for less than what is below this. So where more is pending, nobody has to be looked at.
-    least_end: Number,
+    /// The same by the number up to which they wait.
+    by_end: BTreeSet<(Number, Place)>,
 }
 
 /// What has ended.
@@ -148,7 +153,7 @@ impl InTable {
                 let waiting = waiting.take_if(|waiting| waiting.0 == *waiter)?;
                 Some(waiting.1)
             }
-            InTable::Many(many) => many.waiting.by_start.remove(waiter),
+            InTable::Many(many) => many.waiting.remove(waiter),
         }
     }
 
@@ -204,35 +209,46 @@ impl Waiters {
     const fn none() -> Self {
         Waiters {
             by_start: BTreeMap::new(),
-            least_end: Number::MAX,
+            by_end: BTreeSet::new(),
         }
     }
 
     fn add(&mut self, place: Place, waiting: Waiting) {
-        self.least_end = self.least_end.min(waiting.end);
+        self.by_end.insert((waiting.end, place));
         self.by_start.insert(place, waiting);
+    }
+
+    fn remove(&mut self, place: &Place) -> Option<Waiting> {
+        let waiting = self.by_start.remove(place)?;
+        self.by_end.remove(&(waiting.end, *place));
+        Some(waiting)
     }
 
     /// Takes out those who begin between these two, and end before `end`.
     fn take_between(&mut self, first: Number, last: Number, end: Number, wakers: &mut Wakers) {
-        if self.least_end > end {
-            return;
-        }
-        let found: Vec<Place> = self
-            .by_start
-            .range((first, 0)..=(last, Number::MAX))
-            .filter(|(_, waiting)| waiting.end <= end)
-            .map(|(place, _)| *place)
-            .collect();
-        for place in &found {
-            if let Some(waiting) = self.by_start.remove(place) {
+        for place in self.between(first, last, end) {
+            if let Some(waiting) = self.remove(&place) {
                 wakers.push(waiting.waker);
             }
         }
-        // Else it was for nothing: the one with the least end waits for something earlier, or does no more.
-        if found.is_empty() || self.by_start.is_empty() {
-            let ends = self.by_start.values().map(|waiting| waiting.end);
-            self.least_end = ends.min().unwrap_or(Number::MAX);
+    }
+
+    /// Those: looked for among those who begin there, and among those who end there, until either are looked through, which are the fewer.
+    fn between(&self, first: Number, last: Number, end: Number) -> Vec<Place> {
+        let mut beginning = self.by_start.range((first, 0)..=(last, Number::MAX));
+        let mut ending = self.by_end.range(..=(end, (Number::MAX, u64::MAX)));
+        let (mut found, mut found_too) = (Vec::new(), Vec::new());
+        loop {
+            match ending.next() {
+                Some((_, place)) if (first..=last).contains(&place.0) => found_too.push(*place),
+                Some(_) => {}
+                None => return found_too,
+            }
+            match beginning.next() {
+                Some((place, waiting)) if waiting.end <= end => found.push(*place),
+                Some(_) => {}
+                None => return found,
+            }
         }
     }
 }

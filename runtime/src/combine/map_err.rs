@@ -4,15 +4,18 @@ use super::told::ErrorOf;
 use crate::{
     AsyncContext, ContextManager, Definition,
     background::{Entered, Left},
+    cold::catch,
     frame::{Body, Ending, NotEntered, Sealed, Seed, hands_on},
     kind::{Fallible, Kind, RaiseAs},
     policy::{Policy, RollsBack},
+    report,
 };
 use pin_project_lite::pin_project;
 use std::{
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
+    thread,
 };
 
 pin_project! {
@@ -20,8 +23,7 @@ pin_project! {
     pub struct MapErr<C, E, F> {
         #[pin]
         context: C,
-        // Dropped with the rest of the frame, as everything of the user's: what that panics with is told, and never a second panic.
-        map: Option<F>,
+        map: Mapping<F>,
         _error: PhantomData<fn() -> E>,
     }
 }
@@ -129,9 +131,30 @@ impl<C, E, F> MapErr<C, E, F> {
     }
 }
 
-/// There until the frame is dropped.
-fn mapping<F>(map: &Option<F>) -> &F {
-    map.as_ref().expect("a frame isn't polled after its end")
+/// The user's closure, which is dropped with the rest of the frame: what its destructor panics with is told, and is never a second panic.
+struct Mapping<F> {
+    /// There until the frame is dropped.
+    closure: Option<F>,
+    context: Definition,
+}
+
+impl<F> Mapping<F> {
+    fn closure(&self) -> &F {
+        let closure = self.closure.as_ref();
+        closure.expect("a frame isn't polled after its end")
+    }
+}
+
+impl<F> Drop for Mapping<F> {
+    fn drop(&mut self) {
+        // The frame's end has taken it, unless the setup has panicked, or failed.
+        if self.closure.is_some() && thread::panicking() {
+            let dropped = catch(&mut || drop(self.closure.take()));
+            if let Err(payload) = dropped {
+                report::panic_in_drop(self.context, payload);
+            }
+        }
+    }
 }
 
 impl<C, E, F> Sealed for MapErr<C, E, F> {}
@@ -147,10 +170,14 @@ where
     type Kind = Fallible<E, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
     type Seed = (C::Seed, F);
 
-    fn grow((seed, map): Self::Seed) -> Self {
+    fn grow((seed, closure): Self::Seed) -> Self {
+        let map = Mapping {
+            closure: Some(closure),
+            context: C::defined(&seed),
+        };
         MapErr {
             context: C::grow(seed),
-            map: Some(map),
+            map,
             _error: PhantomData,
         }
     }
@@ -168,7 +195,7 @@ where
     ) -> Poll<Result<(), NotEntered<E>>> {
         let this = self.project();
         let set_up = this.context.poll_setup(room, cx);
-        set_up.map_err(|not_entered| not_entered.map(mapping(this.map)))
+        set_up.map_err(|not_entered| not_entered.map(this.map.closure()))
     }
 
     fn poll_body(
@@ -178,18 +205,18 @@ where
     ) -> Poll<Result<(), E>> {
         let this = self.project();
         let polled = this.context.poll_body(cx, body);
-        polled.map_err(mapping(this.map))
+        polled.map_err(this.map.closure())
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
         let this = self.project();
         let polled = this.context.poll_teardown(cx);
-        polled.map_err(mapping(this.map))
+        polled.map_err(this.map.closure())
     }
 
     fn finish(self: Pin<&mut Self>) -> Option<Ending> {
         let this = self.project();
-        drop(this.map.take());
+        drop(this.map.closure.take());
         this.context.finish()
     }
 }

@@ -614,8 +614,8 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
 
     /// [`exit`](ExitStack::exit) that tells the entries the exit of another context: for a stack that a context function holds around its own body.
     ///
-    /// Of an error or a panic they see the text, as for [`Guard::exit_as`](crate::Guard::exit_as): the failure itself belongs to the other context's caller. Mirrors
-    /// `await stack.__aexit__(*exc_info)`.
+    /// Of an error or a panic they see the text, as for [`Guard::exit_as`](crate::Guard::exit_as): the failure itself belongs to the other context's caller. What an entry makes of it, by
+    /// swallowing it or by a failure of its own, is told to the entries around that one. Mirrors `await stack.__aexit__(*exc_info)`.
     ///
     /// # Errors
     /// As for [`exit`](ExitStack::exit): never the other context's failure.
