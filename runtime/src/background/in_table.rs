@@ -252,3 +252,90 @@ impl Waiters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::dice::dice, *};
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+        task::Wake,
+    };
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            assert!(!self.0.swap(true, Relaxed), "woken twice");
+        }
+    }
+
+    /// One who waits, as a plain list has him.
+    struct Waits {
+        place: Place,
+        end: Number,
+        woken: Arc<Woken>,
+    }
+
+    /// Whoever waits is woken by the end of the last of what he waits for, and not before.
+    #[test]
+    fn wakes_who_waits_for_nothing_more() {
+        let mut random = dice();
+        for most in [1, 3, 60] {
+            let mut in_lane: Option<InTable> = None;
+            let (mut pending, mut waiting) = (Vec::new(), Vec::new());
+            for step in 0..15_000 {
+                match random(5) {
+                    0 | 1 if pending.len() < most => {
+                        let place = (1 + random(200), step);
+                        let entry = (place, Pending::ELSEWHERE);
+                        match &mut in_lane {
+                            Some(in_lane) => in_lane.insert(entry, &mut None),
+                            None => in_lane = Some(InTable::from(entry)),
+                        }
+                        pending.push(place);
+                    }
+                    2 => {
+                        let (start, end) = (random(200), 1 + random(220));
+                        let Some(in_lane) = &mut in_lane else {
+                            continue;
+                        };
+                        if in_lane.first_in(start..end.max(start)).is_none() {
+                            continue;
+                        }
+                        let (place, woken) = ((start, step), Arc::<Woken>::default());
+                        let waker = Waker::from(woken.clone());
+                        in_lane.wait(place, Waiting { end, waker }, &mut None);
+                        waiting.push(Waits { place, end, woken });
+                    }
+                    3 if !waiting.is_empty() => {
+                        let gone = waiting.swap_remove(random(waiting.len() as u64) as usize);
+                        let in_lane = in_lane.as_mut().expect("he waits for something");
+                        assert!(in_lane.forget(&gone.place).is_some());
+                        assert!(in_lane.forget(&gone.place).is_none());
+                    }
+                    _ if !pending.is_empty() => {
+                        let place = pending.swap_remove(random(pending.len() as u64) as usize);
+                        let mut wakers = Wakers::none();
+                        let ended = in_lane.as_mut().and_then(|all| all.end(place, &mut wakers));
+                        if ended.expect("it is pending").is_last {
+                            in_lane = None;
+                        }
+                        wakers.wake();
+                        waiting.retain(|waits| {
+                            let range = waits.place.0..waits.end;
+                            let blocked = pending.iter().any(|place| range.contains(&place.0));
+                            assert_eq!(waits.woken.0.load(Relaxed), !blocked);
+                            blocked
+                        });
+                    }
+                    _ => {}
+                }
+                assert_eq!(in_lane.is_none(), pending.is_empty());
+            }
+        }
+    }
+}
