@@ -287,10 +287,10 @@ mod tests {
         for most in [1, 3, 60] {
             let mut in_lane: Option<InTable> = None;
             let (mut pending, mut waiting) = (Vec::new(), Vec::new());
-            for step in 0..15_000 {
+            for step in 0..40_000 {
                 match random(5) {
                     0 | 1 if pending.len() < most => {
-                        let place = (1 + random(200), step);
+                        let place = (1 + random(30), step);
                         let entry = (place, Pending::ELSEWHERE);
                         match &mut in_lane {
                             Some(in_lane) => in_lane.insert(entry, &mut None),
@@ -299,7 +299,7 @@ mod tests {
                         pending.push(place);
                     }
                     2 => {
-                        let (start, end) = (random(200), 1 + random(220));
+                        let (start, end) = (random(30), 1 + random(35));
                         let Some(in_lane) = &mut in_lane else {
                             continue;
                         };
@@ -335,6 +335,13 @@ mod tests {
                     _ => {}
                 }
                 assert_eq!(in_lane.is_none(), pending.is_empty());
+                if let Some(InTable::Many(many)) = &in_lane {
+                    let Waiters { by_start, by_end } = &many.waiting;
+                    assert_eq!(
+                        (by_start.len(), by_end.len()),
+                        (waiting.len(), waiting.len())
+                    );
+                }
             }
         }
     }
