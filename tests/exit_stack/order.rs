@@ -107,6 +107,7 @@ async fn an_exit_that_is_dropped_half_way() {
 /// The same with the error of a body.
 #[tokio::test]
 async fn an_exit_with_an_error_that_is_dropped_half_way() {
+    let reports = Reports::keep();
     let log = Log::new();
     let stack = slow_stack(&log, &["a", "b"]).await;
     {
@@ -118,6 +119,10 @@ async fn an_exit_with_an_error_that_is_dropped_half_way() {
     let mut expected = one_after_another(&["b"], "failed");
     expected.extend(one_after_another(&["a"], "cancelled"));
     assert_eq!(log.lines(), expected);
+    assert_eq!(
+        reports.take(),
+        ["slow's body failed: Numbered(1) after failed"]
+    );
 }
 
 /// The same where the entries are of several tasks, whose guards don't wait for each other.
