@@ -545,8 +545,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// Dropping the future leaves the rest of the teardown under way, and the entries not yet exited, to their [policies](crate::policy).
     #[doc(alias = "__aexit__")]
     pub async fn exit(mut self) -> Result<(), E> {
-        let (entries, _) = self.unwind(Ending::completed()).await;
-        entries.unwrap_or_else(|payload| resume_unwind(payload))
+        self.end(Ending::completed()).await
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries how `result` ended, and returns `result`.
@@ -608,8 +607,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// # }
     /// ```
     pub async fn cancel(mut self) -> Result<(), E> {
-        let (entries, _) = self.unwind(Ending::cancelled()).await;
-        entries.unwrap_or_else(|payload| resume_unwind(payload))
+        self.end(Ending::cancelled()).await
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries the exit of another context: for a stack that a context function holds around its own body.
@@ -650,10 +648,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
         exit: Exit<'_, O>,
     ) -> impl Future<Output = Result<(), E>> + use<'e, E, S, O> {
         let told = exit.retold();
-        async move {
-            let (entries, _) = self.unwind(told).await;
-            entries.unwrap_or_else(|payload| resume_unwind(payload))
-        }
+        async move { self.end(told).await }
     }
 
     /// [`exit`](ExitStack::exit) for a stack that is used again afterwards. Mirrors `AsyncExitStack.aclose`.
@@ -681,7 +676,12 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// ```
     #[doc(alias = "aclose")]
     pub async fn close(&mut self) -> Result<(), E> {
-        let (entries, _) = self.unwind(Ending::completed()).await;
+        self.end(Ending::completed()).await
+    }
+
+    /// Exits every entry, where the body has nothing to be returned.
+    async fn end(&mut self, told: Ending) -> Result<(), E> {
+        let (entries, _) = self.unwind(told).await;
         entries.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
