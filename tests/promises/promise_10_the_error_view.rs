@@ -3,7 +3,7 @@
 use contextlib::{ErrorView, Exit, async_context, yield_resource};
 use contextlib_tests::{BodyError, ContextError, Log, yields};
 use futures::executor::block_on;
-use std::{fmt, fmt::Write, io, thread, time::Duration};
+use std::{fmt, fmt::Write, io, sync::mpsc, thread, time::Duration};
 
 #[async_context(on_cancel = drop)]
 async fn context(log: &Log) -> Result<(), ContextError> {
@@ -166,8 +166,16 @@ fn a_writer_may_look_at_it_meanwhile() {
         log.say(looks.seen.concat());
     }
     let log = Log::new();
-    let body = async |_: &mut ()| -> Result<(), Other> { Err(Other { field: 1 }) };
-    drop(block_on(looks(&log).with(body)));
+    let its_log = log.clone();
+    let (over, ended) = mpsc::channel();
+    // On a thread of its own: it would hang there.
+    thread::spawn(move || {
+        let body = async |_: &mut ()| -> Result<(), Other> { Err(Other { field: 1 }) };
+        drop(block_on(looks(&its_log).with(body)));
+        over.send(())
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(30));
+    assert_eq!(ended, Ok(()), "it hangs");
     let text = format!("{:?} {:#?}", Other { field: 1 }, Other { field: 1 });
     assert_eq!(log.lines(), [text]);
 }
