@@ -2,6 +2,9 @@
 //!
 //! The wording of rustc changes from version to version, so these run on the one that they were written with.
 //! `TRYBUILD=overwrite cargo test -p contextlib-tests --test ui` accepts what it says now: read the diff as somebody who meets the message.
+//!
+//! Where a label would be longer than 140 characters with the types it names, rustc writes a shorter one, and the type of a block or a closure is its
+//! file's whole path: a case that has such a label has a long name, so that it doesn't depend on where the project is.
 #![forbid(unsafe_code)]
 
 #[rustversion::attr(not(stable(1.95)), ignore = "the messages are those of Rust 1.95")]
