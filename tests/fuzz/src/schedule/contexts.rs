@@ -8,8 +8,14 @@ use super::{
     waiting::{only_when_woken, pause, unless},
     world::{Failure, Id, Resource, World, panic_as_planned},
 };
-use contextlib::{ExitKind, async_context, yield_resource};
-use std::sync::{Arc, atomic::Ordering};
+use contextlib::{
+    BoxGuard, Exit, ExitKind, ExitStack, IntoContextManager, async_context, yield_resource,
+};
+use futures::FutureExt;
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::{Arc, atomic::Ordering},
+};
 
 #[async_context(on_cancel = OnQueue)]
 pub(super) async fn plain(world: Arc<World>, plan: Arc<Plan>) -> Result<Resource, Failure> {
@@ -53,6 +59,87 @@ pub(super) async fn expiring(world: Arc<World>, plan: Arc<Plan>) -> Result<Resou
             let torn = torn.and(Err(Failure::Expired(plan.id)));
             world.node(plan.id, |node| node.teardown = Some(torn));
             return torn;
+        }
+    }
+}
+
+#[async_context(on_cancel = OnQueue)]
+pub(super) async fn forwarding(world: Arc<World>, plan: Arc<Plan>) -> Result<Resource, Failure> {
+    let _over = Over(world.clone(), plan.id);
+    let inner = Inner::enter(&world, &plan.entries).await?;
+    let mut resource = set_up(&world, &plan).await?;
+    let exit = yield_resource!(resource);
+    let kind = exit.kind();
+    tell(&world, &plan.entries, kind);
+    let _dropped = Dropped(&world, &plan.entries);
+    let exited = AssertUnwindSafe(inner.exit_as(exit)).catch_unwind().await;
+    let torn = tear_down(&world, &plan, kind).await;
+    // What was a panic comes to nothing.
+    world.node(plan.id, |node| node.teardown = None);
+    let torn = exited
+        .unwrap_or_else(|payload| resume_unwind(payload))
+        .and(torn);
+    world.node(plan.id, |node| node.teardown = Some(torn));
+    torn?;
+    drop(resource);
+}
+
+/// What a forwarding context enters: one, a tuple, or what is on a stack.
+enum Inner {
+    One(BoxGuard<'static, Resource, Failure>),
+    Two(BoxGuard<'static, (Resource, Resource), Failure>),
+    More(ExitStack<'static, Failure>),
+}
+
+impl Inner {
+    async fn enter(world: &Arc<World>, entries: &[Arc<Plan>]) -> Result<Self, Failure> {
+        let context = |entry: &Arc<Plan>| plain(world.clone(), entry.clone());
+        let inner = match entries {
+            [one] => Inner::One(context(one).boxed().enter().await?),
+            [outer, inner] => {
+                let both = (context(outer), context(inner))
+                    .map_err(|one| one.either(|failure| failure, |failure| failure));
+                Inner::Two(both.boxed().enter().await?)
+            }
+            more => {
+                let stack = ExitStack::new();
+                for entry in more {
+                    let _: &mut Resource = stack.enter(context(entry)).await?;
+                }
+                Inner::More(stack)
+            }
+        };
+        tell(world, entries, ExitKind::Cancelled);
+        Ok(inner)
+    }
+
+    async fn exit_as(self, exit: Exit<'_>) -> Result<(), Failure> {
+        match self {
+            Inner::One(guard) => guard.exit_as(exit).await,
+            Inner::Two(guard) => guard.exit_as(exit).await,
+            Inner::More(stack) => stack.exit_as(exit).await,
+        }
+    }
+}
+
+/// What those are told, as long as none inside of them fails in its teardown.
+fn tell(world: &World, entries: &[Arc<Plan>], exit: ExitKind) {
+    let mut told = Some(exit);
+    for entry in entries.iter().rev() {
+        world.node(entry.id, |node| node.exit = told);
+        told = told.filter(|_| entry.teardown.is_well());
+    }
+}
+
+/// Says that whoever exits those is dropped meanwhile, maybe: they may be told that instead, as if they were around each other's bodies. Not the innermost one.
+struct Dropped<'w>(&'w World, &'w [Arc<Plan>]);
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        if let [around @ .., _] = self.1 {
+            for entry in around {
+                self.0.node(entry.id, |node| node.exit = None);
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Plan {
     pub(super) tolerant: bool,
     pub(super) teardown: Phase,
     pub(super) leave: Leave,
-    /// The entries of a stack, or the two of a tuple; their bodies are empty.
+    /// The entries of a stack, the two of a tuple, or what a forwarding one enters; their bodies are empty.
     pub(super) entries: Vec<Arc<Plan>>,
 }
 
@@ -58,6 +58,8 @@ pub(super) enum Style {
     Wrapping,
     /// The yield point is dropped if something else is ready first.
     Expiring,
+    /// It enters others, and exits them as it is told itself.
+    Forwarding,
     Stack,
     Tuple,
 }
@@ -111,6 +113,7 @@ impl Plan {
         let style = match style % 8 {
             0 | 1 if style >= 240 => Style::Tuple,
             0 | 1 => Style::With,
+            2 | 3 if style >= 208 => Style::Forwarding,
             2 | 3 => Style::Guard,
             4 => Style::Suppressing,
             5 => Style::Wrapping,
@@ -122,6 +125,7 @@ impl Plan {
         let entries_are = match style {
             Style::Stack => bytes.below(4),
             Style::Tuple => 2,
+            Style::Forwarding => 1 + bytes.below(3),
             _ => 0,
         };
         for _ in 0..entries_are {
@@ -129,7 +133,11 @@ impl Plan {
             innermost = entry.id;
             entries.push(entry);
         }
-        if style == Style::Tuple {
+        if style == Style::Forwarding {
+            // Its code goes on in the poll in which they are over, maybe with something pending that they have started.
+            world.node(entries[0].id, |node| node.is_part = true);
+        }
+        if style == Style::Tuple || style == Style::Forwarding && entries.len() == 2 {
             world.node(innermost, |node| node.shares_frame = true);
         }
         let setup = Phase::read(bytes, world, id, depth);
@@ -217,6 +225,11 @@ impl Phase {
                 _ => End::Well,
             },
         }
+    }
+
+    /// Whether it neither fails nor panics, nor does what it enters.
+    pub(super) fn is_well(&self) -> bool {
+        self.child.is_none() && self.ends == End::Well
     }
 }
 

@@ -1,13 +1,17 @@
 //! How the contexts are entered and left, and what has to come out of them.
 
 use super::{
-    contexts::{expiring, plain, suppressing, wrapping},
+    contexts::{expiring, forwarding, plain, suppressing, wrapping},
     plan::{Child, End, Leave, Plan, Step, Style},
+    queue::OnQueue,
     say,
     waiting::{both, pause, unless},
     world::{Failure, Id, Resource, World, panic_as_planned},
 };
-use contextlib::{ExitKind, ExitStack, IntoContextManager, background};
+use contextlib::{
+    AsyncContext, ContextManager, ExitKind, ExitStack, IntoContextManager, background,
+    kind::Fallible,
+};
 use std::{future::Future, pin::Pin, sync::Arc, thread};
 
 /// Enters a context, runs its body, and leaves it.
@@ -23,7 +27,11 @@ pub(super) fn run(
             Style::Suppressing => suppressing(w, p).with(body).await,
             Style::Wrapping => wrapping(w, p).with(body).await.map(Some),
             Style::Expiring => expiring(w, p).with(body).await.map(Some),
-            Style::Guard => return guarded(&world, &plan).await,
+            Style::Forwarding if plan.leave == Leave::ExitWith => {
+                forwarding(w, p).with(body).await.map(Some)
+            }
+            Style::Forwarding => return guarded(&world, &plan, forwarding(w, p)).await,
+            Style::Guard => return guarded(&world, &plan, plain(w, p)).await,
             Style::Stack => return stacked(&world, &plan).await,
             Style::Tuple => return tupled(&world, &plan).await,
         };
@@ -37,7 +45,7 @@ fn assert_right(world: &World, plan: &Plan, returned: Result<Option<u32>, Failur
     let id = plan.id;
     let (set_up, body, teardown) = world.node(id, |node| (node.set_up, node.body, node.teardown));
     let expected = match (body, teardown) {
-        _ if !set_up => Err(Failure::Setup(id)),
+        _ if !set_up => Err(not_set_up(world, plan)),
         (Some(Ok(value)), Some(Ok(()))) => Ok(Some(value)),
         (_, Some(Ok(()))) if plan.style == Style::Suppressing => Ok(None),
         (_, Some(Err(failure))) if plan.style == Style::Suppressing => Err(failure),
@@ -46,6 +54,19 @@ fn assert_right(world: &World, plan: &Plan, returned: Result<Option<u32>, Failur
         (body, teardown) => panic!("{id} came back after {body:?} and {teardown:?}"),
     };
     assert_eq!(returned, expected, "what came out of {id}");
+}
+
+/// The failure of a setup: of the first one that it comes to.
+fn not_set_up(world: &World, plan: &Plan) -> Failure {
+    let entries = match plan.style {
+        Style::Forwarding => &plan.entries[..],
+        _ => &[],
+    };
+    let entries = entries.iter().map(|entry| entry.id);
+    let failed = entries
+        .clone()
+        .find(|entry| !world.node(*entry, |node| node.set_up));
+    Failure::Setup(failed.unwrap_or(plan.id))
 }
 
 /// The body of a context in closure style, of which `told` is told how it ended.
@@ -103,8 +124,15 @@ async fn body(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
     }
 }
 
-async fn guarded(world: &Arc<World>, plan: &Arc<Plan>) -> Result<u32, Failure> {
-    let guard = plain(world.clone(), plan.clone()).enter().await?;
+async fn guarded<C>(
+    world: &Arc<World>,
+    plan: &Plan,
+    context: ContextManager<C, OnQueue>,
+) -> Result<u32, Failure>
+where
+    C: AsyncContext<Resource = Resource, Kind = Fallible<Failure>> + Send + 'static,
+{
+    let guard = context.enter().await?;
     // Whatever happens to the guard other than an exit.
     let told = |exit| world.node(plan.id, |node| node.exit = Some(exit));
     told(ExitKind::Cancelled);
