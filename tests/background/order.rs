@@ -6,11 +6,12 @@ use contextlib::{
     background::{drain, lane, pending},
     null_context, yield_resource,
 };
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use std::{
     cell::RefCell,
     future::pending as forever,
-    pin::Pin,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, Mutex},
     thread,
@@ -574,6 +575,36 @@ async fn a_lane_is_below_what_is_around_it() {
     assert!(inner.await.is_err());
     outer.exit().await.unwrap();
     assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+/// What it has started is waited for as soon as it is over, whoever still has it.
+#[tokio::test]
+async fn a_lane_that_is_over_is_below_what_is_around_it_before_it_is_dropped() {
+    // In a body.
+    let log = Log::default();
+    let mut branch = pin!(lane(async {
+        drop(slow(log.clone(), "inner").enter().await.unwrap());
+    }));
+    let outer = quick(log.clone(), "outer").with(async |_| -> Result<(), Broken> {
+        branch.as_mut().await;
+        Ok(())
+    });
+    outer.await.unwrap();
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+
+    // Beside a guard.
+    let log = Log::default();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let mut branch = pin!(lane(async {
+        drop(slow(log.clone(), "inner").enter().await.unwrap());
+    }));
+    branch.as_mut().await;
+    outer.exit().await.unwrap();
+    assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+
+    // It is over like any other future.
+    let again = AssertUnwindSafe(branch.as_mut()).catch_unwind();
+    assert!(again.await.is_err());
 }
 
 type Branch = Pin<Box<dyn Future<Output = ()>>>;

@@ -6,6 +6,7 @@ use contextlib::{
     background::{drain, lane},
     null_context, yield_resource,
 };
+use futures::FutureExt;
 use std::future::pending;
 use tokio::task::{JoinSet, yield_now};
 
@@ -97,14 +98,15 @@ async fn beside_a_guard() {
 }
 
 /// A group of tasks that is a context itself: its teardown ends them.
+#[async_context]
+async fn group(log: Log) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let _ = yield_resource!(tasks);
+    end(tasks, &log).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_a_group() {
-    #[async_context]
-    async fn group(log: Log) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        let _ = yield_resource!(tasks);
-        end(tasks, &log).await;
-    }
     for style in STYLES {
         for cancelled in [false, true] {
             let log = Log::default();
@@ -129,6 +131,45 @@ async fn in_a_group() {
             let told = if cancelled { "Cancelled" } else { "Completed" };
             assert_in_order(&log, told, (style, cancelled));
         }
+    }
+}
+
+/// The group is rolled back before its task begins.
+#[tokio::test]
+async fn in_a_group_that_ends_before_they_begin() {
+    for (style, style_of_group) in STYLES
+        .into_iter()
+        .flat_map(|style| STYLES.map(|group| (style, group)))
+    {
+        let log = Log::default();
+        let whole = async {
+            let outer = quick(log.clone(), "outer");
+            let spawn = |tasks: &mut JoinSet<()>| {
+                tasks.spawn(lane(work(log.clone(), style)));
+            };
+            match style_of_group {
+                Style::With => {
+                    let inside = async |tasks: &mut JoinSet<()>| {
+                        spawn(tasks);
+                        pending::<()>().await;
+                    };
+                    let body = async |_: &mut ()| -> Result<(), Broken> {
+                        group(log.clone()).run(inside).await;
+                        Ok(())
+                    };
+                    outer.with(body).await.unwrap();
+                }
+                Style::Guard => {
+                    let _outer = outer.enter().await.unwrap();
+                    let mut tasks = group(log.clone()).enter().await.unwrap();
+                    spawn(&mut tasks);
+                    pending::<()>().await;
+                }
+            }
+        };
+        assert!(whole.now_or_never().is_none());
+        drain().await;
+        assert_in_order(&log, "Cancelled", (style, style_of_group));
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) enum InTable {
 
 pub(super) struct Many {
     pending: Row,
+    /// What tells the one from others that has come last.
+    newest: u64,
     waiting: Waiters,
 }
 
@@ -82,7 +84,7 @@ impl InTable {
         (place, pending): (Place, Pending),
         spare: &mut Option<Box<Many>>,
     ) {
-        self.many(spare).pending.insert(place, pending);
+        self.many(spare).insert(place, pending);
     }
 
     pub(super) fn wait(&mut self, place: Place, waiting: Waiting, spare: &mut Option<Box<Many>>) {
@@ -111,7 +113,7 @@ impl InTable {
         let many = spare.take().unwrap_or_else(|| Box::new(Many::none()));
         let one = mem::replace(self, InTable::Many(many));
         if let (InTable::One(place, pending, waiting), InTable::Many(many)) = (one, self) {
-            many.pending.insert(place, pending);
+            many.insert(place, pending);
             if let Some(waiting) = waiting {
                 many.waiting.add(waiting.0, waiting.1);
             }
@@ -165,6 +167,14 @@ impl InTable {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    /// What tells the one from others that has come last, or one that has come later and is over.
+    pub(super) fn newest(&self) -> u64 {
+        match self {
+            InTable::One((_, distinction), ..) => *distinction,
+            InTable::Many(many) => many.newest,
+        }
+    }
+
     /// The least of these numbers of which a rollback is pending.
     #[inline]
     pub(super) fn first_in(&self, entered: Range<Number>) -> Option<Number> {
@@ -177,15 +187,23 @@ impl InTable {
 
 impl Many {
     /// What is kept of it for the next lane, once nothing is pending: a row of a few.
-    pub(super) fn into_spare(self: Box<Self>) -> Option<Box<Self>> {
+    pub(super) fn into_spare(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.newest = 0;
         Some(self).filter(|many| many.pending.is_few())
     }
 
     const fn none() -> Self {
         Many {
             pending: Row::new(),
+            newest: 0,
             waiting: Waiters::none(),
         }
+    }
+
+    #[inline]
+    fn insert(&mut self, place: Place, pending: Pending) {
+        self.newest = self.newest.max(place.1);
+        self.pending.insert(place, pending);
     }
 
     fn first_in(&self, entered: Range<Number>) -> Option<Number> {
@@ -287,6 +305,7 @@ mod tests {
         for most in [1, 3, 60] {
             let mut in_lane: Option<InTable> = None;
             let (mut pending, mut waiting) = (Vec::new(), Vec::new());
+            let mut newest = 0;
             for step in 0..40_000 {
                 match random(5) {
                     0 | 1 if pending.len() < most => {
@@ -297,6 +316,7 @@ mod tests {
                             None => in_lane = Some(InTable::from(entry)),
                         }
                         pending.push(place);
+                        newest = step;
                     }
                     2 => {
                         let (start, end) = (random(30), 1 + random(35));
@@ -335,6 +355,9 @@ mod tests {
                     _ => {}
                 }
                 assert_eq!(in_lane.is_none(), pending.is_empty());
+                if let Some(in_lane) = &in_lane {
+                    assert_eq!(in_lane.newest(), newest);
+                }
                 if let Some(InTable::Many(many)) = &in_lane {
                     let Waiters { by_start, by_end } = &many.waiting;
                     assert_eq!(

@@ -212,6 +212,12 @@ impl Table {
         numbers
     }
 
+    /// Whether any that visits this lane may have come after that place was taken.
+    pub(super) fn was_visited_since(&self, distinction: u64, lane: Lane) -> bool {
+        let visitors = self.visitors.get(lane);
+        visitors.is_some_and(|in_lane| in_lane.newest() > distinction)
+    }
+
     /// Whether that lane is visited by the context of this number, or by what stands for it.
     pub(super) fn is_visited_by(&self, lane: Lane, number: Number) -> bool {
         let visitors = self.visitors.get(lane);

@@ -157,11 +157,19 @@ fn leave_pending(below: Settled, around: Around, number: Option<Number>) {
 /// Leaves the rollbacks of contexts entered up to `last` that visit `lane`, whose owner is gone, to the lane `around` it. Nobody in there has waited for these;
 /// whatever is around it and was entered before them does.
 pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
+    leave_visitors_since(0, lane, last, around);
+}
+
+/// The same, if any has come since that place was taken.
+fn leave_visitors_since(distinction: u64, lane: Lane, last: Number, around: Around) {
     let around = around.lane();
     if around == lane || !is_any_visited() {
         return;
     }
     let table = table();
+    if !table.was_visited_since(distinction, lane) {
+        return;
+    }
     let visitors = table.visitors_to(lane, last).into_iter();
     // Lower, as whatever waits has it: guards may wander in circles.
     let places = visitors.filter_map(|visitor| Some((visitor, number_before(visitor)?)));
@@ -206,11 +214,10 @@ fn give_up(settled: Inheritance) {
     });
     if let Ok(false) = queued {
         while let Some((below, _waiter, place)) = settled {
-            leave_visitors(
-                below.lane,
-                below.other_visitors(),
-                Around::Visited(place.lane),
-            );
+            // Those who were there when the place was taken have been left there then.
+            let (_, distinction) = place.place;
+            let around = Around::Visited(place.lane);
+            leave_visitors_since(distinction, below.lane, below.other_visitors(), around);
             drop(place);
             settled = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());
         }
