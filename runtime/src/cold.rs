@@ -2,7 +2,8 @@
 
 use crate::{frame::Payload, report};
 use std::{
-    mem::ManuallyDrop,
+    mem::{self, ManuallyDrop},
+    ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::Waker,
@@ -81,13 +82,60 @@ pub(crate) struct Twice {
     pub(crate) second: Payload,
 }
 
-/// What is seldom there, in a box. Whether it is, is looked up on the spot; what else there is to do with it isn't.
-pub(crate) struct Seldom<T>(ManuallyDrop<Option<Box<T>>>);
+/// What mostly isn't there any more when it is dropped. Whether it is, is looked up on the spot; what else there is to do then isn't.
+pub(crate) struct Emptied<T>(ManuallyDrop<Option<T>>);
+
+impl<T> Emptied<T> {
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Emptied(ManuallyDrop::new(None))
+    }
+
+    /// Puts something where nothing is: whatever was there before isn't dropped, nor looked for.
+    #[inline]
+    pub(crate) fn put(&mut self, content: T) {
+        debug_assert!(self.0.is_none(), "there is something already");
+        mem::forget(self.0.replace(content));
+    }
+
+    #[cold]
+    fn clear(&mut self) {
+        *self.0 = None;
+    }
+}
+
+impl<T> Deref for Emptied<T> {
+    type Target = Option<T>;
+
+    #[inline]
+    fn deref(&self) -> &Option<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Emptied<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Option<T> {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Emptied<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if mem::needs_drop::<T>() && self.0.is_some() {
+            self.clear();
+        }
+    }
+}
+
+/// What is seldom there, in a box.
+pub(crate) struct Seldom<T>(Emptied<Box<T>>);
 
 impl<T> Seldom<T> {
     #[inline]
     pub(crate) const fn none() -> Self {
-        Seldom(ManuallyDrop::new(None))
+        Seldom(Emptied::none())
     }
 
     #[inline]
@@ -116,19 +164,5 @@ impl<T> Seldom<T> {
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Box<T>> {
         self.0.take()
-    }
-
-    #[cold]
-    fn clear(&mut self) {
-        *self.0 = None;
-    }
-}
-
-impl<T> Drop for Seldom<T> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.0.is_some() {
-            self.clear();
-        }
     }
 }

@@ -66,30 +66,31 @@ impl<R, B: Debug + 'static, E> Ended<R, B, E> {
         failed: Option<thread::Result<Result<(), E>>>,
         ending: Option<Ending>,
     ) -> Self {
-        match (kept, failed) {
-            (Some(Ok(value)), None) if !ending.as_ref().is_some_and(Ending::is_suppressed) => {
-                Ended::Well(value)
-            }
-            (kept, failed) => {
-                let context = failed.unwrap_or(Ok(Ok(())));
-                Ended::Otherwise(Came::new(kept, context, ending))
-            }
+        match kept {
+            Some(Ok(value)) if is_well(&failed, &ending) => Ended::Well(value),
+            kept => Ended::Otherwise(Came::new(kept, failed, ending)),
         }
     }
+}
+
+/// Whether a body's value is all that there is to say of its context's end.
+#[inline]
+pub(crate) fn is_well<F>(failed: &Option<F>, ending: &Option<Ending>) -> bool {
+    failed.is_none() && !ending.as_ref().is_some_and(Ending::is_failure)
 }
 
 impl<R, B: Debug + 'static, E> Came<R, B, E> {
     #[cold]
     #[inline(never)]
-    fn new(
+    pub(crate) fn new(
         kept: Kept<R, B>,
-        context: thread::Result<Result<(), E>>,
+        failed: Option<thread::Result<Result<(), E>>>,
         ending: Option<Ending>,
     ) -> Self {
         Came {
             suppressed: ending.as_ref().is_some_and(Ending::is_suppressed),
             body: join(kept, ending),
-            context,
+            context: failed.unwrap_or(Ok(Ok(()))),
         }
     }
 }
@@ -99,7 +100,9 @@ impl<R, B: Debug + 'static, E> Came<R, B, E> {
 // Told where the teardown is polled, so that nothing larger is handed on from there.
 pub(crate) trait Finish<R, B, K: Kind> {
     type Output;
-    fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output;
+    /// The body came to a value, and nothing else happened.
+    fn well(value: R) -> Self::Output;
+    fn otherwise(came: Came<R, B, K::Error>, entered: &Entered) -> Self::Output;
 }
 
 /// And of a setup's.
@@ -113,9 +116,13 @@ pub(crate) enum AsResult {}
 impl<R, B: Debug, K: RaiseAs<B>> Finish<R, B, K> for AsResult {
     type Output = Result<Out<K, R>, B>;
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output {
-        ended.into_result::<K>(entered)
+    #[inline]
+    fn well(value: R) -> Self::Output {
+        Ok(K::Suppression::value(value))
+    }
+
+    fn otherwise(came: Came<R, B, K::Error>, entered: &Entered) -> Self::Output {
+        came.into_result::<K>(entered)
     }
 }
 
@@ -131,8 +138,17 @@ pub(crate) enum AsOutcome {}
 impl<R, B: Debug, K: Kind> Finish<R, B, K> for AsOutcome {
     type Output = Outcome<R, B, K::Error>;
 
-    fn finish(ended: Ended<R, B, K::Error>, entered: &Entered) -> Self::Output {
-        ended.into_outcome::<K>(entered)
+    #[inline]
+    fn well(value: R) -> Self::Output {
+        Outcome {
+            body: Some(Ok(value)),
+            suppressed: false,
+            context: Ok(()),
+        }
+    }
+
+    fn otherwise(came: Came<R, B, K::Error>, entered: &Entered) -> Self::Output {
+        came.into_outcome::<K>(entered)
     }
 }
 
@@ -156,8 +172,13 @@ pub(crate) enum AsItIs {}
 impl<R, B, K: Kind> Finish<R, B, K> for AsItIs {
     type Output = Ended<R, B, K::Error>;
 
-    fn finish(ended: Ended<R, B, K::Error>, _: &Entered) -> Self::Output {
-        ended
+    #[inline]
+    fn well(value: R) -> Self::Output {
+        Ended::Well(value)
+    }
+
+    fn otherwise(came: Came<R, B, K::Error>, _: &Entered) -> Self::Output {
+        Ended::Otherwise(came)
     }
 }
 
@@ -169,7 +190,7 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         K: Kind<Error = E> + RaiseAs<B>,
     {
         match self {
-            Ended::Well(value) => Ok(K::Suppression::value(value)),
+            Ended::Well(value) => <AsResult as Finish<R, B, K>>::well(value),
             Ended::Otherwise(came) => came.into_result::<K>(entered),
         }
     }
@@ -180,11 +201,7 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         K: Kind<Error = E>,
     {
         match self {
-            Ended::Well(value) => Outcome {
-                body: Some(Ok(value)),
-                suppressed: false,
-                context: Ok(()),
-            },
+            Ended::Well(value) => <AsOutcome as Finish<R, B, K>>::well(value),
             Ended::Otherwise(came) => came.into_outcome::<K>(entered),
         }
     }

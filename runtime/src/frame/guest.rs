@@ -1,11 +1,15 @@
 //! A body of closure style, with the resource that it borrows.
 
 use super::{Lent, work::Work};
-use crate::{cold::Clear, manager::AsyncBody, session::poll_caught};
+use crate::{
+    cold::{Clear, Emptied},
+    manager::AsyncBody,
+    session::poll_caught,
+};
 use std::{
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     thread,
 };
 
@@ -65,8 +69,13 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
     }
 
     /// Calls the closure, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of these.
+    /// What they have come to is put into `came` then; and it is `true`.
     #[inline]
-    pub(crate) fn poll<X>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<X>>
+    pub(crate) fn poll<X>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        came: &mut Emptied<thread::Result<X>>,
+    ) -> bool
     where
         F: AsyncBody<&'b mut R, Fut>,
         Fut: Future,
@@ -78,9 +87,12 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
             made,
         } = self.parts();
         let start = |work: &mut Pin<&mut Work<_, _>>| Self::start(work.as_mut(), lent);
-        let returned = ready!(poll_caught(&mut work, start, cx));
+        let Poll::Ready(returned) = poll_caught(&mut work, start, cx) else {
+            return false;
+        };
         *lent = None;
-        Poll::Ready(returned.map(made))
+        came.put(returned.map(made));
+        true
     }
 
     /// Calls the closure, if it hasn't been called.

@@ -14,10 +14,10 @@ use crate::{
     cold::{Seldom, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
-    outcome::{AsItIs, Came, Ended, Finish, missing, refused},
+    outcome::{AsItIs, Came, Ended, Finish, is_well, missing, refused},
     policy::{Policy, Storage},
     report,
-    teardown::{self, Keep, Kept, Torn, finish_after, finish_late, keep_error, text_of},
+    teardown::{self, Keep, Torn, finish_after, finish_late, keep_error, text_of},
 };
 use early::Early;
 pub(crate) use run::Borrower;
@@ -268,8 +268,8 @@ where
     // What every wake-up of the body goes through, and no more.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let returned = ready!(self.poll_open(cx));
-        self.poll_rest(returned, cx)
+        ready!(self.poll_open(cx));
+        self.poll_apart(cx)
     }
 }
 
@@ -282,44 +282,43 @@ where
 {
     /// Polls a body beside its context; ready without one where that is none. What every wake-up of the body goes through.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<Returned<V, B>>> {
-        match self.run.stage() {
-            Stage::Open => self.run.poll_open(cx).map(Some),
-            _ => Poll::Ready(None),
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.run.stage(), Stage::Open) && !self.run.poll_open(cx) {
+            return Poll::Pending;
         }
+        Poll::Ready(())
     }
 
-    /// The body inside its context, if it hasn't just returned without it, and the rest.
     #[inline(never)]
-    fn poll_rest(
-        &mut self,
-        returned: Option<Returned<V, B>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Z::Output> {
-        let mut kept = None;
-        if let Some(returned) = returned {
-            let (ending, rest) = self.run.split(returned);
-            resume(self.frame.as_mut(), self.run.state(), ending);
-            kept = Some(rest);
+    fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+        self.poll_rest(cx)
+    }
+
+    /// The body inside its context, if it isn't over without that, and the rest.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+        if self.run.is_over() {
+            self.resume();
         } else if let Stage::Inside = self.run.stage() {
-            kept = ready!(self.poll_inside(cx));
+            ready!(self.poll_inside(cx));
         }
         let mut failed = None;
-        let Poll::Ready(ending) = self.poll_close(&mut failed, cx) else {
-            // Only what has to wait is put aside.
-            if let Some(kept) = kept {
-                self.run.keep(kept);
+        let ending = ready!(self.poll_close(&mut failed, cx));
+        if self.early.get().is_none() && is_well(&failed, &ending) {
+            if let Some(value) = self.run.take_value() {
+                return Poll::Ready(Z::well(value));
             }
-            return Poll::Pending;
-        };
-        let ended = match self.early.take() {
-            None => {
-                let kept = kept.unwrap_or_else(|| self.run.take_kept());
-                Ended::new(kept, failed, ending)
-            }
+        }
+        Poll::Ready(self.end_otherwise(failed, ending))
+    }
+
+    #[cold]
+    fn end_otherwise(&mut self, failed: Option<Torn<D>>, ending: Option<Ending>) -> Z::Output {
+        let came = match self.early.take() {
+            None => Came::new(self.run.take_kept(), failed, ending),
             Some(early) => self.end_early(*early),
         };
-        Poll::Ready(Z::finish(ended, self.run.entered()))
+        Z::otherwise(came, self.run.entered())
     }
 }
 
@@ -329,8 +328,15 @@ where
     X: BodyPlace<V, B> + ?Sized,
     B: Debug + 'static,
 {
+    /// Tells the context how the body ended that is over.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn resume(&mut self) {
+        let ending = self.run.tell();
+        resume(self.frame.as_mut(), self.run.state(), ending);
+    }
+
     /// Polls the body inside its context.
-    fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Kept<V, B>>> {
+    fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Running {
             frame,
             run,
@@ -343,16 +349,12 @@ where
             frame.as_mut().poll_body(cx, Body::new(run, threads))
         }));
         match polled {
-            Ok(Poll::Pending) if run.is_over() => {
-                let (ending, kept) = run.resume();
-                resume(frame.as_mut(), run.state(), ending);
-                return Poll::Ready(Some(kept));
-            }
+            Ok(Poll::Pending) if run.is_over() => self.resume(),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(returned)) => self.ended_early(Ok(returned)),
             Err(payload) => self.ended_early(Err(payload)),
         }
-        Poll::Ready(None)
+        Poll::Ready(())
     }
 
     #[cold]
@@ -366,12 +368,12 @@ where
 
     /// It has waited for what the body had started.
     #[cold]
-    fn end_early(&mut self, early: Early<'_, ErrorOf<D>>) -> Ended<V, B, ErrorOf<D>> {
-        Ended::Otherwise(Came {
+    fn end_early(&mut self, early: Early<'_, ErrorOf<D>>) -> Came<V, B, ErrorOf<D>> {
+        Came {
             body: self.run.take_outcome(),
             suppressed: false,
             context: early.into_context(),
-        })
+        }
     }
 
     /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.

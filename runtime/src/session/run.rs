@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     background::{Below, Entered, InLane},
-    cold::{Clear, catch, clear},
+    cold::{Clear, Emptied, catch, clear},
     frame::{BodyPoll, Ending, Guest, Lent, Payload},
     manager::AsyncBody,
     report,
@@ -23,8 +23,14 @@ use std::{
 
 /// The place of a body's future, whatever that is.
 pub(crate) trait BodyPlace<V, B> {
-    /// Polls the future, if there is one.
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>>;
+    /// Polls the future, if there is one. Once it is over, it is `true`, and what it has come to is put into `came`, in which there is nothing before.
+    //
+    // Not returned: it would be moved once for everything that hands it on.
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        came: &mut Emptied<Returned<V, B>>,
+    ) -> bool;
     /// Drops it.
     fn clear_body(self: Pin<&mut Self>);
 }
@@ -50,9 +56,17 @@ where
     M: Fn(Fut::Output) -> Result<V, B>,
 {
     #[inline]
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        came: &mut Emptied<Returned<V, B>>,
+    ) -> bool {
         let Block { place, made } = self.get_mut();
-        poll_caught(place, |_| {}, cx).map(|returned| returned.map(made))
+        let Poll::Ready(returned) = poll_caught(place, |_| {}, cx) else {
+            return false;
+        };
+        came.put(returned.map(made));
+        true
     }
 
     fn clear_body(mut self: Pin<&mut Self>) {
@@ -67,8 +81,12 @@ where
     M: Fn(Fut::Output) -> Result<V, B>,
 {
     #[inline]
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
-        self.poll(cx)
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        came: &mut Emptied<Returned<V, B>>,
+    ) -> bool {
+        self.poll(cx, came)
     }
 
     fn clear_body(self: Pin<&mut Self>) {
@@ -114,11 +132,8 @@ struct Course<'s, 'a, R, V, B> {
     keep: Keep<B>,
     progress: Progress,
     /// What the body has come to, before its context is told; or, if its context has dropped it, its panic then; afterwards what its context isn't told.
-    came: Option<Returned<V, B>>,
+    came: Emptied<Returned<V, B>>,
 }
-
-/// What a body leaves beside its resource: how it ended, and what its context isn't told.
-type Left<V, B> = (Ending, Kept<V, B>);
 
 /// How far a body has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +157,7 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
                 span: BodySpan::none(),
                 keep,
                 progress: Progress::Open,
-                came: None,
+                came: Emptied::none(),
             },
         }
     }
@@ -177,10 +192,13 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
         self.course.progress == Progress::Over
     }
 
-    /// Keeps what its context isn't told of a body's outcome.
+    /// The value that the body has returned, if it has.
     #[inline]
-    pub(super) fn keep(&mut self, kept: Kept<V, B>) {
-        self.course.came = kept.map(Ok);
+    pub(super) fn take_value(&mut self) -> Option<V> {
+        match self.course.came.take_if(|came| matches!(came, Ok(Ok(_)))) {
+            Some(Ok(Ok(value))) => Some(value),
+            _ => None,
+        }
     }
 
     /// What was kept of the outcome of a body whose context has been told of it.
@@ -203,39 +221,38 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
 }
 
 impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
-    /// What a body that is over leaves to the teardown.
-    pub(super) fn resume(&mut self) -> Left<V, B> {
-        self.course.resume()
-    }
-
-    /// Takes what a body that isn't polled any more has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
+    /// How a body ended that is over, for the teardown. The rest is kept here.
     #[inline]
-    pub(super) fn split(&mut self, returned: Returned<V, B>) -> Left<V, B> {
-        self.course.split(returned)
+    pub(super) fn tell(&mut self) -> Ending {
+        self.course.tell()
     }
 
     #[cold]
-    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> bool {
         let course = &mut self.course;
-        let polled = {
+        let is_over = {
             let _span = course.span.enter(course.state.entered.definition);
-            self.body.as_mut().poll_body(cx)
+            self.body.as_mut().poll_body(cx, &mut course.came)
         };
-        if polled.is_ready() {
+        if is_over {
             // Not when the teardown is over.
             course.span = BodySpan::none();
         }
-        polled
+        is_over
     }
 
-    /// Polls a body that isn't over.
+    /// Polls a body that isn't over; `true` once it is.
     #[inline]
-    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Returned<V, B>> {
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
         let _lane = self.course.in_lane();
-        if is_watched() {
-            return self.poll_watched(cx);
+        let is_over = match is_watched() {
+            true => self.poll_watched(cx),
+            false => self.body.as_mut().poll_body(cx, &mut self.course.came),
+        };
+        if is_over {
+            self.course.progress = Progress::Over;
         }
-        self.body.as_mut().poll_body(cx)
+        is_over
     }
 }
 
@@ -245,16 +262,7 @@ where
     B: Any,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.course.progress != Progress::Open {
-            return true;
-        }
-        match self.poll_open(cx) {
-            Poll::Ready(returned) => {
-                self.course.is_over(returned);
-                true
-            }
-            Poll::Pending => false,
-        }
+        self.course.progress != Progress::Open || self.poll_open(cx)
     }
 
     #[cold]
@@ -291,12 +299,6 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
     /// Makes the body's lane the current one.
     fn in_lane(&self) -> InLane {
         self.state.entered.body_lane().enter()
-    }
-
-    /// The body is over.
-    fn is_over(&mut self, returned: Returned<V, B>) {
-        self.came = Some(returned);
-        self.progress = Progress::Over;
     }
 
     fn take_outcome(&mut self) -> Option<Returned<V, B>> {
@@ -343,7 +345,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
     fn ended_with(&mut self, body: Option<Payload>, resource: Option<Payload>) {
         for panic in [body, resource].into_iter().flatten() {
             if self.came.is_none() {
-                self.came = Some(Err(panic));
+                self.came.put(Err(panic));
             } else {
                 report::second_panic(self.state.entered, panic);
             }
@@ -391,24 +393,26 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
 }
 
 impl<R, V, B: Any> Course<'_, '_, R, V, B> {
-    /// Takes what a body has come to apart: into how it ended, for the teardown, and the rest, which is to be kept.
+    /// How a body ended that is over, for the teardown: its value stays here, as does what else the context isn't told.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn split(&mut self, returned: Returned<V, B>) -> Left<V, B> {
-        let returned = match returned {
-            Ok(returned) => Ok(returned),
-            Err(payload) => Err(first_of(self.state.entered, payload)),
-        };
+    fn tell(&mut self) -> Ending {
+        if !matches!(*self.came, Some(Ok(Ok(_)))) {
+            return self.tell_failure();
+        }
         self.progress = Progress::Told;
-        split(returned, self.keep)
+        Ending::completed()
     }
 
-    fn resume(&mut self) -> Left<V, B> {
-        match self.came.take() {
-            Some(returned) => self.split(returned),
-            None => {
-                let ending = Ending::panicked(Box::new("the body has not ended"));
-                (ending, None)
-            }
-        }
+    #[cold]
+    fn tell_failure(&mut self) -> Ending {
+        let returned = match self.came.take() {
+            Some(Ok(returned)) => Ok(returned),
+            Some(Err(payload)) => Err(first_of(self.state.entered, payload)),
+            None => return Ending::panicked(Box::new("the body has not ended")),
+        };
+        self.progress = Progress::Told;
+        let (ending, kept) = split(returned, self.keep);
+        *self.came = kept.map(Ok);
+        ending
     }
 }

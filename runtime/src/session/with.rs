@@ -29,11 +29,8 @@ where
     // What every wake-up of the body goes through, and no more.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Stage::Setup = self.0.run.stage() {
-            return self.poll_first(cx);
-        }
-        let returned = ready!(self.0.poll_open(cx));
-        self.0.poll_rest(returned, cx)
+        ready!(self.0.poll_open(cx));
+        self.poll_apart(cx)
     }
 }
 
@@ -44,14 +41,16 @@ where
     B: Debug + 'static,
     Z: Refuse<V, B, D::Kind>,
 {
-    /// The setup, and what there is to do next.
+    /// The setup, if that isn't over, and what there is to do next.
     #[inline(never)]
-    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
-        if let Err(not_entered) = ready!(self.poll_setup(cx)) {
-            return Poll::Ready(self.refuse(not_entered));
+    fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+        if let Stage::Setup = self.0.run.stage() {
+            if let Err(not_entered) = ready!(self.poll_setup(cx)) {
+                return Poll::Ready(self.refuse(not_entered));
+            }
+            ready!(self.0.poll_open(cx));
         }
-        let returned = ready!(self.0.poll_open(cx));
-        self.0.poll_rest(returned, cx)
+        self.0.poll_rest(cx)
     }
 
     /// Runs the setup, and lends the body its resource.
