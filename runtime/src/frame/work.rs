@@ -5,16 +5,17 @@ use std::{pin::Pin, ptr};
 
 /// A future that is made when it is first polled, and dropped where it is.
 pub(super) enum Work<F, Fut> {
-    /// It hasn't been made. `None` while it is being made.
-    Init(Option<F>),
+    /// It hasn't been made.
+    Init(F),
     Future(Fut),
+    /// It is over; or it is being made.
     Gone,
 }
 
 impl<F, Fut> Work<F, Fut> {
     #[inline]
     pub(super) fn new(init: F) -> Self {
-        Work::Init(Some(init))
+        Work::Init(init)
     }
 
     /// Makes the future, once.
@@ -23,12 +24,14 @@ impl<F, Fut> Work<F, Fut> {
         // SAFETY: structural pinning of the future, which is never moved: it is assigned to in place, once, and dropped in place. What it is made from
         // isn't pinned. A `Work` is `Unpin` only if the future is, and has no `Drop`.
         let this = unsafe { self.get_unchecked_mut() };
-        let init = match this {
-            Work::Init(init) => init.take(),
-            Work::Future(_) | Work::Gone => None,
-        };
-        if let Some(init) = init {
-            // SAFETY: what it was made from is moved out: there is nothing that would have to be dropped.
+        if let Work::Init(init) = this {
+            // SAFETY: what it is made from is moved out, and at once there is nothing any more that would have to be dropped, also if making it unwinds.
+            let init = unsafe {
+                let init = ptr::read(init);
+                ptr::write(this, Work::Gone);
+                init
+            };
+            // SAFETY: as above.
             unsafe { ptr::write(this, Work::Future(make(init))) };
         }
     }
