@@ -154,10 +154,11 @@ impl<'y, T, S> Future for Lend<'y, T, S> {
         match self.state {
             LendState::Fresh => self.hand_over(),
             LendState::Lent => {
-                self.poll_body(cx);
+                // Only between its polls is the driver there to say that the body is over.
                 if let Some(back) = self.take_back() {
                     return Poll::Ready(back);
                 }
+                self.poll_body(cx);
             }
             LendState::Done => panic!("a yield point was polled after it had come back"),
         }
