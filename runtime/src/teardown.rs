@@ -20,7 +20,8 @@ use std::{
 /// What a context's teardown came to: what it returned, or its panic.
 pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
-/// Runs a teardown, and drops what is left of the frame after it. What it has come to is put into `failed`, unless all is well.
+/// Runs a teardown, and drops what is left of the frame after it. What it has come to is put into `failed`, unless all is well. The lane is up to the
+/// caller, who knows the context's style.
 //
 // Apart from what is returned, which is one word so: a larger one would be written in parts and copied as a whole, which has to wait for the parts.
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -30,7 +31,6 @@ pub(crate) fn poll<C: AsyncContext + ?Sized>(
     failed: &mut Option<Torn<C>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Ending>> {
-    let _lane = entered.in_frame();
     let mut torn = None;
     let finished = catch_unwind(AssertUnwindSafe(|| {
         torn = Some(ready!(frame.as_mut().poll_teardown(cx)));

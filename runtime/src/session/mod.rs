@@ -406,6 +406,7 @@ where
         let Stage::Teardown(_) = *stage else {
             panic!("a context was polled after its end");
         };
+        let _lane = entered.frame_lane().enter();
         let ending = ready!(teardown::poll(frame.as_mut(), entered, failed, cx));
         *stage = Stage::Closed;
         Poll::Ready(ending)
