@@ -96,6 +96,12 @@ impl<T> Slot<T> {
         }
     }
 
+    /// Whether the resource is with the body.
+    #[inline]
+    fn is_lent(&self) -> bool {
+        self.stage == Stage::Open && self.resource.is_none()
+    }
+
     /// Takes the resource back; comes back with what there is no use for.
     #[inline]
     fn put_back(&mut self, room: &mut Option<T>) -> Option<T> {
@@ -236,6 +242,16 @@ impl<T> Link<T> {
         f(unsafe { &mut *self.0.as_ref().slot.get() })
     }
 
+    /// Whether there is an ending.
+    ///
+    /// # Safety
+    /// As for [`end`](Link::end).
+    #[inline]
+    unsafe fn is_told(self) -> bool {
+        // SAFETY: by this function's contract.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).is_some() }
+    }
+
     /// Writes the ending, unless there is one.
     ///
     /// # Safety
@@ -328,6 +344,24 @@ impl<T> Link<T> {
     /// As for [`bring`](Link::bring).
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn resume(self, room: &mut Option<T>, ending: Ending) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            if self.is_told() || !self.slot(|slot| slot.is_lent()) {
+                return self.resume_late(room, ending);
+            }
+            self.end(ending);
+            // Nothing comes back: nothing was there.
+            self.slot(|slot| slot.put_back(room));
+            self.wake();
+        }
+    }
+
+    /// [`resume`](Link::resume) where there may be no use for the resource or the ending.
+    ///
+    /// # Safety
+    /// As for [`bring`](Link::bring).
+    #[cold]
+    unsafe fn resume_late(self, room: &mut Option<T>, ending: Ending) {
         // SAFETY: by this function's contract.
         let late = unsafe {
             self.end(ending);
