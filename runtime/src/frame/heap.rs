@@ -16,6 +16,7 @@ pub(super) struct Allocated {
 impl Allocated {
     /// # Panics
     /// If the layout has no size.
+    #[inline]
     pub(super) fn new(layout: Layout) -> Self {
         assert_ne!(layout.size(), 0, "a frame's box has room for a rollback");
         // SAFETY: the size isn't zero, as has just been looked up.
