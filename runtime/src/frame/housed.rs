@@ -155,6 +155,15 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         unsafe { &(*self.housed()).rest }.is_open()
     }
 
+    /// [`abandon`](House::abandon), where the context mostly is closed.
+    #[inline]
+    pub(crate) fn end(self) {
+        // SAFETY: as above.
+        if !unsafe { &(*self.housed()).rest }.is_closed() {
+            self.abandon();
+        }
+    }
+
     /// Leaves the frame to its policy, if its context isn't closed yet.
     #[cold]
     pub(crate) fn abandon(mut self) {
@@ -316,5 +325,10 @@ impl<O, X> Rest<O, X> {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
     }
 }

@@ -131,7 +131,7 @@ where
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked> {
         let house = House::from_box(self);
         let entered = *house.entered();
-        catch_unwind(AssertUnwindSafe(|| house.abandon()))
+        catch_unwind(AssertUnwindSafe(|| house.end()))
             .map_err(|payload| Panicked { entered, payload })
     }
 }
