@@ -14,6 +14,7 @@ use super::key::Key;
 use crate::{
     AsyncContext, ExitKind,
     background::{Entered, Unit, lane::Number},
+    cold::Emptied,
     frame::{Ending, House, Housed, Payload, Seed},
     kind::{Kind, RaiseAs},
     policy::Policy,
@@ -32,17 +33,17 @@ use std::{
 /// What an entry has come to: mostly nothing of this.
 pub(super) struct Closed<E> {
     /// What its teardown came to if that has failed, its error raised as the stack's.
-    pub(super) failed: Option<thread::Result<Result<(), E>>>,
+    pub(super) failed: Emptied<thread::Result<Result<(), E>>>,
     /// The entries that it has added.
-    pub(super) added: Option<List<'static, E>>,
+    pub(super) added: Emptied<List<'static, E>>,
 }
 
 impl<E> Closed<E> {
     #[inline]
     pub(super) fn well() -> Self {
         Closed {
-            failed: None,
-            added: None,
+            failed: Emptied::none(),
+            added: Emptied::none(),
         }
     }
 }
@@ -120,10 +121,10 @@ where
         let mut failed = None;
         *told = ready!(parts.poll_teardown(&mut failed, cx));
         if let Some(failed) = failed {
-            closed.failed = Some(raised::<C::Kind, E>(failed));
+            closed.failed.put(raised::<C::Kind, E>(failed));
         }
         if let Some(added) = parts.rest.extra.take() {
-            closed.added = added.added();
+            *closed.added = added.added();
         }
         Poll::Ready(())
     }

@@ -64,22 +64,20 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             let mut closed = Closed::well();
             ready!(entry.poll_close(&mut self.pending, &mut closed, cx));
             if let Some(entry) = self.current.take() {
-                self.go_on(entry, closed);
+                self.go_on(entry, &mut closed);
             }
         }
     }
 
     /// An entry is closed.
-    fn go_on(&mut self, mut entry: Entry<'e, E>, closed: Closed<E>) {
-        let Closed { failed, added } = closed;
-        match (failed, &self.pending) {
-            (None, Some(told)) if !told.is_suppressed() => {}
-            (failed, _) => {
-                let told = self.pending.take();
-                self.change(&entry.entered(), failed.unwrap_or(Ok(Ok(()))), told);
-            }
+    fn go_on(&mut self, mut entry: Entry<'e, E>, closed: &mut Closed<E>) {
+        let told = self.pending.as_ref();
+        let is_told_on = told.is_some_and(|told| !told.is_suppressed());
+        if closed.failed.is_some() || !is_told_on {
+            let (failed, told) = (closed.failed.take(), self.pending.take());
+            self.change(&entry.entered(), failed.unwrap_or(Ok(Ok(()))), told);
         }
-        if let Some(added) = added {
+        if let Some(added) = closed.added.take() {
             self.entries.append(added);
         }
         // A destructor that panics, as if the teardown had.
