@@ -3,12 +3,12 @@
 use super::{
     ExitStack,
     called::Called,
-    node::{Adds, Entering, List},
+    node::{Adds, List},
 };
 use crate::{
     __private::{Nothing, Returns, Tail},
     AsyncBody, AsyncContext, BodyError, Definition, Exit, YieldOnce,
-    frame::{Seed, YieldFn, before, lend, tell},
+    frame::{House, Seed, YieldFn, before, lend, tell},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -250,10 +250,13 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         X: Adds<E> + Send + 'static,
     {
         let at = seed.definition().location();
-        let mut entering = Entering::<_, OnCancel, X>::new(seed, at, added);
-        match entering.poll_setup(&mut Context::from_waker(Waker::noop())) {
+        let mut node = House::<_, OnCancel, X>::new(seed, at, added);
+        match node
+            .parts()
+            .poll_setup(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(Ok(())) => {
-                self.entries.push(entering);
+                self.entries.push(node);
             }
             Poll::Ready(Err(_)) | Poll::Pending => unreachable!("these yield at once"),
         }

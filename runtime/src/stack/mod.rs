@@ -12,7 +12,7 @@ pub use key::Key;
 use crate::{
     AsyncBody, AsyncContext, BodyError, ContextManager, Definition, Exit, IntoContextManager,
     background::{Entered, Style},
-    frame::Ending,
+    frame::{Ending, House},
     kind::{CanEnter, Fallible, Kind, RaiseAs, Strict, Suppressing, Suppression},
     outcome::Ended,
     policy::{self, Policy},
@@ -417,7 +417,7 @@ impl<'e, E, S> ExitStack<'e, E, S> {
         let seed = context.into_context_manager().into_seed();
         Enter {
             entries: &self.entries,
-            entering: Entering::new(seed, Location::caller(), None),
+            entering: Entering::new(seed, Location::caller()),
             push: Entries::push,
             raise: <KindOf<M> as RaiseAs<E>>::raise,
         }
@@ -476,7 +476,7 @@ impl<'e, E, S> ExitStack<'e, E, S> {
         let seed = context.into_context_manager().into_seed();
         Enter {
             entries: &self.entries,
-            entering: Entering::new(seed, Location::caller(), None),
+            entering: Entering::new(seed, Location::caller()),
             push: Entries::push_keyed,
             raise: <KindOf<M> as RaiseAs<E>>::raise,
         }
@@ -509,8 +509,8 @@ type EnterOf<'s, 'e, M, E, T> =
 #[must_use = "the setup of a context doesn't run before `enter(…)` is awaited"]
 pub struct Enter<'s, 'e, C: AsyncContext, P: Policy<C>, E, T> {
     entries: &'s Entries<'e, E>,
-    entering: Entering<C, P, ()>,
-    push: fn(&'s Entries<'e, E>, Entering<C, P, ()>) -> T,
+    entering: Entering<C, P>,
+    push: fn(&'s Entries<'e, E>, House<C, P>) -> T,
     raise: fn(<C::Kind as Kind>::Error) -> E,
 }
 

@@ -150,38 +150,33 @@ fn raised<K: RaiseAs<E>, E>(
     }
 }
 
+const ONCE: &str = "a context is put on a stack once, when it is set up";
+
 /// A context that is being entered. Nothing runs, and nothing is allocated, before it is polled; dropped after that, it leaves the setup to the policy.
-pub(super) struct Entering<C: AsyncContext, P: Policy<C>, X> {
+pub(super) struct Entering<C: AsyncContext, P: Policy<C>> {
     /// `None` once its frame is in the node.
     seed: Option<Seed<C>>,
     at: &'static Location<'static>,
-    added: Option<X>,
-    node: Option<House<C, P, X>>,
+    node: Option<House<C, P>>,
 }
 
 // The frame is pinned in the node only.
-impl<C: AsyncContext, P: Policy<C>, X> Unpin for Entering<C, P, X> {}
+impl<C: AsyncContext, P: Policy<C>> Unpin for Entering<C, P> {}
 
-impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
+impl<C: AsyncContext, P: Policy<C>> Entering<C, P> {
     #[inline]
-    pub(super) fn new(seed: Seed<C>, at: &'static Location<'static>, added: Option<X>) -> Self {
+    pub(super) fn new(seed: Seed<C>, at: &'static Location<'static>) -> Self {
         Entering {
             seed: Some(seed),
             at,
-            added,
             node: None,
         }
     }
 
-    /// The same, leaving nothing.
+    /// The context, once it is set up.
     #[inline]
-    pub(super) fn take(&mut self) -> Self {
-        Entering {
-            seed: self.seed.take(),
-            at: self.at,
-            added: self.added.take(),
-            node: self.node.take(),
-        }
+    pub(super) fn take(&mut self) -> House<C, P> {
+        self.node.take().expect(ONCE)
     }
 
     #[inline]
@@ -190,7 +185,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <C::Kind as Kind>::Error>> {
         if let Some(seed) = self.seed.take() {
-            self.node = Some(House::new(seed, self.at, self.added.take()));
+            self.node = Some(House::new(seed, self.at, None));
         }
         match &mut self.node {
             Some(node) => node.parts().poll_setup(cx),
@@ -199,7 +194,7 @@ impl<C: AsyncContext, P: Policy<C>, X> Entering<C, P, X> {
     }
 }
 
-impl<C: AsyncContext, P: Policy<C>, X> Drop for Entering<C, P, X> {
+impl<C: AsyncContext, P: Policy<C>> Drop for Entering<C, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(node) = self.node.take() {
@@ -383,39 +378,35 @@ impl<'e, E> Entries<'e, E> {
         clippy::mut_from_ref,
         reason = "each call lends the resource of another entry"
     )]
-    pub(super) fn push<C, P, X>(&self, entering: Entering<C, P, X>) -> &mut C::Resource
+    pub(super) fn push<C, P, X>(&self, node: House<C, P, X>) -> &mut C::Resource
     where
         C: AsyncContext<Kind: RaiseAs<E>, Resource: Send> + Send + 'e,
         P: Policy<C, Origin: Send> + 'e,
         X: Adds<E> + Send + 'e,
     {
-        let (mut resource, _) = self.add(entering);
+        let (mut resource, _) = self.add(node);
         // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`; and this is the only access to the
         // resource until then (point 2).
         unsafe { resource.as_mut() }
     }
 
     /// Adds a context that is set up, and gives its resource a key.
-    pub(super) fn push_keyed<C, P>(&self, entering: Entering<C, P, ()>) -> Key<C::Resource>
+    pub(super) fn push_keyed<C, P>(&self, node: House<C, P>) -> Key<C::Resource>
     where
         C: AsyncContext<Kind: RaiseAs<E>, Resource: Send> + Send + 'e,
         P: Policy<C, Origin: Send> + 'e,
     {
-        let (_, number) = self.add(entering);
+        let (_, number) = self.add(node);
         Key::new(number)
     }
 
-    fn add<C, P, X>(&self, mut entering: Entering<C, P, X>) -> (NonNull<C::Resource>, Number)
+    fn add<C, P, X>(&self, mut node: House<C, P, X>) -> (NonNull<C::Resource>, Number)
     where
         C: AsyncContext<Kind: RaiseAs<E>, Resource: Send> + Send + 'e,
         P: Policy<C, Origin: Send> + 'e,
         X: Adds<E> + Send + 'e,
     {
-        let mut node = entering
-            .node
-            .take()
-            .filter(|node| node.resource().is_some())
-            .expect("a context is put on a stack once, when it is set up");
+        assert!(node.resource().is_some(), "{ONCE}");
         let mut list = self.lock();
         // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits. An entry keeps its own where
         // that is so anyway: what its setup has entered is below it then.
