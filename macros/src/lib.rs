@@ -391,11 +391,12 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 ///
 /// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use
 /// the function's arguments and the resources before them. What they borrow may be without a name, as in `name = context(&format!("…"))`.
+/// `#[within(a)]` above `#[within(b)]` is `#[within(a, b)]`, as of Python's decorators the upper one is around the lower one.
 ///
 /// | written | what the function gets |
 /// |---|---|
 /// | `name = context` | its argument of that name is the resource, a `&mut`, and callers no longer pass it |
-/// | `name = context` without such an argument | the same, for the contexts that follow |
+/// | `name = context` without such an argument | the same, as a variable in the contexts that follow and in the body |
 /// | `context`, `_ = context` | nothing: the function only runs inside |
 /// | `fallible`, `infallible` | what it returns is a `Result`, or isn't one, though its type's name says otherwise |
 /// | `crate = path` | `contextlib` is there |

@@ -26,7 +26,19 @@ pub(crate) fn borrows_a_temporary(expression: TokenStream) -> bool {
 
 /// Whether the operand of a `&`, up to a comma, is a value: one that is made here, and not a name, nor a part of what has one.
 fn is_temporary(operand: &[TokenTree]) -> bool {
-    let makes_a_value = |token: &TokenTree| match token {
+    let end = operand.iter().position(|token| is_punct(token, ','));
+    let operand = &operand[..end.unwrap_or(operand.len())];
+    match operand.split_first() {
+        // A constant that is only read is in the program itself; one that may be written to is a copy.
+        Some((TokenTree::Ident(word), operand)) if word == "mut" => {
+            is_constant(operand) || makes_a_value(operand)
+        }
+        _ => makes_a_value(operand),
+    }
+}
+
+fn makes_a_value(operand: &[TokenTree]) -> bool {
+    let makes = |token: &TokenTree| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
             is_temporary(&Vec::from_iter(group.stream()))
         }
@@ -36,8 +48,24 @@ fn is_temporary(operand: &[TokenTree]) -> bool {
         token => is_punct(token, '!') || is_punct(token, '?'),
     };
     let is_array = matches!(operand.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Bracket);
-    let mut operand = operand.iter().take_while(|token| !is_punct(token, ','));
-    is_array || operand.any(makes_a_value)
+    is_array || operand.iter().any(makes)
+}
+
+/// Whether that is a literal, or a path to what has a capital letter: no variable.
+fn is_constant(operand: &[TokenTree]) -> bool {
+    let Some((last, before)) = operand.split_last() else {
+        return false;
+    };
+    let is_field = before.last().is_some_and(|before| is_punct(before, '.'));
+    let is_value = match last {
+        TokenTree::Literal(_) => true,
+        TokenTree::Ident(word) => {
+            let word = word.to_string();
+            word == "true" || word == "false" || word.starts_with(char::is_uppercase)
+        }
+        _ => false,
+    };
+    is_value && !is_field
 }
 
 #[cfg(test)]
@@ -54,6 +82,13 @@ mod tests {
             "f(&format!(\"{a}\"))",
             "f(a, &b.join(\"c\"), d)",
             "f(&mut a())",
+            "f(&mut 1, a)",
+            "f(&mut -1)",
+            "f(&mut \"a\")",
+            "f(&mut true)",
+            "f(&mut None)",
+            "f(&mut a::B)",
+            "f(&mut [a, b])",
             "f(&&a())",
             "f(Some(&a()))",
             "f(&[a, b])",
@@ -77,6 +112,11 @@ mod tests {
             "f(&a, b())",
             "f(&self.a.0, b())",
             "f(&mut *a, b())",
+            "f(&mut a, 1)",
+            "f(&mut a.0)",
+            "f(&mut a.0.1)",
+            "f(&mut a[0])",
+            "f(&1)",
             "f(&a[b()], c())",
             "f(&a::B)",
             "f(&\"a\")",

@@ -1,6 +1,6 @@
 //! `#[within]`: functions that run inside of contexts.
 
-use contextlib::{async_context, background, within, yield_resource};
+use contextlib::{async_context, async_with, background, within, yield_resource};
 use contextlib_tests::{BodyError, ContextError, Log, last_kept, message, quiet};
 use std::{fmt::Display, future::pending, time::Duration};
 use tokio::time::timeout;
@@ -172,6 +172,67 @@ async fn borrows_temporaries(name: &str, inner: &mut usize) -> usize {
 #[tokio::test]
 async fn what_a_context_borrows_needs_no_name() {
     assert_eq!(tokio::spawn(borrows_temporaries("name")).await.unwrap(), 6);
+}
+
+#[async_context(on_cancel = drop)]
+async fn lent(mut number: &mut u32) -> &mut u32 {
+    let _ = yield_resource!(number);
+}
+
+#[within(number = lent(&mut 1))]
+async fn borrows_a_constant(number: &mut u32) -> u32 {
+    tokio::task::yield_now().await;
+    *number += 1;
+    *number
+}
+
+#[tokio::test]
+async fn a_constant_that_is_borrowed_to_be_written_to_needs_no_name() {
+    assert_eq!(borrows_a_constant().await, 2);
+    let block = async_with!(
+        one = lent(&mut 1),
+        two = lent(&mut 7),
+        async || -> Result<u32, BodyError> {
+            **one += 1;
+            **two -= **one;
+            Ok(**two)
+        }
+    );
+    assert_eq!(block.await, Ok(5));
+}
+
+#[async_context]
+async fn said(log: Log, mut name: &'static str) -> &'static str {
+    log.say(format!("+{name}"));
+    let _ = yield_resource!(name);
+    log.say(format!("-{name}"));
+}
+
+/// As of Python's decorators, the upper one is around the lower one.
+#[tokio::test]
+async fn one_above_another_is_around_that() {
+    #[within(said(log.clone(), "outer"), middle = said(log.clone(), "middle"),)]
+    #[allow(clippy::needless_pass_by_value)]
+    #[within(inner = said(log.clone(), "inner"))]
+    async fn both(log: Log, middle: &mut &'static str, inner: &mut &'static str) {
+        log.say(format!("{middle} {inner}"));
+    }
+
+    let log = Log::new();
+    both(log.clone()).await;
+    let lines = log.lines();
+    assert_eq!(
+        lines,
+        [
+            "+outer",
+            "+middle",
+            "+inner",
+            "middle inner",
+            "-inner",
+            "-middle",
+            "-outer"
+        ]
+    );
 }
 
 mod methods {

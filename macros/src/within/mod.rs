@@ -20,8 +20,8 @@
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    FnArg, GenericParam, Lifetime, Pat, PatType, ReturnType, Signature, Type, WherePredicate,
-    parse_quote,
+    Attribute, FnArg, GenericParam, Lifetime, Meta, Pat, PatType, ReturnType, Signature, Type,
+    WherePredicate, parse_quote,
 };
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     error::Errors,
     nest::{Around, Body, nest, never_returned},
     signature::{ContextFn, allow_braces, contains_impl, is_named_result},
-    tokens::{contains_word, regroup, shown_at, start},
+    tokens::{contains_word, is_punct, regroup, shown_at, start},
     validate::{CONTEXT_WITHIN, ends_in_a_panic, is_named, is_rewritten_by_async_trait},
 };
 
@@ -42,9 +42,11 @@ use args::{Args, names};
 use mistakes::{check, forgotten, misnamed, not_a_function};
 
 /// The whole of `#[within]`.
+///
+/// One below is taken along, inside of this one: expanded after it, it would be around it.
 pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let function = match syn::parse2::<ContextFn>(item.clone()) {
+    let mut function = match syn::parse2::<ContextFn>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             errors.add(not_a_function(&item, error));
@@ -59,6 +61,7 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
         errors.at(attr.path(), CONTEXT_WITHIN);
         return errors.before(item);
     }
+    let args = with_those_below(args, &mut function.attrs);
     let names = names(args.clone());
     let args = Args::parse_all(args, &mut errors);
     let mut forgotten = forgotten(&args, &function, &mut errors);
@@ -71,6 +74,26 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
         }
     }
     errors.before(stub(function, &names, &forgotten))
+}
+
+/// The arguments, and behind them those of every other `#[within(…)]`, which are taken out.
+fn with_those_below(mut args: TokenStream, attrs: &mut Vec<Attribute>) -> TokenStream {
+    attrs.retain(|attr| match &attr.meta {
+        Meta::List(below) if is_named(attr, "within") => {
+            if !args
+                .clone()
+                .into_iter()
+                .last()
+                .is_none_or(|last| is_punct(&last, ','))
+            {
+                args.extend(quote!(,));
+            }
+            args.extend(below.tokens.clone());
+            false
+        }
+        _ => true,
+    });
+    args
 }
 
 fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
