@@ -170,7 +170,8 @@ use proc_macro::TokenStream;
 /// ## `own(name = expression, …)`: what the context owns, though the function borrows
 ///
 /// The expressions are evaluated in order when the function is called; the function has their values, and not `self` or the arguments
-/// that borrow. The manager then borrows nothing. `own(mut name = …)` makes a mutable variable.
+/// that borrow. The manager then borrows nothing. (Its type still mentions their lifetimes, as every opaque type does: a function that returns such a one, or a `Vec` of them, says
+/// `+ Send + 'static` and not `use<>`, or takes a [boxed](#boxed-a-type-that-has-a-name) one.) `own(mut name = …)` makes a mutable variable.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};

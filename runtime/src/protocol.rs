@@ -23,9 +23,9 @@ type OriginOf<M> =
 ///
 /// Mirrors a Python class with `__aenter__` and `__aexit__`, `AbstractAsyncContextManager`. Both methods have to be written: there is no
 /// default for either. They are what a context calls; to *use* the struct, call the methods of [`IntoContextManager`], which take it by value:
-/// `database.with(…)`, `database.enter()`. **Have both traits in scope where you do:** with this one alone, `database.enter()` is the bare setup
+/// `database.with(…)`, `database.enter()`. **Have that trait in scope where you do, and this one only where you implement it:** with this one alone, `database.enter()` is the bare setup
 /// of a `mut database`, whose resource nobody tears down. Where both are, it is the context's for a struct, and for what is in a `Box`; **for a variable that is a
-/// `&mut Database` it is the bare setup still**, without a word from the compiler. Pass the struct by value. One that borrows what it needs goes through
+/// `&mut Database` it is the bare setup still**, without a word from the compiler. Pass the struct by value, a clone if it is a handle. One that borrows what it needs goes through
 /// [`protocol`]: `protocol(it).on_cancel::<policy::Drop>()`.
 ///
 /// [`Kind`](AsyncContextManager::Kind) says what the context can do: [`Fallible<E>`](crate::kind::Fallible), or
@@ -230,11 +230,11 @@ pub trait AsyncContextManager: Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
-    note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
+    note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value: a clone, if it is a handle",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
     note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one",
-    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`"
+    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),
@@ -467,11 +467,11 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
-    note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value",
+    note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value: a clone, if it is a handle",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
     note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one",
-    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`"
+    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),

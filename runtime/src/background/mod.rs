@@ -29,6 +29,8 @@
 //!   was entered after that one, also where it is inside of an earlier one.
 //! - Where two contexts are entered on one stack at the same time, and the setup of the one that began first ends last, that one doesn't wait for what its setup has dropped.
 //! - A thread has one lane outside of a runtime and another one inside `block_on`.
+//! - A guard that was entered in a body, but inside of another runtime's `block_on`, is rolled back on that one. The body's context waits for it: for ever, if nobody drives that runtime any more.
+//!   End it there: `other.block_on(background::drain())`.
 //! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground.
 //!   [`drain_timeout`](https://docs.rs/contextlib/latest/contextlib/background/fn.drain_timeout.html) names it.
 

@@ -319,6 +319,9 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     /// For setups of several steps: enter all on one stack, whose exit undoes them if a later one fails, and take them off it when all is well.
     /// Ends the borrows of [`enter`](ExitStack::enter); [keys](Key) stay good. Mirrors `ExitStack.pop_all`.
     ///
+    /// Unlike Python's, a stack that is dropped isn't forgotten but rolled back. So what is on it isn't cancelled by throwing away what this returns: a callback that may turn out to be needless looks at
+    /// that itself, at an `Arc<AtomicBool>` for example, or is [told](ExitStack::push) how the body ended.
+    ///
     /// ```
     /// use contextlib::ExitStack;
     ///
