@@ -138,7 +138,8 @@
 //!
 //! An inner context's resource can't be moved out of its guard (E0507); so to hand it on, this yields the guard itself, [`boxed`](ContextManager::boxed), so that its type can be written. A context that is to be put around
 //! any other takes that as a [`BoxContextManager`].
-//! Around a yield point inside of a wrapping context, which has no guard, return an `Err` from the block if the exit isn't `Completed`; it is reported then, beside the body's.
+//! A wrapping context has no guard: where a yield point is in its `with` or its block, return an `Err` from that if the exit isn't `Completed`; it is reported then, beside the body's. (What isn't a context, such as tokio's
+//! `timeout` or a `select!`, needn't be told anything.)
 //!
 //! # Cancellation
 //!
