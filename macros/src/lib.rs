@@ -392,7 +392,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 ///
 /// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use
 /// the function's arguments and the resources before them. What they borrow may be without a name, as in `name = context(&format!("…"))`.
-/// `#[within(a)]` above `#[within(b)]` is `#[within(a, b)]`, as of Python's decorators the upper one is around the lower one.
+/// `#[within(a)]` above `#[within(b)]`, both by this name, is `#[within(a, b)]`: as of Python's decorators, the upper one is around the lower one.
 ///
 /// | written | what the function gets |
 /// |---|---|

@@ -56,7 +56,12 @@ fn is_constant(operand: &[TokenTree]) -> bool {
     let Some((last, before)) = operand.split_last() else {
         return false;
     };
-    let is_field = before.last().is_some_and(|before| is_punct(before, '.'));
+    let is_whole = before
+        .last()
+        .is_none_or(|before| is_punct(before, ':') || is_punct(before, '-'));
+    let is_cast = before
+        .iter()
+        .any(|token| matches!(token, TokenTree::Ident(word) if word == "as"));
     let is_value = match last {
         TokenTree::Literal(_) => true,
         TokenTree::Ident(word) => {
@@ -65,7 +70,7 @@ fn is_constant(operand: &[TokenTree]) -> bool {
         }
         _ => false,
     };
-    is_value && !is_field
+    is_value && is_whole && !is_cast
 }
 
 #[cfg(test)]
@@ -114,6 +119,9 @@ mod tests {
             "f(&mut *a, b())",
             "f(&mut a, 1)",
             "f(&mut a.0)",
+            "f(&mut *A, c())",
+            "f(&mut a as &mut dyn B, c())",
+            "f(&mut a as &mut b::C, c())",
             "f(&mut a.0.1)",
             "f(&mut a[0])",
             "f(&1)",

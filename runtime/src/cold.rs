@@ -53,6 +53,12 @@ pub(crate) trait Clear {
     fn clear(&mut self);
 }
 
+impl<T> Clear for Option<T> {
+    fn clear(&mut self) {
+        *self = None;
+    }
+}
+
 impl<T> Clear for Pin<&mut Option<T>> {
     fn clear(&mut self) {
         self.set(None);
@@ -91,7 +97,7 @@ impl<T> Emptied<T> {
         Emptied(ManuallyDrop::new(None))
     }
 
-    /// Puts something where nothing is: whatever was there before isn't dropped, nor looked for.
+    /// Puts something where nothing is. What was there before would be forgotten: it isn't looked for.
     #[inline]
     pub(crate) fn put(&mut self, content: T) {
         debug_assert!(self.0.is_none(), "there is something already");

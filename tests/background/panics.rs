@@ -1,11 +1,18 @@
 //! A destructor that panics while a context is dropped keeps nothing from its order: what it has left is still before what is around it.
 
 use crate::shared::{Broken, Log, poll_once, quick, slow};
-use contextlib::{BoxContextManager, async_context, background::drain, yield_resource};
-use contextlib_tests::{quiet, quietly};
+use contextlib::{
+    BoxContextManager, async_context,
+    background::{drain, lane},
+    yield_resource,
+};
+use contextlib_tests::{message, quiet, quietly};
+use futures::FutureExt;
 use std::{
     future::pending,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 struct Bomb;
@@ -103,4 +110,26 @@ async fn while_the_task_panics() {
     outer.exit().await.unwrap();
     drain().await;
     assert_eq!(log.said(), "+outer, +inner, -inner, -outer Completed");
+}
+
+/// A lane's future that panics when it is dropped at its end, and what it has come to, too: no panic while another one unwinds.
+#[tokio::test]
+async fn of_a_lane_that_is_over() {
+    struct Over;
+    impl Future for Over {
+        type Output = Bomb;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Bomb> {
+            Poll::Ready(Bomb)
+        }
+    }
+    impl Drop for Over {
+        fn drop(&mut self) {
+            panic!("the future's destructor");
+        }
+    }
+    let _quiet = quiet();
+    let Err(payload) = AssertUnwindSafe(lane(Over)).catch_unwind().await else {
+        panic!("it panics");
+    };
+    assert_eq!(message(&*payload), "the future's destructor");
 }

@@ -7,8 +7,11 @@ use contextlib::{
     null_context, yield_resource,
 };
 use futures::FutureExt;
-use std::future::pending;
-use tokio::task::{JoinSet, yield_now};
+use std::{future::pending, sync::Arc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinSet, yield_now},
+};
 
 /// How a task is inside of a context when it is ended.
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +174,29 @@ async fn in_a_group_that_ends_before_they_begin() {
         drain().await;
         assert_in_order(&log, "Cancelled", (style, style_of_group));
     }
+}
+
+/// A branch of the same task that begins after a guard was given up is around its rollback, as what is entered then without a lane is.
+#[tokio::test]
+async fn a_branch_that_begins_later_is_not_waited_for() {
+    #[async_context]
+    async fn holds(permit: OwnedSemaphorePermit) {
+        let _ = yield_resource!();
+        drop(permit);
+    }
+    #[async_context]
+    async fn needs(semaphore: Arc<Semaphore>) {
+        let _ = yield_resource!();
+        let _permit = semaphore.acquire().await.unwrap();
+    }
+    let semaphore = Arc::new(Semaphore::new(1));
+    let permit = semaphore.clone().try_acquire_owned().unwrap();
+    let Ok(guard) = holds(permit).enter().await;
+    let later = lane(async { drop(needs(semaphore.clone()).enter().await) });
+    drop(guard);
+    later.await;
+    drain().await;
+    assert_eq!(semaphore.available_permits(), 1);
 }
 
 /// Without a lane they don't.

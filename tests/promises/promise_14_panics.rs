@@ -7,6 +7,9 @@ use futures::FutureExt;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, panic_any},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
 };
 
 #[derive(Debug, PartialEq)]
@@ -118,6 +121,43 @@ async fn of_a_function_around_which_a_context_fails() {
         );
     }
     assert_eq!(reports.take(), [""; 0], "the caller got it");
+}
+
+/// A body's future that panics when it is dropped at its end, and its value, too.
+#[tokio::test]
+async fn of_a_body_whose_future_and_value_panic_when_they_are_dropped() {
+    #[derive(Debug)]
+    struct Bomb(&'static str);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("{}", self.0);
+        }
+    }
+    struct Body(#[expect(dead_code, reason = "it is dropped")] Bomb);
+    impl Future for Body {
+        type Output = Result<Bomb, BodyError>;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Ok(Bomb("the value")))
+        }
+    }
+    #[async_context]
+    async fn around(told: Arc<Mutex<String>>) {
+        let exit = yield_resource!();
+        *told.lock().unwrap() = format!("{exit:?}");
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    let told = Arc::default();
+    let with = around(Arc::clone(&told)).with(|_: &mut ()| Body(Bomb("the future")));
+    let Err(payload) = AssertUnwindSafe(with).catch_unwind().await else {
+        panic!("it panics");
+    };
+    assert_eq!(message(&*payload), "the future");
+    assert_eq!(*told.lock().unwrap(), "Panicked(\"the future\")");
+    assert_eq!(
+        reports.take(),
+        ["around's body panicked: the value after panicked"]
+    );
 }
 
 /// Nor is it one that it, or the function's value, panics when it is dropped.

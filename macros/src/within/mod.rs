@@ -19,6 +19,7 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use std::mem;
 use syn::{
     Attribute, FnArg, GenericParam, Lifetime, Meta, Pat, PatType, ReturnType, Signature, Type,
     WherePredicate, parse_quote,
@@ -78,21 +79,20 @@ pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// The arguments, and behind them those of every other `#[within(…)]`, which are taken out.
 fn with_those_below(mut args: TokenStream, attrs: &mut Vec<Attribute>) -> TokenStream {
-    attrs.retain(|attr| match &attr.meta {
-        Meta::List(below) if is_named(attr, "within") => {
-            if !args
-                .clone()
-                .into_iter()
-                .last()
-                .is_none_or(|last| is_punct(&last, ','))
-            {
-                args.extend(quote!(,));
+    for attr in mem::take(attrs) {
+        match &attr.meta {
+            Meta::List(below) if is_named(&attr, "within") && !below.tokens.is_empty() => {
+                match args.clone().into_iter().last() {
+                    Some(last) if !is_punct(&last, ',') => {
+                        args.extend(quote_spanned!(last.span()=> ,))
+                    }
+                    _ => {}
+                }
+                args.extend(below.tokens.clone());
             }
-            args.extend(below.tokens.clone());
-            false
+            _ => attrs.push(attr),
         }
-        _ => true,
-    });
+    }
     args
 }
 

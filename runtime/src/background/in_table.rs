@@ -44,7 +44,7 @@ pub(super) enum InTable {
 
 pub(super) struct Many {
     pending: Row,
-    /// What tells the one from others that has come last.
+    /// The highest distinction that has been here.
     newest: u64,
     waiting: Waiters,
 }
@@ -167,7 +167,7 @@ impl InTable {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// What tells the one from others that has come last, or one that has come later and is over.
+    /// The highest distinction that has been here: a later place has a higher one.
     pub(super) fn newest(&self) -> u64 {
         match self {
             InTable::One((_, distinction), ..) => *distinction,

@@ -5,7 +5,8 @@
 //! a rollback in it is pending, so that lanes nobody uses cost nothing and leave nothing behind.
 //!
 //! A teardown waits for the rollbacks of contexts that were entered in its lane after its own and before it began (a later one may need what this one
-//! gives back). So everything waits for higher numbers only, never in a circle. A lane whose owner is gone while rollbacks in it are pending has an
+//! gives back). So everything waits for higher numbers only, never in a circle. (A branch is numbered when it begins; if that is in another task, or in a rollback, when it was made, too: a group of tasks is rolled back, and ends
+//! a task that has begun since.) A lane whose owner is gone while rollbacks in it are pending has an
 //! *heir*: an entry in the lane around it, and in the one that its owner visited, that lasts as long as they do.
 //!
 //! A context that is dropped in another lane than its own (a guard that was sent to another task, a future that one task has begun and another one

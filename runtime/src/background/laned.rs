@@ -4,7 +4,12 @@ use super::{
     lane::{InBranch, Lane, Number, next_number},
     ticket,
 };
+use crate::{
+    cold::{catch, clear},
+    report,
+};
 use std::{
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -26,7 +31,7 @@ impl<F> Laned<F> {
             future: Some(Box::pin(future)),
             lane: OwnLane {
                 made: next_number(),
-                began: None,
+                begun: None,
                 around,
                 root,
             },
@@ -36,17 +41,30 @@ impl<F> Laned<F> {
 
 /// A lane, and what is around it, to which it leaves its pending rollbacks.
 struct OwnLane {
-    /// Numbered when it is made, like the contexts that this happens between: if they are rolled back before it begins, and end it then, it is below them.
     made: Number,
-    /// And when it is first polled, which may be after others were entered that it uses.
-    began: Option<Number>,
+    /// Once it is polled.
+    begun: Option<Begun>,
     /// The lane that it was made in.
     around: Lane,
     /// What all of these are in.
     root: Lane,
 }
 
+/// How a lane began. Mostly it is numbered then, like the contexts that this happens between.
+struct Begun {
+    number: Number,
+    /// In another task than it was made in, or in a rollback. What was rolled back meanwhile may be what ends it: so it counts as entered when it was made, too.
+    apart: bool,
+}
+
 impl OwnLane {
+    fn begin(&mut self) {
+        self.begun.get_or_insert_with(|| Begun {
+            number: next_number(),
+            apart: Lane::root() != self.root,
+        });
+    }
+
     fn lane(&self) -> Lane {
         Lane::branch(self.made)
     }
@@ -58,9 +76,12 @@ impl OwnLane {
 
 impl Drop for OwnLane {
     fn drop(&mut self) {
+        let Some(Begun { number, apart }) = self.begun else {
+            return;
+        };
         let lane = self.lane();
         for lane in [lane, lane.left()] {
-            for number in [Some(self.made), self.began].into_iter().flatten() {
+            for number in apart.then_some(self.made).into_iter().chain([number]) {
                 ticket::leave_owned(lane, number, self.around, self.root);
             }
         }
@@ -74,15 +95,24 @@ impl<F: Future> Future for Laned<F> {
         let Some(inside) = &mut self.0 else {
             panic!("`background::lane` was polled after its end");
         };
-        let output = ready!(inside.poll(cx));
-        self.0 = None;
-        Poll::Ready(output)
+        let mut output = Some(ready!(inside.poll(cx)));
+        if let Err(payload) = catch(&mut || self.0 = None) {
+            // By itself: dropped by this panic, a second one would abort the process.
+            if let Err(second) = clear(&mut output) {
+                report::discard(second);
+            }
+            resume_unwind(payload);
+        }
+        match output {
+            Some(output) => Poll::Ready(output),
+            None => unreachable!("it is taken by a panic only"),
+        }
     }
 }
 
 impl<F: Future> Inside<F> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.lane.began.get_or_insert_with(next_number);
+        self.lane.begin();
         let _here = self.lane.enter();
         match &mut self.future {
             Some(future) => future.as_mut().poll(cx),
@@ -93,7 +123,7 @@ impl<F: Future> Inside<F> {
 
 impl<F> Drop for Inside<F> {
     fn drop(&mut self) {
-        let _here = self.lane.began.map(|_| self.lane.enter());
+        let _here = self.lane.begun.as_ref().map(|_| self.lane.enter());
         self.future = None;
     }
 }

@@ -210,7 +210,8 @@ pub fn stuck() -> Vec<Stuck> {
 /// ```
 ///
 /// What is still being rolled back when `future` is over is waited for where `lane` was *called*, by whatever was entered there before `future` began. So a task that is spawned in a `lane` belongs to what
-/// spawns it, as one without doesn't, whose rollbacks nobody waits for but [`drain`]. End the task first: nobody waits for what hasn't begun.
+/// spawns it, as one without doesn't, whose rollbacks nobody waits for but [`drain`]. End the task first: nobody waits for what hasn't begun. Where the context is rolled back that ends it, and it began only then, that is waited for, too,
+/// by whatever was entered before this call.
 ///
 /// ```
 /// use contextlib::{async_context, background::lane, yield_resource};

@@ -31,8 +31,9 @@ impl<F, Fut> Work<F, Fut> {
                 ptr::write(this, Work::Gone);
                 init
             };
-            // SAFETY: as above.
-            unsafe { ptr::write(this, Work::Future(make(init))) };
+            let future = make(init);
+            // SAFETY: there is nothing that would have to be dropped, as above.
+            unsafe { ptr::write(this, Work::Future(future)) };
         }
     }
 

@@ -35,21 +35,25 @@ pub(crate) fn poll_caught<P: InPlace>(
     start: impl FnOnce(&mut P),
     cx: &mut Context<'_>,
 ) -> Poll<thread::Result<<P::Fut as Future>::Output>> {
+    // Out here it isn't dropped by a panic of the future's destructor: a second one would abort the process.
+    let mut output = None;
     let polled = catch_unwind(AssertUnwindSafe(|| {
         start(place);
         let Some(future) = place.in_place() else {
-            return Poll::Pending;
+            return;
         };
-        let polled = future.poll(cx);
-        if polled.is_ready() {
+        if let Poll::Ready(returned) = future.poll(cx) {
+            output = Some(returned);
             // Before the resource moves: a future that is over may still use it in its destructor.
             place.clear();
         }
-        polled
     }));
     match polled {
-        Ok(polled) => polled.map(Ok),
-        Err(payload) => Poll::Ready(Err(unwound(place, payload))),
+        Ok(()) => output.map_or(Poll::Pending, |output| Poll::Ready(Ok(output))),
+        Err(payload) => {
+            let payload = unwound(&mut output, payload);
+            Poll::Ready(Err(unwound(place, payload)))
+        }
     }
 }
 

@@ -405,12 +405,12 @@ impl<R, V, B: Any> Course<'_, '_, R, V, B> {
 
     #[cold]
     fn tell_failure(&mut self) -> Ending {
+        self.progress = Progress::Told;
         let returned = match self.came.take() {
             Some(Ok(returned)) => Ok(returned),
             Some(Err(payload)) => Err(first_of(self.state.entered, payload)),
             None => return Ending::panicked(Box::new("the body has not ended")),
         };
-        self.progress = Progress::Told;
         let (ending, kept) = split(returned, self.keep);
         *self.came = kept.map(Ok);
         ending
