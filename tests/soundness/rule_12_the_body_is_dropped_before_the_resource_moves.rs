@@ -1,8 +1,10 @@
 //! A hand-written body future that keeps the `&mut` when it is over, and uses it in its destructor.
 
 use contextlib::{async_context, background, yield_resource};
-use contextlib_tests::{BodyError, ContextError, Log, poll_once};
+use contextlib_tests::{BodyError, Census, ContextError, Log, message, poll_once, quiet};
+use futures::FutureExt;
 use std::{
+    panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -72,4 +74,22 @@ async fn whatever_it_comes_to() {
     let expected =
         ["Completed", "Failed", "Panicked", "Cancelled"].map(|exit| format!("{exit}, {USED}"));
     assert_eq!(log.lines(), expected);
+}
+
+/// A closure that panics before there is a future: what it has captured is dropped by that, and by nobody else.
+#[tokio::test]
+async fn a_closure_that_makes_no_future() {
+    let _quiet = quiet();
+    let (log, census) = (Log::new(), Census::new());
+    let captured = census.value("captured");
+    let with = context(log.clone()).with(move |resource: &mut String| -> Keeps<'_> {
+        captured.touch();
+        panic!("no future for {resource}");
+    });
+    let Err(payload) = AssertUnwindSafe(with).catch_unwind().await else {
+        panic!("it panics");
+    };
+    assert_eq!(message(&*payload), "no future for lent");
+    assert_eq!(log.lines(), ["Panicked, lent"]);
+    census.assert_balanced("a closure that makes no future");
 }
