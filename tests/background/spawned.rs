@@ -3,11 +3,11 @@
 use crate::shared::{Broken, Log, quick, slow};
 use contextlib::{
     async_context,
-    background::{drain, lane},
+    background::{drain, drain_timeout, lane},
     null_context, yield_resource,
 };
 use futures::FutureExt;
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinSet, yield_now},
@@ -177,7 +177,7 @@ async fn in_a_group_that_ends_before_they_begin() {
 }
 
 /// A branch of the same task that begins after a guard was given up is around its rollback, as what is entered then without a lane is.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_branch_that_begins_later_is_not_waited_for() {
     #[async_context]
     async fn holds(permit: OwnedSemaphorePermit) {
@@ -195,7 +195,7 @@ async fn a_branch_that_begins_later_is_not_waited_for() {
     let later = lane(async { drop(needs(semaphore.clone()).enter().await) });
     drop(guard);
     later.await;
-    drain().await;
+    drain_timeout(Duration::from_secs(1)).await.unwrap();
     assert_eq!(semaphore.available_permits(), 1);
 }
 

@@ -123,16 +123,24 @@ async fn of_a_function_around_which_a_context_fails() {
     assert_eq!(reports.take(), [""; 0], "the caller got it");
 }
 
+/// Panics when it is dropped.
+struct Bomb(&'static str);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
+}
+
+impl fmt::Debug for Bomb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it")
+    }
+}
+
 /// A body's future that panics when it is dropped at its end, and its value, too.
 #[tokio::test]
 async fn of_a_body_whose_future_and_value_panic_when_they_are_dropped() {
-    #[derive(Debug)]
-    struct Bomb(&'static str);
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("{}", self.0);
-        }
-    }
     struct Body(#[expect(dead_code, reason = "it is dropped")] Bomb);
     impl Future for Body {
         type Output = Result<Bomb, BodyError>;
@@ -163,17 +171,6 @@ async fn of_a_body_whose_future_and_value_panic_when_they_are_dropped() {
 /// Nor is it one that it, or the function's value, panics when it is dropped.
 #[tokio::test]
 async fn of_a_function_whose_value_or_error_panics_when_it_is_dropped() {
-    struct Bomb(&'static str);
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("{}", self.0);
-        }
-    }
-    impl fmt::Debug for Bomb {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("it")
-        }
-    }
     #[async_context]
     async fn fails_badly(at: At) -> Result<(), Bomb> {
         if at == At::Setup {
