@@ -95,18 +95,15 @@ impl<F: Future> Future for Laned<F> {
         let Some(inside) = &mut self.0 else {
             panic!("`background::lane` was polled after its end");
         };
-        let mut output = Some(ready!(inside.poll(cx)));
+        let output = ready!(inside.poll(cx));
         if let Err(payload) = catch(&mut || self.0 = None) {
             // By itself: dropped by this panic, a second one would abort the process.
-            if let Err(second) = clear(&mut output) {
+            if let Err(second) = clear(&mut Some(output)) {
                 report::discard(second);
             }
             resume_unwind(payload);
         }
-        match output {
-            Some(output) => Poll::Ready(output),
-            None => unreachable!("it is taken by a panic only"),
-        }
+        Poll::Ready(output)
     }
 }
 

@@ -212,7 +212,7 @@ impl Table {
         numbers
     }
 
-    /// Whether any that visits this lane may have come after that place was taken.
+    /// Whether any that visits this lane may have come after the place with that distinction was taken.
     pub(super) fn was_visited_since(&self, distinction: u64, lane: Lane) -> bool {
         let visitors = self.visitors.get(lane);
         visitors.is_some_and(|in_lane| in_lane.newest() > distinction)

@@ -160,7 +160,7 @@ pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     leave_visitors_since(0, lane, last, around);
 }
 
-/// The same, if any has come since that place was taken.
+/// The same, if any has come since the place with that distinction was taken.
 fn leave_visitors_since(distinction: u64, lane: Lane, last: Number, around: Around) {
     let around = around.lane();
     if around == lane || !is_any_visited() {

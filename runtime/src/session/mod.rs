@@ -289,6 +289,7 @@ where
         Poll::Ready(())
     }
 
+    /// [`poll_rest`](Running::poll_rest), not in what every wake-up of the body goes through.
     #[inline(never)]
     fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
         self.poll_rest(cx)
