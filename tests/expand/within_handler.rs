@@ -12,7 +12,8 @@ pub(crate) async fn create(
             ::core::result::Result::Ok(resource) => {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
-                    tx = & mut * resource; let mut tx : & mut Tx < '_ > = tx; { if let
+                    tx = & mut * resource; let mut tx : & mut Tx < '_ > = tx;
+                    #[allow(unused_braces, clippy::items_after_statements)] { if let
                     ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < Json < Id >, AppError > > {
                     return returned; } Ok(Json(insert(& mut tx, new). await ?)) } })

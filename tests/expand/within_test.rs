@@ -15,7 +15,8 @@ async fn inserts() {
                     match session.setup(). await { ::core::result::Result::Ok(resource)
                     => { let body = ::core::pin::pin!(::core::option::Option::Some(async
                     { let mut resource = resource; let database : & mut Database =
-                    database; { if let ::core::option::Option::Some(returned) =
+                    database; #[allow(unused_braces, clippy::items_after_statements)] {
+                    if let ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < () > { return returned; } database
                     .insert(1). await; } })); let end = session.run(body,
                     ::core::result::Result::Ok). await; session.returned_or_panic(end) }

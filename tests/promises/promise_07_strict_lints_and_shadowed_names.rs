@@ -73,6 +73,18 @@ mod strict {
         drop(one_expression().await);
     }
 
+    #[within(value())]
+    async fn nothing() {}
+
+    #[within(value())]
+    async fn items_first(number: u8) -> String {
+        use std::fmt::Write;
+        const END: char = '!';
+        let mut text = String::new();
+        let _ = write!(text, "{number}{END}");
+        text
+    }
+
     #[async_context]
     async fn value() -> u8 {
         let _ = yield_resource!(1);

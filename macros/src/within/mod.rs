@@ -18,7 +18,7 @@
 //! ```
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use std::mem;
 use syn::{
     Attribute, FnArg, GenericParam, Lifetime, Meta, Pat, PatType, ReturnType, Signature, Type,
@@ -212,7 +212,9 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
         // Within the braces: what is in front of them doesn't depend on what is typed there, as editors have it.
         Some(returning) => {
             let tokens = body.stream();
-            regroup(body, quote_spanned!(site=> #returning #tokens)).into_token_stream()
+            let body = regroup(body, quote_spanned!(site=> #returning #tokens));
+            // It begins with a statement, and may be nothing else.
+            quote_spanned!(site=> #[allow(unused_braces, clippy::items_after_statements)] #body)
         }
         None => {
             let allow = allow_braces(body, site);
