@@ -145,3 +145,46 @@ fn nothing_but_the_arguments_that_are_owned() {
     };
     assert_eq!(block_on(manager.run(async |number| *number)), 2);
 }
+
+/// Under another name; also where a body has a use for both, since the first is copied.
+#[test]
+fn arguments_that_are_taken() {
+    #[async_context(own(mut mine = bytes, start = first))]
+    async fn context(bytes: Vec<u8>, first: u8, kept: Counted) -> Vec<u8> {
+        mine.push(start + first);
+        let _ = yield_resource!(mine);
+        kept.touch();
+    }
+    let census = Census::new();
+    let manager = context(vec![1], 1, census.value("kept"));
+    assert_eq!(block_on(manager.run(async |bytes| bytes.clone())), [1, 2]);
+    census.assert_balanced("after the body");
+}
+
+/// A lifetime that a path would hide is written; then what has it isn't kept.
+#[test]
+fn what_borrows_without_a_reference() {
+    struct Row<'r>(&'r str);
+
+    impl<'r> Row<'r> {
+        #[async_context(own(mut length = self.0.len()))]
+        async fn open(self: Row<'r>) -> usize {
+            let _ = yield_resource!(length);
+        }
+    }
+
+    #[async_context(own(mut length = row.0.len()))]
+    async fn open(row: Row<'_>) -> usize {
+        let _ = yield_resource!(length);
+    }
+
+    let [one, other] = {
+        let text = String::from("text");
+        [
+            is_static(Row(&text).open()).boxed(),
+            is_static(open(Row(&text))).boxed(),
+        ]
+    };
+    assert_eq!(block_on(one.run(async |length| *length)), 4);
+    assert_eq!(block_on(other.run(async |length| *length)), 4);
+}

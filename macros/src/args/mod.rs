@@ -170,6 +170,12 @@ impl Args {
         owned.any(|owned| owned.name == *name)
     }
 
+    /// Whether `own(…)` takes the argument of this name, as in `own(other = name)`.
+    pub(crate) fn takes(&self, name: &Ident) -> bool {
+        let mut owned = self.own.iter().flatten();
+        owned.any(|owned| matches!(&owned.value, Expr::Path(value) if value.path.is_ident(name)))
+    }
+
     /// Whether the returned manager promises that its frame borrows nothing.
     pub(crate) fn is_static(&self) -> bool {
         self.on_cancel.is_static() || self.own.is_some()
@@ -185,7 +191,7 @@ fn unknown(word: &str, input: ParseStream<'_>) -> String {
         "write `setup = finish`".to_owned()
     } else if word.eq_ignore_ascii_case("send") {
         NOT_SEND.to_owned()
-    } else if let Some(meant) = did_you_mean(word, &ARGUMENTS) {
+    } else if let Some(meant) = begun(word).or_else(|| did_you_mean(word, &ARGUMENTS)) {
         format!("unknown argument `{word}`: did you mean `{meant}`?")
     } else if let Some(policy) = value.filter(|value| POLICIES.contains(&value.as_str())) {
         format!("write `on_cancel = {policy}`")
@@ -196,6 +202,12 @@ fn unknown(word: &str, input: ParseStream<'_>) -> String {
             all.join(", ")
         )
     }
+}
+
+/// The argument of which this is the beginning.
+fn begun(word: &str) -> Option<&'static str> {
+    let mut arguments = ARGUMENTS.into_iter();
+    arguments.find(|argument| word.len() > 1 && argument.starts_with(word))
 }
 
 /// The word in `= word`.
@@ -234,7 +246,7 @@ fn parse_value<T>(
     parse(input)
 }
 
-/// The error for `on_cancel: block` and `on_cancel(block)`.
+/// The error for `on_cancel: block`, `on_cancel(block)` and `on_cancel block`.
 fn value_without_equals(name: &Ident, input: ParseStream<'_>) -> Option<syn::Error> {
     let ahead = input.fork();
     let (odd_one, value): (TokenTree, TokenStream) = match ahead.parse().ok()? {
@@ -246,6 +258,10 @@ fn value_without_equals(name: &Ident, input: ParseStream<'_>) -> Option<syn::Err
             )
         }
         TokenTree::Group(group) => (group.clone().into(), group.stream()),
+        word @ TokenTree::Ident(_) => {
+            let value: Expr = input.fork().parse().ok()?;
+            (word, value.into_token_stream())
+        }
         _ => return None,
     };
     let message = format!("write `{name} = {}`", written(&value));

@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 use syn::{
-    Expr, Type,
+    Expr, Token, Type,
     parse::{Parse, ParseStream},
 };
 
@@ -37,6 +37,9 @@ impl Parse for Policy {
         let ahead = input.fork();
         if let Ok(value @ (Expr::Call(_) | Expr::Struct(_) | Expr::MethodCall(_))) = ahead.parse() {
             return Err(a_value_as_policy(&value));
+        }
+        if let Some(error) = with_a_hyphen(input) {
+            return Err(error);
         }
         let policy: Type = input.parse().map_err(|error| {
             syn::Error::new(
@@ -81,6 +84,22 @@ impl Parse for Policy {
             _ => Ok(Policy::Custom(Box::new(policy))),
         }
     }
+}
+
+/// The error for `spawn-local`.
+fn with_a_hyphen(input: ParseStream<'_>) -> Option<syn::Error> {
+    let ahead = input.fork();
+    let first: Ident = ahead.parse().ok()?;
+    let hyphen: Token![-] = ahead.parse().ok()?;
+    let last: Ident = ahead.parse().ok()?;
+    let policy = format!("{first}_{last}");
+    let message = match did_you_mean(&policy, &POLICIES) {
+        Some(meant) => {
+            format!("a policy's name has no hyphen: did you mean `{meant}`?")
+        }
+        None => "a policy's name has no hyphen".to_owned(),
+    };
+    Some(syn::Error::new_spanned(hyphen, message))
 }
 
 /// `Retry::new(3)`, `Retry { times: 3 }` or `spawn()`, where `Retry` or `spawn` is the policy.

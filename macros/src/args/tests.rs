@@ -106,6 +106,14 @@ fn slips_are_answered_with_what_was_meant() {
         "unknown policy `dorp`: did you mean `drop`?",
     );
     wrong(
+        quote!(on_cancel = spawn - local),
+        "a policy's name has no hyphen: did you mean `spawn_local`?",
+    );
+    wrong(
+        quote!(on_),
+        "unknown argument `on_`: did you mean `on_cancel`?",
+    );
+    wrong(
         quote!(on_cancel = abort),
         "unknown policy `abort`: expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type",
     );
@@ -168,6 +176,7 @@ fn values_that_are_missing_or_too_many() {
         quote!(on_cancel(drop)),
         quote!(on_cancel: drop),
         quote!(on_cancel := drop),
+        quote!(on_cancel drop),
     ] {
         wrong(slip, "write `on_cancel = drop`");
     }

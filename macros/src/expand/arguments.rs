@@ -5,7 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::{Attribute, FnArg, Pat, PatType, Receiver};
 
 use super::Expansion;
-use crate::{bindings::bound_names, borrows};
+use crate::{bindings::bound_names, borrows, tokens::contains_word};
 
 /// All of them.
 pub(super) struct Arguments {
@@ -56,8 +56,12 @@ impl Arguments {
             Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(&pat.ident),
             _ => None,
         };
-        let shadowed = simple.is_some_and(|name| expansion.args.owns(name));
-        if owns && (shadowed || borrows::of_type(&argument.ty).is_some()) {
+        let gone = simple.is_some_and(|name| {
+            let body = &expansion.yields.body;
+            expansion.args.owns(name)
+                || expansion.args.takes(name) && !contains_word(body.clone(), &name.to_string())
+        });
+        if owns && (gone || borrows::of_type(&argument.ty).is_some()) {
             self.inputs.push(FnArg::Typed(argument.clone()));
             self.mentions
                 .extend(simple.map(|name| quote_spanned!(site=> let _ = &#name;)));

@@ -2,7 +2,10 @@
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{FnArg, Pat, PatType, ReceiverKind, Type};
+use syn::{
+    FnArg, Generics, Pat, PatType, ReceiverKind, Signature, Type, TypeParam, TypeReference,
+    WherePredicate,
+};
 
 use crate::{
     args::Args,
@@ -60,15 +63,18 @@ fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors)
         Some((used_name(name, body.clone())?, name, reference))
     });
     // What is configured out uses nothing.
-    let Some((token, name, reference)) = used.filter(|_| !contains_word(body.clone(), "cfg"))
-    else {
+    let used = used.filter(|_| !contains_word(body.clone(), "cfg"));
+    let Some(((token, field), name, reference)) = used else {
         return true;
     };
-    let value = match borrows::owning_reference(reference) {
-        Some(owning) => format!("{name}{owning}"),
-        None => "…".to_owned(),
+    let pair = match (field, owning_reference(reference, &function.sig)) {
+        (Some(field), _) => {
+            format!("{field} = {name}.{field}.clone())`, and write `{field}` here")
+        }
+        (None, Some(owning)) => format!("{name} = {name}{owning})`"),
+        (None, None) => format!("{name} = …)`"),
     };
-    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({name} = {value})`"));
+    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({pair}"));
     false
 }
 
@@ -90,7 +96,7 @@ pub(super) fn owned_instead(function: &ContextFn) -> Option<String> {
                 if is_exclusive(&argument.ty) {
                     return None;
                 }
-                pairs.push(owned_argument(argument));
+                pairs.push(owned_argument(argument, &function.sig));
             }
             _ => {}
         }
@@ -98,11 +104,50 @@ pub(super) fn owned_instead(function: &ContextFn) -> Option<String> {
     Some(pairs.join(", "))
 }
 
-fn owned_argument(argument: &PatType) -> String {
-    match (&*argument.pat, borrows::owning(&argument.ty)) {
+fn owned_argument(argument: &PatType, sig: &Signature) -> String {
+    let owning = match ungroup(&argument.ty) {
+        Type::Reference(reference) => owning_reference(reference, sig),
+        ty => borrows::owning(ty),
+    };
+    match (&*argument.pat, owning) {
         (Pat::Ident(pat), Some(owned)) => format!("{name} = {name}{owned}", name = pat.ident),
         (Pat::Ident(pat), None) => format!("{} = …", pat.ident),
         _ => "name = …".to_owned(),
+    }
+}
+
+/// What makes an owned value of one behind this reference, where that can be told.
+fn owning_reference(reference: &TypeReference, sig: &Signature) -> Option<&'static str> {
+    let owning = borrows::owning_reference(reference);
+    owning.filter(|_| !is_a_parameter_without_clone(&reference.elem, &sig.generics))
+}
+
+/// Of such a `T`, a clone of a `&T` is another `&T`.
+fn is_a_parameter_without_clone(ty: &Type, generics: &Generics) -> bool {
+    let Some(param) = parameter(ty, generics) else {
+        return false;
+    };
+    let clause = generics.where_clause.iter();
+    let predicates = clause.flat_map(|clause| &clause.predicates);
+    let bounds = predicates.filter_map(|predicate| match predicate {
+        WherePredicate::Type(of) => {
+            let is_it =
+                parameter(&of.bounded_ty, generics).is_some_and(|of| of.ident == param.ident);
+            is_it.then_some(&of.bounds)
+        }
+        _ => None,
+    });
+    let mut bounds = bounds.chain([&param.bounds]);
+    !bounds.any(|bounds| contains_word(bounds.to_token_stream(), "Clone"))
+}
+
+/// The type parameter that this type is.
+fn parameter<'g>(ty: &Type, generics: &'g Generics) -> Option<&'g TypeParam> {
+    match ungroup(ty) {
+        Type::Path(path) => generics
+            .type_params()
+            .find(|param| path.path.is_ident(&param.ident)),
+        _ => None,
     }
 }
 
@@ -149,7 +194,7 @@ fn field(behind_self: &[TokenTree]) -> Option<Ident> {
         TokenTree::Group(call) => call.delimiter() == Delimiter::Parenthesis,
         token => is_punct(token, ':'),
     });
-    (is_punct(dot, '.') && !is_called).then(|| name.clone())
+    (is_punct(dot, '.') && !is_called && name != "await").then(|| name.clone())
 }
 
 /// `&mut T`.
@@ -178,8 +223,8 @@ fn is_shared_pointer(kind: &ReceiverKind) -> bool {
     }
 }
 
-/// The first certain use of a variable: `name.method()`, or `println!("{name}")`.
-fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
+/// The first certain use of a variable, and the field of it that is used: `name.field`, `name.method()`, or `println!("{name}")`.
+fn used_name(name: &Ident, tokens: TokenStream) -> Option<(TokenTree, Option<Ident>)> {
     let is_path = |before: &TokenTree| matches!(before, TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | ':' | '\''));
     find_outside_items(tokens, &|before, rest| {
         if let Some((called, arguments)) = macro_call(rest) {
@@ -188,18 +233,12 @@ fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
         match rest {
             // An attribute.
             [hash, TokenTree::Group(_), ..] if is_punct(hash, '#') => Step::Over(2),
-            [
-                token @ TokenTree::Ident(used),
-                dot,
-                TokenTree::Ident(_),
-                TokenTree::Group(call),
-                ..,
-            ] if used == name
-                && is_punct(dot, '.')
-                && call.delimiter() == Delimiter::Parenthesis
-                && !before.last().is_some_and(is_path) =>
+            [token @ TokenTree::Ident(used), behind @ ..]
+                if used == name
+                    && matches!(behind, [dot, TokenTree::Ident(_) | TokenTree::Literal(_), ..] if is_punct(dot, '.'))
+                    && !before.last().is_some_and(is_path) =>
             {
-                Step::Found(token.clone())
+                Step::Found((token.clone(), field(behind)))
             }
             _ => Step::Into,
         }
@@ -207,7 +246,11 @@ fn used_name(name: &Ident, tokens: TokenStream) -> Option<TokenTree> {
 }
 
 /// The same in a macro, which may drop its arguments unless it is known.
-fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<TokenTree> {
+fn used_in_macro(
+    name: &Ident,
+    called: &Ident,
+    arguments: &Group,
+) -> Option<(TokenTree, Option<Ident>)> {
     let tokens = arguments.stream();
     if !is_transparent(called) && called != "yield_resource" {
         return None;
@@ -221,7 +264,10 @@ fn used_in_macro(name: &Ident, called: &Ident, arguments: &Group) -> Option<Toke
             && is_formatted(name, &text.to_string())
             && !contains_word(tokens.clone(), &name.to_string())
     });
-    formatted.or_else(|| used_name(name, tokens))
+    match formatted {
+        Some(text) => Some((text, None)),
+        None => used_name(name, tokens),
+    }
 }
 
 /// The first `self` that is certainly the method's, and the field of it that is used.

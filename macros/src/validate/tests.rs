@@ -277,6 +277,10 @@ fn all_that_is_borrowed_may_be_owned() {
         "on = self.on.clone(), list = self.list.clone()",
     );
     owned(wrong!([] async fn f(&self) { yield_resource!(1); }), "");
+    owned(
+        wrong!([] async fn f<T: Debug, U>(t: &T, u: &U, v: &V) where U: Clone { yield_resource!(1); }),
+        "t = …, u = u.clone(), v = v.clone()",
+    );
 }
 
 #[test]
@@ -301,6 +305,21 @@ fn what_is_owned_replaces_borrowed_arguments() {
         wrong!([own(a = a.b())] async fn f(a: &A, b: &'_ dyn B) { println!("{b:?}"); yield_resource!(a); })
             .ends_with("as in `own(b = …)`")
     );
+    let message =
+        wrong!([own(a = c.a())] async fn f(c: &C) { println!("{a}{}", c.n); yield_resource!(1); });
+    assert!(
+        message.ends_with("as in `own(n = c.n.clone())`, and write `n` here"),
+        "{message}"
+    );
+    for used in [
+        quote!(c.0),
+        quote!(c.await),
+        quote!(c.go::<u8>()),
+        quote!(c.go()),
+    ] {
+        let message = wrong!([own(a = c.a())] async fn f(c: &C) { yield_resource!(#used); });
+        assert!(message.ends_with("as in `own(c = c.clone())`"), "{message}");
+    }
     right!([own(s = s.to_owned())] async fn f(s: &str) { yield_resource!(s.len()); });
     right!([own()] async fn f(s: &str) { let s = String::new(); yield_resource!(s.len()); });
     right!([own()] async fn f(s: &str) { let n = x.s.len(); fn g(s: &str) { s.len(); } yield_resource!(1); });
