@@ -425,6 +425,19 @@ pub trait ContextError: Send {}
 #[diagnostic::do_not_recommend]
 impl<E: Send> ContextError for E {}
 
+/// A resource that a context in closure style may hand out: one that is `Send`, since the future of `with` is. Implemented for all of them.
+///
+/// Resources that aren't `Send` are for [`with_local`](crate::ContextManager::with_local), [`run_local`](crate::ContextManager::run_local), [`async_with!`](crate::async_with) and guards.
+#[diagnostic::on_unimplemented(
+    message = "this context's resource `{Self}` isn't `Send`",
+    label = "the context hands out a `{Self}`",
+    note = "`with_local`, `run_local`, `async_with!` and guards take resources that aren't `Send`"
+)]
+pub trait ContextResource: Send {}
+
+#[diagnostic::do_not_recommend]
+impl<R: Send> ContextResource for R {}
+
 /// A context of this kind can be entered with a guard: everything but a [`Wrapping`] one.
 #[diagnostic::on_unimplemented(
     message = "this context can't be entered with a guard, or isn't known to: it may wrap its body",

@@ -73,7 +73,7 @@
 //!
 //! | style | teardown | take it where |
 //! |---|---|---|
-//! | closure: [`with`](ContextManager::with), [`with_local`](ContextManager::with_local), [`run`](ContextManager::run), [`outcome`](ContextManager::outcome) | awaited, unless the future is dropped | the teardown should see the body's error, and be over before the caller goes on |
+//! | closure: [`with`](ContextManager::with), [`run`](ContextManager::run), their kin [`with_local`](ContextManager::with_local) and [`run_local`](ContextManager::run_local), [`outcome`](ContextManager::outcome) | awaited, unless the future is dropped | the teardown should see the body's error, and be over before the caller goes on |
 //! | block: [`async_with!`] | as in closure style | there are several contexts |
 //! | guard: [`enter`](ContextManager::enter) | awaited by [`exit`](Guard::exit), [`exit_with`](Guard::exit_with), [`exit_as`](Guard::exit_as) and [`cancel`](Guard::cancel); else a rollback | the context's life doesn't fit a block: it is kept in a struct, or passed on |
 //! | decorator: [`#[within]`](macro@within) | as in closure style | a whole function runs inside a context, as a test or a handler does |

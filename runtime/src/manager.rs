@@ -5,7 +5,7 @@ use crate::{
     background::{Entered, Style},
     frame::{Guest, Home, Seed, Threads, guest},
     guard::Enter,
-    kind::{CanEnter, CannotFail, ContextError, Kind, Never, Out, RaiseAs},
+    kind::{CanEnter, CannotFail, ContextError, ContextResource, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
     session::{Borrower, Running, Session, With},
@@ -311,7 +311,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     ) -> impl Future<Output = Result<Out<C::Kind, R>, B>> + Send + use<C, P, R, B, F, Fut>
     where
         C: Send,
-        C::Resource: Send,
+        C::Resource: ContextResource,
         ErrorOf<C>: ContextError,
         C::Kind: RaiseAs<B>,
         P::Storage: Send,
@@ -426,7 +426,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     ) -> impl Future<Output = Out<C::Kind, R>> + Send + use<C, P, R, F, Fut>
     where
         C: Send,
-        C::Resource: Send,
+        C::Resource: ContextResource,
         C::Kind: CannotFail,
         P::Storage: Send,
         P::Origin: Send,
@@ -444,6 +444,54 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 as_result: Ok::<R, Never>,
                 finish: AsResult,
                 driven: FrameOf<'_, C>, PlaceOf<'_, '_, C, R, Never>,
+            );
+            value
+        }
+    }
+
+    /// [`run`](ContextManager::run) for bodies and resources that aren't `Send`.
+    ///
+    /// # Panics
+    /// As for [`with_local`](ContextManager::with_local).
+    ///
+    /// # Cancellation
+    /// As for [`with`](ContextManager::with).
+    ///
+    /// ```
+    /// use contextlib::{async_context, yield_resource};
+    /// use std::rc::Rc;
+    ///
+    /// #[async_context(on_cancel = spawn_local)]
+    /// async fn shared() -> Rc<u32> {
+    ///     let mut shared = Rc::new(1);
+    ///     let _ = yield_resource!(shared);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert_eq!(shared().run_local(async |shared| **shared + 1).await, 2);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn run_local<'b, R, F, Fut>(
+        self,
+        body: F,
+    ) -> impl Future<Output = Out<C::Kind, R>> + use<C, P, R, F, Fut>
+    where
+        C::Kind: CannotFail,
+        C::Resource: 'b,
+        F: AsyncFnOnce(&mut C::Resource) -> R + AsyncBody<&'b mut C::Resource, Fut>,
+        Fut: Future<Output = R>,
+    {
+        let (seed, at) = (self.seed, Location::caller());
+        async move {
+            let Ok(value) = run_inside!(
+                seed, at, body,
+                threads: Threads::this,
+                keep: keep_text,
+                as_result: Ok::<R, Never>,
+                finish: AsResult,
+                driven: C, Guest<'_, '_, _, _, _, _>,
             );
             value
         }
@@ -483,7 +531,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     ) -> impl Future<Output = Outcome<R, B, ErrorOf<C>>> + Send + use<C, P, R, B, F, Fut>
     where
         C: Send,
-        C::Resource: Send,
+        C::Resource: ContextResource,
         ErrorOf<C>: ContextError,
         P::Storage: Send,
         P::Origin: Send,

@@ -5,7 +5,7 @@ use crate::{
     boxed::{BoxedManager, Contained},
     combine::{ErrInto, MapErr},
     frame::{Seed, before},
-    kind::{CanEnter, CannotFail, ContextError, Kind, Out, RaiseAs},
+    kind::{CanEnter, CannotFail, ContextError, ContextResource, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
     site::Definition,
 };
@@ -353,7 +353,7 @@ pub trait IntoContextManager: Sized {
     ) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>> + Send
     where
         Self::Context: Send,
-        ResourceOf<Self>: Send,
+        ResourceOf<Self>: ContextResource,
         ErrorOf<Self>: ContextError,
         KindOf<Self>: RaiseAs<B>,
         StorageOf<Self>: Send,
@@ -406,7 +406,7 @@ pub trait IntoContextManager: Sized {
     fn run<'b, R, F, Fut>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>> + Send
     where
         Self::Context: Send,
-        ResourceOf<Self>: Send,
+        ResourceOf<Self>: ContextResource,
         KindOf<Self>: CannotFail,
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,
@@ -418,6 +418,24 @@ pub trait IntoContextManager: Sized {
         Fut: Future<Output = R> + Send,
     {
         self.into_context_manager().run(body)
+    }
+
+    /// [`ContextManager::run_local`]: [`run`](IntoContextManager::run) for what isn't `Send`.
+    ///
+    /// # Panics
+    /// As for [`ContextManager::run_local`].
+    ///
+    /// # Cancellation
+    /// As for [`ContextManager::run_local`].
+    #[track_caller]
+    fn run_local<'b, R, F, Fut>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>>
+    where
+        KindOf<Self>: CannotFail,
+        ResourceOf<Self>: 'b,
+        F: AsyncFnOnce(&mut ResourceOf<Self>) -> R + AsyncBody<&'b mut ResourceOf<Self>, Fut>,
+        Fut: Future<Output = R>,
+    {
+        self.into_context_manager().run_local(body)
     }
 
     /// [`ContextManager::outcome`]: [`with`](IntoContextManager::with), returning the body's outcome and the context's.
@@ -434,7 +452,7 @@ pub trait IntoContextManager: Sized {
     ) -> impl Future<Output = Outcome<R, B, ErrorOf<Self>>> + Send
     where
         Self::Context: Send,
-        ResourceOf<Self>: Send,
+        ResourceOf<Self>: ContextResource,
         ErrorOf<Self>: ContextError,
         StorageOf<Self>: Send,
         OriginOf<Self>: Send,

@@ -7,7 +7,6 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fmt::{Debug, Display},
-    future::Future,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -419,23 +418,6 @@ fn receivers_are_kept() {
     );
     block_on(Service::associated(service).run(async |of| of.count = 7));
     assert_eq!(log.lines(), ["by value", "by reference", "by arc"]);
-}
-
-/// `run` for what isn't `Send`.
-trait RunLocal<R, F> {
-    fn run_local(self, body: F) -> impl Future<Output = R>;
-}
-impl<C, R, F> RunLocal<R, F> for contextlib::ContextManager<C, contextlib::policy::Drop>
-where
-    C: contextlib::AsyncContext<Resource = u8, Kind = contextlib::kind::Infallible>,
-    F: for<'r> AsyncFnOnce(&'r mut u8) -> R,
-{
-    async fn run_local(self, body: F) -> R {
-        let Ok(mut guard) = self.enter().await;
-        let result = body(&mut guard).await;
-        let Ok(()) = guard.exit().await;
-        result
-    }
 }
 
 trait Store {

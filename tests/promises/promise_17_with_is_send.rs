@@ -1,7 +1,7 @@
 //! `with` inside of `tokio::spawn` on many threads, for every shape of context and of body: bodies that borrow from the caller, resources that
 //! borrow from the context's arguments. `with_local` for the rest.
 
-use contextlib::{async_context, yield_resource};
+use contextlib::{IntoContextManager, async_context, yield_resource};
 use contextlib_tests::{BodyError, ContextError, Log};
 use std::{
     collections::HashMap,
@@ -396,6 +396,29 @@ async fn with_local_is_the_same_without_send() {
         log.lines(),
         ["Completed [1, 2]", "Failed(LocalError(\"why\")) [1]"]
     );
+}
+
+#[tokio::test]
+async fn run_local_is_the_same_without_send() {
+    #[async_context(on_cancel = spawn_local)]
+    async fn local(log: Rc<Log>) -> Rc<u8> {
+        let mut number = Rc::new(1);
+        let exit = yield_resource!(number);
+        pause().await;
+        log.say(format!("{exit:?} {number}"));
+    }
+    let log = Rc::new(Log::new());
+    let shared = Rc::new(2);
+    let body = async |number: &mut Rc<u8>| {
+        pause().await;
+        *Rc::make_mut(number) += *shared;
+        number.clone()
+    };
+    assert_eq!(*local(log.clone()).run_local(body).await, 3);
+    let one_of_two = (local(log.clone()), contextlib::null_context(()));
+    let one_of_two = one_of_two.run_local(async |(number, ())| **number).await;
+    assert_eq!(one_of_two, 1);
+    assert_eq!(log.lines(), ["Completed 3", "Completed 1"]);
 }
 
 /// Block style is `Send` where what it holds is.

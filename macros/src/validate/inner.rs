@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What runs a body.
-const STYLES: [&str; 4] = ["with", "with_local", "run", "outcome"];
+const STYLES: [&str; 5] = ["with", "with_local", "run", "run_local", "outcome"];
 
 const TOLD_COMPLETED: &str = "the context around this yield would be told that its body has completed, whatever has happened; either\n  \
      - hold its guard, `let guard = inner().enter().await?;`, and tell it what you are told: `let exit = yield_resource!(…);`, `guard.exit_as(exit).await?;`\n  \
