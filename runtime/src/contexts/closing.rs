@@ -32,9 +32,9 @@ use std::fmt::Debug;
 /// ```
 #[doc(alias = "aclose")]
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no `async fn close` that `closing` could call",
-    label = "doesn't implement `AsyncClose`",
-    note = "say how it is closed: `closing_with(resource, async |resource| resource.shutdown().await)`"
+    message = "`{Self}` doesn't implement `AsyncClose`, which `closing` closes it by",
+    label = "not an `AsyncClose`",
+    note = "say how it is closed, as in `closing_with(resource, async |resource| resource.close().await)`; or implement `contextlib::contexts::AsyncClose` for it, if it is a type of yours"
 )]
 pub trait AsyncClose {
     /// [`Fallible<E>`] with the error of `close`, or [`Infallible`](crate::kind::Infallible).

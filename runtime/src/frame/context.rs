@@ -18,8 +18,9 @@ pub(crate) use sealed::Sealed;
 /// Sealed: `#[async_context]` makes these, and [`AsyncContextManager`](crate::AsyncContextManager) is the trait to implement by hand.
 /// Use it as a bound: `C: AsyncContext<Resource = Connection>`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no context that a context function has made",
+    message = "`{Self}` is no `AsyncContext`, which is what a `ContextManager` has inside",
     label = "not a context function's own type, which has no name",
+    note = "what a context function returns is a `ContextManager<impl AsyncContext<Resource = T>>`; what takes any context, takes an `impl IntoContextManager`",
     note = "a manager or a guard that yields a `T` has a type to write if it is boxed: `.boxed()` makes a `BoxContextManager<'_, T, Error>`, whose guard is a `BoxGuard<'_, T, Error>`"
 )]
 #[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
