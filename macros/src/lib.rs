@@ -170,7 +170,7 @@ use proc_macro::TokenStream;
 /// ## `own(name = expression, …)`: what the context owns, though the function borrows
 ///
 /// The expressions are evaluated in order when the function is called; the function has their values, and not `self` or the arguments
-/// that borrow. The manager then borrows nothing. (Its type still mentions their lifetimes, as every opaque type does: a function that returns such a one, or a `Vec` of them, says
+/// that borrow, as far as that is written (`&T`, `Row<'_>`), nor one that is moved by `own(other = argument)`. It keeps the others, used or not. The manager then borrows nothing. (Its type still mentions their lifetimes, as every opaque type does: a function that returns such a one, or a `Vec` of them, says
 /// `+ Send + 'static` and not `use<>`, or takes a [boxed](#boxed-a-type-that-has-a-name) one.) `own(mut name = …)` makes a mutable variable.
 ///
 /// ```
@@ -351,7 +351,8 @@ use proc_macro::TokenStream;
 ///
 /// - A borrowing context without a policy that lets it borrow says so at its definition, and lists the ways out. The attribute sees a borrow where it is written: a
 ///   reference, a lifetime. It doesn't see one hidden in `Self` (`impl<'a> Cursor<'a> { async fn open(self) … }`), in an alias or in a path (`row: Row` for a `Row<'_>`);
-///   there rustc says that something *must outlive `'static`*. The ways out are the same: own it, or say `on_cancel = block` or `drop`.
+///   there rustc says that something *must outlive `'static`*. Write the lifetime, `self: Cursor<'a>` and `row: Row<'_>`; the ways out are the same then: own what it needs, or say
+///   `on_cancel = block` or `drop`.
 /// - A context whose frame isn't `Send` (`spawn`) is refused at its definition too, and what isn't is named.
 /// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
 /// - A yield inside of another context's `with`, `run` or `async_with!` looks at its exit: that context would be told that its body has completed, whatever has happened,

@@ -14,7 +14,8 @@
 /// path: `yield_resource!(self::callback)`. A part of what an `Arc` holds, or another pointer that lends nothing as `&mut`, is taken into a variable first:
 /// `let mut port = config.port;`, and then `yield_resource!(port)`.
 ///
-/// A variable that is yielded is `mut`, since it gets the value back. Two values are yielded, and both got back, as one:
+/// A variable that is yielded is `mut`, since it gets the value back, and of the resource's own type, since nothing is coerced on the way back:
+/// `let mut callback: Box<dyn Fn() + Send> = Box::new(…);`. Two values are yielded, and both got back, as one:
 ///
 /// ```
 /// use contextlib::{async_context, yield_resource};

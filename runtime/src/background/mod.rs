@@ -7,13 +7,20 @@
 //!
 //! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered. For a
 //! guard that is whatever was entered after it in the same *lane*: the body of the `with` around it, else the task, else (in the root future of `block_on`)
-//! the thread. What runs in different tasks never waits for each other, also where one has spawned the other: unless that is spawned in a [`lane`]. The limits of that:
+//! the thread. What runs in different tasks never waits for each other, also where one has spawned the other: unless that is spawned in a [`lane`]. What to know of it:
 //!
 //! - Branches of one task (`join!`, `FuturesUnordered`) share its lane, so that guards in them wait for each other's rollbacks: [`lane`] separates them.
-//! - So do the tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example: they are in the body's lane.
-//! - So do the tasks of another executor than tokio on one thread, which aren't recognised, and one that moves to another thread loses its order: wrap each in a [`lane`].
 //! - A context that drops its yield point (as `timeout` does when the time is up) goes on with its next statement at once, while what its body has entered is
 //!   still being rolled back. Only what is outside of the context waits for that.
+//! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the elements of a `Vec` or a tuple, and the captures of a future that was never polled, the outer one's rollback may
+//!   run on another thread before the inner guard is dropped. Declare inner guards first.
+//!
+//! # Corner cases
+//!
+//! Where else things aren't in order, or wait for more than they have to:
+//!
+//! - The tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example, are in the body's lane.
+//! - The tasks of another executor than tokio, which aren't recognised, share their thread's lane, and one that moves to another thread loses its order: wrap each in a [`lane`].
 //! - A guard that leaves the `with` it was entered in, as one that the body of a timeout returns does, counts as entered in what is around that. If another task drops it, whatever its own task had
 //!   entered before waits for it, in other branches of that task, too, unless a [`lane`] separates them. Of a future that was begun inside of a body and then moved to another task, and of tasks that run inside of a
 //!   body, it isn't known that this body was around such a guard; nor, where another task or thread drops it, which body or rollback it had gone to: it doesn't wait then for what was dropped in that one itself.
@@ -22,8 +29,6 @@
 //!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
 //!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
 //! - Of a future that one task has begun and another one drops, what it had entered meanwhile is there as if it had been entered when the future began.
-//! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the elements of a `Vec` or a tuple, and the captures of a future that was never polled, the outer one's rollback may
-//!   run on another thread before the inner guard is dropped. Declare inner guards first.
 //! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began, for mostly the rollback had it from the beginning: also
 //!   where the task has given it to the rollback since, through a channel.
 //! - What ends inside of a rollback, by `exit` or a `with` that is over, waits for no context that was entered before the one that is being rolled back, which may wait for that; but for what
