@@ -4,6 +4,7 @@ use super::{
     Entered, Style,
     in_rollback::InRollback,
     lane::{Lane, Number},
+    outer,
     settled::Settled,
     table,
     ticket::{Around, Ticket},
@@ -29,6 +30,15 @@ pub(super) struct Elsewhere {
     together: bool,
     /// When a rollback began that has dropped the context, if that was entered before, in the same lane as the rollback's own context.
     pub(super) rollback: Option<Number>,
+}
+
+/// Whether that lane in this context's root was around it: then the context counts as entered there, if it has left what it was entered in.
+fn is_around(here: Lane, root: Lane, entered: &Entered) -> bool {
+    let is_owner = |lane: Lane| lane.owner() == here.owner();
+    if here == root || here.owner().is_none() || entered.lane.owner().is_none() {
+        return here.began_before(entered.number);
+    }
+    is_owner(entered.lane) || outer::lanes_around(entered.lane).any(is_owner)
 }
 
 impl Elsewhere {
@@ -60,8 +70,8 @@ impl Elsewhere {
     }
 
     fn at((here, root): (Lane, Lane), past: Lane, together: bool, entered: &Entered) -> Self {
-        let (own_root, number) = (entered.root, entered.number);
-        let native = root == own_root && here.began_before(number);
+        let own_root = entered.root;
+        let native = root == own_root && is_around(here, root, entered);
         let nested = !native && entered.style == Style::Guard;
         let rollback = InRollback::current().filter(|rollback| rollback.root == Some(own_root));
         Elsewhere {
@@ -71,7 +81,7 @@ impl Elsewhere {
             until: rollback.map_or(Number::MAX, |rollback| rollback.began),
             past,
             inside_of: match nested {
-                true => table::lanes_around(here, root, number),
+                true => table::lanes_around(here, root, entered.number),
                 false => None,
             },
             together: together || native,

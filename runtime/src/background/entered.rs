@@ -5,6 +5,7 @@ use super::{
     below::Below,
     elsewhere::Elsewhere,
     lane::{self, InLane, Lane, Number},
+    outer,
     settled::Settled,
     table,
     ticket::{self, Around},
@@ -59,8 +60,11 @@ impl Entered {
         style: Style,
     ) -> Self {
         let ((lane, root), number) = (Lane::current_in_root(), lane::next_number());
-        if style == Style::Body && lane.owner().is_some() && table::any_pending() {
-            table::note_inside(number, lane);
+        if style == Style::Body && lane.owner().is_some() {
+            outer::note(number, lane);
+            if table::any_pending() {
+                table::note_inside(number, lane);
+            }
         }
         Entered {
             definition: definition(),

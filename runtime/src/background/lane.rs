@@ -15,8 +15,8 @@
 //! polled in two tasks and is dropped in a third one; those of each of the two are in order.
 //!
 //! What was entered in a `with` that is over, and is dropped around that, is no visitor: it counts as entered in the lane that it is dropped in. That it comes from there is known by its *root*, the lane around all
-//! `with`s (a branch's, a rollback's, a task's or a thread's), which is the same, and by its number, which is higher than that of the lane's owner. What is dropped in another root, or in a `with` that began later, is a visitor;
-//! and it has a place in a lane beside its root, for what has *left* that. Whatever was entered in that root looks there for higher numbers: of one task's contexts, one after the other, these are
+//! `with`s (a branch's, a rollback's, a task's or a thread's), which is the same, and of the body of a `with` by what is remembered of the last few thousand: the lane *outside* of each. What is dropped in another root, or in a `with`
+//! that isn't known to have been around it, is a visitor; and it has a place in a lane beside its root, for what has *left* that. Whatever was entered in that root looks there for higher numbers: of one task's contexts, one after the other, these are
 //! inside of those with lower ones, wherever they were entered. It looks into the root's own lane for what is below itself, too.
 //!
 //! A visitor in a `with` that is inside of others looks into the lanes of these, too, up to one that began before it was entered. Which lane a lane is in is known as long as anything is pending anywhere: a `with` that begins in another one says so then.

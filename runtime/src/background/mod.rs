@@ -21,10 +21,9 @@
 //!
 //! - The tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example, are in the body's lane.
 //! - The tasks of another executor than tokio, which aren't recognised, share their thread's lane, and one that moves to another thread loses its order: wrap each in a [`lane`].
-//! - A guard that leaves the `with` it was entered in, as one that the body of a timeout returns does, counts as entered in what is around that. If another task drops it, whatever its own task had
+//! - A guard that leaves the `with` it was entered in, as one that the body of a timeout returns does, counts as entered in what is around that. If another task drops it, or the body of a `with` that wasn't around that one, whatever its own task had
 //!   entered before waits for it, in other branches of that task, too, unless a [`lane`] separates them. Of a future that was begun inside of a body and then moved to another task, and of tasks that run inside of a
-//!   body, it isn't known that this body was around such a guard; nor, where another task or thread drops it, which body or rollback it had gone to: it doesn't wait then for what was dropped in that one itself.
-//!   Nor is it known where its own task drops it in the body of an earlier `with`, whose future was begun elsewhere and goes on in a later one's body: it counts as entered in the earlier one then, for which the later one doesn't wait.
+//!   body, it isn't known that this body was around such a guard; nor, where another task or thread, or such a body, drops it, which body or rollback it had gone to: it doesn't wait then for what was dropped in that one itself.
 //! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with its old task's. Two guards that a third
 //!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
 //!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
@@ -56,6 +55,7 @@ mod in_table;
 pub(crate) mod lane;
 mod laned;
 mod lanes;
+mod outer;
 mod places;
 mod rollback;
 mod row;

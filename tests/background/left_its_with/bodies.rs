@@ -8,7 +8,8 @@ use contextlib::{
     null_context, yield_resource,
 };
 use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::oneshot;
+use std::future::pending;
+use tokio::{select, sync::oneshot};
 
 /// The bodies, inside of each other, in which a guard and something else are entered one after the other, and come to their end, the inner one first.
 #[derive(Clone, Copy, Debug)]
@@ -132,4 +133,64 @@ async fn in_bodies_inside_of_each_other_in_a_rollback() {
     let (done, is_done) = oneshot::channel();
     drop(runs_them(done).enter().await.unwrap());
     is_done.await.unwrap();
+}
+
+/// How an earlier `with` comes to go on.
+#[derive(Clone, Copy, Debug)]
+enum Earlier {
+    /// In the later one's body.
+    InIt,
+    /// In another branch of the task.
+    BesideIt,
+}
+
+/// The body of an earlier `with` isn't around what a later one has entered, though the task that has entered it drops it there: the later one waits for that as well.
+#[tokio::test]
+async fn dropped_in_the_body_of_an_earlier_one() {
+    // Of so many before it nothing is known any more.
+    for contexts_meanwhile in [0, 5_000] {
+        for earlier in [Earlier::InIt, Earlier::BesideIt] {
+            for opened in OPENED {
+                let log = Log::default();
+                let (hand_over, handed_over) = oneshot::channel::<Kept>();
+                let (is_dropped, dropped) = oneshot::channel();
+                let takes = async |_: &mut ()| {
+                    drop(handed_over.await);
+                    is_dropped.send(()).unwrap();
+                    pending::<()>().await;
+                };
+                let mut taking = null_context(()).run(takes).boxed();
+                assert!((&mut taking).now_or_never().is_none());
+                let (mut in_it, beside_it) = match earlier {
+                    Earlier::InIt => (Some(taking), None),
+                    Earlier::BesideIt => (None, Some(taking)),
+                };
+                let hands_over = async |_: &mut ()| -> Result<(), Broken> {
+                    let kept = open(opened, inner(&log)).await;
+                    for _ in 0..contexts_meanwhile {
+                        null_context(()).run(async |_| {}).await;
+                    }
+                    hand_over.send(kept).ok().unwrap();
+                    if let Some(taking) = &mut in_it {
+                        assert!(taking.now_or_never().is_none());
+                    }
+                    dropped.await.unwrap();
+                    Ok(())
+                };
+                let later = outer(&log).with(hands_over);
+                let beside_it = async { beside_it.unwrap_or_else(|| pending().boxed()).await };
+                select! {
+                    later = later => later.unwrap(),
+                    () = beside_it => unreachable!("it goes on for ever"),
+                }
+                let when = format!("{contexts_meanwhile}, {earlier:?}, {opened:?}");
+                assert_eq!(
+                    log.said(),
+                    "+outer, +inner, -inner, -outer Completed",
+                    "{when}"
+                );
+                drain().await;
+            }
+        }
+    }
 }
