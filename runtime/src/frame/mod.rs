@@ -11,7 +11,7 @@
 //!    `YieldOnce` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
 //! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
 //! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set for one poll of
-//!    the block by the driver, right before it: [`Polling`] clears them on every way out.
+//!    the block by the driver, right before it: they are cleared on every way out, by [`Polling`] where it unwinds.
 //! 4. Only the thread that makes, polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
 //!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
 //! 5. The block may borrow from itself. So what is asked of a frame is asked through a `Pin<&mut _>`, and no shared reference to it is made, which would
@@ -162,7 +162,7 @@ where
         });
     }
 
-    /// Puts a body where the yield point finds it. [`poll_block`](Frame::poll_block) comes next, and takes it away again.
+    /// Puts a body where the yield point finds it. [`poll_block`](Frame::poll_block) comes next, and then it is [taken away](take_away): if that unwinds, by [`Polling`].
     //
     // Not an argument of that, which would be written and read again in another width, and wait for that.
     #[inline]
@@ -229,7 +229,18 @@ fn polled_after_end(context: Definition) -> ! {
     panic!("{context} was polled after its end");
 }
 
-/// The driver's poll of a block. On every way out of it, it takes the driver's pointers out of the slot; and it drops a block that has unwound.
+/// Takes the pointer to a body out of the slot that the driver has brought for one poll of the block, after that.
+#[inline]
+fn take_away<T>(link: Link<T>) {
+    // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
+    let in_body = unsafe { link.slot(Slot::take_away) };
+    if in_body {
+        // Only switching stacks in the middle of a poll leads here; the body's frames would be freed under its feet.
+        process::abort();
+    }
+}
+
+/// The driver's poll of a block. On every way out of it, it takes the pointer to the driver's waker out of the slot; and it drops a block that has unwound.
 struct Polling<'p, F, Fut, T, K> {
     frame: Pin<&'p mut Frame<F, Fut, T, K>>,
     unwinding: bool,
@@ -253,12 +264,10 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
     fn drop(&mut self) {
         let link = self.frame.as_mut().link();
         // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
-        let in_body = unsafe { link.slot(Slot::end_poll) };
-        if in_body {
-            // Only switching stacks in the middle of a poll leads here; the body's frames would be freed under its feet.
-            process::abort();
-        }
+        unsafe { link.slot(Slot::end_poll) };
         if self.unwinding {
+            // What is left of the block is out of its poll: what it drops finds no body.
+            take_away(link);
             let context = self.frame.as_mut().rest().definition;
             unwound(&mut self.frame.as_mut().work(), context);
         }
@@ -343,7 +352,9 @@ where
         body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
         self.as_mut().bring(body.erase());
-        self.poll_block(cx)
+        let polled = self.as_mut().poll_block(cx);
+        take_away(self.link());
+        polled
     }
 
     fn resume(self: Pin<&mut Self>, room: &mut Option<T>, ending: Ending) {

@@ -1,7 +1,10 @@
 //! What the yield point and its driver share, and the pointer by which either reaches it. What its safety rests on is said in the [frame module](super).
 
 use super::{Ending, NotEntered, body::BodyPtr, never_yielded};
-use crate::{cold, site::Definition};
+use crate::{
+    cold::{self, Emptied},
+    site::Definition,
+};
 use std::{
     cell::UnsafeCell,
     marker::PhantomPinned,
@@ -14,7 +17,7 @@ use std::{
 pub(super) struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
     /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`](crate::Exit) borrows it meanwhile.
-    ending: UnsafeCell<Option<Ending>>,
+    ending: UnsafeCell<Emptied<Ending>>,
     _pinned: PhantomPinned,
 }
 
@@ -22,7 +25,7 @@ pub(super) struct Shared<T> {
 pub(super) struct Slot<T> {
     resource: Option<T>,
     /// The yield point's own waker, where that isn't the driver's: some combinator polls it only when this has been woken.
-    waker: Option<Waker>,
+    waker: Emptied<Waker>,
     /// The driver's waker, while it polls the block.
     driver: Option<NonNull<Waker>>,
     /// The body, while the driver polls the block in closure style.
@@ -49,13 +52,13 @@ impl<T> Shared<T> {
         Shared {
             slot: UnsafeCell::new(Slot {
                 resource: None,
-                waker: None,
+                waker: Emptied::none(),
                 driver: None,
                 body: None,
                 in_body: false,
                 stage: Stage::Setup,
             }),
-            ending: UnsafeCell::new(None),
+            ending: UnsafeCell::new(Emptied::none()),
             _pinned: PhantomPinned,
         }
     }
@@ -74,15 +77,24 @@ impl<T> Slot<T> {
         self.stage == Stage::Past
     }
 
+    // It mostly isn't there: then nothing has to be moved out.
     #[inline]
     fn take_waker(&mut self) -> Option<Waker> {
+        if self.waker.is_none() {
+            return None;
+        }
         self.waker.take()
     }
 
-    /// The driver's poll of the block is over. `true` if the body's isn't.
+    /// The driver's poll of the block is over.
     #[inline]
-    pub(super) fn end_poll(&mut self) -> bool {
+    pub(super) fn end_poll(&mut self) {
         self.driver = None;
+    }
+
+    /// And it had brought a body. `true` if that one's poll isn't over.
+    #[inline]
+    pub(super) fn take_away(&mut self) -> bool {
         self.body = None;
         self.in_body
     }
@@ -166,20 +178,27 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether the yield point has to keep `waker`: it hasn't yet, and the driver, which polls the block anyway, has another one.
+    /// Whether the yield point has to keep `waker`: the driver, which polls the block anyway, has another one, and it hasn't kept it yet.
     ///
     /// # Safety
     /// The driver is in its poll of the block, or there is no pointer to its waker.
     #[inline]
     pub(super) unsafe fn needs(&self, waker: &Waker) -> bool {
-        let drivers = self.driver.is_some_and(|driver| {
-            // SAFETY: by this function's contract; the driver borrows its waker for that poll.
-            ptr::eq(driver.as_ptr(), waker) || unsafe { driver.as_ref() }.will_wake(waker)
-        });
-        match &self.waker {
-            Some(old) => !old.will_wake(waker),
-            None => !drivers,
+        // Mostly it is the driver's very own: one comparison.
+        if ptr::eq(
+            self.driver
+                .map_or(ptr::null(), |driver| driver.as_ptr().cast_const()),
+            waker,
+        ) {
+            return false;
         }
+        let wakes = |known: &Waker| known.will_wake(waker);
+        // SAFETY: by this function's contract; the driver borrows its waker for that poll.
+        let drivers = self
+            .driver
+            .as_ref()
+            .map(|driver| unsafe { driver.as_ref() });
+        !drivers.is_some_and(wakes) && !self.waker.as_ref().is_some_and(wakes)
     }
 
     #[inline]
@@ -202,7 +221,7 @@ impl<T> Slot<T> {
     /// What is left by a yield point that the block has forgotten.
     #[inline]
     fn take_left(&mut self) -> (Option<T>, Option<Waker>) {
-        (self.resource.take(), self.waker.take())
+        (self.resource.take(), self.take_waker())
     }
 }
 
@@ -249,7 +268,7 @@ impl<T> Link<T> {
     #[inline]
     unsafe fn is_told(self) -> bool {
         // SAFETY: by this function's contract.
-        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).is_some() }
+        unsafe { &*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending) }.is_some()
     }
 
     /// Writes the ending, unless there is one.
@@ -261,8 +280,8 @@ impl<T> Link<T> {
         // SAFETY: by this function's contract; `is_none` ends its borrow at once, and nothing has borrowed an ending that isn't there.
         unsafe {
             let cell = UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending);
-            if (*cell).is_none() {
-                ptr::write(cell, Some(ending));
+            if (&*cell).is_none() {
+                (&mut *cell).put(ending);
             }
         }
     }
@@ -383,7 +402,7 @@ impl<T> Link<T> {
         cold::drop_waker(waker);
         drop(resource);
         // SAFETY: every `Exit` was dropped with the block (point 1): nothing borrows the ending.
-        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).take() }
+        unsafe { &mut *UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending) }.take()
     }
 
     /// The ending, once it has been written.
@@ -392,6 +411,6 @@ impl<T> Link<T> {
     /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
     pub(super) unsafe fn ending<'y>(self) -> Option<&'y Ending> {
         // SAFETY: by this function's contract; shared references to an ending may be many, and nobody has an exclusive one to it.
-        unsafe { (*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending)).as_ref() }
+        unsafe { &*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending) }.as_ref()
     }
 }
