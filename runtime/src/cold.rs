@@ -88,13 +88,13 @@ pub(crate) struct Twice {
     pub(crate) second: Payload,
 }
 
-/// What mostly isn't there any more when it is dropped. Whether it is, is looked up on the spot; what else there is to do then isn't.
-pub(crate) struct Emptied<T>(ManuallyDrop<Option<T>>);
+/// What whoever has it drops, if it is there, and not by itself: who knows that it isn't need not look.
+pub(crate) struct ByHand<T>(ManuallyDrop<Option<T>>);
 
-impl<T> Emptied<T> {
+impl<T> ByHand<T> {
     #[inline]
     pub(crate) const fn none() -> Self {
-        Emptied(ManuallyDrop::new(None))
+        ByHand(ManuallyDrop::new(None))
     }
 
     /// Puts something where nothing is. What was there before would be forgotten: it isn't looked for.
@@ -102,6 +102,38 @@ impl<T> Emptied<T> {
     pub(crate) fn put(&mut self, content: T) {
         debug_assert!(self.0.is_none(), "there is something already");
         mem::forget(self.0.replace(content));
+    }
+}
+
+impl<T> Deref for ByHand<T> {
+    type Target = Option<T>;
+
+    #[inline]
+    fn deref(&self) -> &Option<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for ByHand<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Option<T> {
+        &mut self.0
+    }
+}
+
+/// What mostly isn't there any more when it is dropped. Whether it is, is looked up on the spot; what else there is to do then isn't.
+pub(crate) struct Emptied<T>(ByHand<T>);
+
+impl<T> Emptied<T> {
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Emptied(ByHand::none())
+    }
+
+    /// [`ByHand::put`].
+    #[inline]
+    pub(crate) fn put(&mut self, content: T) {
+        self.0.put(content);
     }
 
     #[cold]
@@ -160,11 +192,6 @@ impl<T> Seldom<T> {
         T: Default,
     {
         self.0.get_or_insert_default()
-    }
-
-    #[cold]
-    pub(crate) fn set(&mut self, content: T) -> &mut T {
-        self.0.insert(Box::new(content))
     }
 
     #[inline]

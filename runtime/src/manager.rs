@@ -8,7 +8,7 @@ use crate::{
     kind::{CanEnter, CannotFail, ContextError, ContextResource, Kind, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
-    session::{Borrower, Running, Session, With},
+    session::{BodyPlace, Running, Session, With},
     teardown::{keep_error, keep_text},
 };
 use std::{
@@ -155,7 +155,7 @@ type FrameOf<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource,
     + 'f;
 
 /// The place of a body without its type.
-type PlaceOf<'h, 'f, C, R, B> = dyn Borrower<'h, <C as AsyncContext>::Resource, R, B> + Send + 'f;
+type PlaceOf<'h, 'f, C, R, B> = dyn BodyPlace<'h, <C as AsyncContext>::Resource, R, B> + Send + 'f;
 
 /// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
 /// in one use and needn't be in another.

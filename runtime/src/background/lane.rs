@@ -297,11 +297,36 @@ impl Drop for InBranch {
 #[must_use]
 pub(crate) struct InLane(Option<Lane>);
 
+impl InLane {
+    /// In the one that is current, to go into others from there, one after the other.
+    #[inline]
+    pub(crate) fn here() -> Self {
+        InLane(CURRENT.try_with(Cell::get).ok().flatten())
+    }
+
+    /// Makes this the current lane, instead of the one before.
+    #[inline]
+    pub(crate) fn go(&self, lane: Lane) {
+        set_current(Some(lane));
+    }
+
+    /// Back to the lane that it began in.
+    #[inline]
+    pub(crate) fn go_back(&self) {
+        set_current(self.0);
+    }
+}
+
+#[inline]
+fn set_current(lane: Option<Lane>) {
+    // An error: the thread is ending, and its lane with it.
+    let _ = CURRENT.try_with(|current| current.set(lane));
+}
+
 impl Drop for InLane {
     #[inline]
     fn drop(&mut self) {
-        // An error: the thread is ending, and its lane with it.
-        let _ = CURRENT.try_with(|current| current.set(self.0));
+        self.go_back();
     }
 }
 

@@ -75,6 +75,7 @@ pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
 pub(crate) use rollback::{Left, RollbackState, quietly};
 pub(crate) use settling::Settling;
+pub(crate) use table::any_pending as is_any_pending;
 pub use table::lanes_in_use;
 pub(crate) use unit::Unit;
 

@@ -2,7 +2,7 @@
 
 use super::{Lent, work::Work};
 use crate::{
-    cold::{Clear, Emptied},
+    cold::{ByHand, Clear},
     manager::AsyncBody,
     session::poll_caught,
 };
@@ -61,20 +61,14 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
         Parts { work, lent, made }
     }
 
-    /// Lends it its resource, before it is polled.
-    #[inline]
-    pub(crate) fn set_lent(self: Pin<&mut Self>, lent: Lent<'h, R>) {
-        // Not assigned, which would be compiled for each body, with what drops the one before.
-        let _ = self.parts().lent.insert(lent);
-    }
-
-    /// Calls the closure, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of these.
-    /// What they have come to is put into `came` then; and it is `true`.
+    /// Calls the closure, once there is a resource for it, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of
+    /// these. What they have come to is put into `came` then; and it is `true`.
     #[inline]
     pub(crate) fn poll<X>(
         self: Pin<&mut Self>,
+        given: Option<Lent<'h, R>>,
         cx: &mut Context<'_>,
-        came: &mut Emptied<thread::Result<X>>,
+        came: &mut ByHand<thread::Result<X>>,
     ) -> bool
     where
         F: AsyncBody<&'b mut R, Fut>,
@@ -86,7 +80,12 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
             lent,
             made,
         } = self.parts();
-        let start = |work: &mut Pin<&mut Work<_, _>>| Self::start(work.as_mut(), lent);
+        let is_lent = Lent::hand_over(given, lent);
+        let start = |work: &mut Pin<&mut Work<_, _>>| {
+            if is_lent {
+                Self::start(work.as_mut(), lent);
+            }
+        };
         let Poll::Ready(returned) = poll_caught(&mut work, start, cx) else {
             return false;
         };
@@ -97,13 +96,10 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
 
     /// Calls the closure, if it hasn't been called.
     #[inline]
-    fn start(mut work: Pin<&mut Work<F, Fut>>, lent: &mut Option<Lent<'h, R>>)
+    fn start(work: Pin<&mut Work<F, Fut>>, lent: &mut Option<Lent<'h, R>>)
     where
         F: AsyncBody<&'b mut R, Fut>,
     {
-        if work.as_mut().future().is_some() {
-            return;
-        }
         if let Some(lent) = lent {
             // SAFETY: see `Lent::resource`. By the bound of `guest`, which alone makes a `Guest`, the closure is one for every lifetime of the reference (of which the `given` module says more), so
             // all that can keep it is its future; that is dropped before `lent` is, in `poll` and in `leave`.

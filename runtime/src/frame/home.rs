@@ -44,7 +44,13 @@ impl<'h, R> Key<'h, R> {
         !self.0.lent.load(Ordering::Acquire)
     }
 
-    /// The place of the resource; `None` if a body has that.
+    /// The home, open; `None` if a body has the resource, or has forgotten that it has it.
+    #[inline]
+    pub(crate) fn open(&mut self) -> Option<Open<'_, 'h, R>> {
+        self.is_home().then_some(Open(self))
+    }
+
+    /// The place of the resource; `None` as in [`open`](Key::open).
     #[inline]
     pub(crate) fn room(&mut self) -> Option<&mut Option<R>> {
         if !self.is_home() {
@@ -54,17 +60,6 @@ impl<'h, R> Key<'h, R> {
         Some(unsafe { &mut *self.0.resource.get() })
     }
 
-    /// Lends the resource to a body.
-    ///
-    /// # Panics
-    /// If there is a [`Lent`] already, or one was forgotten.
-    #[inline]
-    pub(crate) fn lend(&mut self) -> Lent<'h, R> {
-        assert!(self.is_home(), "a body has a resource already");
-        self.0.lent.store(true, Ordering::Relaxed);
-        Lent(self.0)
-    }
-
     /// Takes the resource out; `None` if a body has it, or there is none.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<R> {
@@ -72,10 +67,42 @@ impl<'h, R> Key<'h, R> {
     }
 }
 
+/// A home to which its key is, while no body has its resource.
+pub(crate) struct Open<'k, 'h, R>(&'k mut Key<'h, R>);
+
+impl<'h, R> Open<'_, 'h, R> {
+    /// The place of the resource.
+    #[inline]
+    pub(crate) fn room(&mut self) -> &mut Option<R> {
+        // SAFETY: there was no `Lent` when this was made, none is made but by `lend`, which uses this up, and the one key is borrowed exclusively.
+        unsafe { &mut *self.0.0.resource.get() }
+    }
+
+    /// Lends the resource to a body.
+    #[inline]
+    pub(crate) fn lend(self) -> Lent<'h, R> {
+        // It is the only one, as above.
+        self.0.0.lent.store(true, Ordering::Relaxed);
+        Lent(self.0.0)
+    }
+}
+
 /// The resource while the body has it. It goes home when the body is dropped.
 pub struct Lent<'h, R>(&'h Home<R>);
 
 impl<R> Lent<'_, R> {
+    /// Moves what is in `from`, if anything is, into `to`, where nothing is before; comes back with whether it was there. If there was one already, it stays, and the other one goes home.
+    #[inline]
+    pub(super) fn hand_over(from: Option<Self>, to: &mut Option<Self>) -> bool {
+        match from {
+            Some(lent) => {
+                to.get_or_insert(lent);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The resource, for longer than this is borrowed.
     ///
     /// # Safety

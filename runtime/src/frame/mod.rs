@@ -66,7 +66,6 @@ use crate::{
     site::Definition,
     trace::{Around, Spans, Step, is_watched},
 };
-use body::BodyPtr;
 use shared::{Link, Shared, Slot};
 use std::{
     marker::PhantomData,
@@ -162,27 +161,18 @@ where
         });
     }
 
-    /// Puts a body where the yield point finds it. [`poll_block`](Frame::poll_block) comes next, and then it is [taken away](take_away): if that unwinds, by [`Polling`].
-    //
-    // Not an argument of that, which would be written and read again in another width, and wait for that.
-    #[inline]
-    fn bring(mut self: Pin<&mut Self>, body: BodyPtr<T>) {
-        if self.as_mut().work().future().is_none() {
-            polled_after_end(self.rest().definition);
-        }
-        let link = self.link();
-        // SAFETY: this is the driver, and the block isn't being polled.
-        unsafe { link.bring(body) };
-    }
-
-    /// Polls the block, with a body that was [brought](Frame::bring) or without. One that has unwound is dropped, and never polled again; one that is
+    /// Polls the block, with a body that was [brought](Link::bring) or without; if it unwinds, that is taken away again. One that has unwound is dropped, and never polled again; one that is
     /// over stays until [`finish`](AsyncContext::finish), as a future that panics if it is polled.
+    //
+    // A body isn't an argument, which would be written and read again in another width, and wait for that.
     #[inline(never)]
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let mut polling = Polling::begin(self, cx.waker());
         let Some(block) = polling.frame.as_mut().work().future() else {
             let definition = polling.frame.as_mut().rest().definition;
+            // There is nothing to be dropped.
             polling.unwinding = false;
+            take_away(polling.frame.as_mut().link());
             drop(polling);
             polled_after_end(definition);
         };
@@ -351,9 +341,11 @@ where
         cx: &mut Context<'_>,
         body: Body<'_, T>,
     ) -> Poll<Result<(), K::Error>> {
-        self.as_mut().bring(body.erase());
-        let polled = self.as_mut().poll_block(cx);
-        take_away(self.link());
+        let link = self.as_mut().link();
+        // SAFETY: this is the driver, and the block isn't being polled.
+        unsafe { link.bring(body.erase()) };
+        let polled = self.poll_block(cx);
+        take_away(link);
         polled
     }
 

@@ -10,8 +10,10 @@ pub(crate) use with::With;
 
 use crate::{
     AsyncContext, BodyError, ExitKind, Outcome,
-    background::{Abandonment, Entered, Left, RollbackState, Settling, Unit, quietly},
-    cold::{Seldom, catch},
+    background::{
+        Abandonment, Entered, InLane, Left, RollbackState, Settling, Unit, is_any_pending, quietly,
+    },
+    cold::{ByHand, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, is_well, missing, refused},
@@ -20,11 +22,12 @@ use crate::{
     teardown::{self, Keep, Torn, finish_after, finish_late, keep_error, text_of},
 };
 use early::Early;
-pub(crate) use run::Borrower;
-use run::{Block, BodyPlace, Run};
+pub(crate) use run::BodyPlace;
+use run::{Block, Run};
 use std::{
     fmt::Debug,
     marker::PhantomData,
+    mem::{self, ManuallyDrop},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -48,6 +51,8 @@ pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
 pub(crate) struct State<'a, R> {
     entered: &'a Entered,
     key: Key<'a, R>,
+    /// Whether it is the context that polls the body.
+    polls_body: bool,
     stage: Stage,
 }
 
@@ -70,16 +75,18 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     /// Nothing runs before it is polled.
     #[inline]
     pub(crate) fn new(
-        storage: Pin<&'a mut P::Storage>,
+        mut storage: Pin<&'a mut P::Storage>,
         entered: &'a Entered,
         home: &'a mut Home<C::Resource>,
     ) -> Self {
+        let polls_body = storage.as_mut().frame().polls_body();
         Session {
             storage,
             origin: Some(P::origin()),
             state: State {
                 entered,
                 key: home.key(),
+                polls_body,
                 stage: Stage::Setup,
             },
         }
@@ -120,7 +127,9 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         let (frame, state) = self.parts();
         let mut running: Running<'_, '_, _, _, _, _, AsItIs> =
             Running::new(frame, state, Pin::new(&mut body), Threads::this, keep_error);
-        running.begin();
+        if running.polls_body() {
+            running.begin_inside();
+        }
         BodyEnd(running.await)
     }
 }
@@ -166,28 +175,30 @@ impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Setup { frame, state } = &mut *self;
-        poll_setup(frame.as_mut(), state, cx)
+        poll_setup(frame.as_mut(), state, &InLane::here(), cx)
     }
 }
 
+/// Goes into the context function's lane for that.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn poll_setup<'a, D: AsyncContext + ?Sized>(
     frame: Pin<&mut D>,
     state: &mut State<'a, D::Resource>,
+    lane: &InLane,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>> {
-    let _lane = state.entered.frame_lane().enter();
+    lane.go(state.entered.frame_lane());
     // If it unwinds, nothing is left to be set up or torn down.
     state.stage = Stage::Closed;
-    let room = state.key.room().expect("no body has the resource yet");
-    match frame.poll_setup(room, cx) {
+    let mut home = state.key.open().expect("no body has the resource yet");
+    match frame.poll_setup(home.room(), cx) {
         Poll::Pending => {
             state.stage = Stage::Setup;
             Poll::Pending
         }
         Poll::Ready(Ok(())) => {
             state.stage = Stage::Open;
-            Poll::Ready(Ok(state.key.lend()))
+            Poll::Ready(Ok(home.lend()))
         }
         Poll::Ready(Err(not_entered)) => Poll::Ready(Err(not_entered)),
     }
@@ -204,21 +215,22 @@ type Polled<W> = fn() -> Threads<W>;
 pub(crate) struct Running<'s, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
 {
     frame: Pin<&'s mut D>,
     run: Run<'s, 'a, D::Resource, X, V, B>,
     threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
-    settling: Settling,
+    // These are dropped by `leave`: mostly nothing is left of them, nor of what runs, and that is one look.
+    settling: ManuallyDrop<Settling>,
     /// Of a context that has ended by itself, as a timeout does.
-    early: Seldom<Early<'a, ErrorOf<D>>>,
+    early: ByHand<Box<Early<'a, ErrorOf<D>>>>,
     _finish: PhantomData<fn() -> Z>,
 }
 
 impl<'s, 'a, D, X, V, B, Z> Running<'s, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
 {
     /// `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
     pub(crate) fn new(
@@ -232,34 +244,61 @@ where
             frame,
             run: Run::new(body, state, keep),
             threads,
-            settling: Settling::new(),
-            early: Seldom::none(),
+            settling: ManuallyDrop::new(Settling::new()),
+            early: ByHand::none(),
             _finish: PhantomData,
         }
     }
 
-    /// The setup is over: says who polls the body.
     #[inline]
-    fn begin(&mut self) {
-        if self.frame.as_mut().polls_body() {
-            self.frame.as_mut().begin_body();
-            *self.run.stage() = Stage::Inside;
+    fn polls_body(&mut self) -> bool {
+        self.run.state().polls_body
+    }
+
+    /// The setup is over, and it is the context that polls the body.
+    fn begin_inside(&mut self) {
+        self.frame.as_mut().begin_body();
+        *self.run.stage() = Stage::Inside;
+    }
+
+    /// Drops what is left of it.
+    #[cold]
+    fn leave(&mut self) {
+        // After the body, also if that unwinds.
+        let _rest = (self.early.take(), self.take_settling());
+        self.run.leave();
+    }
+
+    fn take_settling(&mut self) -> Settling {
+        mem::replace(&mut self.settling, Settling::new())
+    }
+}
+
+impl<'a, D, X, V, B, Z> Drop for Running<'_, 'a, D, X, V, B, Z>
+where
+    D: AsyncContext + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
+{
+    #[inline]
+    fn drop(&mut self) {
+        if !self.run.is_gone() {
+            self.leave();
         }
     }
 }
 
 // What is pinned is elsewhere.
-impl<D, X, V, B, Z> Unpin for Running<'_, '_, D, X, V, B, Z>
+impl<'a, D, X, V, B, Z> Unpin for Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
 {
 }
 
-impl<D, X, V, B, Z> Future for Running<'_, '_, D, X, V, B, Z>
+impl<'a, D, X, V, B, Z> Future for Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
     Z: Finish<V, B, D::Kind>,
 {
@@ -273,10 +312,10 @@ where
     }
 }
 
-impl<D, X, V, B, Z> Running<'_, '_, D, X, V, B, Z>
+impl<'a, D, X, V, B, Z> Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
     Z: Finish<V, B, D::Kind>,
 {
@@ -289,44 +328,92 @@ where
         Poll::Ready(())
     }
 
+    /// The setup is over: lends the body its resource, and polls it in its lane, or leaves that to its context.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn begin(
+        &mut self,
+        lent: Lent<'a, D::Resource>,
+        lane: &InLane,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.polls_body() {
+            lane.go_back();
+            self.run.keep_lent(lent);
+            self.begin_inside();
+            return Poll::Ready(());
+        }
+        lane.go(self.run.entered().body_lane());
+        if !self.run.poll_here(Some(lent), cx) {
+            return Poll::Pending;
+        }
+        lane.go_back();
+        Poll::Ready(())
+    }
+
     /// [`poll_rest`](Running::poll_rest), not in what every wake-up of the body goes through.
     #[inline(never)]
     fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
-        self.poll_rest(cx)
+        self.poll_rest(&InLane::here(), cx)
     }
 
-    /// The body inside its context, if it isn't over without that, and the rest.
+    /// The body inside its context, if it isn't over without that, and the teardown, after what has been started below the context.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+    fn poll_rest(&mut self, lane: &InLane, cx: &mut Context<'_>) -> Poll<Z::Output> {
         if self.run.is_over() {
             self.resume();
         } else if let Stage::Inside = self.run.stage() {
             ready!(self.poll_inside(cx));
         }
+        if let Stage::Waiting(exit) = *self.run.stage() {
+            ready!(self.poll_settled(cx));
+            *self.run.stage() = Stage::Teardown(exit);
+        }
+        let Stage::Teardown(_) = *self.run.stage() else {
+            return self.poll_early(cx);
+        };
+        let entered = self.run.entered();
+        lane.go(entered.frame_lane());
         let mut failed = None;
-        let ending = ready!(self.poll_close(&mut failed, cx));
-        if self.early.get().is_none() && is_well(&failed, &ending) {
+        let frame = self.frame.as_mut();
+        let ending = ready!(teardown::poll(frame, entered, &mut failed, cx));
+        *self.run.stage() = Stage::Closed;
+        if is_well(&failed, &ending) {
             if let Some(value) = self.run.take_value() {
                 return Poll::Ready(Z::well(value));
             }
         }
+        lane.go_back();
         Poll::Ready(self.end_otherwise(failed, ending))
     }
 
     #[cold]
     fn end_otherwise(&mut self, failed: Option<Torn<D>>, ending: Option<Ending>) -> Z::Output {
-        let came = match self.early.take() {
-            None => Came::new(self.run.take_kept(), failed, ending),
-            Some(early) => self.end_early(*early),
-        };
+        let came = Came::new(self.run.take_kept(), failed, ending);
         Z::otherwise(came, self.run.entered())
+    }
+
+    /// A context that has ended by itself is over once it has waited for what the body had started.
+    #[cold]
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+        let Stage::Early = *self.run.stage() else {
+            panic!("a context was polled after its end");
+        };
+        ready!(self.poll_settled(cx));
+        *self.run.stage() = Stage::Closed;
+        let early = self.early.take().map(|early| early.into_context());
+        let came = Came {
+            body: self.run.take_outcome(),
+            suppressed: false,
+            context: early.unwrap_or(Ok(Ok(()))),
+        };
+        Poll::Ready(Z::otherwise(came, self.run.entered()))
     }
 }
 
 impl<'a, D, X, V, B, Z> Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
 {
     /// Tells the context how the body ended that is over.
@@ -364,53 +451,23 @@ where
         *self.run.stage() = Stage::Early;
         let entered = self.run.entered();
         let (context, _) = finish_late(self.frame.as_mut(), entered, context);
-        self.early.set(Early::new(context, entered));
+        self.early.put(Box::new(Early::new(context, entered)));
     }
 
-    /// It has waited for what the body had started.
+    /// Waits for what has been started below the context.
+    #[inline]
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match is_any_pending() {
+            true => self.poll_pending(cx),
+            false => Poll::Ready(()),
+        }
+    }
+
     #[cold]
-    fn end_early(&mut self, early: Early<'_, ErrorOf<D>>) -> Came<V, B, ErrorOf<D>> {
-        Came {
-            body: self.run.take_outcome(),
-            suppressed: false,
-            context: early.into_context(),
-        }
-    }
-
-    /// The teardown, after what has been started below the context; or, of a context that has ended by itself, that alone.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_close(
-        &mut self,
-        failed: &mut Option<Torn<D>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Ending>> {
-        let Running {
-            frame,
-            run,
-            settling,
-            ..
-        } = self;
-        let entered = run.entered();
-        let stage = run.stage();
-        match *stage {
-            Stage::Waiting(exit) => {
-                ready!(settling.poll(entered, cx));
-                *stage = Stage::Teardown(exit);
-            }
-            Stage::Early => {
-                ready!(settling.poll(entered, cx));
-                *stage = Stage::Closed;
-                return Poll::Ready(None);
-            }
-            _ => {}
-        }
-        let Stage::Teardown(_) = *stage else {
-            panic!("a context was polled after its end");
-        };
-        let _lane = entered.frame_lane().enter();
-        let ending = ready!(teardown::poll(frame.as_mut(), entered, failed, cx));
-        *stage = Stage::Closed;
-        Poll::Ready(ending)
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.settling.poll(self.run.entered(), cx));
+        drop(self.take_settling());
+        Poll::Ready(())
     }
 }
 

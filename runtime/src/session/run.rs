@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     background::{Below, Entered, InLane},
-    cold::{Clear, Emptied, catch, clear},
+    cold::{ByHand, Clear, catch, clear},
     frame::{BodyPoll, Ending, Guest, Lent, Payload},
     manager::AsyncBody,
     report,
@@ -22,23 +22,19 @@ use std::{
 };
 
 /// The place of a body's future, whatever that is.
-pub(crate) trait BodyPlace<V, B> {
-    /// Polls the future, if there is one. Once it is over, it is `true`, and what it has come to is put into `came`, in which there is nothing before.
+pub(crate) trait BodyPlace<'h, R, V, B> {
+    /// Polls the future, if there is one. Once it is over, it is `true`, and what it has come to is put into `came`, in which there is nothing before. What a body in closure style
+    /// borrows is `lent` to it in its first poll.
     //
     // Not returned: it would be moved once for everything that hands it on.
     fn poll_body(
         self: Pin<&mut Self>,
+        lent: Option<Lent<'h, R>>,
         cx: &mut Context<'_>,
-        came: &mut Emptied<Returned<V, B>>,
+        came: &mut ByHand<Returned<V, B>>,
     ) -> bool;
     /// Drops it.
     fn clear_body(self: Pin<&mut Self>);
-}
-
-/// The place of a body that borrows its resource.
-pub(crate) trait Borrower<'h, R, V, B>: BodyPlace<V, B> {
-    /// Lends it that, before it is polled.
-    fn lend(self: Pin<&mut Self>, lent: Lent<'h, R>);
 }
 
 /// The future of a block, which has its resource itself, and what makes a `Result` of what it returns.
@@ -50,7 +46,7 @@ pub(super) struct Block<'p, Fut, M> {
 // What is pinned is elsewhere.
 impl<Fut, M> Unpin for Block<'_, Fut, M> {}
 
-impl<V, B, Fut, M> BodyPlace<V, B> for Block<'_, Fut, M>
+impl<'h, R, V, B, Fut, M> BodyPlace<'h, R, V, B> for Block<'_, Fut, M>
 where
     Fut: Future,
     M: Fn(Fut::Output) -> Result<V, B>,
@@ -58,8 +54,9 @@ where
     #[inline]
     fn poll_body(
         self: Pin<&mut Self>,
+        _: Option<Lent<'h, R>>,
         cx: &mut Context<'_>,
-        came: &mut Emptied<Returned<V, B>>,
+        came: &mut ByHand<Returned<V, B>>,
     ) -> bool {
         let Block { place, made } = self.get_mut();
         let Poll::Ready(returned) = poll_caught(place, |_| {}, cx) else {
@@ -74,7 +71,7 @@ where
     }
 }
 
-impl<'b, V, B, R, F, Fut, M> BodyPlace<V, B> for Guest<'_, 'b, R, F, Fut, M>
+impl<'h, 'b, V, B, R, F, Fut, M> BodyPlace<'h, R, V, B> for Guest<'h, 'b, R, F, Fut, M>
 where
     F: AsyncBody<&'b mut R, Fut>,
     Fut: Future,
@@ -83,10 +80,11 @@ where
     #[inline]
     fn poll_body(
         self: Pin<&mut Self>,
+        lent: Option<Lent<'h, R>>,
         cx: &mut Context<'_>,
-        came: &mut Emptied<Returned<V, B>>,
+        came: &mut ByHand<Returned<V, B>>,
     ) -> bool {
-        self.poll(cx, came)
+        self.poll(lent, cx, came)
     }
 
     fn clear_body(self: Pin<&mut Self>) {
@@ -94,33 +92,27 @@ where
     }
 }
 
-impl<'h, 'b, V, B, R, F, Fut, M> Borrower<'h, R, V, B> for Guest<'h, 'b, R, F, Fut, M>
+fn cleared<'p, 'a, R, V, B, X>(body: Pin<&'p mut X>) -> Cleared<'p, 'a, X, R, V, B>
 where
-    F: AsyncBody<&'b mut R, Fut>,
-    Fut: Future,
-    M: Fn(Fut::Output) -> Result<V, B>,
+    X: BodyPlace<'a, R, V, B> + ?Sized,
 {
-    #[inline]
-    fn lend(self: Pin<&mut Self>, lent: Lent<'h, R>) {
-        self.set_lent(lent);
-    }
-}
-
-fn cleared<V, B, X: BodyPlace<V, B> + ?Sized>(body: Pin<&mut X>) -> Cleared<'_, X, V, B> {
     Cleared(body, PhantomData)
 }
 
 /// Drops a body of whatever type.
-struct Cleared<'p, X: ?Sized, V, B>(Pin<&'p mut X>, PhantomData<fn() -> Returned<V, B>>);
+struct Cleared<'p, 'a, X: ?Sized, R, V, B>(
+    Pin<&'p mut X>,
+    PhantomData<fn(Lent<'a, R>) -> Returned<V, B>>,
+);
 
-impl<V, B, X: BodyPlace<V, B> + ?Sized> Clear for Cleared<'_, X, V, B> {
+impl<'a, R, V, B, X: BodyPlace<'a, R, V, B> + ?Sized> Clear for Cleared<'_, 'a, X, R, V, B> {
     fn clear(&mut self) {
         self.0.as_mut().clear_body();
     }
 }
 
 /// A body while it runs, and what it has come to. `X` is its [place](BodyPlace).
-pub(crate) struct Run<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> {
+pub(crate) struct Run<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> {
     body: Pin<&'s mut X>,
     course: Course<'s, 'a, R, V, B>,
 }
@@ -131,8 +123,10 @@ struct Course<'s, 'a, R, V, B> {
     span: BodySpan,
     keep: Keep<B>,
     progress: Progress,
+    /// For a body that is polled inside its context: its resource until it is first polled.
+    lent: ByHand<Lent<'a, R>>,
     /// What the body has come to, before its context is told; or, if its context has dropped it, its panic then; afterwards what its context isn't told.
-    came: Emptied<Returned<V, B>>,
+    came: ByHand<Returned<V, B>>,
 }
 
 /// How far a body has come.
@@ -145,9 +139,11 @@ enum Progress {
     Cancelled,
     /// Its context has been told how it ended.
     Told,
+    /// Nothing is left of it: its value has been taken.
+    Gone,
 }
 
-impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
+impl<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     #[inline]
     pub(super) fn new(body: Pin<&'s mut X>, state: &'s mut State<'a, R>, keep: Keep<B>) -> Self {
         Run {
@@ -157,7 +153,8 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
                 span: BodySpan::none(),
                 keep,
                 progress: Progress::Open,
-                came: Emptied::none(),
+                lent: ByHand::none(),
+                came: ByHand::none(),
             },
         }
     }
@@ -177,13 +174,16 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
         self.course.state
     }
 
-    /// Lends the body its resource.
+    /// Keeps the body's resource for it, until its context polls it.
     #[inline]
-    pub(super) fn lend(&mut self, lent: Lent<'a, R>)
-    where
-        X: Borrower<'a, R, V, B>,
-    {
-        self.body.as_mut().lend(lent);
+    pub(super) fn keep_lent(&mut self, lent: Lent<'a, R>) {
+        self.course.lent.put(lent);
+    }
+
+    /// Whether there is nothing left of it that would have to be dropped.
+    #[inline]
+    pub(super) fn is_gone(&self) -> bool {
+        self.course.progress == Progress::Gone
     }
 
     /// Whether the body is over, and its context hasn't been told.
@@ -192,11 +192,14 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
         self.course.progress == Progress::Over
     }
 
-    /// The value that the body has returned, if it has.
+    /// The value that the body has returned, if it has: the last that is left of it.
     #[inline]
     pub(super) fn take_value(&mut self) -> Option<V> {
         match self.course.came.take_if(|came| matches!(came, Ok(Ok(_)))) {
-            Some(Ok(Ok(value))) => Some(value),
+            Some(Ok(Ok(value))) => {
+                self.course.progress = Progress::Gone;
+                Some(value)
+            }
             _ => None,
         }
     }
@@ -220,7 +223,7 @@ impl<'s, 'a, R, X: BodyPlace<V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B> {
     }
 }
 
-impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
+impl<'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B: Any> Run<'_, 'a, R, X, V, B> {
     /// How a body ended that is over, for the teardown. The rest is kept here.
     #[inline]
     pub(super) fn tell(&mut self) -> Ending {
@@ -228,11 +231,11 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     }
 
     #[cold]
-    fn poll_watched(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_watched(&mut self, lent: Option<Lent<'a, R>>, cx: &mut Context<'_>) -> bool {
         let course = &mut self.course;
         let is_over = {
             let _span = course.span.enter(course.state.entered.definition);
-            self.body.as_mut().poll_body(cx, &mut course.came)
+            self.body.as_mut().poll_body(lent, cx, &mut course.came)
         };
         if is_over {
             // Not when the teardown is over.
@@ -241,13 +244,19 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
         is_over
     }
 
-    /// Polls a body that isn't over; `true` once it is.
+    /// Polls a body that isn't over, in its lane; `true` once it is.
     #[inline]
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
         let _lane = self.course.in_lane();
+        self.poll_here(None, cx)
+    }
+
+    /// Polls a body that isn't over, in the current lane; `true` once it is. The first time it is lent its resource.
+    #[inline]
+    pub(super) fn poll_here(&mut self, lent: Option<Lent<'a, R>>, cx: &mut Context<'_>) -> bool {
         let is_over = match is_watched() {
-            true => self.poll_watched(cx),
-            false => self.body.as_mut().poll_body(cx, &mut self.course.came),
+            true => self.poll_watched(lent, cx),
+            false => (self.body.as_mut()).poll_body(lent, cx, &mut self.course.came),
         };
         if is_over {
             self.course.progress = Progress::Over;
@@ -256,13 +265,18 @@ impl<R, X: BodyPlace<V, B> + ?Sized, V, B: Any> Run<'_, '_, R, X, V, B> {
     }
 }
 
-impl<R, X, V, B> BodyPoll<R> for Run<'_, '_, R, X, V, B>
+impl<'a, R, X, V, B> BodyPoll<R> for Run<'_, 'a, R, X, V, B>
 where
-    X: BodyPlace<V, B> + ?Sized,
+    X: BodyPlace<'a, R, V, B> + ?Sized,
     B: Any,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        self.course.progress != Progress::Open || self.poll_open(cx)
+        if self.course.progress != Progress::Open {
+            return true;
+        }
+        let _lane = self.course.in_lane();
+        let lent = self.course.lent.take();
+        self.poll_here(lent, cx)
     }
 
     #[cold]
@@ -284,12 +298,15 @@ where
     }
 }
 
-impl<R, X: BodyPlace<V, B> + ?Sized, V, B> Drop for Run<'_, '_, R, X, V, B> {
-    #[inline]
-    fn drop(&mut self) {
+impl<'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'_, 'a, R, X, V, B> {
+    /// Drops what is left of it.
+    #[cold]
+    pub(super) fn leave(&mut self) {
+        let _lent = self.course.lent.take();
         if self.course.progress != Progress::Told {
             self.course.abandon(&mut cleared(self.body.as_mut()));
-        } else if self.course.came.is_some() {
+        }
+        if self.course.came.is_some() {
             report::drop_unreturned(self.course.state.entered, self.course.came.take());
         }
     }
@@ -313,6 +330,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
             clear(body)
         };
         self.span = BodySpan::none();
+        *self.lent = None;
         (body, self.state.key.take())
     }
 

@@ -1,8 +1,12 @@
 //! Closure style: a context with its body, from the beginning of its setup to the end of its teardown.
 
-use super::{Borrower, ErrorOf, Running, Stage, poll_setup};
+use super::{BodyPlace, ErrorOf, Running, Stage, poll_setup};
 use crate::{
-    AsyncContext, ExitKind, background::Entered, frame::NotEntered, outcome::Refuse, report,
+    AsyncContext, ExitKind,
+    background::{Entered, InLane},
+    frame::NotEntered,
+    outcome::Refuse,
+    report,
 };
 use std::{
     fmt::Debug,
@@ -15,12 +19,12 @@ use std::{
 pub(crate) struct With<'s, 'a, D, X, V, B, Z>(pub(crate) Running<'s, 'a, D, X, V, B, Z>)
 where
     D: AsyncContext + ?Sized,
-    X: Borrower<'a, D::Resource, V, B> + ?Sized;
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized;
 
 impl<'a, D, X, V, B, Z> Future for With<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: Borrower<'a, D::Resource, V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
     Z: Refuse<V, B, D::Kind>,
 {
@@ -37,34 +41,25 @@ where
 impl<'a, D, X, V, B, Z> With<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
-    X: Borrower<'a, D::Resource, V, B> + ?Sized,
+    X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
     Z: Refuse<V, B, D::Kind>,
 {
     /// The setup, if that isn't over, and what there is to do next.
     #[inline(never)]
     fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
+        let lane = InLane::here();
         if let Stage::Setup = self.0.run.stage() {
-            if let Err(not_entered) = ready!(self.poll_setup(cx)) {
-                return Poll::Ready(self.refuse(not_entered));
+            let Running { frame, run, .. } = &mut self.0;
+            match ready!(poll_setup(frame.as_mut(), run.state(), &lane, cx)) {
+                Ok(lent) => ready!(self.0.begin(lent, &lane, cx)),
+                Err(not_entered) => {
+                    lane.go_back();
+                    return Poll::Ready(self.refuse(not_entered));
+                }
             }
-            ready!(self.0.poll_open(cx));
         }
-        self.0.poll_rest(cx)
-    }
-
-    /// Runs the setup, and lends the body its resource.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn poll_setup(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotEntered<ErrorOf<D>>>> {
-        let Running { frame, run, .. } = &mut self.0;
-        Poll::Ready(match ready!(poll_setup(frame.as_mut(), run.state(), cx)) {
-            Ok(lent) => {
-                run.lend(lent);
-                self.0.begin();
-                Ok(())
-            }
-            Err(not_entered) => Err(not_entered),
-        })
+        self.0.poll_rest(&lane, cx)
     }
 
     /// The setup has come to no resource: the body won't run. Panics if the body does so when it is dropped.
