@@ -73,6 +73,16 @@ impl Lane {
         }
     }
 
+    /// Of a context, or of a branch. Its number is a multiple of [`STEP`], so that the kind has room there as it is.
+    #[inline]
+    const fn numbered(of: Of, number: Number) -> Self {
+        debug_assert!(number % STEP == 0, "it is no context's own number");
+        match NonZero::new(number | of as u64) {
+            Some(lane) => Lane(lane),
+            None => unreachable!(),
+        }
+    }
+
     #[inline]
     pub(super) fn kind(self) -> usize {
         self.0.get() as usize % KINDS
@@ -83,19 +93,23 @@ impl Lane {
     pub(super) fn spread(self) -> usize {
         // The kinds are apart from each other, wherever their numbers are.
         let kinds = (self.kind() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        ((self.0.get() >> KIND_BITS) ^ kinds) as usize
+        let number = match self.kind() % LEFT <= Of::Branch as usize {
+            true => self.0.get() / STEP,
+            false => self.0.get() >> KIND_BITS,
+        };
+        (number ^ kinds) as usize
     }
 
     /// The body of the `with` of that number.
     #[inline]
     pub(crate) const fn body(with: Number) -> Self {
-        Lane::new(Of::Body, with / STEP)
+        Lane::numbered(Of::Body, with)
     }
 
     /// The context function of that number: in closure style all of it, in guard style its rollback.
     #[inline]
     pub(crate) const fn frame(context: Number) -> Self {
-        Lane::new(Of::Frame, context / STEP)
+        Lane::numbered(Of::Frame, context)
     }
 
     /// For what was entered inside of this one, a branch's, a rollback's, a task's or a thread's, and has left it: apart from what is in it.
@@ -107,7 +121,7 @@ impl Lane {
     /// A branch separated by `background::lane`.
     #[inline]
     pub(crate) const fn branch(branch: Number) -> Self {
-        Lane::new(Of::Branch, branch / STEP)
+        Lane::numbered(Of::Branch, branch)
     }
 
     /// A thread, off a runtime or while it drives the root future of that one.
@@ -253,7 +267,7 @@ impl Lane {
     pub(super) fn owner(self) -> Option<Number> {
         let kind = self.kind();
         let is_of_context = kind == Of::Body as usize || kind == Of::Frame as usize;
-        is_of_context.then_some((self.0.get() >> KIND_BITS) * STEP)
+        is_of_context.then_some(self.0.get() - kind as u64)
     }
 
     /// Makes this the current lane until the returned value is dropped.
