@@ -49,6 +49,14 @@ pub(crate) enum Style {
     Body,
 }
 
+/// The context of that number has a body, and was entered in this lane, which is some other context's.
+fn note_around(number: Number, lane: Lane) {
+    outer::note(number, lane);
+    if table::any_pending() {
+        table::note_inside(number, lane);
+    }
+}
+
 impl Entered {
     /// A context that is being entered here.
     //
@@ -61,10 +69,7 @@ impl Entered {
     ) -> Self {
         let ((lane, root), number) = (Lane::current_in_root(), lane::next_number());
         if style == Style::Body && lane.owner().is_some() {
-            outer::note(number, lane);
-            if table::any_pending() {
-                table::note_inside(number, lane);
-            }
+            note_around(number, lane);
         }
         Entered {
             definition: definition(),

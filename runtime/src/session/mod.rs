@@ -364,13 +364,14 @@ where
         } else if let Stage::Inside = self.run.stage() {
             ready!(self.poll_inside(cx));
         }
-        if let Stage::Waiting(exit) = *self.run.stage() {
-            ready!(self.poll_settled(cx));
-            *self.run.stage() = Stage::Teardown(exit);
+        match *self.run.stage() {
+            Stage::Waiting(exit) => {
+                ready!(self.poll_settled(cx));
+                *self.run.stage() = Stage::Teardown(exit);
+            }
+            Stage::Teardown(_) => {}
+            _ => return self.poll_early(cx),
         }
-        let Stage::Teardown(_) = *self.run.stage() else {
-            return self.poll_early(cx);
-        };
         let entered = self.run.entered();
         lane.go(entered.frame_lane());
         let mut failed = None;
@@ -379,6 +380,8 @@ where
         *self.run.stage() = Stage::Closed;
         if is_well(&failed, &ending) {
             if let Some(value) = self.run.take_value() {
+                // Nothing of these is to be dropped.
+                mem::forget((failed, ending));
                 return Poll::Ready(Z::well(value));
             }
         }
