@@ -8,11 +8,11 @@ use crate::{
     outcome::Ended,
     policy::{Policy, Spawn},
     report,
-    teardown::{keep_error, split},
 };
 use std::{
     fmt,
     future::{Ready, ready},
+    mem,
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
     pin::Pin,
@@ -105,7 +105,9 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let Some(seed) = this.seed.take() {
-            this.guard.context = Some(House::new(seed, this.at, None));
+            let house = House::new(seed, this.at, None);
+            // Where there is a seed there is no guard yet: nothing is there to be dropped.
+            mem::forget(this.guard.context.replace(house));
         }
         let Some(context) = &mut this.guard.context else {
             panic!("the future of `enter` was polled after its end");
@@ -400,15 +402,24 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Out<K, R>, B>> {
     if context.rest.is_open() {
-        let Some(known) = result.take() else { gone() };
-        let (ending, kept) = split(Ok(known), keep_error);
-        *result = kept;
-        context.resume(ending);
+        context.resume(match result {
+            Some(Ok(_)) => Ending::completed(),
+            _ => take_error(result),
+        });
     }
     let mut failed = None;
     let ending = task::ready!(context.poll_teardown(&mut failed, cx));
     let ended = Ended::new(result.take(), failed, ending);
     Poll::Ready(ended.into_result::<K>(context.entered()))
+}
+
+/// The error in a result, for the teardown to see.
+#[cold]
+fn take_error<R, B: BodyError>(result: &mut Option<Result<R, B>>) -> Ending {
+    match result.take() {
+        Some(Err(error)) => Ending::failed(error),
+        _ => gone(),
+    }
 }
 
 impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {

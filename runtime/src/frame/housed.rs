@@ -88,18 +88,17 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     #[inline]
     pub(crate) fn new(seed: Seed<C>, at: &'static Location<'static>, extra: Option<X>) -> Self {
         let entered = Entered::now(|| seed.definition(), at, Style::Guard);
-        let rest = Rest::new(P::origin(), extra);
+        let allocated = Allocated::new(Layout::new::<Housed<C, P, X>>());
+        let place = allocated.place();
+        let housed = place.as_ptr() as *mut Housed<C, P, X>;
         // SAFETY: a `Housed` begins with what a frame is in. There is room for the rest of it, of which all is written, where it is, so that nothing is moved
-        // twice; and nothing unwinds meanwhile.
-        let (allocated, place) = unsafe {
-            let allocated = lodge(seed, Layout::new::<Housed<C, P, X>>());
-            let place = allocated.place();
-            let housed = place.as_ptr() as *mut Housed<C, P, X>;
-            place.write(RollbackState::new(entered));
+        // twice. The policy comes first: if that unwinds, the memory is freed, without a content; and nothing unwinds after that.
+        unsafe {
+            (&raw mut (*housed).rest).write(Rest::new(P::origin(), extra));
             (&raw mut (*housed).resource).write(None);
-            (&raw mut (*housed).rest).write(rest);
-            (allocated, place)
-        };
+            lodge(seed, place);
+            place.write(RollbackState::new(entered));
+        }
         allocated.leak();
         House {
             place,

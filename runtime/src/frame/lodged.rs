@@ -20,17 +20,15 @@ pub(super) struct Lodged<C> {
     pub(super) frame: C,
 }
 
-/// Memory with this layout, in which there is nothing but the frame.
+/// Puts a frame there.
 ///
 /// # Safety
-/// It is the layout of a [`Lodged<C>`], or of what begins with one.
+/// There is room for a [`Lodged<C>`] there, or for what begins with one, and no frame.
 #[inline]
-pub(super) unsafe fn lodge<C: AsyncContext>(seed: Seed<C>, layout: Layout) -> Allocated {
-    let allocated = Allocated::new(layout);
-    let lodged = allocated.place().as_ptr() as *mut Lodged<C>;
-    // SAFETY: by this function's contract there is room for it, and the frame is written where it is; if making it unwinds, the memory is freed, without a content.
+pub(super) unsafe fn lodge<C: AsyncContext>(seed: Seed<C>, place: Place) {
+    let lodged = place.as_ptr() as *mut Lodged<C>;
+    // SAFETY: by this function's contract. The frame is written where it is.
     unsafe { (&raw mut (*lodged).frame).write(seed.grow()) };
-    allocated
 }
 
 /// Owns a frame in a box that has room for what a rollback keeps.
@@ -54,9 +52,10 @@ impl<C> Unpin for Lodging<C> {}
 
 impl<C: AsyncContext> Lodging<C> {
     pub(crate) fn new(seed: Seed<C>) -> Self {
-        // SAFETY: that is the layout of what a frame is in.
-        let allocated = unsafe { lodge(seed, Layout::new::<Lodged<C>>()) };
+        let allocated = Allocated::new(Layout::new::<Lodged<C>>());
         let place = allocated.place();
+        // SAFETY: that is the layout of what a frame is in; if making it unwinds, the memory is freed, without a content.
+        unsafe { lodge(seed, place) };
         allocated.leak();
         Lodging {
             place,
