@@ -2,7 +2,7 @@
 
 use super::{Ending, NotEntered, body::BodyPtr, never_yielded};
 use crate::{
-    cold::{self, Emptied},
+    cold::{self, ByHand},
     site::Definition,
 };
 use std::{
@@ -17,7 +17,7 @@ use std::{
 pub(super) struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
     /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`](crate::Exit) borrows it meanwhile.
-    ending: UnsafeCell<Emptied<Ending>>,
+    ending: UnsafeCell<ByHand<Ending>>,
     _pinned: PhantomPinned,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Shared<T> {
 pub(super) struct Slot<T> {
     resource: Option<T>,
     /// The yield point's own waker, where that isn't the driver's: some combinator polls it only when this has been woken.
-    waker: Emptied<Waker>,
+    waker: ByHand<Waker>,
     /// The driver's waker, while it polls the block.
     driver: Option<NonNull<Waker>>,
     /// The body, while the driver polls the block in closure style.
@@ -52,13 +52,13 @@ impl<T> Shared<T> {
         Shared {
             slot: UnsafeCell::new(Slot {
                 resource: None,
-                waker: Emptied::none(),
+                waker: ByHand::none(),
                 driver: None,
                 body: None,
                 in_body: false,
                 stage: Stage::Setup,
             }),
-            ending: UnsafeCell::new(Emptied::none()),
+            ending: UnsafeCell::new(ByHand::none()),
             _pinned: PhantomPinned,
         }
     }
@@ -67,6 +67,26 @@ impl<T> Shared<T> {
     pub(super) fn link(&self) -> Link<T> {
         // From a shared reference: the slot and the ending are in `UnsafeCell`s.
         Link(NonNull::from(self))
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    // Mostly nothing is left: that is one look, and no more.
+    fn drop(&mut self) {
+        if self.slot.get_mut().waker.is_some() || self.ending.get_mut().is_some() {
+            self.drop_left();
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    /// Drops what is left: the resource, and then the others, also if that unwinds.
+    #[cold]
+    fn drop_left(&mut self) {
+        let slot = self.slot.get_mut();
+        let _ending = self.ending.get_mut().take();
+        let _waker = slot.waker.take();
+        drop(slot.resource.take());
     }
 }
 
