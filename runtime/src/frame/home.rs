@@ -2,6 +2,7 @@
 
 use std::{
     cell::UnsafeCell,
+    marker::PhantomData,
     ops::{Deref, DerefMut},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -38,26 +39,24 @@ impl<R> Home<R> {
 pub(crate) struct Key<'h, R>(&'h Home<R>);
 
 impl<'h, R> Key<'h, R> {
-    /// Whether no body has it. What the body has done with it before is seen then.
-    #[inline]
-    fn is_home(&mut self) -> bool {
-        !self.0.lent.load(Ordering::Acquire)
-    }
-
     /// The home, open; `None` if a body has the resource, or has forgotten that it has it.
     #[inline]
     pub(crate) fn open(&mut self) -> Option<Open<'_, 'h, R>> {
-        self.is_home().then_some(Open(self))
+        let home = self.0;
+        // What the body has done with it before is seen then.
+        let is_home = !home.lent.load(Ordering::Acquire);
+        is_home.then_some(Open {
+            home,
+            _key: PhantomData,
+        })
     }
 
     /// The place of the resource; `None` as in [`open`](Key::open).
     #[inline]
     pub(crate) fn room(&mut self) -> Option<&mut Option<R>> {
-        if !self.is_home() {
-            return None;
-        }
-        // SAFETY: there is no `Lent`, and this is the one key, which is borrowed exclusively for as long as the reference lives: neither is one made meanwhile.
-        Some(unsafe { &mut *self.0.resource.get() })
+        let Open { home, .. } = self.open()?;
+        // SAFETY: as in `Open::room`; the key is borrowed for as long as the reference lives.
+        Some(unsafe { &mut *home.resource.get() })
     }
 
     /// Takes the resource out; `None` if a body has it, or there is none.
@@ -67,23 +66,26 @@ impl<'h, R> Key<'h, R> {
     }
 }
 
-/// A home to which its key is, while no body has its resource.
-pub(crate) struct Open<'k, 'h, R>(&'k mut Key<'h, R>);
+/// A home whose resource no body has, and its key, which is borrowed exclusively.
+pub(crate) struct Open<'k, 'h, R> {
+    home: &'h Home<R>,
+    _key: PhantomData<&'k mut Key<'h, R>>,
+}
 
 impl<'h, R> Open<'_, 'h, R> {
     /// The place of the resource.
     #[inline]
     pub(crate) fn room(&mut self) -> &mut Option<R> {
         // SAFETY: there was no `Lent` when this was made, none is made but by `lend`, which uses this up, and the one key is borrowed exclusively.
-        unsafe { &mut *self.0.0.resource.get() }
+        unsafe { &mut *self.home.resource.get() }
     }
 
     /// Lends the resource to a body.
     #[inline]
     pub(crate) fn lend(self) -> Lent<'h, R> {
         // It is the only one, as above.
-        self.0.0.lent.store(true, Ordering::Relaxed);
-        Lent(self.0.0)
+        self.home.lent.store(true, Ordering::Relaxed);
+        Lent(self.home)
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Rest<O, X> {
     origin: Option<O>,
     pub(crate) extra: Option<X>,
     stage: Stage,
+    /// How the body ended, from [`Waiting`](Stage::Waiting) on.
+    exit: ExitKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,8 +47,8 @@ enum Stage {
     Setup,
     Open,
     /// The teardown hasn't begun.
-    Waiting(ExitKind),
-    Teardown(ExitKind),
+    Waiting,
+    Teardown,
     Closed,
 }
 
@@ -262,7 +264,8 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     /// Puts the resource back and says how the body ended.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn resume(&mut self, ending: Ending) {
-        self.rest.stage = Stage::Waiting(ending.kind());
+        self.rest.stage = Stage::Waiting;
+        self.rest.exit = ending.kind();
         if self.resource.is_some() {
             self.frame.as_mut().resume(self.resource, ending);
         }
@@ -275,9 +278,9 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         failed: &mut Option<thread::Result<Result<(), K::Error>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Ending>> {
-        if let Stage::Waiting(exit) = self.rest.stage {
+        if let Stage::Waiting = self.rest.stage {
             ready!(self.kept.poll_settled(cx));
-            self.rest.stage = Stage::Teardown(exit);
+            self.rest.stage = Stage::Teardown;
         }
         let frame = self.frame.as_mut();
         let ending = ready!(teardown::poll(frame, &self.kept.entered, failed, cx));
@@ -293,13 +296,13 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         let left = match mem::replace(&mut self.rest.stage, Stage::Closed) {
             Stage::Setup => Left::SETUP,
             Stage::Open => Left::open(entered, self.frame.as_mut(), self.resource),
-            Stage::Waiting(exit) => {
+            Stage::Waiting => {
                 self.frame.as_mut().abandon();
-                Left::waiting(exit)
+                Left::waiting(self.rest.exit)
             }
-            Stage::Teardown(exit) => {
+            Stage::Teardown => {
                 self.frame.as_mut().abandon();
-                Left::teardown(exit)
+                Left::teardown(self.rest.exit)
             }
             Stage::Closed => return None,
         };
@@ -318,6 +321,7 @@ impl<O, X> Rest<O, X> {
             origin: Some(origin),
             extra,
             stage: Stage::Setup,
+            exit: ExitKind::Cancelled,
         }
     }
 

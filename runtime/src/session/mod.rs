@@ -54,6 +54,8 @@ pub(crate) struct State<'a, R> {
     /// Whether it is the context that polls the body.
     polls_body: bool,
     stage: Stage,
+    /// How the body ended, from [`Waiting`](Stage::Waiting) on.
+    exit: ExitKind,
 }
 
 #[derive(Clone, Copy)]
@@ -64,8 +66,8 @@ enum Stage {
     /// The body is polled inside its context.
     Inside,
     /// The teardown hasn't begun.
-    Waiting(ExitKind),
-    Teardown(ExitKind),
+    Waiting,
+    Teardown,
     /// Over without having waited for what the body had entered.
     Early,
     Closed,
@@ -88,6 +90,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
                 key: home.key(),
                 polls_body,
                 stage: Stage::Setup,
+                exit: ExitKind::Cancelled,
             },
         }
     }
@@ -144,7 +147,8 @@ fn resume<D: AsyncContext + ?Sized>(
     let Some(room) = state.key.room() else {
         still_lent();
     };
-    state.stage = Stage::Waiting(ending.kind());
+    state.stage = Stage::Waiting;
+    state.exit = ending.kind();
     match room {
         Some(_) => frame.resume(room, ending),
         None => drop(frame.resume_evicted(ending)),
@@ -359,18 +363,17 @@ where
     /// The body inside its context, if it isn't over without that, and the teardown, after what has been started below the context.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_rest(&mut self, lane: &InLane, cx: &mut Context<'_>) -> Poll<Z::Output> {
-        if self.run.is_over() {
+        let resumed = self.run.is_over();
+        if resumed {
             self.resume();
         } else if let Stage::Inside = self.run.stage() {
             ready!(self.poll_inside(cx));
         }
-        match *self.run.stage() {
-            Stage::Waiting(exit) => {
-                ready!(self.poll_settled(cx));
-                *self.run.stage() = Stage::Teardown(exit);
-            }
-            Stage::Teardown(_) => {}
-            _ => return self.poll_early(cx),
+        if resumed || matches!(self.run.stage(), Stage::Waiting) {
+            ready!(self.poll_settled(cx));
+            *self.run.stage() = Stage::Teardown;
+        } else if !matches!(self.run.stage(), Stage::Teardown) {
+            return self.poll_early(cx);
         }
         let entered = self.run.entered();
         lane.go(entered.frame_lane());
@@ -618,13 +621,13 @@ impl<R> State<'_, R> {
                     return false;
                 }
             },
-            Stage::Waiting(exit) => {
+            Stage::Waiting => {
                 frame.abandon();
-                Left::waiting(exit)
+                Left::waiting(self.exit)
             }
-            Stage::Teardown(exit) => {
+            Stage::Teardown => {
                 frame.abandon();
-                Left::teardown(exit)
+                Left::teardown(self.exit)
             }
             Stage::Early | Stage::Closed => {
                 entered.leave_all();
