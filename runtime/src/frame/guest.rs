@@ -19,9 +19,9 @@ use std::{
 // The future's type is a parameter, and not looked up in `F`'s: a field of a type that has yet to be looked up takes the compiler one more level of its
 // `recursion_limit`.
 pub(crate) struct Guest<'h, 'b, R, F, Fut, M> {
-    // In this order: the future borrows what is lent.
     work: Work<F, Fut>,
-    lent: Option<Lent<'h, R>>,
+    /// The future borrows this. It goes home when that is over, and in [`leave`](Guest::leave); without that, never.
+    lent: ByHand<Lent<'h, R>>,
     made: M,
     // What the closure is called with.
     _reference: PhantomData<fn(&'b mut R)>,
@@ -43,7 +43,7 @@ where
 {
     Guest {
         work: Work::new(body),
-        lent: None,
+        lent: ByHand::none(),
         made,
         _reference: PhantomData,
     }
