@@ -122,18 +122,26 @@ impl<T> DerefMut for ByHand<T> {
 }
 
 /// What mostly isn't there any more when it is dropped. Whether it is, is looked up on the spot; what else there is to do then isn't.
-pub(crate) struct Emptied<T>(ByHand<T>);
+//
+// In a `ByHand` it would be one level deeper, of which rustc has few.
+pub(crate) struct Emptied<T>(ManuallyDrop<Option<T>>);
 
 impl<T> Emptied<T> {
     #[inline]
     pub(crate) const fn none() -> Self {
-        Emptied(ByHand::none())
+        Emptied::new(None)
     }
 
-    /// [`ByHand::put`].
+    #[inline]
+    const fn new(content: Option<T>) -> Self {
+        Emptied(ManuallyDrop::new(content))
+    }
+
+    /// As [`ByHand::put`].
     #[inline]
     pub(crate) fn put(&mut self, content: T) {
-        self.0.put(content);
+        debug_assert!(self.0.is_none(), "there is something already");
+        mem::forget(self.0.replace(content));
     }
 
     #[cold]
@@ -174,6 +182,11 @@ impl<T> Seldom<T> {
     #[inline]
     pub(crate) const fn none() -> Self {
         Seldom(Emptied::none())
+    }
+
+    #[inline]
+    pub(crate) fn new(content: Option<Box<T>>) -> Self {
+        Seldom(Emptied::new(content))
     }
 
     #[inline]

@@ -74,7 +74,7 @@ pub(crate) use lane::{InLane, RuntimeId};
 pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
 pub(crate) use rollback::{Left, RollbackState, quietly};
-pub(crate) use settling::Settling;
+pub(crate) use settling::{Settling, Unsettled};
 pub(crate) use table::any_pending as is_any_pending;
 pub use table::lanes_in_use;
 pub(crate) use unit::Unit;

@@ -16,7 +16,7 @@ pub(crate) struct Settling(Seldom<Unsettled>);
 
 /// What there is to be settled first, and where.
 #[derive(Default)]
-struct Unsettled {
+pub(crate) struct Unsettled {
     waiting: Option<Waiting>,
     visit: Option<Visit>,
 }
@@ -25,6 +25,16 @@ impl Settling {
     #[inline]
     pub(crate) fn new() -> Self {
         Settling(Seldom::none())
+    }
+
+    /// Goes on waiting, if that has begun.
+    pub(crate) fn again(unsettled: Option<Box<Unsettled>>) -> Self {
+        Settling(Seldom::new(unsettled))
+    }
+
+    /// What it waits for, if it does.
+    pub(crate) fn into_unsettled(mut self) -> Option<Box<Unsettled>> {
+        self.0.take()
     }
 
     #[inline]

@@ -11,7 +11,8 @@ pub(crate) use with::With;
 use crate::{
     AsyncContext, BodyError, ExitKind, Outcome,
     background::{
-        Abandonment, Entered, InLane, Left, RollbackState, Settling, Unit, is_any_pending, quietly,
+        Abandonment, Entered, InLane, Left, RollbackState, Settling, Unit, Unsettled,
+        is_any_pending, quietly,
     },
     cold::{ByHand, catch},
     frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
@@ -27,7 +28,7 @@ use run::{Block, Run};
 use std::{
     fmt::Debug,
     marker::PhantomData,
-    mem::{self, ManuallyDrop},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -225,7 +226,7 @@ where
     run: Run<'s, 'a, D::Resource, X, V, B>,
     threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
     // These are dropped by `leave`: mostly nothing is left of them, nor of what runs, and that is one look.
-    settling: ManuallyDrop<Settling>,
+    unsettled: ByHand<Box<Unsettled>>,
     /// Of a context that has ended by itself, as a timeout does.
     early: ByHand<Box<Early<'a, ErrorOf<D>>>>,
     _finish: PhantomData<fn() -> Z>,
@@ -248,7 +249,7 @@ where
             frame,
             run: Run::new(body, state, keep),
             threads,
-            settling: ManuallyDrop::new(Settling::new()),
+            unsettled: ByHand::none(),
             early: ByHand::none(),
             _finish: PhantomData,
         }
@@ -269,12 +270,8 @@ where
     #[cold]
     fn leave(&mut self) {
         // After the body, also if that unwinds.
-        let _rest = (self.early.take(), self.take_settling());
+        let _rest = (self.early.take(), self.unsettled.take());
         self.run.leave();
-    }
-
-    fn take_settling(&mut self) -> Settling {
-        mem::replace(&mut self.settling, Settling::new())
     }
 }
 
@@ -363,14 +360,18 @@ where
     /// The body inside its context, if it isn't over without that, and the teardown, after what has been started below the context.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_rest(&mut self, lane: &InLane, cx: &mut Context<'_>) -> Poll<Z::Output> {
-        let resumed = self.run.is_over();
+        let mut resumed = self.run.is_over();
         if resumed {
             self.resume();
         } else if let Stage::Inside = self.run.stage() {
             ready!(self.poll_inside(cx));
+            resumed = matches!(self.run.stage(), Stage::Waiting);
         }
         if resumed || matches!(self.run.stage(), Stage::Waiting) {
-            ready!(self.poll_settled(cx));
+            // What has been waited for before may be over by now: something is left of the waiting all the same.
+            if !resumed || is_any_pending() {
+                ready!(self.poll_settled(cx));
+            }
             *self.run.stage() = Stage::Teardown;
         } else if !matches!(self.run.stage(), Stage::Teardown) {
             return self.poll_early(cx);
@@ -460,20 +461,15 @@ where
         self.early.put(Box::new(Early::new(context, entered)));
     }
 
-    /// Waits for what has been started below the context.
-    #[inline]
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match is_any_pending() {
-            true => self.poll_pending(cx),
-            false => Poll::Ready(()),
-        }
-    }
-
+    /// Waits for what has been started below the context. Nothing is left of the waiting afterwards.
     #[cold]
-    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.settling.poll(self.run.entered(), cx));
-        drop(self.take_settling());
-        Poll::Ready(())
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut settling = Settling::again(self.unsettled.take());
+        let polled = settling.poll(self.run.entered(), cx);
+        if polled.is_pending() {
+            *self.unsettled = settling.into_unsettled();
+        }
+        polled
     }
 }
 
