@@ -91,13 +91,16 @@ use crate::{
 /// Waits until every rollback on this runtime is over, also those that other rollbacks start meanwhile.
 ///
 /// Off a runtime it waits for all rollbacks of the process. Inside of a rollback it waits only for those of contexts that were entered later than the one that
-/// is being rolled back: earlier ones may be waiting for this very rollback, which would never end. Cancelling it cancels nothing else. One line before `main`
-/// returns makes sure that none is lost at shutdown.
+/// is being rolled back: earlier ones may be waiting for this very rollback, which would never end. One line before `main` returns makes sure that none is lost
+/// at shutdown.
 ///
 /// A task that is still alive hasn't begun its rollbacks; nor has one that was aborted, until its runtime has dropped its future. So end the tasks first, and
 /// wait for them: with `JoinSet::shutdown`, or by their `JoinHandle`s.
 ///
 /// A `?` in `main` would leave before it. So the work is a function of its own, as here; or `main` is inside of [`drained`].
+///
+/// # Cancellation
+/// Dropping the future ends the wait and nothing else: the rollbacks go on.
 ///
 /// ```
 /// # async fn work() -> std::io::Result<()> { Ok(()) }
@@ -179,6 +182,32 @@ pub fn drained()
 ///
 /// # Cancellation
 /// As for [`drain`].
+///
+/// ```
+/// use contextlib::{async_context, background::drain_timeout, yield_resource};
+/// use std::{future::pending, time::Duration};
+///
+/// #[async_context]
+/// async fn connection() -> std::io::Result<()> {
+///     let _ = yield_resource!();
+///     pending::<()>().await // The other side doesn't answer.
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// drop(connection().enter().await?);
+/// if let Err(error) = drain_timeout(Duration::from_millis(10)).await {
+///     // a rollback is still pending:
+///     //   the context `connection` (src/main.rs:5:10), entered at src/main.rs:10:19
+///     eprintln!("{error}");
+/// #   let text = error.to_string();
+/// #   assert!(text.starts_with("a rollback is still pending:\n  the context `connection` ("), "{text}");
+/// #   assert!(text.contains("), entered at "), "{text}");
+/// #   return Ok(());
+/// }
+/// # panic!("it isn't pending");
+/// # }
+/// ```
 #[cfg(feature = "tokio")]
 pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeout> {
     let mut drained = Drained::new(current_runtime());
@@ -206,6 +235,16 @@ pub fn stuck() -> Vec<Stuck> {
 /// Guards of one task share a lane, so that an outer guard's `exit` waits for the rollbacks of inner ones. The branches of a `join!` are no
 /// inner or outer ones to each other: wrap each in `lane` where both use guards. Closure and block style need no such care.
 ///
+/// One allocation, for `future`.
+///
+/// # Panics
+/// If it is polled after its end.
+///
+/// # Cancellation
+/// Dropping it drops `future` in its lane. The rollbacks that this starts are waited for where `lane` was called, as are those that are pending at its end.
+///
+/// # Example
+///
 /// ```
 /// # async fn branch() {}
 /// # #[tokio::main(flavor = "current_thread")]
@@ -216,9 +255,13 @@ pub fn stuck() -> Vec<Stuck> {
 /// # }
 /// ```
 ///
+/// # Tasks
+///
 /// What is still being rolled back when `future` is over is waited for where `lane` was *called*, by whatever was entered there before `future` began. So a task that is spawned in a `lane` belongs to what
-/// spawns it, as one without doesn't, whose rollbacks nobody waits for but [`drain`]. End the task first: nobody waits for what hasn't begun. Where the context is rolled back that ends it, and it began only then, that is waited for, too,
-/// by whatever was entered before this call.
+/// spawns it. (For the rollbacks of a task that is spawned without one, nobody waits but [`drain`].)
+///
+/// Nobody waits for what hasn't begun, and a task that is alive may still hold guards. So end the task, and wait for its end, before the context around it is torn down: in that context's body, as here, or in the teardown of another context
+/// inside of it. (Where that other one is rolled back, its teardown may begin before the task is first polled. The task's rollbacks are waited for then, too, by whatever was entered before `lane` was called.)
 ///
 /// ```
 /// use contextlib::{async_context, background::lane, yield_resource};

@@ -177,6 +177,29 @@ impl<C: AsyncContext> Undecided<C> {
     }
 
     /// The context, with `P` as what becomes of it when its caller is gone.
+    ///
+    /// ```
+    /// use contextlib::{async_context, background, combine, policy, yield_resource};
+    /// # use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// # static TOLD: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// #[async_context]
+    /// async fn number(mut number: u32) -> u32 {
+    ///     let exit = yield_resource!(number);
+    ///     println!("{number}: {exit:?}");
+    /// #   assert!(exit.is_cancelled());
+    /// #   TOLD.fetch_add(number, Relaxed);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// // A box hides its context's policy. `Spawn` takes both, which are `Send + 'static`.
+    /// let both = combine((number(1).boxed(), number(2))).on_cancel::<policy::Spawn>();
+    /// drop(both.enter().await);
+    /// background::drain().await; // 2: Cancelled, 1: Cancelled
+    /// # assert_eq!(TOLD.load(Relaxed), 3);
+    /// # }
+    /// ```
     pub fn on_cancel<P: Policy<C>>(self) -> ContextManager<C, P> {
         ContextManager::new(self.0)
     }

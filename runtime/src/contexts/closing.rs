@@ -90,7 +90,13 @@ where
 
 /// A context that hands `resource` out and calls `close` with it in the end, however the body ended.
 ///
-/// As [`closing`], for a type that doesn't implement [`AsyncClose`]: `with` and `enter` need the feature `tokio`. What `close` captures is `Send + 'static`.
+/// As [`closing`], for a type that doesn't implement [`AsyncClose`]. What `close` captures is `Send + 'static`.
+///
+/// # Errors
+/// That of `close`.
+///
+/// # Cancellation
+/// As for [`closing`]: it is closed in the background, so `with` and `enter` need the feature `tokio`.
 ///
 /// ```
 /// use contextlib::contexts::closing_with;

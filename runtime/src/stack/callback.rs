@@ -98,7 +98,11 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
     /// [`callback`](ExitStack::callback) with an `async` closure.
     ///
-    /// Without the feature `tokio` a stack that is dropped reports it as lost. Mirrors `AsyncExitStack.push_async_callback`.
+    /// One allocation. Mirrors `AsyncExitStack.push_async_callback`.
+    ///
+    /// # Cancellation
+    /// If the stack is dropped un-exited, it runs in the background. If the future of the stack's exit is dropped while it is under way, it goes on there from where it was. Without the feature `tokio` it
+    /// is [reported](crate::report) as lost instead.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -129,8 +133,11 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
     /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside of it left it.
     ///
-    /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. Without the feature `tokio` a stack that is dropped reports it as
-    /// lost. Mirrors `AsyncExitStack.push_async_exit`, of a function.
+    /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. One allocation. Mirrors `AsyncExitStack.push_async_exit`, of a
+    /// function.
+    ///
+    /// # Cancellation
+    /// As for [`async_callback`](ExitStack::async_callback). It is told [`Cancelled`](Exit::Cancelled) in the background, unless it was under way already: then it goes on with what it was told.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -196,6 +203,9 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     }
 
     /// [`callback_with`](ExitStack::callback_with) with an `async` closure, which may also enter contexts.
+    ///
+    /// # Cancellation
+    /// As for [`async_callback`](ExitStack::async_callback). What it adds is rolled back when it is over, before the entries that are on the stack already.
     ///
     /// ```
     /// use contextlib::ExitStack;

@@ -546,6 +546,21 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     ///
     /// # Cancellation
     /// Dropping the future leaves the rest of the teardown under way, and the entries not yet exited, to their [policies](crate::policy).
+    ///
+    /// ```
+    /// use contextlib::ExitStack;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stack = ExitStack::new();
+    /// stack.callback(|| println!("second"));
+    /// stack.callback(|| {
+    ///     println!("first");
+    ///     Err("not flushed")
+    /// });
+    /// assert_eq!(stack.exit().await, Err("not flushed"));
+    /// # }
+    /// ```
     #[doc(alias = "__aexit__")]
     pub async fn exit(mut self) -> Result<(), E> {
         self.end(Ending::completed()).await
