@@ -48,6 +48,7 @@ pub enum Exit<'y, S = Strict> {
     /// The body panicked.
     Panicked(PanicView<'y, S>),
     /// The body was dropped before it was over: a client hung up, a timeout fired, a guard was dropped.
+    #[doc(alias("CancelledError", "GeneratorExit"))]
     Cancelled,
 }
 

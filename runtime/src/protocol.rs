@@ -70,7 +70,14 @@ type OriginOf<M> =
 /// # Ok(())
 /// # }
 /// ```
-#[doc(alias("AbstractAsyncContextManager", "__aenter__", "__aexit__"))]
+#[doc(alias(
+    "AbstractAsyncContextManager",
+    "AbstractContextManager",
+    "__aenter__",
+    "__aexit__",
+    "__enter__",
+    "__exit__"
+))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither has it `enter` and `exit`, nor did a context function return it",

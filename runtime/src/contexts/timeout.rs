@@ -46,7 +46,7 @@ use tokio::{
 /// assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
 /// # }
 /// ```
-#[doc(alias("asyncio.timeout", "fail_after", "deadline"))]
+#[doc(alias("asyncio.timeout", "wait_for", "fail_after", "deadline"))]
 #[track_caller]
 pub fn timeout(delay: impl Delay) -> TimeoutManager {
     manager(|| "timeout", after(delay.delay()))

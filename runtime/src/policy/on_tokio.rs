@@ -42,6 +42,7 @@ where
 /// `setup = finish`: a setup whose caller is gone runs on in the background to its yield point, and is torn down.
 ///
 /// For setups that acquire something on a remote side, which dropping their future wouldn't give back.
+#[doc(alias = "shield")]
 pub struct FinishSetup<P>(PhantomData<P>);
 
 impl<C> Policy<C> for FinishSetup<Spawn>

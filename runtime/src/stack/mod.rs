@@ -102,6 +102,7 @@ use unwind::Unwinding;
 ///
 /// One allocation for each entry, which holds the context, its resource and its bookkeeping, beside the list, which grows from the second on. Exits and drops are iterative: a hundred
 /// thousand entries need no more of the thread's stack than one.
+#[doc(alias = "AsyncExitStack")]
 #[must_use = "an exit stack that is dropped at once rolls its entries back; keep it and call `.exit().await`"]
 pub struct ExitStack<'e, E, S = Strict> {
     entries: Entries<'e, E>,
