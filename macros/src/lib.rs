@@ -131,7 +131,7 @@ use proc_macro::TokenStream;
 /// its yield point and tears it down again, so that what it was acquiring on a remote side doesn't leak. For `on_cancel = spawn`.
 ///
 /// Whatever is around it waits for that, as for any rollback inside: the teardown of a context that was entered before, also that of `contextlib::timeout`. So a setup that waits
-/// for something that is held around it, a second lease of one that there is once, is waited for in vain: give such a wait a limit of its own, inside the context function.
+/// for something that is held around it, a second lease of something that can be leased only once, is waited for in vain: give such a wait a limit of its own, inside the context function.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};

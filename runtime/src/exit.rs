@@ -183,8 +183,9 @@ pub enum ExitKind {
 
 /// The error that a body returned, as its context may see it: to print, and to look at as a type.
 ///
-/// The error itself stays where it is and is returned to the caller after the teardown. Printing takes a lock, so that the view may be shared
-/// between threads though the error is only `Send`. It prints with `{:?}` only: more than `Debug` isn't asked of a body's error.
+/// The error itself stays where it is and is returned to the caller after the teardown. It is formatted under a lock, so that the view may be
+/// shared between threads though the error is only `Send`: a `Debug` that waits for another thread which prints the same error waits for ever. The view prints with `{:?}` only: more than
+/// `Debug` isn't asked of a body's error.
 ///
 /// ```
 /// use contextlib::{async_context, yield_resource};

@@ -240,7 +240,7 @@ impl<A: Kind, B: Kind> Joined<A, B> {
 
 /// The error of contexts put together of which more than one can fail.
 ///
-/// Of a tuple `(a, b, c)` it is `OneOf<OneOf<A, B>, C>`, without the contexts that can't. `with` makes it the body's error by itself; what
+/// Of a tuple `(a, b, c)` it is `OneOf<OneOf<A, B>, C>`, leaving out contexts that can't fail. `with` makes it the body's error by itself; what
 /// [`enter`](crate::IntoContextManager::enter) and [`exit`](crate::Guard::exit) return can be turned into an application's error with
 /// [`either`](OneOf::either), or before, for the whole context, with [`err_into`](crate::ContextManager::err_into).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

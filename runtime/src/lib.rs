@@ -146,7 +146,7 @@
 //! What becomes of a context whose caller is gone is its [`policy`]: by default it owns all that it needs, and its teardown runs as a task in the
 //! background. Rollbacks keep their order, inner before outer: a teardown, awaited or not, starts only after the rollbacks started below it have ended.
 //! [`background::drain`] waits for them all. A rollback's failure goes to the report hook, as does one that could not run, for want of a runtime. So does the
-//! failure of a body that was over, where its caller is gone before the teardown is.
+//! failure of a body that was over, where its caller is gone before the teardown is over.
 //!
 //! A setup that is cancelled is dropped, like any future, unless the context says `#[async_context(setup = finish)]`. A teardown that is cancelled goes on in
 //! the background from where it was.

@@ -1,7 +1,7 @@
 //! What becomes of a failure that has nobody to be returned to.
 //!
 //! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook; and so is the failure of a body whose
-//! caller is gone before the teardown is over, when that is. The default hook writes a line to standard error, or with the `tracing` feature, where the process has a subscriber, emits an event:
+//! caller is gone before the teardown is over. The default hook writes a line to standard error, or with the `tracing` feature, where the process has a subscriber, emits an event:
 //! an error.
 //!
 //! A guard that is dropped un-exited while nothing panics is told to the hook too ([`Failure::Unexited`]). The default hook makes that a debug event, with

@@ -84,7 +84,7 @@ pub trait Policy<C: AsyncContext>: Sized {
 
     /// Called when a context's guard was dropped before its end, or its `with` future, if the [storage](Policy::Storage) is a box.
     ///
-    /// A panic in it reaches whoever dropped the guard, so it had better not.
+    /// A panic in it reaches whoever dropped the guard, so it shouldn't panic.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);
 
     /// Makes a [`Rollback`] of the frame for [`rollback`](Policy::rollback).
