@@ -497,8 +497,9 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         }
     }
 
-    /// [`with`](ContextManager::with), returning both outcomes: the body's and the context's. Nothing is converted, and of a single context nothing is reported: of
-    /// several that are put together, the first failure is theirs.
+    /// [`with`](ContextManager::with), returning both outcomes: the body's and the context's. Nothing is converted, and of a single context nothing is reported.
+    ///
+    /// Of a tuple, `context` is its first failure; further ones are reported. So they are of an [`ExitStack`](crate::ExitStack::context), where the first failure may be the body's: `context` is `Ok` then.
     ///
     /// # Panics
     /// As for [`with`](ContextManager::with). The other outcome is then [reported](crate::report) if it is a failure.

@@ -6,6 +6,7 @@ use contextlib::{
     kind::{Fallible, Infallible, Kind, Never, OneOf, Suppressing, Wrapping},
     null_context, policy, yield_resource,
 };
+use contextlib_tests::Reports;
 use std::{
     fmt, io,
     sync::{Arc, Mutex},
@@ -621,4 +622,24 @@ async fn an_error_is_mapped() {
     drop(guard.unwrap());
     background::drain().await;
     assert_eq!(lines(&log), ["x Cancelled"]);
+}
+
+/// `outcome` returns the first failure of the contexts; those around it that fail as well are reported, whatever the body came to.
+#[tokio::test]
+async fn the_outcome_of_a_tuple() {
+    #[async_context]
+    async fn fails(name: &'static str) -> Result<(), &'static str> {
+        let _ = yield_resource!();
+        Err(name)
+    }
+    let reports = Reports::keep();
+    for body in [Ok(1), Err("body")] {
+        let three = (fails("third"), fails("second"), fails("first"));
+        let outcome = three.outcome(async |_| body).await;
+        assert_eq!(outcome.body, Some(body));
+        assert_eq!(outcome.context, Err(OneOf::Inner("first")));
+        let mut others = reports.take_failures();
+        others.sort();
+        assert_eq!(others, [r#"failed: "second""#, r#"failed: "third""#]);
+    }
 }

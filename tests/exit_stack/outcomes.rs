@@ -446,6 +446,31 @@ async fn as_a_context_that_fails() {
     assert_eq!(result.await, Err(Own::Entry(Numbered(3))));
 }
 
+/// What `outcome` says of a stack: its first failure is the body's, if that failed.
+#[tokio::test]
+async fn the_outcome_of_a_stack() {
+    let reports = Reports::keep();
+    for body in [Ok(1), Err(Numbered(0))] {
+        let well = body.is_ok();
+        let outcome = ExitStack::context().outcome(async |stack| {
+            stack.callback(|| Err(Numbered(2)));
+            stack.callback(|| Err(Numbered(1)));
+            body
+        });
+        let outcome = outcome.await;
+        let mut reported = vec!["callback failed: Numbered(2) after failed"];
+        if well {
+            assert_eq!(outcome.body, Some(Ok(1)));
+            assert_eq!(outcome.context, Err(Numbered(1)));
+        } else {
+            assert_eq!(outcome.body, Some(Err(Numbered(0))));
+            assert_eq!(outcome.context, Ok(()));
+            reported.insert(0, "callback failed: Numbered(1) after failed");
+        }
+        assert_eq!(reports.take(), reported);
+    }
+}
+
 /// One report for a forgotten exit, whatever is on the stack; none for an empty stack, in a panic, or where a scope is cancelled.
 #[tokio::test]
 async fn a_forgotten_exit_is_reported_once() {
