@@ -11,7 +11,10 @@ use std::{
     future::pending as forever,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::time::timeout;
@@ -323,25 +326,41 @@ impl Drop for PanicsInDrop {
 #[test]
 fn a_hook_whose_panic_and_captures_panic_in_their_destructors_hurts_nothing() {
     let _turn = alone();
-    let captured = PanicsInDrop(0);
+    let calls = Arc::new(AtomicU32::new(0));
+    let (captured, called) = (PanicsInDrop(0), calls.clone());
     set_report_hook(move |_| {
         let _captured = &captured;
+        called.fetch_add(1, Relaxed);
         std::panic::panic_any(PanicsInDrop(3));
     });
     run(async {
         drop(ends(How::Failing).enter().await.unwrap());
         drain().await;
     });
+    // Of the guard that was dropped, and of its rollback.
+    assert_eq!(calls.swap(0, Relaxed), 2);
     // A hook that replaces itself is the last owner of itself.
-    let captured = PanicsInDrop(1);
+    let replacement = Arc::new(AtomicU32::new(0));
+    let (captured, called, next) = (PanicsInDrop(1), calls.clone(), replacement.clone());
     set_report_hook(move |_| {
         let _captured = &captured;
-        set_report_hook(|_| {});
+        called.fetch_add(1, Relaxed);
+        let next = next.clone();
+        set_report_hook(move |_| {
+            next.fetch_add(1, Relaxed);
+        });
     });
     run(async {
         drop(ends(How::Failing).enter().await.unwrap());
         drain().await;
     });
+    let told = [&calls, &replacement].map(|calls| calls.load(Relaxed));
+    assert_eq!(told, [1, 1]);
+    // The one that is there now is the replacement: it has what that has captured. The other one is gone, with what it had.
+    let hook = take_report_hook();
+    assert_eq!([&calls, &replacement].map(Arc::strong_count), [1, 2]);
+    drop(hook);
+    assert_eq!(Arc::strong_count(&replacement), 1);
 }
 
 #[test]
