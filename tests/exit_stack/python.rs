@@ -3,6 +3,10 @@
 use crate::shared::{self, *};
 use contextlib::{Exit, ExitStack, async_context, yield_resource};
 use contextlib_tests::{Log, Reports};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 #[tokio::test]
 async fn no_resources() {
@@ -368,10 +372,17 @@ async fn exit_exception_chaining_suppress() {
 async fn excessive_nesting() -> Result<(), Numbered> {
     let stack = ExitStack::<Numbered>::new();
     let many = if cfg!(miri) { 100 } else { 100_000 };
-    for _ in 0..many {
-        stack.callback(|| ());
+    let left = Arc::new(AtomicU32::new(many));
+    for below in 0..many {
+        let left = left.clone();
+        // No assertion here: it would fail a hundred thousand times.
+        stack.callback(move || {
+            let _ = left.compare_exchange(below + 1, below, Relaxed, Relaxed);
+        });
     }
-    stack.exit().await
+    stack.exit().await?;
+    assert_eq!(left.load(Relaxed), 0, "left out, or out of order");
+    Ok(())
 }
 
 /// The body's error goes through, though an entry answers it with one of its own that is of the same type when it is raised.
