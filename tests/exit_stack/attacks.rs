@@ -8,7 +8,7 @@ use contextlib::{
     yield_resource,
 };
 use contextlib_tests::{
-    Census, Counted, DropAt, drop_at, message, poll_once, quiet, quietly, yields,
+    Census, Counted, DropAt, Log, drop_at, message, poll_once, quiet, quietly, yields,
 };
 use std::{
     collections::VecDeque,
@@ -170,20 +170,26 @@ async fn keys() {
     held.stack.exit().await.expect("it is empty");
 }
 
-/// A resource that isn't `Sync` may be on a shared stack: its key is good for exclusive access only.
+/// A resource that isn't `Sync` may be on a shared stack: its key is good for exclusive access only (`ui/stack/resource_is_not_sync.rs`).
 #[tokio::test]
 async fn a_resource_that_is_not_sync() {
     #[async_context]
-    async fn cell() -> std::cell::Cell<u8> {
+    async fn cell(log: Log) -> std::cell::Cell<u8> {
         let mut cell = std::cell::Cell::new(1);
         let _ = yield_resource!(cell);
+        log.say(cell.get().to_string());
     }
+    let log = Log::new();
     let mut stack = ExitStack::<Numbered>::new();
-    let key = stack.enter_key(cell()).await.expect("it can't fail");
-    let cell_beside = stack.enter(cell()).await.expect("it can't fail");
+    let key = stack.enter_key(cell(log.clone())).await.unwrap();
+    let cell_beside = stack.enter(cell(log.clone())).await.unwrap();
     cell_beside.set(2);
-    stack.get_mut(key).expect("it is there").set(3);
+    let cell = stack.get_mut(key).expect("it is there");
+    assert_eq!(cell.get(), 1);
+    cell.set(3);
+    assert_eq!(stack.get_mut(key).expect("it is there").get(), 3);
     stack.exit().await.expect("nothing fails");
+    assert_eq!(log.lines(), ["2", "3"]);
 }
 
 /// Two stacks change places, with entries on both.
