@@ -7,6 +7,8 @@ mod asynccontextmanager;
 mod table;
 mod timeout;
 
+pub use asynccontextmanager::documented;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
