@@ -1,7 +1,7 @@
 //! The names that are bound: by a pattern, or somewhere among tokens.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use syn::Pat;
+use syn::{Pat, PatIdent};
 
 use crate::{
     known::is_transparent,
@@ -14,7 +14,12 @@ pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
     match pat {
         // A name with a capital letter is a constant or a unit struct.
         Pat::Ident(pat) if pat.ident.to_string().starts_with(char::is_uppercase) => Vec::new(),
-        Pat::Ident(pat) => vec![pat.ident.clone()],
+        Pat::Ident(pat) => {
+            let part = pat.subpat.iter().flat_map(|(_, pat)| bound_names(pat));
+            [pat.ident.clone()].into_iter().chain(part).collect()
+        }
+        // Each case binds the same.
+        Pat::Or(pat) => of_all(pat.cases.iter().take(1).collect()),
         Pat::Paren(pat) => bound_names(&pat.pat),
         Pat::Reference(pat) => bound_names(&pat.pat),
         Pat::Slice(pat) => of_all(pat.elems.iter().collect()),
@@ -22,6 +27,30 @@ pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
         Pat::TupleStruct(pat) => of_all(pat.elems.iter().collect()),
         Pat::Struct(pat) => of_all(pat.fields.iter().map(|field| &*field.pat).collect()),
         _ => Vec::new(),
+    }
+}
+
+/// Gives what a pattern passes over by `_` a name, so that it can be kept. What is behind a reference isn't the pattern's to keep, and each case of several would have to bind the same.
+pub(crate) fn name_wilds(pat: &mut Pat, name: &mut dyn FnMut() -> Ident) {
+    let mut of_all = |pats: &mut dyn Iterator<Item = &mut Pat>| {
+        pats.for_each(|pat| name_wilds(pat, name));
+    };
+    match pat {
+        Pat::Wild(_) => {
+            *pat = Pat::Ident(PatIdent {
+                attrs: Vec::new(),
+                by_ref: None,
+                mutability: None,
+                ident: name(),
+                subpat: None,
+            });
+        }
+        Pat::Paren(pat) => name_wilds(&mut pat.pat, name),
+        Pat::Slice(pat) => of_all(&mut pat.elems.iter_mut()),
+        Pat::Tuple(pat) => of_all(&mut pat.elems.iter_mut()),
+        Pat::TupleStruct(pat) => of_all(&mut pat.elems.iter_mut()),
+        Pat::Struct(pat) => of_all(&mut pat.fields.iter_mut().map(|field| &mut *field.pat)),
+        _ => {}
     }
 }
 

@@ -170,7 +170,7 @@ use proc_macro::TokenStream;
 /// ## `own(name = expression, …)`: what the context owns, though the function borrows
 ///
 /// The expressions are evaluated in order when the function is called; the function has their values, and not `self` or the arguments
-/// that borrow, as far as that is written (`&T`, `Row<'_>`), nor one that is moved by `own(other = argument)`. It keeps the others, used or not. The manager then borrows nothing. (Its type still mentions their lifetimes, as every opaque type does: a function that returns such a one, or a `Vec` of them, says
+/// that borrow, as far as that is written (`&T`, `Row<'_>`), nor one that is moved by `own(other = argument)`. It keeps the others, used or not (of a pattern what has a name or a `_`, and not what `..` passes over). The manager then borrows nothing. (Its type still mentions their lifetimes, as every opaque type does: a function that returns such a one, or a `Vec` of them, says
 /// `+ Send + 'static` and not `use<>`, or takes a [boxed](#boxed-a-type-that-has-a-name) one.) `own(mut name = …)` makes a mutable variable.
 ///
 /// ```

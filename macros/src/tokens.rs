@@ -28,6 +28,21 @@ pub(crate) fn contains_any(tokens: impl ToTokens, words: &[&str]) -> bool {
     contains(tokens.into_token_stream(), &is_word)
 }
 
+/// Whether there is a `#[cfg(…)]` somewhere, or a `#[cfg_attr(…)]`.
+pub(crate) fn is_configured(code: TokenStream) -> bool {
+    let attribute = find(code, &|rest| match rest {
+        [hash, TokenTree::Group(attribute), ..]
+            if is_punct(hash, '#') && attribute.delimiter() == Delimiter::Bracket =>
+        {
+            let name = first_token(&attribute.stream());
+            let is_cfg = matches!(name, Some(TokenTree::Ident(name)) if is_one_of(&name, &["cfg", "cfg_attr"]));
+            is_cfg.then_some(())
+        }
+        _ => None,
+    });
+    attribute.is_some()
+}
+
 /// What a search does at a place.
 pub(crate) enum Step<T> {
     /// Ends.

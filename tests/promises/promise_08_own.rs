@@ -188,3 +188,56 @@ fn what_borrows_without_a_reference() {
     assert_eq!(block_on(one.run(async |length| *length)), 4);
     assert_eq!(block_on(other.run(async |length| *length)), 4);
 }
+
+/// What nobody can use is kept all the same, as without `own`.
+#[test]
+fn arguments_without_a_name_are_kept() {
+    struct Pair(Counted, Counted);
+
+    #[async_context(own(mut number = 1))]
+    async fn context(
+        log: Log,
+        _: Counted,
+        (_, _second): (Counted, Counted),
+        Pair(_, _last): Pair,
+        (Ok(_either) | Err(_either)): Result<Counted, Counted>,
+    ) -> u8 {
+        let _ = yield_resource!(number);
+        log.say("teardown");
+    }
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.say("dropped");
+        }
+    }
+    struct Dropped(Log);
+
+    #[async_context(own(mut number = 1))]
+    async fn keeps(log: Log, _: Dropped, (_, [_, _]): (Dropped, [Dropped; 2])) -> u8 {
+        let _ = yield_resource!(number);
+        log.say("teardown");
+    }
+
+    let (census, log) = (Census::new(), Log::new());
+    let value = |name: &'static str| census.value(name);
+    let manager = context(
+        log.clone(),
+        value("whole"),
+        (value("first"), value("second")),
+        Pair(value("third"), value("last")),
+        Ok(value("either")),
+    );
+    assert_eq!(block_on(manager.run(async |number| *number)), 1);
+    census.assert_balanced("after the body");
+    assert_eq!(log.lines(), ["teardown"]);
+
+    let log = Log::new();
+    let dropped = || Dropped(log.clone());
+    let manager = keeps(log.clone(), dropped(), (dropped(), [dropped(), dropped()]));
+    block_on(manager.run(async |_| log.say("body")));
+    let lines = [
+        "body", "teardown", "dropped", "dropped", "dropped", "dropped",
+    ];
+    assert_eq!(log.lines(), lines);
+}

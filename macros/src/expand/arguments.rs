@@ -5,7 +5,11 @@ use quote::{ToTokens, quote_spanned};
 use syn::{Attribute, FnArg, Pat, PatType, Receiver};
 
 use super::Expansion;
-use crate::{bindings::bound_names, borrows, tokens::contains_word};
+use crate::{
+    bindings::{bound_names, name_wilds},
+    borrows,
+    tokens::contains_word,
+};
 
 /// All of them.
 pub(super) struct Arguments {
@@ -65,10 +69,16 @@ impl Arguments {
             self.inputs.push(FnArg::Typed(argument.clone()));
             self.mentions
                 .extend(simple.map(|name| quote_spanned!(site=> let _ = &#name;)));
-        } else if owns && simple.is_none() {
+        } else if owns && simple.is_none() && !matches!(*argument.pat, Pat::Wild(_)) {
             // `own(…)` may use what the pattern binds.
-            self.inputs.push(FnArg::Typed(argument.clone()));
+            let mut argument = argument.clone();
+            let mut passed_over = 0;
+            name_wilds(&mut argument.pat, &mut || {
+                passed_over += 1;
+                Ident::new(&format!("arg{position}_{passed_over}"), site)
+            });
             let names = bound_names(&argument.pat);
+            self.inputs.push(FnArg::Typed(argument));
             self.bindings
                 .extend(quote_spanned!(site=> #(let _ = &#names;)*));
         } else {

@@ -15,7 +15,7 @@ use crate::{
     error::{Errors, written},
     known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, is_transparent},
     signature::Returns,
-    tokens::{contains, contains_any, contains_word, is_one_of, is_punct},
+    tokens::{contains, contains_any, contains_word, is_configured, is_one_of, is_punct},
     yields::{Fixed, YieldPoint, Yields},
 };
 
@@ -455,11 +455,6 @@ fn certain_points(code: TokenStream) -> Vec<YieldPoint> {
         return Vec::new();
     }
     Yields::find(code, Fixed::default()).points
-}
-
-/// Whether there is a `#[cfg]` somewhere.
-fn is_configured(code: TokenStream) -> bool {
-    contains_any(code, &["cfg", "cfg_attr"])
 }
 
 fn begins_with_cfg(code: TokenStream) -> bool {

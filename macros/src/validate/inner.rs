@@ -67,7 +67,7 @@ fn called(before: &[TokenTree]) -> Option<(&Ident, &[TokenTree])> {
     }
 }
 
-/// What is in an `async |…| …`, if that is the argument.
+/// What is in an `async |…| …`, if that is the argument. A body takes its resource: `async || …` is something else's.
 fn closure(arguments: &Group) -> Option<TokenStream> {
     let tokens = arguments.stream();
     let mut words = tokens
@@ -75,7 +75,8 @@ fn closure(arguments: &Group) -> Option<TokenStream> {
         .into_iter()
         .filter(|token| token.to_string() != "move");
     let is_async = words.next()?.to_string() == "async" && is_punct(&words.next()?, '|');
-    is_async.then_some(tokens)
+    let takes_any = !is_punct(&words.next()?, '|');
+    (is_async && takes_any).then_some(tokens)
 }
 
 /// What is in the body of an `async_with!`, if one of its contexts is called here.

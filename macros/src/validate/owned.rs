@@ -15,7 +15,8 @@ use crate::{
     known::{FORMATTING, is_transparent},
     signature::{ContextFn, last_segment, ungroup},
     tokens::{
-        Step, contains_word, find_outside_items, is_formatted, is_one_of, is_punct, macro_call,
+        Step, contains_word, find_outside_items, is_configured, is_formatted, is_one_of, is_punct,
+        macro_call,
     },
 };
 
@@ -63,7 +64,7 @@ fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors)
         Some((used_name(name, body.clone())?, name, reference))
     });
     // What is configured out uses nothing.
-    let used = used.filter(|_| !contains_word(body.clone(), "cfg"));
+    let used = used.filter(|_| !is_configured(body.clone()));
     let Some(((token, field), name, reference)) = used else {
         return true;
     };

@@ -321,6 +321,9 @@ fn what_is_owned_replaces_borrowed_arguments() {
         assert!(message.ends_with("as in `own(c = c.clone())`"), "{message}");
     }
     right!([own(s = s.to_owned())] async fn f(s: &str) { yield_resource!(s.len()); });
+    let message =
+        wrong!([own()] async fn f(s: &str) { let cfg = cfg!(test); yield_resource!(s.len()); });
+    assert!(message.contains("the borrow of `s`"), "{message}");
     right!([own()] async fn f(s: &str) { let s = String::new(); yield_resource!(s.len()); });
     right!([own()] async fn f(s: &str) { let n = x.s.len(); fn g(s: &str) { s.len(); } yield_resource!(1); });
     right!([own()] async fn f(s: &str) { #[cfg(any())] log(s.len()); yield_resource!(1); });
@@ -404,6 +407,7 @@ fn a_yield_whose_exit_an_inner_context_is_not_told() {
     right_body!(inner().with(async |_| { let ((), _) = yield_resource!(move ()); Ok(()) }).await?;);
     right_body!(inner().run(async |_| { if yield_resource!(tx).is_completed() {} }).await;);
     right_body!(inner().run(async |_| { { yield_resource!(tx) }.kind() }).await;);
+    right_body!(retry().run(async || { let _ = yield_resource!(tx); }).await;);
     // To which it makes no difference, or which may be anything.
     right_body!(contexts::timeout(d).with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;);
     right_body!(timeout(d).err_into::<E>().with(async |_| { let _ = yield_resource!(tx); Ok(()) }).await?;);
