@@ -207,10 +207,10 @@ impl Few {
     /// Where this place is. Looks where it is likely to be first.
     #[inline]
     fn find(&self, place: Place) -> Option<usize> {
+        // A gap is none: before the first there may be one of the same place.
         let is_at = |at: &usize| {
-            self.places
-                .get(*at)
-                .is_some_and(|(there, _)| *there == place)
+            let there = self.places.get(*at);
+            there.is_some_and(|(there, pending)| *there == place && pending.is_some())
         };
         let near = [self.near, self.near.wrapping_sub(1), self.near + 1];
         near.into_iter()
@@ -244,6 +244,19 @@ mod tests {
         runtime: None,
         stuck: None,
     };
+
+    /// Near to where the last one has ended, there is a gap of the same place.
+    #[test]
+    fn a_place_is_found_that_has_been_there_before() {
+        let mut row = Row::new();
+        row.insert((5, 0), PENDING);
+        row.insert((9, 0), PENDING);
+        assert!(row.remove((5, 0)).is_some());
+        row.insert((5, 0), PENDING);
+        row.insert((3, 0), PENDING);
+        assert!(row.remove((5, 0)).is_some());
+        assert_eq!(row.first_from(0), Some(3));
+    }
 
     /// A row beside a plain map: whatever begins and ends, they agree.
     #[test]
