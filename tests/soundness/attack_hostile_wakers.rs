@@ -291,3 +291,23 @@ async fn of_what_waits_no_more() {
     assert_eq!(log.lines().last().unwrap(), "last");
     assert_eq!(reports.take(), [""; 0]);
 }
+
+/// A timeout wakes its task where it finds its timer to have fired; that the waker panics ends neither it nor its body.
+#[tokio::test(start_paused = true)]
+async fn that_a_timeout_wakes() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("wake");
+        }
+    }
+    let reports = Reports::keep();
+    let _quiet = quiet();
+    let body = async |_: &mut _| -> Result<(), BodyError> { std::future::pending().await };
+    let mut timed = Box::pin(move_on_after(Duration::ZERO).with(body));
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = timed.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    assert!(matches!(poll_once(timed.as_mut()), Poll::Ready(Ok(None))));
+    assert_eq!(reports.take(), [""; 0]);
+}

@@ -483,7 +483,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
         if let Some(timer) = this.timer.as_pin_mut() {
             if timer.poll(cx).is_ready() {
                 // It fires as a timer does: in a poll of its own.
-                cx.waker().wake_by_ref();
+                wake(cx.waker().clone());
             }
         }
         Poll::Pending
