@@ -31,6 +31,8 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 /// Variables are dropped in the right order, an inner guard before an outer one. Not so the fields of a struct, the elements of a `Vec` or a tuple, and what a future has captured that was never polled: of
 /// these the first goes first, and its rollback may run before the next one is dropped. Declare inner guards first, or put their contexts on an [`ExitStack`](crate::ExitStack).
 ///
+/// It is `Send` where its context is, and `Sync` where its resource is, so that several tasks may share it in an `Arc`.
+///
 /// If the resource has a method of the same name, call `(*guard).cancel()`.
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {

@@ -1,9 +1,13 @@
 //! Which of the types may be sent, shared, moved and copied: by what they hold, and no more.
 
 use contextlib::{
-    AsyncContext, BoxContextManager, BoxGuard, ContextManager, Exit, Guard, InfallibleBoxGuard,
-    Lend, YieldOnce, async_context, combine, kind::Infallible, policy, yield_resource,
+    AsyncContext, AsyncContextManager, BoxContextManager, BoxGuard, ContextManager, Exit,
+    ExitStack, Guard, InfallibleBoxGuard, IntoContextManager, Lend, YieldOnce, async_context,
+    combine,
+    kind::{Infallible, Never},
+    policy, yield_resource,
 };
+use futures::executor::block_on;
 use std::{cell::Cell, rc::Rc};
 
 /// Compiles only if the type doesn't have the trait: else there are two ways to fill in the `_`.
@@ -78,6 +82,31 @@ fn is_not_send<T>(_: &T) {
     <T as AmbiguousIfSend<_>>::is_not();
 }
 
+fn is_not_sync<T>(_: &T) {
+    trait AmbiguousIfSync<A> {
+        fn is_not() {}
+    }
+    impl<T: ?Sized> AmbiguousIfSync<()> for T {}
+    struct Is;
+    impl<T: ?Sized + Sync> AmbiguousIfSync<Is> for T {}
+    <T as AmbiguousIfSync<_>>::is_not();
+}
+
+struct Opened;
+
+impl AsyncContextManager for Opened {
+    type Resource = u8;
+    type Kind = Infallible;
+
+    async fn enter(&mut self) -> Result<u8, Never> {
+        Ok(1)
+    }
+
+    async fn exit(&mut self, _: u8, _: Exit<'_>) -> Result<(), Never> {
+        Ok(())
+    }
+}
+
 #[test]
 fn managers_and_guards_are_what_they_hold() {
     is_not_send(&of(Rc::new(1)));
@@ -87,15 +116,20 @@ fn managers_and_guards_are_what_they_hold() {
     let manager = of(Cell::new(1));
     is_send(&manager);
     is_not_unpin(&manager);
-    let Ok(guard) = futures::executor::block_on(manager.enter());
+    let Ok(guard) = block_on(manager.enter());
     is_send(&guard);
-    is_sync(&futures::executor::block_on(of(1).enter()));
+    is_sync(&block_on(of(1).enter()));
+    // Whatever else is in the box, only the resource is reached through a shared guard.
+    is_sync(&block_on((of(1), of(2)).enter()));
+    is_sync(&block_on(of(1).boxed().enter()));
+    is_sync(&block_on(Opened.enter()));
+    is_sync(&block_on(ExitStack::<()>::context().enter()));
+    is_not_sync(&guard);
+    is_not_sync(&block_on((of(1), of(Cell::new(1))).enter()));
     fn of_any<C: AsyncContext<Resource = u8, Kind = Infallible> + Send>(
         guard: Guard<C, policy::Drop>,
     ) -> impl Send {
         guard
     }
-    drop(of_any(
-        futures::executor::block_on(of(1_u8).enter()).unwrap(),
-    ));
+    drop(of_any(block_on(of(1_u8).enter()).unwrap()));
 }

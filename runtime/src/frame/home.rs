@@ -14,7 +14,7 @@ pub(crate) struct Home<R> {
     lent: AtomicBool,
 }
 
-// SAFETY: a shared home gives nothing. Its key and the one `Lent` use it, one after the other, as the flag says; both may be on other threads, which
+// SAFETY: a shared home gives nothing. Its one key, which borrows it exclusively for as long as that may be used, and the one `Lent` use it, one after the other, as the flag says; both may be on other threads, which
 // `R: Send` allows. That several threads see the resource through a shared `Lent` is up to that: it is `Sync` only if the resource is.
 unsafe impl<R: Send> Sync for Home<R> {}
 

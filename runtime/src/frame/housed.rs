@@ -79,8 +79,8 @@ pub(crate) struct House<C: AsyncContext, P: Policy<C>, X = ()> {
 
 // SAFETY: it owns what is in the box, and memory.
 unsafe impl<C: AsyncContext, P: Policy<C>, X> Send for House<C, P, X> where Housed<C, P, X>: Send {}
-// SAFETY: a shared one gives references to what is in the box, and nothing else.
-unsafe impl<C: AsyncContext, P: Policy<C>, X> Sync for House<C, P, X> where Housed<C, P, X>: Sync {}
+// SAFETY: a shared one gives shared references to the resource, and plain data: none is made to what else is in the box.
+unsafe impl<C: AsyncContext<Resource: Sync>, P: Policy<C>, X> Sync for House<C, P, X> {}
 
 // What is pinned is in the box.
 impl<C: AsyncContext, P: Policy<C>, X> Unpin for House<C, P, X> {}
