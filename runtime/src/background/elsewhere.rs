@@ -34,10 +34,11 @@ pub(super) struct Elsewhere {
 
 /// Whether that lane in this context's root was around it: then the context counts as entered there, if it has left what it was entered in.
 fn is_around(here: Lane, root: Lane, entered: &Entered) -> bool {
-    let is_owner = |lane: Lane| lane.owner() == here.owner();
-    if here == root || here.owner().is_none() || entered.lane.owner().is_none() {
+    let is_inside = |lane: Lane| lane != root && lane.owner().is_some();
+    if !is_inside(here) || !is_inside(entered.lane) {
         return here.began_before(entered.number);
     }
+    let is_owner = |lane: Lane| lane.owner() == here.owner();
     is_owner(entered.lane) || outer::lanes_around(entered.lane).any(is_owner)
 }
 
