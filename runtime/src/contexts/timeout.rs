@@ -454,8 +454,6 @@ impl<K: Expires> AsyncContext for Timed<K> {
         Poll::Ready(Ok(()))
     }
 
-    fn begin_body(self: Pin<&mut Self>) {}
-
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -82,15 +82,19 @@ pub trait AsyncContext: Sealed {
 
     /// Tells the yield point that a body is there for the next poll.
     #[doc(hidden)]
-    fn begin_body(self: Pin<&mut Self>);
+    fn begin_body(self: Pin<&mut Self>) {}
 
     /// Polls the body inside the yield point; ready if the context ended without waiting for the body's end.
     #[doc(hidden)]
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        body: Body<'_, Self::Resource>,
-    ) -> Poll<Result<(), <Self::Kind as Kind>::Error>>;
+        mut body: Body<'_, Self::Resource>,
+    ) -> Poll<Result<(), <Self::Kind as Kind>::Error>> {
+        // Its driver knows when the body is over.
+        body.poll(cx);
+        Poll::Pending
+    }
 
     /// Takes the resource back, which is in `room`, and says how the body ended.
     #[doc(hidden)]

@@ -3,7 +3,7 @@
 use super::callback::EntryEnd;
 use crate::{
     AsyncContext, BodyError, Definition,
-    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
+    frame::{Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Suppression},
     trace::{Around, Spans, is_watched},
 };
@@ -86,18 +86,6 @@ where
             self.spans.end();
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn begin_body(self: Pin<&mut Self>) {}
-
-    fn poll_body(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut body: Body<'_, ()>,
-    ) -> Poll<Result<(), E>> {
-        // Its driver knows when the body is over.
-        body.poll(cx);
-        Poll::Pending
     }
 
     fn resume(mut self: Pin<&mut Self>, room: &mut Option<()>, ending: Ending) {

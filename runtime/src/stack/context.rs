@@ -3,7 +3,7 @@
 use super::{ExitStack, unwind::Unwinding};
 use crate::{
     AsyncContext, BodyError, Definition,
-    frame::{Body, Ending, NotEntered, Sealed, Seed, is_its_own_seed},
+    frame::{Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Suppression},
 };
 use std::{
@@ -56,18 +56,6 @@ impl<'e, E: BodyError, S: Suppression> AsyncContext for StackContext<'e, E, S> {
     ) -> Poll<Result<(), NotEntered<E>>> {
         *room = Some(ExitStack::inside(self.definition.location()));
         Poll::Ready(Ok(()))
-    }
-
-    fn begin_body(self: Pin<&mut Self>) {}
-
-    fn poll_body(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut body: Body<'_, ExitStack<'e, E, S>>,
-    ) -> Poll<Result<(), E>> {
-        // Its driver knows when the body is over.
-        body.poll(cx);
-        Poll::Pending
     }
 
     fn resume(mut self: Pin<&mut Self>, room: &mut Option<ExitStack<'e, E, S>>, ending: Ending) {
