@@ -601,7 +601,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
         };
         let (context, ending) = self.unwind(ending).await;
         let failed = Some(context).filter(|context| !matches!(context, Ok(Ok(()))));
-        Ended::new(kept.value.take(), failed, ending).into_result::<Fallible<E, S>>(&self.entered())
+        Ended::new(kept.value.take(), failed, ending).into_result::<Fallible<E, S>>(&kept.entered)
     }
 
     /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled): what dropping the stack does in the background.
