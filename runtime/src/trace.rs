@@ -18,6 +18,18 @@ mod on {
         dispatcher::has_been_set()
     }
 
+    // A callsite for each name.
+    macro_rules! span {
+        ($name:literal, $context:expr) => {
+            trace_span!(
+                target: "contextlib",
+                $name,
+                context = $context.name(),
+                defined = %$context.location(),
+            )
+        };
+    }
+
     /// A context's spans: one word, where nobody wants to see any. No span is made that a subscriber doesn't want.
     pub(crate) struct Spans(Option<Box<Seen>>);
 
@@ -32,44 +44,27 @@ mod on {
             Spans(None)
         }
 
-        /// The span of the setup.
+        /// The span of the setup, and the one that is around it.
         #[cold]
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
-            let seen = self.0.get_or_insert_with(|| {
-                Box::new(Seen {
-                    around: Around(Some(Arc::new(Span::current()))),
-                    stage: None,
-                })
-            });
-            let stage = seen.stage.get_or_insert_with(|| {
-                trace_span!(
-                    target: "contextlib",
-                    "setup",
-                    context = context.name(),
-                    defined = %context.location(),
-                )
-            });
-            Step(stage.clone())
+            let around = || Around(Some(Arc::new(Span::current())));
+            self.step(around, || span!("setup", context))
         }
 
         /// The span of the teardown.
         #[cold]
         pub(crate) fn teardown(&mut self, context: Definition) -> Step {
+            self.step(Around::none, || span!("teardown", context))
+        }
+
+        fn step(&mut self, around: fn() -> Around, stage: impl FnOnce() -> Span) -> Step {
             let seen = self.0.get_or_insert_with(|| {
                 Box::new(Seen {
-                    around: Around(None),
+                    around: around(),
                     stage: None,
                 })
             });
-            let stage = seen.stage.get_or_insert_with(|| {
-                trace_span!(
-                    target: "contextlib",
-                    "teardown",
-                    context = context.name(),
-                    defined = %context.location(),
-                )
-            });
-            Step(stage.clone())
+            Step(seen.stage.get_or_insert_with(stage).clone())
         }
 
         /// The setup or teardown is over.
@@ -128,14 +123,7 @@ mod on {
         #[cold]
         pub(crate) fn enter(&mut self, context: Definition) -> Entered<'_> {
             self.0
-                .get_or_insert_with(|| {
-                    Box::new(trace_span!(
-                        target: "contextlib",
-                        "body",
-                        context = context.name(),
-                        defined = %context.location(),
-                    ))
-                })
+                .get_or_insert_with(|| Box::new(span!("body", context)))
                 .enter()
         }
     }
