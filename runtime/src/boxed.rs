@@ -110,7 +110,7 @@ pub struct BoxContext<'a, T, K> {
     definition: Definition,
     polls_body: bool,
     // A trait object is invariant in the parameters of its trait: a short reference can't be written where the teardown expects a long one.
-    erased: Option<Exclusive<Box<dyn AnyContext<T, K> + Send + 'a>>>,
+    erased: Option<Exclusive<Box<dyn Boxable<T, K> + Send + 'a>>>,
 }
 
 struct Erased<C: AsyncContext, P: Policy<C>> {
@@ -119,7 +119,7 @@ struct Erased<C: AsyncContext, P: Policy<C>> {
     origin: Option<P::Origin>,
 }
 
-trait AnyContext<T, K> {
+trait Boxable<T, K> {
     /// Lets the policy look round where the context is entered.
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
@@ -127,7 +127,7 @@ trait AnyContext<T, K> {
     fn roll_back(self: Box<Self>, entered: Entered, left: Left);
 }
 
-impl<C, P> AnyContext<C::Resource, C::Kind> for Erased<C, P>
+impl<C, P> Boxable<C::Resource, C::Kind> for Erased<C, P>
 where
     C: AsyncContext,
     P: Policy<C>,
@@ -157,7 +157,7 @@ where
 }
 
 impl<'a, T, K: Kind> BoxContext<'a, T, K> {
-    fn any(self: Pin<&mut Self>) -> &mut (dyn AnyContext<T, K> + Send + 'a) {
+    fn any(self: Pin<&mut Self>) -> &mut (dyn Boxable<T, K> + Send + 'a) {
         self.get_mut()
             .erased
             .as_mut()

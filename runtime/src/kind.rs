@@ -164,7 +164,7 @@ pub trait Kind: Sealed {
     type Shape: Shape;
     /// Whether there can be an error at all.
     #[doc(hidden)]
-    type Failure: Failure<Error = Self::Error>;
+    type Fallibility: Fallibility<Error = Self::Error>;
     #[doc(hidden)]
     fn result(returned: Self::Returned) -> Result<(), Self::Error>;
     #[doc(hidden)]
@@ -177,7 +177,7 @@ impl<E: Debug, S: Suppression, G: Shape> Kind for Fallible<E, S, G> {
     type Returned = Result<(), E>;
     type Suppression = S;
     type Shape = G;
-    type Failure = Fails<E>;
+    type Fallibility = Fails<E>;
     fn result(returned: Result<(), E>) -> Result<(), E> {
         returned
     }
@@ -192,7 +192,7 @@ impl<S: Suppression, G: Shape> Kind for Infallible<S, G> {
     type Returned = ();
     type Suppression = S;
     type Shape = G;
-    type Failure = Never;
+    type Fallibility = Never;
     fn result((): ()) -> Result<(), Never> {
         Ok(())
     }
@@ -209,15 +209,16 @@ impl<S: Suppression, G: Shape> Kind for Infallible<S, G> {
 pub struct Joined<A, B>(PhantomData<fn() -> (A, B)>);
 
 /// The kind of the failures of contexts put together.
-type FailureOf<A, B> = <<A as Kind>::Failure as Failure>::Around<<B as Kind>::Failure>;
+type FallibilityOf<A, B> =
+    <<A as Kind>::Fallibility as Fallibility>::Around<<B as Kind>::Fallibility>;
 
 impl<A, B> Sealed for Joined<A, B> {}
 impl<A: Kind, B: Kind> Kind for Joined<A, B> {
-    type Error = <FailureOf<A, B> as Failure>::Error;
+    type Error = <FallibilityOf<A, B> as Fallibility>::Error;
     type Returned = Result<(), Self::Error>;
     type Suppression = <A::Suppression as Suppression>::Or<B::Suppression>;
     type Shape = <A::Shape as Shape>::Or<B::Shape>;
-    type Failure = FailureOf<A, B>;
+    type Fallibility = FallibilityOf<A, B>;
     fn result(returned: Self::Returned) -> Result<(), Self::Error> {
         returned
     }
@@ -229,12 +230,12 @@ impl<A: Kind, B: Kind> Kind for Joined<A, B> {
 impl<A: Kind, B: Kind> Joined<A, B> {
     /// The outer context has failed.
     pub(crate) fn outer(error: A::Error) -> <Self as Kind>::Error {
-        A::Failure::outer::<B::Failure>(error)
+        A::Fallibility::outer::<B::Fallibility>(error)
     }
 
     /// The inner context has failed.
     pub(crate) fn inner(error: B::Error) -> <Self as Kind>::Error {
-        A::Failure::inner::<B::Failure>(error)
+        A::Fallibility::inner::<B::Fallibility>(error)
     }
 }
 
@@ -297,36 +298,36 @@ impl<A: Error, B: Error> Error for OneOf<A, B> {
 
 /// Whether a context can fail, and what comes of it together with another one: [`Never`], which then vanishes, or [`Fails`].
 #[doc(hidden)]
-pub trait Failure {
+pub trait Fallibility {
     type Error: Debug;
     /// A context that fails like this around one that fails like `F`.
-    type Around<F: Failure>: Failure;
+    type Around<F: Fallibility>: Fallibility;
     /// A context that fails like this inside of one that fails with `E`.
-    type Within<E: Debug>: Failure;
+    type Within<E: Debug>: Fallibility;
 
-    fn outer<F: Failure>(error: Self::Error) -> <Self::Around<F> as Failure>::Error;
-    fn inner<F: Failure>(error: F::Error) -> <Self::Around<F> as Failure>::Error;
-    fn split<F: Failure>(
-        error: <Self::Around<F> as Failure>::Error,
+    fn outer<F: Fallibility>(error: Self::Error) -> <Self::Around<F> as Fallibility>::Error;
+    fn inner<F: Fallibility>(error: F::Error) -> <Self::Around<F> as Fallibility>::Error;
+    fn split<F: Fallibility>(
+        error: <Self::Around<F> as Fallibility>::Error,
     ) -> OneOf<Self::Error, F::Error>;
 
-    fn outside<E: Debug>(error: E) -> <Self::Within<E> as Failure>::Error;
-    fn inside<E: Debug>(error: Self::Error) -> <Self::Within<E> as Failure>::Error;
-    fn divide<E: Debug>(error: <Self::Within<E> as Failure>::Error) -> OneOf<E, Self::Error>;
+    fn outside<E: Debug>(error: E) -> <Self::Within<E> as Fallibility>::Error;
+    fn inside<E: Debug>(error: Self::Error) -> <Self::Within<E> as Fallibility>::Error;
+    fn divide<E: Debug>(error: <Self::Within<E> as Fallibility>::Error) -> OneOf<E, Self::Error>;
 }
 
-impl Failure for Never {
+impl Fallibility for Never {
     type Error = Never;
-    type Around<F: Failure> = F;
+    type Around<F: Fallibility> = F;
     type Within<E: Debug> = Fails<E>;
 
-    fn outer<F: Failure>(error: Never) -> F::Error {
+    fn outer<F: Fallibility>(error: Never) -> F::Error {
         match error {}
     }
-    fn inner<F: Failure>(error: F::Error) -> F::Error {
+    fn inner<F: Fallibility>(error: F::Error) -> F::Error {
         error
     }
-    fn split<F: Failure>(error: F::Error) -> OneOf<Never, F::Error> {
+    fn split<F: Fallibility>(error: F::Error) -> OneOf<Never, F::Error> {
         OneOf::Inner(error)
     }
 
@@ -345,18 +346,18 @@ impl Failure for Never {
 #[doc(hidden)]
 pub struct Fails<E>(PhantomData<fn() -> E>);
 
-impl<I: Debug> Failure for Fails<I> {
+impl<I: Debug> Fallibility for Fails<I> {
     type Error = I;
-    type Around<F: Failure> = F::Within<I>;
+    type Around<F: Fallibility> = F::Within<I>;
     type Within<E: Debug> = Fails<OneOf<E, I>>;
 
-    fn outer<F: Failure>(error: I) -> <F::Within<I> as Failure>::Error {
+    fn outer<F: Fallibility>(error: I) -> <F::Within<I> as Fallibility>::Error {
         F::outside(error)
     }
-    fn inner<F: Failure>(error: F::Error) -> <F::Within<I> as Failure>::Error {
+    fn inner<F: Fallibility>(error: F::Error) -> <F::Within<I> as Fallibility>::Error {
         F::inside(error)
     }
-    fn split<F: Failure>(error: <F::Within<I> as Failure>::Error) -> OneOf<I, F::Error> {
+    fn split<F: Fallibility>(error: <F::Within<I> as Fallibility>::Error) -> OneOf<I, F::Error> {
         F::divide(error)
     }
 
@@ -407,7 +408,7 @@ impl<S: Suppression, G: Shape, B> RaiseAs<B> for Infallible<S, G> {
 #[diagnostic::do_not_recommend]
 impl<A: RaiseAs<X>, B: RaiseAs<X>, X> RaiseAs<X> for Joined<A, B> {
     fn raise(error: Self::Error) -> X {
-        A::Failure::split::<B::Failure>(error).either(A::raise, B::raise)
+        A::Fallibility::split::<B::Fallibility>(error).either(A::raise, B::raise)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     lane::{self, Number, RuntimeId},
     settled::Settled,
     table,
-    ticket::{Around, Past, Ticket},
+    ticket::{Around, KeepsPast, Ticket},
 };
 use std::task::{Context, Poll, ready};
 
@@ -25,7 +25,7 @@ pub(crate) struct Places {
 pub(super) struct Visit {
     elsewhere: Elsewhere,
     _places: [Option<Ticket>; 2],
-    _past: Option<Past>,
+    _past: Option<KeepsPast>,
 }
 
 impl Places {
@@ -69,7 +69,7 @@ impl Places {
         if let Some(elsewhere) = elsewhere {
             // In closure style the context function is in the same lane as before.
             let moves = entered.style == Style::Guard;
-            let past = || Past::begin(entered.frame_lane(), elsewhere.settled(0..self.began));
+            let past = || KeepsPast::begin(entered.frame_lane(), elsewhere.settled(0..self.began));
             let visit = Visit {
                 _places: elsewhere.places(number),
                 _past: moves.then(past),

@@ -69,16 +69,16 @@ impl Drop for Ticket {
 }
 
 /// Where a context was before its rollback, whose own lane that is: what is inside of it may have entered something there.
-pub(crate) struct Past(Lane);
+pub(crate) struct KeepsPast(Lane);
 
-impl Past {
+impl KeepsPast {
     pub(crate) fn begin(lane: Lane, there: Settled) -> Self {
         table().begin_past(lane, there);
-        Past(lane)
+        KeepsPast(lane)
     }
 }
 
-impl Drop for Past {
+impl Drop for KeepsPast {
     fn drop(&mut self) {
         table().end_past(self.0);
     }
