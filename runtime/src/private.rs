@@ -186,7 +186,7 @@ where
 pub fn setup_finish_needs_a_frame_that_is_send_and_static<T, K, F>(
     defined: Defined,
     block: F,
-) -> Made<F, T, K, policy::FinishSetup<policy::Spawn>>
+) -> Made<F, T, K, policy::FinishSetup>
 where
     K: Kind + 'static,
     T: 'static,

@@ -5,7 +5,7 @@ fn lines(
         Resource = impl Iterator<Item = String>,
         Kind = ::contextlib::kind::Fallible<Error>,
     > + ::core::marker::Send + 'static,
-    ::contextlib::policy::FinishSetup<::contextlib::policy::Spawn>,
+    ::contextlib::policy::FinishSetup,
 > {
     ::contextlib::__private::setup_finish_needs_a_frame_that_is_send_and_static::<
         _,

@@ -285,7 +285,7 @@ impl Expansion<'_> {
         let krate = &self.krate;
         match policy {
             Policy::Spawn if self.args.setup_finish.is_some() => {
-                quote_spanned!(site=> #krate::policy::FinishSetup<#krate::policy::Spawn>)
+                quote_spanned!(site=> #krate::policy::FinishSetup)
             }
             Policy::Spawn => quote_spanned!(site=> #krate::policy::Spawn),
             Policy::SpawnLocal => quote_spanned!(site=> #krate::policy::SpawnLocal),

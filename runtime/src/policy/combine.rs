@@ -66,10 +66,10 @@ macro_rules! combine {
 
 combine! {
     Drop, Spawn => Spawn;
-    Drop, FinishSetup<Spawn> => FinishSetup<Spawn>;
+    Drop, FinishSetup => FinishSetup;
     Drop, SpawnLocal => SpawnLocal;
     Drop, Block => Block;
-    Spawn, FinishSetup<Spawn> => FinishSetup<Spawn>;
+    Spawn, FinishSetup => FinishSetup;
     Spawn, SpawnLocal => SpawnLocal;
     Spawn, Block => Block;
 }

@@ -133,5 +133,5 @@ mod without_tokio {
     /// `on_cancel = block`: needs the feature `tokio`.
     pub enum Block {}
     /// `setup = finish`: needs the feature `tokio`.
-    pub struct FinishSetup<P>(std::marker::PhantomData<P>);
+    pub enum FinishSetup {}
 }

@@ -6,7 +6,7 @@ use crate::{
     background::{Abandonment, RawRollback, RuntimeId, current_runtime},
     frame::AnyFrame,
 };
-use std::{marker::PhantomData, panic::catch_unwind};
+use std::panic::catch_unwind;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task,
@@ -39,13 +39,13 @@ where
     }
 }
 
-/// `setup = finish`: a setup whose caller is gone runs on in the background to its yield point, and is torn down.
+/// `setup = finish`: as [`Spawn`], but a setup whose caller is gone runs on in the background to its yield point, and is torn down.
 ///
 /// For setups that acquire something on a remote side, which dropping their future wouldn't give back.
 #[doc(alias = "shield")]
-pub struct FinishSetup<P>(PhantomData<P>);
+pub enum FinishSetup {}
 
-impl<C> Policy<C> for FinishSetup<Spawn>
+impl<C> Policy<C> for FinishSetup
 where
     C: AsyncContext<Resource: Send> + Send + 'static,
 {

@@ -14,7 +14,7 @@ async fn boxed() {
 
 async fn both() {
     let Ok(()) = async_with!(_ = plain(), _ = boxed(), async || Ok::<_, Infallible>(())).await;
-    combine((plain(), boxed())).on_cancel::<policy::FinishSetup<policy::Spawn>>().run(async |_| ()).await;
+    combine((plain(), boxed())).on_cancel::<policy::FinishSetup>().run(async |_| ()).await;
     (plain(), boxed()).run(async |_| ()).await;
 }
 
