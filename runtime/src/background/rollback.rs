@@ -4,7 +4,7 @@ use super::{Entered, RuntimeId, Stuck, in_rollback::Rolling, lane::InBranch, pla
 use crate::{
     AsyncContext, Definition, ExitKind,
     cold::catch,
-    frame::{AnyContext, AnyFrame, Ending, FrameMut, Held, Payload},
+    frame::{AnyContext, Ending, FrameMut, Held, Payload, SaysOf},
     kind::Kind,
     report::{self, Failure},
     teardown::finish_alone,
@@ -57,19 +57,8 @@ impl<C: AsyncContext> Rollback<C> {
     }
 
     /// Forgets which context it is of.
-    pub(crate) fn into_any<'a>(mut self) -> RawRollback<dyn AnyFrame + 'a>
-    where
-        C: 'a,
-    {
+    pub(crate) fn into_any<M: SaysOf<C> + ?Sized>(mut self) -> RawRollback<M> {
         RawRollback(self.raw.0.take().map(Held::into_any))
-    }
-
-    /// Forgets which context it is of, but not that it is `Send`.
-    pub(crate) fn into_sendable<'a>(mut self) -> RawRollback<dyn AnyFrame + Send + 'a>
-    where
-        C: Send + 'a,
-    {
-        RawRollback(self.raw.0.take().map(Held::into_sendable))
     }
 }
 
@@ -423,19 +412,8 @@ impl<C> Abandonment<C> {
     }
 
     /// Forgets which context it is of.
-    pub(crate) fn into_any<'a>(self) -> Abandonment<dyn AnyFrame + 'a>
-    where
-        C: 'a,
-    {
+    pub(crate) fn into_any<M: SaysOf<C> + ?Sized>(self) -> Abandonment<M> {
         Abandonment(self.0.into_any())
-    }
-
-    /// Forgets which context it is of, but not that it is `Send`.
-    pub(crate) fn into_sendable<'a>(self) -> Abandonment<dyn AnyFrame + Send + 'a>
-    where
-        C: Send + 'a,
-    {
-        Abandonment(self.0.into_sendable())
     }
 }
 

@@ -35,8 +35,19 @@ pub struct Held<M: ?Sized> {
 /// A frame of whatever type.
 pub(crate) trait AnyFrame {}
 
+/// What is still known of a `C` whose type is forgotten.
+///
+/// # Safety
+/// It says nothing that isn't so: a `C` is `Send` and `Sync` if this is, and what it borrows lives as long.
+pub(crate) unsafe trait SaysOf<C> {}
+
+// SAFETY: it says that it lives that long, and nothing else.
+unsafe impl<'a, C: 'a> SaysOf<C> for dyn AnyFrame + 'a {}
+// SAFETY: the same, and that it is `Send`.
+unsafe impl<'a, C: Send + 'a> SaysOf<C> for dyn AnyFrame + Send + 'a {}
+
 // SAFETY: beside the frame there is a `RollbackState`, which is `Send` and `Sync`, and all that is left of a `Housed` is plain data, see
-// `House::abandon`; and a frame is an `M`, or of a type that was `Send` when it was forgotten for an `M` that is.
+// `House::abandon`; and a frame is an `M`, or of a type of which `M` says it truly, see `SaysOf`.
 unsafe impl<M: ?Sized + Send> Send for Held<M> {}
 // SAFETY: as above; without its type, nothing can be done with a shared frame.
 unsafe impl<M: ?Sized + Sync> Sync for Held<M> {}
@@ -69,24 +80,8 @@ impl<C> Held<C> {
         unsafe { (self.lodged.as_mut(), pinned(self.lodged)) }
     }
 
-    /// Forgets the frame's type, but not how long it may live.
-    pub(crate) fn into_any<'a>(self) -> Held<dyn AnyFrame + 'a>
-    where
-        C: 'a,
-    {
-        let held = ManuallyDrop::new(self);
-        Held {
-            lodged: held.lodged,
-            steps: held.steps,
-            _owns: PhantomData,
-        }
-    }
-
-    /// As [`into_any`](Held::into_any), of a frame that may go to any thread.
-    pub(crate) fn into_sendable<'a>(self) -> Held<dyn AnyFrame + Send + 'a>
-    where
-        C: Send + 'a,
-    {
+    /// Forgets the frame's type, but not what `M` says of it.
+    pub(crate) fn into_any<M: SaysOf<C> + ?Sized>(self) -> Held<M> {
         let held = ManuallyDrop::new(self);
         Held {
             lodged: held.lodged,

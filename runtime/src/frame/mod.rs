@@ -52,7 +52,7 @@ pub(crate) use ending::{Payload, Standing};
 pub(crate) use exclusive::Exclusive;
 pub(crate) use given::{lend, tell, tell_with};
 pub(crate) use guest::{Guest, guest};
-pub(crate) use held::{AnyFrame, FrameMut, Held};
+pub(crate) use held::{AnyFrame, FrameMut, Held, SaysOf};
 pub(crate) use home::{Home, Key, Lent};
 pub(crate) use housed::{House, Housed, Parts};
 pub(crate) use lodged::Lodging;

@@ -31,11 +31,11 @@ where
     }
 
     fn rollback(rollback: Rollback<C>, origin: Option<Handle>) {
-        spawn(rollback.into_sendable(), origin);
+        spawn(rollback.into_any(), origin);
     }
 
     fn take_over(frame: Abandonment<C>, origin: Option<Handle>) {
-        spawn_rollback(frame.into_sendable(), origin);
+        spawn_rollback(frame.into_any(), origin);
     }
 }
 
@@ -61,7 +61,7 @@ where
     }
 
     fn take_over(frame: Abandonment<C>, origin: Option<Handle>) {
-        spawn_setup_and_rollback(frame.into_sendable(), origin);
+        spawn_setup_and_rollback(frame.into_any(), origin);
     }
 }
 
