@@ -291,7 +291,7 @@ fn parse_setup(input: ParseStream<'_>) -> syn::Result<Option<Ident>> {
     }
 }
 
-fn parse_crate(input: ParseStream<'_>) -> syn::Result<Path> {
+pub(crate) fn parse_crate(input: ParseStream<'_>) -> syn::Result<Path> {
     let start = input.span();
     input.call(Path::parse_mod_style).map_err(|_| {
         syn::Error::new(

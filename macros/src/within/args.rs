@@ -9,6 +9,7 @@ use syn::{
 };
 
 use crate::{
+    args::parse_crate,
     context::{self, Context},
     error::{Errors, did_you_mean},
 };
@@ -71,7 +72,7 @@ impl Parse for Args {
                 _ if input.peek(Token![crate]) && input.peek2(Token![=]) => {
                     input.parse::<Token![crate]>()?;
                     input.parse::<Token![=]>()?;
-                    args.krate = Some(input.call(syn::Path::parse_mod_style)?);
+                    args.krate = Some(parse_crate(input)?);
                 }
                 _ => args.contexts.push(parse_context(input)?),
             }

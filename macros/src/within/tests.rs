@@ -161,6 +161,7 @@ fn mistakes_in_the_arguments() {
     mistake("let db = a()", item, "write `db = a()`, without `let`");
     mistake("\"db()\"", item, "without quotes: `db()`");
     mistake("db = \"db()\"", item, "without quotes: `db()`");
+    mistake("crate = \"x\", db = a()", item, "as in `crate = my_crate");
     mistake(
         "on_cancel = drop, db = a()",
         item,
