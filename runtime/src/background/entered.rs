@@ -4,11 +4,12 @@ use super::{
     Stuck,
     below::Below,
     elsewhere::Elsewhere,
+    heirs,
     lane::{self, InLane, Lane, Number},
     outer,
     settled::Settled,
     table,
-    ticket::{self, Around},
+    ticket::Around,
 };
 use crate::Definition;
 use std::panic::Location;
@@ -197,14 +198,14 @@ impl Entered {
             return;
         }
         for lane in self.own_lanes() {
-            ticket::leave_owned(lane, self.number, self.lane, self.root);
+            heirs::leave_owned(lane, self.number, self.lane, self.root);
         }
     }
 
     /// The same, for whatever is around it in that lane.
     pub(super) fn leave_all_to(&self, around: Around) {
         for lane in self.own_lanes() {
-            ticket::leave(lane, self.number, around);
+            heirs::leave(lane, self.number, around);
         }
     }
 
@@ -218,13 +219,13 @@ impl Entered {
     #[inline]
     pub(crate) fn leave_parts(&self) {
         let around = Around::Entered(self.lane);
-        ticket::leave(self.frame_lane(), self.number, around);
+        heirs::leave(self.frame_lane(), self.number, around);
     }
 
     /// Leaves what has been dropped inside of the context, but was entered before it, to whatever is around it in that lane.
     pub(super) fn leave_visitors_to(&self, around: Around) {
         for lane in self.own_lanes() {
-            ticket::leave_visitors(lane, self.number, around);
+            heirs::leave_visitors(lane, self.number, around);
         }
     }
 
@@ -244,6 +245,6 @@ impl Entered {
 
     #[cold]
     fn leave_body_in(&self, around: Lane) {
-        ticket::leave_body(self.body_lane(), self.number, Around::Entered(around));
+        heirs::leave_body(self.body_lane(), self.number, Around::Entered(around));
     }
 }

@@ -1,8 +1,8 @@
 //! A future with a lane of its own.
 
 use super::{
+    heirs,
     lane::{InBranch, Lane, Number, next_number},
-    ticket,
 };
 use crate::{
     cold::{catch, clear},
@@ -82,7 +82,7 @@ impl Drop for OwnLane {
         let lane = self.lane();
         for lane in [lane, lane.left()] {
             for number in apart.then_some(self.made).into_iter().chain([number]) {
-                ticket::leave_owned(lane, number, self.around, self.root);
+                heirs::leave_owned(lane, number, self.around, self.root);
             }
         }
     }

@@ -50,6 +50,7 @@ mod dice;
 mod drained;
 mod elsewhere;
 mod entered;
+mod heirs;
 mod in_rollback;
 mod in_table;
 pub(crate) mod lane;
