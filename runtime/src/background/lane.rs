@@ -267,7 +267,7 @@ impl Lane {
     pub(super) fn owner(self) -> Option<Number> {
         let kind = self.kind();
         let is_of_context = kind == Of::Body as usize || kind == Of::Frame as usize;
-        is_of_context.then_some(self.0.get() - kind as u64)
+        is_of_context.then_some(self.0.get() & !(KINDS as u64 - 1))
     }
 
     /// Makes this the current lane until the returned value is dropped.

@@ -3,7 +3,7 @@
 //! It is asked for what has left a `with` that is over, of which only the lane is known: whether the `with` that drops it was around that. So it is written down for the last few thousand of all
 //! contexts, in one word each, without a lock. Of what isn't known any more, more is waited for than need be.
 
-use super::lane::{Lane, Number, STEP};
+use super::lane::{Lane, Number, Of, STEP};
 use std::{
     iter,
     sync::atomic::{AtomicU64, Ordering},
@@ -12,28 +12,24 @@ use std::{
 /// Of how many numbers in a row it is known.
 const RECENT: u64 = 1 << 12;
 
-/// What is known of a `with`: how many contexts ago the one around it was entered, whether it was entered by that one's function, and which of all that have the same place this is. Zero:
-/// nothing is.
+/// What is known of a `with`: how many contexts ago the one around it was entered, the kind of that one's lane, and which of all that have the same place this is. Zero: nothing is.
 static OUTER: [AtomicU64; RECENT as usize] = [const { AtomicU64::new(0) }; RECENT as usize];
 const AGO_BITS: u32 = 40;
-const BY_FUNCTION: u64 = 1 << AGO_BITS;
-const GENERATION: u32 = AGO_BITS + 1;
+const KIND_BITS: u32 = 2;
+const GENERATION: u32 = AGO_BITS + KIND_BITS;
 
 /// A `with` of that number was entered in this lane, some other context's.
-#[inline]
 pub(super) fn note(number: Number, lane: Lane) {
     let Some(owner) = lane.owner() else {
         return;
     };
-    let (at, generation) = place(number);
     let ago = (number - owner) / STEP;
-    let known = match ago < BY_FUNCTION {
-        true if lane == Lane::frame(owner) => generation | BY_FUNCTION | ago,
-        true => generation | ago,
-        false => 0,
-    };
-    // Whoever asks has something that was entered inside of it, since.
-    OUTER[at].store(known, Ordering::Relaxed);
+    if ago >> AGO_BITS == 0 {
+        let (at, generation) = place(number);
+        let kind = (lane.kind() as u64) << AGO_BITS;
+        // Whoever asks has something that was entered inside of it, since.
+        OUTER[at].store(generation | kind | ago, Ordering::Relaxed);
+    }
 }
 
 /// The lanes around this one, from the inside, as far as they are known.
@@ -43,17 +39,20 @@ pub(super) fn lanes_around(lane: Lane) -> impl Iterator<Item = Lane> {
 
 /// The lane around this one, if it is some `with`'s.
 fn around(lane: Lane) -> Option<Lane> {
+    const BODY: u64 = Of::Body as u64;
+    const FRAME: u64 = Of::Frame as u64;
+
     let number = lane.owner()?;
     let (at, generation) = place(number);
     let known = OUTER[at].load(Ordering::Relaxed);
-    if known == 0 || known >> GENERATION << GENERATION != generation {
-        return None;
+    let ago = known % (1 << AGO_BITS);
+    let owner = number.checked_sub(ago * STEP)?;
+    match (known ^ generation) >> AGO_BITS {
+        BODY => Some(Lane::body(owner)),
+        FRAME => Some(Lane::frame(owner)),
+        // Another one's, or nobody's.
+        _ => None,
     }
-    let owner = number.checked_sub((known & (BY_FUNCTION - 1)) * STEP)?;
-    Some(match known & BY_FUNCTION {
-        0 => Lane::body(owner),
-        _ => Lane::frame(owner),
-    })
 }
 
 /// Where it is kept, and what tells it from the others that are kept there.
