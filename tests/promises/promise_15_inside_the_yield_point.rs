@@ -1,16 +1,17 @@
 //! What a context function wraps around its yield holds for the body. (Where it drops its yield point: in `cancellation`.)
 
-use contextlib::{async_context, yield_resource};
-use contextlib_tests::{BodyError, ContextError, Log, yields};
+use contextlib::{async_context, background::drain, yield_resource};
+use contextlib_tests::{BodyError, Census, ContextError, Counted, Log, poll_once, yields};
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::{
     cell::Cell,
-    future::Future,
-    pin::pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 use tokio::time::{Instant, interval, sleep, timeout};
@@ -333,4 +334,37 @@ fn every_poll_of_the_body_is_inside() {
             .await;
         assert_eq!(DEPTH.get(), 1);
     }));
+}
+
+/// A body that its context hasn't come to poll, when its caller is gone: it has its resource already, which the teardown gets back.
+#[tokio::test]
+async fn a_body_that_is_not_polled_gives_its_resource_back() {
+    #[async_context]
+    async fn polls_it_late(log: Log, census: Census) -> Counted {
+        let resource = census.value("resource");
+        let mut yields_it = Box::pin(async { yield_resource!(move resource) });
+        let mut polls = 0;
+        let polled = poll_fn(|cx| {
+            polls += 1;
+            match polls {
+                2 => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                _ => yields_it.as_mut().poll(cx),
+            }
+        });
+        let (resource, exit) = polled.await;
+        resource.touch();
+        log.say(format!("{exit:?}"));
+    }
+    let (log, census) = (Log::new(), Census::new());
+    let with = polls_it_late(log.clone(), census.clone())
+        .run(async |_: &mut Counted| unreachable!("its context doesn't poll it"));
+    let mut with: Pin<Box<dyn Future<Output = ()>>> = Box::pin(with);
+    assert!(poll_once(with.as_mut()).is_pending());
+    drop(with);
+    drain().await;
+    assert_eq!(log.lines(), ["Cancelled"]);
+    census.assert_balanced("after its rollback");
 }
