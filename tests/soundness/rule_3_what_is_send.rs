@@ -8,7 +8,7 @@ use contextlib::{
     policy, yield_resource,
 };
 use futures::executor::block_on;
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, marker::PhantomData, rc::Rc};
 
 /// Compiles only if the type doesn't have the trait: else there are two ways to fill in the `_`.
 macro_rules! assert_not {
@@ -60,36 +60,23 @@ async fn of<T>(mut value: T) -> T {
 
 fn is_send<T: Send>(_: &T) {}
 fn is_sync<T: Sync>(_: &T) {}
-fn is_not_unpin<C: AsyncContext>(_: &ContextManager<C, policy::Drop>) {
-    // A frame is pinned before it runs, and must not be moved after that.
-    trait AmbiguousIfUnpin<A> {
-        fn is_not() {}
-    }
-    impl<T: ?Sized> AmbiguousIfUnpin<()> for T {}
-    struct Is;
-    impl<T: ?Sized + Unpin> AmbiguousIfUnpin<Is> for T {}
-    <C as AmbiguousIfUnpin<_>>::is_not();
+
+/// Compiles only if the value's type doesn't have the trait, as [`assert_not`] does. No function: of its parameter nothing would be known.
+macro_rules! is_not {
+    ($bound:path: $value:expr) => {{
+        trait AmbiguousIfItIs<A> {
+            fn is_not(&self) {}
+        }
+        impl<T: ?Sized> AmbiguousIfItIs<()> for T {}
+        struct Is;
+        impl<T: ?Sized + $bound> AmbiguousIfItIs<Is> for T {}
+        AmbiguousIfItIs::is_not(&$value);
+    }};
 }
 
-fn is_not_send<T>(_: &T) {
-    // A manager holds what the frame will be made from, which is as `Send` as that.
-    trait AmbiguousIfSend<A> {
-        fn is_not() {}
-    }
-    impl<T: ?Sized> AmbiguousIfSend<()> for T {}
-    struct Is;
-    impl<T: ?Sized + Send> AmbiguousIfSend<Is> for T {}
-    <T as AmbiguousIfSend<_>>::is_not();
-}
-
-fn is_not_sync<T>(_: &T) {
-    trait AmbiguousIfSync<A> {
-        fn is_not() {}
-    }
-    impl<T: ?Sized> AmbiguousIfSync<()> for T {}
-    struct Is;
-    impl<T: ?Sized + Sync> AmbiguousIfSync<Is> for T {}
-    <T as AmbiguousIfSync<_>>::is_not();
+/// Is what the context is.
+fn context_of<C: AsyncContext>(_: &ContextManager<C, policy::Drop>) -> PhantomData<C> {
+    PhantomData
 }
 
 struct Opened;
@@ -109,13 +96,15 @@ impl AsyncContextManager for Opened {
 
 #[test]
 fn managers_and_guards_are_what_they_hold() {
-    is_not_send(&of(Rc::new(1)));
-    is_not_send(&of(Rc::new(1)).enter());
-    is_not_send(&combine((of(1), of(Rc::new(1)))).on_cancel::<policy::Drop>());
+    // A manager holds what the frame will be made from, which is as `Send` as that.
+    is_not!(Send: of(Rc::new(1)));
+    is_not!(Send: of(Rc::new(1)).enter());
+    is_not!(Send: combine((of(1), of(Rc::new(1)))).on_cancel::<policy::Drop>());
     is_send(&combine((of(1), of(Cell::new(1)))).on_cancel::<policy::Drop>());
     let manager = of(Cell::new(1));
     is_send(&manager);
-    is_not_unpin(&manager);
+    // A frame is pinned before it runs, and must not be moved after that.
+    is_not!(Unpin: context_of(&manager));
     let Ok(guard) = block_on(manager.enter());
     is_send(&guard);
     is_sync(&block_on(of(1).enter()));
@@ -124,8 +113,8 @@ fn managers_and_guards_are_what_they_hold() {
     is_sync(&block_on(of(1).boxed().enter()));
     is_sync(&block_on(Opened.enter()));
     is_sync(&block_on(ExitStack::<()>::context().enter()));
-    is_not_sync(&guard);
-    is_not_sync(&block_on((of(1), of(Cell::new(1))).enter()));
+    is_not!(Sync: guard);
+    is_not!(Sync: block_on((of(1), of(Cell::new(1))).enter()));
     fn of_any<C: AsyncContext<Resource = u8, Kind = Infallible> + Send>(
         guard: Guard<C, policy::Drop>,
     ) -> impl Send {
