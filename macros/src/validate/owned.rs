@@ -40,11 +40,21 @@ fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> b
         Some(member) => (member.to_string(), format!("self.{member}.clone()")),
         None => ("this".to_owned(), "self.clone()".to_owned()),
     };
-    errors.at(
-        this,
-        format!("this context outlives the call, and with it the borrow of `self`: own what it needs, as in `own({name} = {value})`, and write `{name}` here"),
-    );
+    errors.at(this, outlives_its_part("self", &name, &value));
     false
+}
+
+/// What is said of a use of what is borrowed.
+fn outlives(borrowed: &str, name: &str, value: &str) -> String {
+    format!(
+        "this context outlives the call, and with it the borrow of `{borrowed}`: own what it needs, as in `own({name} = {value})`"
+    )
+}
+
+/// The same where what is owned has another name, or is a part.
+fn outlives_its_part(borrowed: &str, name: &str, value: &str) -> String {
+    let own = outlives(borrowed, name, value);
+    format!("{own}, and write `{name}` here")
 }
 
 /// False if it uses an argument `&T` that nothing owns.
@@ -68,14 +78,16 @@ fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors)
     let Some(((token, field), name, reference)) = used else {
         return true;
     };
-    let pair = match (field, owning_reference(reference, &function.sig)) {
+    let argument = name.to_string();
+    let message = match (field, owning_reference(reference, &function.sig)) {
         (Some(field), _) => {
-            format!("{field} = {name}.{field}.clone())`, and write `{field}` here")
+            let value = format!("{argument}.{field}.clone()");
+            outlives_its_part(&argument, &field.to_string(), &value)
         }
-        (None, Some(owning)) => format!("{name} = {name}{owning})`"),
-        (None, None) => format!("{name} = …)`"),
+        (None, Some(owning)) => outlives(&argument, &argument, &format!("{argument}{owning}")),
+        (None, None) => outlives(&argument, &argument, "…"),
     };
-    errors.at(token, format!("this context outlives the call, and with it the borrow of `{name}`: own what it needs, as in `own({pair}"));
+    errors.at(token, message);
     false
 }
 
