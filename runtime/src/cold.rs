@@ -122,26 +122,12 @@ impl<T> DerefMut for ByHand<T> {
 }
 
 /// What mostly isn't there any more when it is dropped. Whether it is, is looked up on the spot; what else there is to do then isn't.
-//
-// In a `ByHand` it would be one level deeper, of which rustc has few.
-pub(crate) struct Emptied<T>(ManuallyDrop<Option<T>>);
+pub(crate) struct Emptied<T>(ByHand<T>);
 
 impl<T> Emptied<T> {
     #[inline]
     pub(crate) const fn none() -> Self {
-        Emptied::new(None)
-    }
-
-    #[inline]
-    const fn new(content: Option<T>) -> Self {
-        Emptied(ManuallyDrop::new(content))
-    }
-
-    /// As [`ByHand::put`].
-    #[inline]
-    pub(crate) fn put(&mut self, content: T) {
-        debug_assert!(self.0.is_none(), "there is something already");
-        mem::forget(self.0.replace(content));
+        Emptied(ByHand::none())
     }
 
     #[cold]
@@ -151,17 +137,17 @@ impl<T> Emptied<T> {
 }
 
 impl<T> Deref for Emptied<T> {
-    type Target = Option<T>;
+    type Target = ByHand<T>;
 
     #[inline]
-    fn deref(&self) -> &Option<T> {
+    fn deref(&self) -> &ByHand<T> {
         &self.0
     }
 }
 
 impl<T> DerefMut for Emptied<T> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut Option<T> {
+    fn deref_mut(&mut self) -> &mut ByHand<T> {
         &mut self.0
     }
 }
@@ -186,7 +172,7 @@ impl<T> Seldom<T> {
 
     #[inline]
     pub(crate) fn new(content: Option<Box<T>>) -> Self {
-        Seldom(Emptied::new(content))
+        Seldom(Emptied(ByHand(ManuallyDrop::new(content))))
     }
 
     #[inline]

@@ -124,7 +124,7 @@ where
             closed.failed.put(raised::<C::Kind, E>(failed));
         }
         if let Some(added) = parts.rest.extra.take() {
-            *closed.added = added.added();
+            **closed.added = added.added();
         }
         Poll::Ready(())
     }
