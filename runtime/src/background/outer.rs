@@ -2,6 +2,8 @@
 //!
 //! It is asked for what has left a `with` that is over, of which only the lane is known: whether the `with` that drops it was around that. So it is written down for the last few thousand of all
 //! contexts, in one word each, without a lock. Of what isn't known any more, more is waited for than need be.
+//!
+//! (The table has the same of what begins while anything is pending, and keeps it as long as that: what visits a body must not miss what is around that. It wants the lock.)
 
 use super::lane::{Lane, Number, Of, STEP};
 use std::{

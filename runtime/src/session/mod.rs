@@ -367,6 +367,7 @@ where
             ready!(self.poll_inside(cx));
             resumed = matches!(self.run.stage(), Stage::Waiting);
         }
+        // Once it is resumed, it waits: to look that up, as a `match` of the stage would, takes 9 instructions.
         if resumed || matches!(self.run.stage(), Stage::Waiting) {
             // What has been waited for before may be over by now: something is left of the waiting all the same.
             if !resumed || is_any_pending() {
