@@ -192,14 +192,14 @@ fn what_borrows_without_a_reference() {
 /// What nobody can use is kept all the same, as without `own`.
 #[test]
 fn arguments_without_a_name_are_kept() {
-    struct Pair(Counted, Counted);
+    struct Pair<T>(T, T);
 
     #[async_context(own(mut number = 1))]
     async fn context(
         log: Log,
         _: Counted,
         (_, _second): (Counted, Counted),
-        Pair(_, _last): Pair,
+        Pair(_, _last): Pair<Counted>,
         (Ok(_either) | Err(_either)): Result<Counted, Counted>,
     ) -> u8 {
         let _ = yield_resource!(number);
@@ -214,7 +214,13 @@ fn arguments_without_a_name_are_kept() {
     struct Dropped(Log);
 
     #[async_context(own(mut number = 1))]
-    async fn keeps(log: Log, _: Dropped, (_, [_, _]): (Dropped, [Dropped; 2])) -> u8 {
+    async fn keeps(
+        log: Log,
+        _: Dropped,
+        (_, [_, _]): (Dropped, [Dropped; 2]),
+        (Ok(_either) | Err(_either)): Result<Dropped, Dropped>,
+        _whole @ Pair(_, _): Pair<Dropped>,
+    ) -> u8 {
         let _ = yield_resource!(number);
         log.say("teardown");
     }
@@ -234,10 +240,14 @@ fn arguments_without_a_name_are_kept() {
 
     let log = Log::new();
     let dropped = || Dropped(log.clone());
-    let manager = keeps(log.clone(), dropped(), (dropped(), [dropped(), dropped()]));
+    let manager = keeps(
+        log.clone(),
+        dropped(),
+        (dropped(), [dropped(), dropped()]),
+        Ok(dropped()),
+        Pair(dropped(), dropped()),
+    );
     block_on(manager.run(async |_| log.say("body")));
-    let lines = [
-        "body", "teardown", "dropped", "dropped", "dropped", "dropped",
-    ];
+    let lines = [["body", "teardown"].as_slice(), &["dropped"; 7]].concat();
     assert_eq!(log.lines(), lines);
 }

@@ -69,7 +69,7 @@ impl Arguments {
             self.inputs.push(FnArg::Typed(argument.clone()));
             self.mentions
                 .extend(simple.map(|name| quote_spanned!(site=> let _ = &#name;)));
-        } else if owns && simple.is_none() && !matches!(*argument.pat, Pat::Wild(_)) {
+        } else if owns && simple.is_none() {
             // `own(…)` may use what the pattern binds.
             let mut argument = argument.clone();
             let mut passed_over = 0;
