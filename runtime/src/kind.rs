@@ -384,7 +384,7 @@ pub type Out<K, R> = <<K as Kind>::Suppression as Suppression>::Out<R>;
     label = "the error here is a `{B}`",
     note = "a context's own error reaches the caller as this one: implement `From<the context's error> for {B}`; where both types are foreign, change the context's error first: `context.map_err(…)`, or `context.err_into::<E>()` with an `E` that `{B}` is made from",
     note = "in closure style `outcome` converts nothing: it returns both",
-    note = "a function that takes any context asks for `M::Context: AsyncContext<Kind: RaiseAs<{B}>>`"
+    note = "a function that takes any context asks for `impl ContextOf<T, {B}>`, or for `M::Context: AsyncContext<Kind: RaiseAs<{B}>>`"
 )]
 pub trait RaiseAs<B>: Kind {
     #[doc(hidden)]

@@ -185,6 +185,7 @@ mod body_error;
 mod boxed;
 mod cold;
 mod combine;
+mod context_of;
 pub mod contexts;
 mod exit;
 mod frame;
@@ -211,6 +212,7 @@ pub use boxed::{
     InfallibleBoxGuard,
 };
 pub use combine::{ContextTuple, Undecided, combine};
+pub use context_of::ContextOf;
 pub use contextlib_macros::async_context;
 /// Contexts around a whole function, as a decorator or as a fixture.
 ///

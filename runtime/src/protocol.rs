@@ -166,74 +166,8 @@ pub trait AsyncContextManager: Send {
 ///
 /// # Functions that take any context
 ///
-/// Such a function says that the context's errors become its own, and that it swallows none. That is all that [`async_with!`](crate::async_with) asks for, which is the simplest way, also with a body that is handed in:
-///
-/// ```
-/// use contextlib::kind::{Kind, RaiseAs, Strict};
-/// use contextlib::{AsyncContext, BodyError, IntoContextManager, async_with, null_context};
-///
-/// async fn logged<M, F, R, B>(context: M, body: F) -> Result<R, B>
-/// where
-///     M: IntoContextManager,
-///     M::Context: AsyncContext<Kind: RaiseAs<B> + Kind<Suppression = Strict>>,
-///     F: AsyncFnOnce(&mut <M::Context as AsyncContext>::Resource) -> Result<R, B>,
-///     B: BodyError,
-/// {
-///     async_with!(it = context, async {
-///         println!("entered");
-///         body(it).await
-///     })
-///     .await
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> std::io::Result<()> {
-/// let task = tokio::spawn(logged(null_context(7), async |number| Ok::<_, std::io::Error>(*number * 2)));
-/// assert_eq!(task.await??, 14);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// A parameter of one type, [`BoxContextManager`](crate::BoxContextManager), needs no bounds. The methods need more: what the context yields, if that is used, and what `with` asks for; `enter` needs
-/// neither of the `Send` in `Policy`. (`Kind = Fallible<io::Error>` takes contexts only that have just this error, and a guard.)
-///
-/// ```
-/// use contextlib::kind::{Kind, RaiseAs, Strict};
-/// use contextlib::{AsyncContext, IntoContextManager, async_context, policy::Policy, yield_resource};
-/// use std::io;
-///
-/// #[async_context]
-/// async fn number() -> io::Result<u8> {
-///     let mut number = 7;
-///     let _ = yield_resource!(number);
-/// }
-///
-/// #[async_context]
-/// async fn one() -> u8 {
-///     let _ = yield_resource!(1);
-/// }
-///
-/// async fn doubled<M>(context: M) -> io::Result<u8>
-/// where
-///     M: IntoContextManager,
-///     M::Context: AsyncContext<
-///             Resource = u8,
-///             Kind: RaiseAs<io::Error> + Kind<Error: Send, Suppression = Strict>,
-///         > + Send,
-///     M::Policy: Policy<M::Context, Storage: Send, Origin: Send>,
-/// {
-///     // As the method of a type: rustc can't prove that the trait's own is `Send` in a task, where it doesn't know the context.
-///     let context = context.into_context_manager();
-///     context.with(async |number| Ok(*number * 2)).await
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> io::Result<()> {
-/// assert_eq!(tokio::spawn(doubled(number())).await??, 14);
-/// assert_eq!(doubled(one()).await?, 2);
-/// # Ok(())
-/// # }
-/// ```
+/// They ask for [`ContextOf`](crate::ContextOf), which says what the context yields and what its errors become: `async fn doubled(context: impl ContextOf<u8, io::Error>)`. A parameter of one type,
+/// [`BoxContextManager`](crate::BoxContextManager), needs no bounds.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",

@@ -1,6 +1,7 @@
 //! Contexts put together: structs as contexts, tuples, boxed ones, and those that come with the library.
 
 mod allocations;
+mod any_context;
 mod attacks;
 mod blocks;
 mod exit_as;

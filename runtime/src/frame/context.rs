@@ -20,7 +20,7 @@ pub(crate) use sealed::Sealed;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no `AsyncContext`, which is what a `ContextManager` has inside",
     label = "not a context function's own type, which has no name",
-    note = "what a context function returns is a `ContextManager<impl AsyncContext<Resource = T>>`; what takes any context, takes an `impl IntoContextManager`",
+    note = "what a context function returns is a `ContextManager<impl AsyncContext<Resource = T>>`; what takes any context, takes an `impl ContextOf<T, Error>`",
     note = "a manager or a guard that yields a `T` has a type to write if it is boxed: `.boxed()` makes a `BoxContextManager<'_, T, Error>`, whose guard is a `BoxGuard<'_, T, Error>`"
 )]
 #[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
