@@ -1,6 +1,6 @@
 //! Async context managers: setup, body, and a teardown that may `await` and always runs, after success, an error, a panic and a cancellation.
 //!
-//! A context is written as one `async fn` with a yield point:
+//! You write a context as one `async fn` with a yield point:
 //!
 //! ```
 //! use contextlib::{async_context, yield_resource};
@@ -50,7 +50,7 @@
 //! }
 //! ```
 //!
-//! It is Python's `contextlib` for Rust, with its names or aliases for them in the search of these pages.
+//! This is Python's `contextlib` for Rust, with its names. Where a name differs, the search of these pages finds it by Python's name.
 //!
 //! # Words
 //!
@@ -58,7 +58,7 @@
 //! |---|---|
 //! | *context function* | what [`#[async_context]`](macro@async_context) is on; calling it runs nothing and returns a [`ContextManager`] |
 //! | *setup* | what is before the yield point |
-//! | *resource* | what the context function yields with [`yield_resource!`], and the body gets as `&mut` |
+//! | *resource* | what the context function yields with [`yield_resource!`], and what the body gets as `&mut` |
 //! | *body* | the caller's code while the context is open |
 //! | *exit* | how the body ended: the [`Exit`] that `yield_resource!` evaluates to |
 //! | *teardown* | what is after the yield point |
@@ -67,7 +67,7 @@
 //! | *rollback* | a teardown that runs in the background because nobody is left to await it |
 //! | *lane* | what guards are in order in: the body of the `with` around them, else the task; [`background::lane`] makes one |
 //! | *kind* | a context's error, and what it can do to its body's outcome, as a type: [`kind`] |
-//! | *wrapping* | with the yield point inside of another future, such as a timeout: such a context has no guard |
+//! | *wrapping* | of a context: its yield point is inside of another future, such as a timeout; it has no guard |
 //!
 //! # Styles
 //!
@@ -79,7 +79,7 @@
 //! | decorator: [`#[within]`](macro@within) | as in closure style | a whole function runs inside a context, as a test or a handler does |
 //!
 //! In closure and block style the body is polled *inside* the yield point. So what the context function puts around the yield point (a timeout, a
-//! `select!`, a `task_local!` scope) holds for the body; a context that drops its yield point cancels the body there and then. Such a *wrapping*
+//! `select!`, a `task_local!` scope) holds for the body. A context that drops its yield point cancels the body there and then. Such a *wrapping*
 //! context has no guard.
 //!
 //! # How a body ends
@@ -89,15 +89,16 @@
 //! | returns `Ok` | [`Exit::Completed`] | the value, or the teardown's error |
 //! | returns `Err` | [`Exit::Failed`] | that error |
 //! | panics | [`Exit::Panicked`] | that panic, with the same payload, after the teardown |
-//! | is dropped, or its guard is | [`Exit::Cancelled`] | the teardown is a rollback |
+//! | is dropped, or its guard is | [`Exit::Cancelled`] | nothing: the teardown is a rollback |
 //!
-//! The body's own outcome is never swallowed, except by a context that says so in its type ([`Suppressing`](kind::Suppressing)). Where body and teardown
-//! both fail, the caller gets the body's error and the [report hook](set_report_hook) the teardown's.
+//! The body's own outcome is never swallowed, except by a context that says so in its type ([`Suppressing`](kind::Suppressing)). Where body and
+//! teardown both fail, the caller gets the body's error, and the [report hook](set_report_hook) gets the teardown's.
 //!
 //! # Contexts made of others
 //!
-//! Unlike in Python, nothing is raised at a yield point: `yield_resource!` evaluates to how the body ended, and the context function goes on. So a `with` or a block around
-//! `let _ = yield_resource!(…)` has a body that succeeds, and its context is told [`Completed`](Exit::Completed), whatever has happened. Hold a guard, and tell it [what you are told](Guard::exit_as):
+//! Unlike in Python, nothing is raised at a yield point: `yield_resource!` evaluates to how the body ended, and the context function goes on. So if a
+//! `with` or a block is around `let _ = yield_resource!(…)`, its own body always succeeds. Its context is told [`Completed`](Exit::Completed),
+//! whatever has happened. Hold a guard instead, and tell it [what you are told](Guard::exit_as):
 //!
 //! ```
 //! use contextlib::{BoxGuard, async_context, yield_resource};
@@ -136,20 +137,25 @@
 //! # }
 //! ```
 //!
-//! An inner context's resource can't be moved out of its guard (E0507); so to hand it on, this yields the guard itself, [`boxed`](ContextManager::boxed), so that its type can be written. A context that is to be put around
-//! any other takes that as a [`BoxContextManager`].
-//! A wrapping context has no guard: where a yield point is in its `with` or its block, return an `Err` from that if the exit isn't `Completed`; it is reported then, beside the body's. (What isn't a context, such as tokio's
-//! `timeout` or a `select!`, needn't be told anything.)
+//! An inner context's resource can't be moved out of its guard (E0507). So, to hand the resource on, this example yields the guard itself. The inner
+//! context is [`boxed`](ContextManager::boxed), so that the guard's type can be written. A context that is to be put around any other context takes
+//! that one as a [`BoxContextManager`].
+//!
+//! A wrapping context has no guard. If a yield point is in the `with` or the block of a wrapping context, return an `Err` from there when the exit
+//! isn't `Completed`. That error is then reported, beside the body's. (What isn't a context, such as tokio's `timeout` or a `select!`, needn't be
+//! told anything.)
 //!
 //! # Cancellation
 //!
-//! What becomes of a context whose caller is gone is its [`policy`]: by default it owns all that it needs, and its teardown runs as a task in the
-//! background. Rollbacks keep their order, inner before outer: a teardown, awaited or not, starts only after the rollbacks started below it have ended.
-//! [`background::drain`] waits for them all. A rollback's failure goes to the report hook, as does one that could not run, for want of a runtime. So does the
-//! failure of a body that was over, where its caller is gone before the teardown is over.
+//! What becomes of a context whose caller is gone is its [`policy`]. By default the context owns all that it needs, and its teardown runs as a task
+//! in the background.
 //!
-//! A setup that is cancelled is dropped, like any future, unless the context says `#[async_context(setup = finish)]`. A teardown that is cancelled goes on in
-//! the background from where it was.
+//! - Rollbacks keep their order, inner before outer: a teardown, awaited or not, starts only after the rollbacks started below it have ended.
+//! - [`background::drain`] waits for all rollbacks.
+//! - A rollback's failure goes to the report hook. So does a rollback that could not run because there was no runtime, and so does the failure of a
+//!   body whose caller is gone before the teardown is over.
+//! - A setup that is cancelled is dropped, like any future, unless the context says `#[async_context(setup = finish)]`.
+//! - A teardown that is cancelled goes on in the background from where it was.
 //!
 //! What can't be helped: `mem::forget`, a process that ends without draining, `panic = "abort"`.
 //!
@@ -161,20 +167,22 @@
 //! | `tracing` | where the process has a subscriber: reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
 //! | `testkit` | the module `testkit`, which finds out whether a context loses anything, wherever it is cancelled |
 //!
-//! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`; their fields `context`
-//! and `defined` say which context. A rollback runs in the span that its context was entered in, whatever the level. tracing's `max_level_*` features and
-//! a subscriber's filter switch the spans off; then they cost next to nothing.
+//! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`. Their fields
+//! `context` and `defined` say which context it is. A rollback runs in the span that its context was entered in, whatever the level. tracing's
+//! `max_level_*` features and a subscriber's filter switch the spans off; then they cost next to nothing.
 //!
-//! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors. A struct is
-//! used by `protocol(it).on_cancel::<policy::Drop>()` then, or with a policy of yours; [`from_fn`], [`closing`] and [`closing_with`](contexts::closing_with) can't be used, and the
-//! closures on an [`ExitStack`] run only when its exit is awaited: a stack that is dropped reports them as lost.
+//! Without `tokio` there remain the attribute, the styles, `on_cancel = drop`, and [policies](policy::Policy) of your own for other executors. Then:
+//!
+//! - A struct is used by `protocol(it).on_cancel::<policy::Drop>()`, or with a policy of yours.
+//! - [`from_fn`], [`closing`] and [`closing_with`](contexts::closing_with) can't be used.
+//! - The closures on an [`ExitStack`] run only when its exit is awaited. A stack that is dropped reports them as lost.
 //!
 //! The minimum Rust version is 1.85; raising it is a minor release.
 //!
 //! # Where to look further
 //!
-//! The [README](https://github.com/contextlib-rs/contextlib) compares this with other ways and maps Python's names to the ones here; its repository has an
-//! example for each use.
+//! The [README](https://github.com/contextlib-rs/contextlib) compares this crate with other ways, and maps Python's names to the ones here. Its
+//! repository has an example for each use.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(hidden)]
@@ -216,8 +224,9 @@ pub use context_of::ContextOf;
 pub use contextlib_macros::async_context;
 /// Contexts around a whole function, as a decorator or as a fixture.
 ///
-/// A fixture lives as long as its test. One for several tests isn't to be had: a context in a `static` is never torn down, since nothing drops those, and belongs to the runtime of the test that has entered it, which
-/// ends before the next one's begins. [`drained`](background::drained) around a test waits for what it leaves behind.
+/// A fixture lives as long as its test. There is no fixture for several tests: a context in a `static` is never torn down, since nothing drops a
+/// `static`. It also belongs to the runtime of the test that has entered it, and that runtime ends before the next test's begins.
+/// [`drained`](background::drained) around a test waits for the rollbacks that the test leaves behind.
 ///
 /// ```
 /// use contextlib::{async_context, within, yield_resource};
