@@ -25,8 +25,8 @@ use proc_macro::TokenStream;
 
 /// Makes an async context manager of an `async fn` that yields its resource once.
 ///
-/// What is before `yield_resource!` is the setup, what is after it the teardown, and the caller's body runs in between. The
-/// function itself becomes a plain one that returns a `ContextManager`: calling it keeps the arguments and runs nothing.
+/// What is before `yield_resource!` is the setup, and what is after it is the teardown. The caller's body runs in between. The function itself
+/// becomes a plain one that returns a `ContextManager`: calling it keeps the arguments and runs nothing.
 ///
 /// ```
 /// use contextlib::{async_context, yield_resource};
@@ -68,21 +68,22 @@ use proc_macro::TokenStream;
 ///
 /// # What it goes on
 ///
-/// Any `async fn`: free, a method with any receiver, one that a trait declares or implements; with generics, `where` clauses,
-/// `impl Trait`, patterns and `mut` arguments, attributes and visibility, all of which are kept as written.
-/// What a trait declares with `on_cancel = drop` or `block` isn't known to be `Send` in generic code, where `with` needs that: `boxed` makes it so.
+/// Any `async fn`: free, a method with any receiver, one that a trait declares or implements. Generics, `where` clauses, `impl Trait`, patterns and
+/// `mut` arguments, attributes and visibility are kept as written.
 ///
-/// - `-> Result<T, E>`, and each type whose name ends in `Result`, makes a fallible context that yields a `T`; setup and teardown
-///   may use `?`. Anything else makes an infallible one.
-/// - It ends in `()` or in `Ok(())`, which may be left out. The resource is yielded, not returned.
-/// - Each path to a successful end yields exactly once. A second yield is a compile error; a path without one panics when it is
-///   taken, and the panic names the function. A sketch that ends in `todo!()` or its like need not yield yet.
-/// - A yield nested in an `async` block, in a closure or in a macro other than the standard library's makes a *wrapping* context,
-///   such as one with a timeout around the body. It has no guard: use `with` or `async_with!`.
+/// - `-> Result<T, E>`, and each type whose name ends in `Result`, makes a fallible context that yields a `T`. Its setup and teardown may use `?`.
+///   Any other return type makes an infallible context.
+/// - The function ends in `()` or in `Ok(())`, which may be left out. The resource is yielded, not returned.
+/// - Each path to a successful end yields exactly once. A second yield is a compile error. A path without a yield panics when it is taken, and the
+///   panic names the function. A sketch that ends in `todo!()` or its like need not yield yet.
+/// - A yield nested in an `async` block, in a closure or in a macro other than the standard library's makes a *wrapping* context, such as one with a
+///   timeout around the body. It has no guard: use `with` or `async_with!`.
+/// - A context that a trait declares with `on_cancel = drop` or `block` isn't known to be `Send` in generic code, but `with` needs that there.
+///   `boxed` makes it `Send`.
 ///
 /// # Arguments
 ///
-/// They may be combined, in any order: `#[async_context(on_cancel = block, suppress)]`.
+/// The arguments may be combined, in any order: `#[async_context(on_cancel = block, suppress)]`.
 ///
 /// ## `on_cancel = …`: what becomes of the teardown if the caller is gone
 ///
@@ -127,11 +128,12 @@ use proc_macro::TokenStream;
 ///
 /// ## `setup = finish`: a cancelled setup runs on
 ///
-/// By default (`setup = drop`) a setup whose caller is gone is dropped, like any future. With `finish`, a background task runs it to
-/// its yield point and tears it down again, so that what it was acquiring on a remote side doesn't leak. For `on_cancel = spawn`.
+/// By default (`setup = drop`) a setup whose caller is gone is dropped, like any future. With `finish`, a background task runs the setup to its yield
+/// point and then tears the context down. So nothing that the setup was acquiring on a remote side leaks. This is for `on_cancel = spawn`.
 ///
-/// Whatever is around it waits for that, as for any rollback inside: the teardown of a context that was entered before, also that of `contextlib::timeout`. So a setup that waits
-/// for something that is held around it, a second lease of something that can be leased only once, is waited for in vain: give such a wait a limit of its own, inside the context function.
+/// Whatever is around the context waits for that, as for any rollback inside: the teardown of a context that was entered before, also that of
+/// `contextlib::timeout`. A setup that itself waits for something held around it is waited for in vain. An example is a second lease of something
+/// that can be leased only once. Give such a wait a limit of its own, inside the context function.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};
@@ -169,9 +171,16 @@ use proc_macro::TokenStream;
 ///
 /// ## `own(name = expression, …)`: what the context owns, though the function borrows
 ///
-/// The expressions are evaluated in order when the function is called; the function has their values, and not `self` or the arguments
-/// that borrow, as far as that is written (`&T`, `Row<'_>`), nor one that is moved by `own(other = argument)`. It keeps the others, used or not (of a pattern what has a name or a `_`, and not what `..` passes over). The manager then borrows nothing. (Its type still mentions their lifetimes, as every opaque type does: a function that returns such a one, or a `Vec` of them, says
-/// `+ Send + 'static` and not `use<>`, or takes a [boxed](#boxed-a-type-that-has-a-name) one.) `own(mut name = …)` makes a mutable variable.
+/// The expressions are evaluated in order when the function is called. The function has their values. What becomes of its arguments:
+///
+/// - It doesn't have a `self` or an argument that borrows, as far as that is written (`&T`, `Row<'_>`).
+/// - It doesn't have an argument that is moved by `own(other = argument)`.
+/// - It keeps the others, used or not. Of a pattern, it keeps what has a name or a `_`, and not what `..` passes over.
+///
+/// So the manager borrows nothing. But its type still mentions the lifetimes of what isn't kept, as every opaque type does. A function that returns
+/// such a manager, or a `Vec` of them, says `+ Send + 'static` and not `use<>`. Or it takes a [boxed](#boxed-a-type-that-has-a-name) one.
+///
+/// `own(mut name = …)` makes a mutable variable.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};
@@ -206,8 +215,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `suppress`: the context may swallow its body's error
 ///
-/// The exit has `suppress()`, and the context may end its body early without an error of its own. `with` then returns
-/// `Result<Option<R>, B>`: the type says that there may be no value.
+/// The exit has `suppress()`, and the context may end its body early without an error of its own. So `with` returns `Result<Option<R>, B>`: the type
+/// says that there may be no value.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};
@@ -230,8 +239,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `guard`, `wrapping`: whether it has a guard, against the guess
 ///
-/// `guard` says that the context wraps nothing around its body, though the yield is nested; `wrapping` says that it does, which only
-/// the declaration of a trait's method needs, for that has no body to tell.
+/// - `guard` says that the context wraps nothing around its body, though the yield is nested.
+/// - `wrapping` says that it does. Only the declaration of a trait's method needs that, because it has no body to tell.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};
@@ -255,8 +264,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `boxed`: a type that has a name
 ///
-/// The function returns a `BoxContextManager<'a, T, E>` (or its infallible kin), for `dyn` traits, struct fields and recursion. What
-/// it borrows gets one lifetime, which must be named where several things are borrowed.
+/// The function returns a `BoxContextManager<'a, T, E>` (or its infallible kin), for `dyn` traits, struct fields and recursion. What it borrows gets
+/// one lifetime. Name that lifetime where several things are borrowed.
 ///
 /// ```
 /// # use contextlib::{async_context, yield_resource};
@@ -294,9 +303,14 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// In a trait, the declaration's policy says what its implementations may borrow. Without one, as here, that is nothing: the method is a `fn(&self, key: &str) -> BoxContextManager<'static, Lock, io::Error>`, and all
-/// of them `own` what they need. With `on_cancel = block` or `drop`, and a named lifetime (`fn lock<'a>(&'a self, key: &'a str)`), it is `BoxContextManager<'a, …>`. Either may be implemented by a plain `fn` of
-/// that signature, too, which returns some other context `.boxed()`: one that owns, where others borrow.
+/// In a trait, the declaration's policy says what its implementations may borrow:
+///
+/// - Without a policy, as here, they may borrow nothing. The method is a `fn(&self, key: &str) -> BoxContextManager<'static, Lock, io::Error>`, and
+///   all implementations `own` what they need.
+/// - With `on_cancel = block` or `drop`, and a named lifetime (`fn lock<'a>(&'a self, key: &'a str)`), the method returns a
+///   `BoxContextManager<'a, …>`.
+///
+/// A plain `fn` of that signature may implement either, too. It returns some other context `.boxed()`, such as one that owns where others borrow.
 ///
 /// ## `fallible`, `infallible`: what the return type is, against the guess
 ///
@@ -349,16 +363,16 @@ use proc_macro::TokenStream;
 ///
 /// # Errors
 ///
-/// - A borrowing context without a policy that lets it borrow says so at its definition, and lists the ways out. The attribute sees a borrow where it is written: a
-///   reference, a lifetime. It doesn't see one hidden in `Self` (`impl<'a> Cursor<'a> { async fn open(self) … }`), in an alias or in a path (`row: Row` for a `Row<'_>`);
-///   there rustc says that something *must outlive `'static`*. Write the lifetime, `self: Cursor<'a>` and `row: Row<'_>`; the ways out are the same then: own what it needs, or say
+/// - A context that borrows, without a policy that lets it borrow, says so at its definition, and lists the ways out: own what it needs, or say
 ///   `on_cancel = block` or `drop`.
-/// - A context whose frame isn't `Send` (`spawn`) is refused at its definition too, and what isn't is named.
+/// - The attribute sees a borrow only where it is written: a reference, a lifetime. It doesn't see one hidden in `Self`
+///   (`impl<'a> Cursor<'a> { async fn open(self) … }`), in an alias or in a path (`row: Row` for a `Row<'_>`). There rustc says that something *must
+///   outlive `'static`*. Write the lifetime, `self: Cursor<'a>` and `row: Row<'_>`. The ways out are then the same.
+/// - A context whose frame isn't `Send` (`spawn`) is refused at its definition, too. The error names what isn't `Send`.
 /// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
-/// - A yield inside of another context's `with`, `run` or `async_with!` looks at its exit: that context would be told that its body has completed, whatever has happened,
-///   where it is discarded, as in `let _ = yield_resource!(…)`.
-/// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of
-///   the body.
+/// - A yield inside of another context's `with`, `run` or `async_with!` must look at its exit. Where the exit is discarded, as in
+///   `let _ = yield_resource!(…)`, the other context would be told that its body has completed, whatever has happened.
+/// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of the body.
 #[doc(alias = "asynccontextmanager", alias = "contextmanager")]
 #[proc_macro_attribute]
 pub fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -385,29 +399,37 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// # What it goes on
 ///
 /// Any `async fn` with a body: free, a method with any receiver, generic, with patterns among its arguments. Not a method under `#[async_trait]`,
-/// which has rewritten it before this attribute sees it: use [`async_with!`](https://docs.rs/contextlib/latest/contextlib/macro.async_with.html) in its body.
-/// Whatever makes the function synchronous comes *below* it: `#[tokio::test]`, `#[tokio::main]`. So does what gives a test its other arguments, which are left to that:
-/// `#[rstest]`, `#[test_case(…)]`; and what looks at the function's arguments, such as `#[axum::debug_handler]`.
+/// which has rewritten it before this attribute sees it: use [`async_with!`](https://docs.rs/contextlib/latest/contextlib/macro.async_with.html) in
+/// its body.
+///
+/// Put these attributes *below* `#[within]`:
+///
+/// - what makes the function synchronous: `#[tokio::test]`, `#[tokio::main]`;
+/// - what gives a test its other arguments, which `#[within]` leaves to it: `#[rstest]`, `#[test_case(…)]`;
+/// - what looks at the function's arguments, such as `#[axum::debug_handler]`.
 ///
 /// # Arguments
 ///
-/// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use
-/// the function's arguments and the resources before them. What they borrow may be without a name, as in `name = context(&format!("…"))`.
-/// `#[within(a)]` above `#[within(b)]`, both by this name, is `#[within(a, b)]`: as of Python's decorators, the upper one is around the lower one.
+/// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use the
+/// function's arguments and the resources before them. They may borrow a value that has no name, as in `name = context(&format!("…"))`.
 ///
-/// | written | what the function gets |
+/// `#[within(a)]` above `#[within(b)]`, both by this name, is `#[within(a, b)]`: as with Python's decorators, the upper one is around the lower one.
+///
+/// | written | what it means |
 /// |---|---|
-/// | `name = context` | its argument of that name is the resource, a `&mut`, and callers no longer pass it |
-/// | `name = context` without such an argument | the same, as a variable in the contexts that follow and in the body |
-/// | `context`, `_ = context` | nothing: the function only runs inside |
-/// | `fallible`, `infallible` | what it returns is a `Result`, or isn't one, though its type's name says otherwise |
+/// | `name = context` | the function's argument of that name is the resource, a `&mut`, and callers no longer pass it |
+/// | `name = context` without such an argument | the resource is a variable of that name, in the contexts that follow and in the body |
+/// | `context`, `_ = context` | the function gets nothing: it only runs inside |
+/// | `fallible`, `infallible` | what the function returns is a `Result`, or isn't one, though its type's name says otherwise |
 /// | `crate = path` | `contextlib` is there |
 ///
 /// # Errors
 ///
-/// A function that returns a `Result` (a type whose name ends so) has a context's error converted to its own with `From`. Any other has none to
-/// return, so there an error is a panic that names the context: in a test, a setup that fails fails the test. A function that returns a `Result` under another
-/// name, or behind an `impl Trait`, doesn't compile until it says which of the two it is: else its contexts would take an `Err` for a success.
+/// - If the function returns a `Result` (a type whose name ends so), a context's error is converted to the function's own with `From`.
+/// - Any other function has no error to return. There a context's error is a panic that names the context: in a test, a setup that fails fails the
+///   test.
+/// - A function that returns a `Result` under another name, or behind an `impl Trait`, doesn't compile until it says which of the two it is:
+///   `fallible` or `infallible`. Otherwise its contexts would take an `Err` for a success.
 ///
 /// # Panics
 ///
@@ -415,8 +437,8 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 ///
 /// # Suppression
 ///
-/// Where a suppressing context has swallowed the function's failure, the function returns `()` or `None`, in an `Ok` if it returns a `Result`.
-/// What can't be missing is a compile error: see `contextlib::kind::MayBeMissing`.
+/// Where a suppressing context has swallowed the function's failure, the function returns `()` or `None`, in an `Ok` if it returns a `Result`. A
+/// return type that has neither is a compile error: see `contextlib::kind::MayBeMissing`.
 ///
 /// # Cancellation
 ///
