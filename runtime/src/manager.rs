@@ -23,13 +23,14 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
 /// A context that hasn't been entered yet: what calling a context function returns.
 ///
-/// Nothing has run so far. `C` is the suspended function, `P` its [policy](crate::policy) for cancellation. Dropping it drops the arguments.
-/// Mirrors the object that calling a function decorated with Python's `@asynccontextmanager` returns.
+/// Nothing has run so far. `C` is the suspended function, and `P` is its [policy](crate::policy) for cancellation. Dropping the manager drops the
+/// arguments. Mirrors the object that calling a function decorated with Python's `@asynccontextmanager` returns.
 ///
 /// # Functions that return one
 ///
-/// A function that only chooses a context says what that yields and fails with, and its policy, if that isn't [`Spawn`]. `use<>` means that it borrows nothing of the arguments. Where the type has to have a
-/// name, or there is more than one to choose from: [`boxed`](ContextManager::boxed).
+/// A function that only chooses a context says in its return type what that context yields, what it fails with, and its policy if that isn't
+/// [`Spawn`]. `use<>` means that the context borrows nothing of the arguments. Where the type has to have a name, or where there is more than one
+/// context to choose from, use [`boxed`](ContextManager::boxed).
 ///
 /// ```
 /// use contextlib::{AsyncContext, ContextManager, async_context, kind::Fallible, yield_resource};
@@ -89,9 +90,13 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 
 /// An `async` closure that takes an `A`, as a trait that gives its future a name.
 ///
-/// Implemented for every such closure, and for functions that return futures; `Fut` is what calling it returns. A callback in a box, or of a type parameter, that is an
-/// `FnOnce(&mut T) -> BoxFuture<'_, …>` isn't one: hand it on in one, `async |t| callback(t).await`. Where [`with`](ContextManager::with) and the others ask for it, the compiler finds `'b`
-/// and `Fut`. A function that takes a body, and hands it to a context, asks for this:
+/// Implemented for every such closure, and for functions that return futures. `Fut` is what calling it returns.
+///
+/// A callback that is an `FnOnce(&mut T) -> BoxFuture<'_, …>`, in a box or of a type parameter, isn't one. Hand it on inside of an `async` closure:
+/// `async |t| callback(t).await`.
+///
+/// Where [`with`](ContextManager::with) and the others ask for an `AsyncBody`, the compiler finds `'b` and `Fut`. A function that takes a body, and
+/// hands it to a context, asks for this:
 ///
 /// ```
 /// use contextlib::{AsyncBody, async_context, yield_resource};
@@ -237,7 +242,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// A [suppressing](crate::kind::Suppressing) context makes the value an `Option`, `None` where the body's outcome was swallowed.
     ///
     /// # Panics
-    /// The body's panic goes on after the teardown, with the same payload; so does a panic of setup or teardown. A context that returns
+    /// The body's panic goes on after the teardown, with the same payload. A panic of setup or teardown goes on as well. A context that returns
     /// successfully without having yielded, or after having dropped its yield point, panics.
     ///
     /// # Cancellation
@@ -245,8 +250,9 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     ///
     /// # Bodies that rustc can't prove `Send`
     ///
-    /// A function that calls itself inside of a body isn't known to be `Send` while that is asked of the body: rustc says *future created by async closure is not `Send`*, though
-    /// nothing in it is wrong. [`async_with!`](crate::async_with) and [`#[within]`](macro@crate::within) don't ask, and their futures are `Send` all the same; so is that of
+    /// `with` asks that its body is `Send`. If a function calls itself inside of the body, it isn't yet known there whether that function's future is
+    /// `Send`. rustc then says *future created by async closure is not `Send`*, though nothing in it is wrong. [`async_with!`](crate::async_with) and
+    /// [`#[within]`](macro@crate::within) don't ask, and their futures are `Send` all the same. So is that of
     /// [`with_local`](ContextManager::with_local):
     ///
     /// ```
@@ -275,8 +281,8 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// # }
     /// ```
     ///
-    /// Several `with` futures in one `buffer_unordered` or `FuturesUnordered`, with closures that borrow, are *not general enough*: collect them first, each in a box (`boxed` of
-    /// the crate `futures`).
+    /// Several `with` futures in one `buffer_unordered` or `FuturesUnordered`, with closures that borrow, are *not general enough* to rustc. Collect
+    /// the futures first, each in a box (`boxed` of the crate `futures`).
     ///
     /// # Example
     ///
@@ -339,7 +345,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
 
     /// [`with`](ContextManager::with) for bodies, resources and errors that aren't `Send`.
     ///
-    /// The context sees the text of the body's error only. Its yield point has to be polled on the body's thread.
+    /// The context sees only the text of the body's error. Its yield point has to be polled on the body's thread.
     ///
     /// # Errors
     /// As for [`with`](ContextManager::with).
@@ -397,7 +403,8 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
 
     /// [`with`](ContextManager::with) for a context that can't fail and a body that returns a plain value.
     ///
-    /// A `Result` is one, too: its `Err` is no failure to the context, which is told [`Completed`](crate::Exit::Completed). To have it told, use `with`.
+    /// A `Result` is a plain value, too: its `Err` is no failure to the context, which is told [`Completed`](crate::Exit::Completed). If the context
+    /// is to be told of the failure, use `with`.
     ///
     /// # Panics
     /// As for [`with`](ContextManager::with).
@@ -497,9 +504,11 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
         }
     }
 
-    /// [`with`](ContextManager::with), returning both outcomes: the body's and the context's. Nothing is converted, and of a single context nothing is reported.
+    /// [`with`](ContextManager::with) that returns both outcomes: the body's and the context's. Nothing is converted, and of a single context nothing
+    /// is reported.
     ///
-    /// Of a tuple, `context` is its first failure; further ones are reported. So they are of an [`ExitStack`](crate::ExitStack::context), where the first failure may be the body's: `context` is `Ok` then.
+    /// Of a tuple, `context` is its first failure. Further failures are reported. It is the same for an [`ExitStack`](crate::ExitStack::context), but
+    /// there the first failure may be the body's: then `context` is `Ok`.
     ///
     /// # Panics
     /// As for [`with`](ContextManager::with). The other outcome is then [reported](crate::report) if it is a failure.
