@@ -24,16 +24,17 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
 /// An entered context. Dereferences to the resource.
 ///
-/// [`exit`](Guard::exit) runs the teardown and awaits it. Dropping the guard un-exited (by `?`, by a panic, because the task was cancelled)
-/// leaves the teardown to the context's [policy](crate::policy), which by default runs it in the background; it sees
-/// [`Cancelled`](crate::Exit::Cancelled). One allocation, made by `enter`.
+/// [`exit`](Guard::exit) runs the teardown and awaits it. Dropping the guard un-exited (by `?`, by a panic, because the task was cancelled) leaves
+/// the teardown to the context's [policy](crate::policy), which by default runs it in the background. The teardown then sees
+/// [`Cancelled`](crate::Exit::Cancelled). A guard is one allocation, made by `enter`.
 ///
-/// Variables are dropped in the right order, an inner guard before an outer one. Not so the fields of a struct, the elements of a `Vec` or a tuple, and what a future has captured that was never polled: of
-/// these the first goes first, and its rollback may run before the next one is dropped. Declare inner guards first, or put their contexts on an [`ExitStack`](crate::ExitStack).
+/// Variables are dropped in the right order, an inner guard before an outer one. This isn't so for the fields of a struct, the elements of a `Vec` or
+/// a tuple, and what a future has captured that was never polled. Of these the first is dropped first, and its rollback may run before the next one
+/// is dropped. Declare inner guards first, or put their contexts on an [`ExitStack`](crate::ExitStack).
 ///
-/// It is `Send` where its context is, and `Sync` where its resource is, so that several tasks may share it in an `Arc`.
+/// A guard is `Send` where its context is, and `Sync` where its resource is, so that several tasks may share it in an `Arc`.
 ///
-/// If the resource has a method of the same name, call `(*guard).cancel()`.
+/// If the resource has a method with the name of one of the guard's, call it through the resource: `(*guard).cancel()`.
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
     /// `None` once it is dropped.
@@ -49,8 +50,8 @@ fn gone() -> ! {
 
 /// The future of [`enter`](crate::ContextManager::enter): runs the setup.
 ///
-/// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, so that a context that can't be entered is one
-/// compile error: an `impl Future` would repeat it wherever the future is mentioned.
+/// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, so that a context that can't be entered is one compile
+/// error. An `impl Future` would repeat that error wherever the future is mentioned.
 #[must_use = "the setup of a context doesn't run before `enter()` is awaited"]
 pub struct Enter<C: AsyncContext, P: Policy<C> = Spawn> {
     /// `None` once its frame is in the guard's box.
@@ -148,8 +149,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
 
     /// Runs the teardown, which sees [`Completed`](crate::Exit::Completed), and waits for its end. With a result: [`exit_with`](Guard::exit_with).
     ///
-    /// Before it, waits for the rollbacks of what was entered after this in the same task, or in the same [lane](crate::background::lane), which branches of
-    /// one task need that use guards.
+    /// Before the teardown, it waits for the rollbacks of what was entered after this guard in the same task, or in the same
+    /// [lane](crate::background::lane). Branches of one task that use guards need a lane each.
     ///
     /// # Errors
     /// The teardown's error.
@@ -158,8 +159,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// If the teardown panics.
     ///
     /// # Cancellation
-    /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy). Dropped before its first poll, it has told the context nothing: that is as if the guard
-    /// were dropped.
+    /// Dropping the future leaves the rest of the teardown to the context's [policy](crate::policy). If it is dropped before its first poll, it has
+    /// told the context nothing: that is as if the guard were dropped.
     ///
     /// ```
     /// use contextlib::{async_context, yield_resource};
@@ -189,7 +190,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         }
     }
 
-    /// Runs the teardown, which sees [`Cancelled`](crate::Exit::Cancelled), and waits for its end: what dropping the guard does in the background.
+    /// Runs the teardown, which sees [`Cancelled`](crate::Exit::Cancelled), and waits for its end. Dropping the guard does the same in the
+    /// background.
     ///
     /// # Errors
     /// The teardown's error.
@@ -222,11 +224,16 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         }
     }
 
-    /// Runs the teardown, which sees the exit of another context, and waits for its end: for a guard that a context function holds around its own body.
+    /// Runs the teardown, which sees the exit of another context, and waits for its end. For a guard that a context function holds around its own
+    /// body.
     ///
-    /// Of an error or a panic it sees the text, as in [`with_local`](crate::ContextManager::with_local): the failure itself belongs to the other context's caller, who gets it whatever this one does: it can't swallow it.
-    /// (Of contexts put together, each is told the outcome as those inside of it have left it: one that swallows it, or fails, does so for those around it in the same guard.) Allocates if the
-    /// body has failed or panicked. Mirrors `await inner.__aexit__(*exc_info)`.
+    /// Of an error or a panic, the teardown sees the text, as in [`with_local`](crate::ContextManager::with_local). The failure itself belongs to the
+    /// other context's caller, who gets it whatever this context does: this context can't swallow it.
+    ///
+    /// Of contexts put together in one guard, each is told the outcome as those inside of it have left it. One that swallows the outcome, or fails,
+    /// changes it for those around it in that guard.
+    ///
+    /// Allocates if the body has failed or panicked. Mirrors `await inner.__aexit__(*exc_info)`.
     ///
     /// # Errors
     /// The teardown's error.
@@ -283,8 +290,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// If the teardown panics; an error in `result` is [reported](crate::report) then.
     ///
     /// # Cancellation
-    /// As for [`exit`](Guard::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
-    /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
+    /// As for [`exit`](Guard::exit). A value in `result` is then dropped, as the future's output is, and an error in it is [reported](crate::report).
+    /// If the future is dropped before its first poll, it has told nobody anything: `result` is dropped with it.
     ///
     /// ```
     /// use contextlib::{async_context, yield_resource};
