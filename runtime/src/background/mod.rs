@@ -1,42 +1,57 @@
 //! Rollbacks: teardowns that run when nobody is left to await them.
 //!
-//! A guard or a `with` future that is dropped hands its frame to its context's [policy], which runs it as a background task. This
-//! module keeps them in order (inner before outer) and lets a program wait for them before it exits: [`drain`].
+//! A guard or a `with` future that is dropped hands its frame to its context's [policy], which runs it as a background task. This module keeps these
+//! rollbacks in order, inner before outer. It also lets a program wait for them before it exits: [`drain`].
 //!
 //! # What is inside of what
 //!
-//! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered. For a
-//! guard that is whatever was entered after it in the same *lane*: the body of the `with` around it, else the task, else (in the root future of `block_on`)
-//! the thread. What runs in different tasks never waits for each other, also where one has spawned the other: unless that is spawned in a [`lane`]. What to know of it:
+//! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered.
+//! For a guard, that is whatever was entered after it in the same *lane*. Its lane is the body of the `with` around it; else the task; else (in the
+//! root future of `block_on`) the thread.
 //!
-//! - Branches of one task (`join!`, `FuturesUnordered`) share its lane, so that guards in them wait for each other's rollbacks: [`lane`] separates them.
-//! - A context that drops its yield point (as `timeout` does when the time is up) goes on with its next statement at once, while what its body has entered is
-//!   still being rolled back. Only what is outside of the context waits for that.
-//! - What has not begun can't be waited for: of guards that are dropped outer first, as the fields of a struct are from the first one on, the elements of a `Vec` or a tuple, and the captures of a future that was never polled, the outer one's rollback may
-//!   run on another thread before the inner guard is dropped. Declare inner guards first.
+//! Different tasks never wait for each other, not even where one has spawned the other, unless the spawned one is in a [`lane`].
+//!
+//! What to know about lanes:
+//!
+//! - Branches of one task (`join!`, `FuturesUnordered`) share its lane, so that guards in them wait for each other's rollbacks. [`lane`] separates
+//!   the branches.
+//! - A context that drops its yield point (as `timeout` does when the time is up) goes on with its next statement at once, while what its body has
+//!   entered is still being rolled back. Only what is outside of the context waits for these rollbacks.
+//! - Nothing waits for a rollback that has not begun. Where guards are dropped outer first, the outer one's rollback may run on another thread before
+//!   the inner guard is dropped. Three things are dropped from the first one on: the fields of a struct, the elements of a `Vec` or a tuple, and the
+//!   captures of a future that was never polled. Declare inner guards first.
 //!
 //! # Corner cases
 //!
-//! Where else things aren't in order, or wait for more than they have to:
+//! In these cases, too, things aren't in order, or wait for more than they have to:
 //!
 //! - The tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example, are in the body's lane.
-//! - The tasks of another executor than tokio, which aren't recognised, share their thread's lane, and one that moves to another thread loses its order: wrap each in a [`lane`].
-//! - A guard that leaves the `with` it was entered in, as one that the body of a timeout returns does, counts as entered in what is around that. If another task drops it, or the body of a `with` that wasn't around that one, whatever its own task had
-//!   entered before waits for it, in other branches of that task, too, unless a [`lane`] separates them. Of a future that was begun inside of a body and then moved to another task, and of tasks that run inside of a
-//!   body, it isn't known that this body was around such a guard; nor, where another task or thread, or such a body, drops it, which body or rollback it had gone to: it doesn't wait then for what was dropped in that one itself.
-//! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with its old task's. Two guards that a third
-//!   task has from two others have nothing to do with each other, so their rollbacks run side by side; also where both belong to one future that was polled in
-//!   two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in order wherever it goes.
-//! - Of a future that one task has begun and another one drops, what it had entered meanwhile is there as if it had been entered when the future began.
-//! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began, for mostly the rollback had it from the beginning: also
-//!   where the task has given it to the rollback since, through a channel.
-//! - What ends inside of a rollback, by `exit` or a `with` that is over, waits for no context that was entered before the one that is being rolled back, which may wait for that; but for what
-//!   was entered after that one, also where it is inside of an earlier one.
-//! - Where two contexts are entered on one stack at the same time, and the setup of the one that began first ends last, that one doesn't wait for what its setup has dropped.
+//! - The tasks of another executor than tokio aren't recognised. They share their thread's lane, and a task that moves to another thread loses its
+//!   order. Wrap each task in a [`lane`].
+//! - A guard may leave the `with` it was entered in, as a guard that the body of a timeout returns does. It then counts as entered in what is around
+//!   that `with`.
+//!   - Such a guard may be dropped by another task, or by the body of a `with` that wasn't around the first one. Whatever the guard's own task had
+//!     entered before then waits for it. This holds in other branches of that task, too, unless a [`lane`] separates them.
+//!   - It isn't known that a body was around such a guard where the guard comes from a future that was begun inside of that body and then moved to
+//!     another task, or from a task that runs inside of that body.
+//!   - If such a guard is dropped by another task or thread, or by a body that isn't known to have been around it, it isn't known either which body
+//!     or rollback the guard had gone to. The guard then doesn't wait for what was dropped in that body or rollback itself.
+//! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with what its old task has
+//!   entered. Two guards that a third task has from two others have nothing to do with each other, so their rollbacks run side by side. This is so
+//!   even where both belong to one future that was polled in two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in
+//!   order wherever it goes.
+//! - If one task has begun a future and another one drops it, what the future had entered meanwhile counts in the other task as entered when the
+//!   future began.
+//! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began. The reason is that mostly the
+//!   rollback had the guard from the beginning. But the rule holds, too, where the task has given the guard to the rollback since, through a channel.
+//! - What ends inside of a rollback, by `exit` or a `with` that is over, doesn't wait for contexts that were entered before the one that is being
+//!   rolled back, for these may wait for that one. It does wait for what was entered after that one, even inside of an earlier context.
+//! - Where two contexts are entered on one stack at the same time, and the setup that began first ends last, its context doesn't wait for what this
+//!   setup has dropped.
 //! - A thread has one lane outside of a runtime and another one inside `block_on`.
-//! - A guard that was entered in a body, but inside of another runtime's `block_on`, is rolled back on that one. The body's context waits for it: for ever, if nobody drives that runtime any more.
-//!   End it there: `other.block_on(background::drain())`.
-//! - A rollback that awaits a task which waits for that rollback, waits for ever, as it would in the foreground.
+//! - A guard that was entered in a body, but inside of another runtime's `block_on`, is rolled back on that runtime. The body's context waits for it:
+//!   for ever, if nobody drives that runtime any more. End the rollback there: `other.block_on(background::drain())`.
+//! - A rollback may await a task which waits for that rollback. It then waits for ever, as it would in the foreground.
 //!   [`drain_timeout`](https://docs.rs/contextlib/latest/contextlib/background/fn.drain_timeout.html) names it.
 
 #![cfg_attr(
@@ -91,14 +106,17 @@ use crate::{
 
 /// Waits until every rollback on this runtime is over, also those that other rollbacks start meanwhile.
 ///
-/// Off a runtime it waits for all rollbacks of the process. Inside of a rollback it waits only for those of contexts that were entered later than the one that
-/// is being rolled back: earlier ones may be waiting for this very rollback, which would never end. One line before `main` returns makes sure that none is lost
-/// at shutdown.
+/// One line before `main` returns makes sure that no rollback is lost at shutdown. A `?` in `main` would leave before that line. So the work is a
+/// function of its own, as here; or `main` is inside of [`drained`].
 ///
-/// A task that is still alive hasn't begun its rollbacks; nor has one that was aborted, until its runtime has dropped its future. So end the tasks first, and
-/// wait for them: with `JoinSet::shutdown`, or by their `JoinHandle`s.
+/// What it waits for depends on where it is called:
 ///
-/// A `?` in `main` would leave before it. So the work is a function of its own, as here; or `main` is inside of [`drained`].
+/// - Off a runtime it waits for all rollbacks of the process.
+/// - Inside of a rollback it waits only for those of contexts that were entered later than the one that is being rolled back. Earlier ones may be
+///   waiting for this very rollback, and neither would ever end.
+///
+/// A task that is still alive hasn't begun its rollbacks. Nor has a task that was aborted, until its runtime has dropped its future. So end the tasks
+/// first, and wait for them: with `JoinSet::shutdown`, or by their `JoinHandle`s.
 ///
 /// # Cancellation
 /// Dropping the future ends the wait and nothing else: the rollbacks go on.
@@ -119,9 +137,11 @@ pub async fn drain() {
 
 /// A context whose teardown is [`drain`]: around `main`, or a test, however that ends.
 ///
-/// A test that ends by `?` or a failed assertion while it holds a guard loses the rollback otherwise, since its runtime is shut down at once; the report says so. As any `with`, it waits for what its body has
-/// entered; its teardown, for the rollbacks of tasks that have ended as well.
-/// `with` allocates nothing. Cancelled, it waits for nothing.
+/// Without it, a test that ends by `?` or a failed assertion while it holds a guard loses the rollback, since its runtime is shut down at once. The
+/// report says so.
+///
+/// Like any `with`, it waits for what its body has entered. Its teardown also waits for the rollbacks of tasks that have ended. `with` allocates
+/// nothing. If it is cancelled, it waits for nothing.
 ///
 /// ```
 /// use contextlib::{background::drained, within};
@@ -176,7 +196,7 @@ pub fn drained()
 /// [`drain`], for `limit` at the most.
 ///
 /// # Errors
-/// The contexts whose rollbacks were still pending then, of those that it waits for. They go on.
+/// The contexts whose rollbacks were still pending when the limit was reached, of those that it waits for. These rollbacks go on.
 ///
 /// # Panics
 /// Outside of a tokio runtime, and on one whose timer isn't enabled (`enable_time`). [`drain`] needs neither.
@@ -233,8 +253,8 @@ pub fn stuck() -> Vec<Stuck> {
 
 /// Runs `future` with a lane of its own: guards entered in it wait for each other's rollbacks, and for no others.
 ///
-/// Guards of one task share a lane, so that an outer guard's `exit` waits for the rollbacks of inner ones. The branches of a `join!` are no
-/// inner or outer ones to each other: wrap each in `lane` where both use guards. Closure and block style need no such care.
+/// Guards of one task share a lane, so that an outer guard's `exit` waits for the rollbacks of inner ones. But the branches of a `join!` aren't
+/// inside of each other: where both use guards, wrap each in `lane`. Closure and block style need no such care.
 ///
 /// One allocation, for `future`.
 ///
@@ -242,7 +262,8 @@ pub fn stuck() -> Vec<Stuck> {
 /// If it is polled after its end.
 ///
 /// # Cancellation
-/// Dropping it drops `future` in its lane. The rollbacks that this starts are waited for where `lane` was called, as are those that are pending at its end.
+/// Dropping it drops `future` in its lane. The rollbacks that this starts are waited for where `lane` was called. So are those that are pending at
+/// its end.
 ///
 /// # Example
 ///
@@ -258,11 +279,14 @@ pub fn stuck() -> Vec<Stuck> {
 ///
 /// # Tasks
 ///
-/// What is still being rolled back when `future` is over is waited for where `lane` was *called*, by whatever was entered there before `future` began. So a task that is spawned in a `lane` belongs to what
-/// spawns it. (For the rollbacks of a task that is spawned without one, nobody waits but [`drain`].)
+/// What is still being rolled back when `future` is over is waited for where `lane` was *called*, by whatever was entered there before `future`
+/// began. So a task that is spawned in a `lane` belongs to what spawns it. (For the rollbacks of a task that is spawned without a `lane`, only
+/// [`drain`] waits.)
 ///
-/// Nobody waits for what hasn't begun, and a task that is alive may still hold guards. So end the task, and wait for its end, before the context around it is torn down: in that context's body, as here, or in the teardown of another context
-/// inside of it. (Where that other one is rolled back, its teardown may begin before the task is first polled. The task's rollbacks are waited for then, too, by whatever was entered before `lane` was called.)
+/// Nobody waits for a rollback that hasn't begun, and a task that is alive may still hold guards. So end the task, and wait for its end, before the
+/// context around it is torn down. Do this in that context's body, as here, or in the teardown of another context inside of it. (If that other
+/// context is rolled back, its teardown may begin before the task is first polled. Then, too, the task's rollbacks are waited for by whatever was
+/// entered before `lane` was called.)
 ///
 /// ```
 /// use contextlib::{async_context, background::lane, yield_resource};
