@@ -21,20 +21,26 @@ type OriginOf<M> =
 
 /// A context as a struct: setup and teardown are methods, and what they share are fields.
 ///
-/// Mirrors a Python class with `__aenter__` and `__aexit__`, `AbstractAsyncContextManager`. Both methods have to be written: there is no
-/// default for either. They are what a context calls; to *use* the struct, call the methods of [`IntoContextManager`], which take it by value:
-/// `database.with(…)`, `database.enter()`. **Have that trait in scope where you do, and this one only where you implement it:** with this one alone, `database.enter()` is the bare setup
-/// of a `mut database`, whose resource nobody tears down. Where both are, it is the context's for a struct, and for what is in a `Box`; **for a variable that is a
-/// `&mut Database` it is the bare setup still**, without a word from the compiler. Pass the struct by value, a clone if it is a handle. One that borrows what it needs goes through
-/// [`protocol`]: `protocol(it).on_cancel::<policy::Drop>()`.
+/// Mirrors a Python class with `__aenter__` and `__aexit__`, `AbstractAsyncContextManager`. Both methods have to be written: there is no default for
+/// either.
+///
+/// A context calls these methods. To *use* the struct, call the methods of [`IntoContextManager`], which take it by value: `database.with(…)`,
+/// `database.enter()`. **Have `IntoContextManager` in scope where you use the struct, and this trait only where you implement it:**
+///
+/// - With this trait alone, `database.enter()` is the bare setup of a `mut database`, whose resource nobody tears down.
+/// - With both traits, it is the context's for a struct, and for what is in a `Box`. **For a variable that is a `&mut Database` it still is the bare
+///   setup**, without a word from the compiler.
+///
+/// Pass the struct by value; pass a clone if it is a handle. A struct that borrows what it needs goes through [`protocol`]:
+/// `protocol(it).on_cancel::<policy::Drop>()`.
 ///
 /// [`Kind`](AsyncContextManager::Kind) says what the context can do: [`Fallible<E>`](crate::kind::Fallible), or
 /// [`Infallible`](crate::kind::Infallible), whose methods return [`Never`](crate::kind::Never) as the error. With
 /// `Fallible<E, Suppressing>` the `exit` method gets an [`Exit<'_, Suppressing>`](Exit), and may call [`suppress`](Exit::suppress).
 ///
-/// The struct is `Send + 'static` and its policy is [`Spawn`]: cancelled, it is rolled back in the background. One that borrows, of which rustc says that
-/// something is *borrowed for `'static`* or *escapes*, goes through [`protocol`], as does one that needs another policy. Entering allocates the
-/// futures' box and the guard's.
+/// The struct is `Send + 'static`, and its policy is [`Spawn`]: if it is cancelled, it is rolled back in the background. A struct that borrows goes
+/// through [`protocol`]; of such a struct, rustc says that something is *borrowed for `'static`* or *escapes*. A struct that needs another policy
+/// goes through [`protocol`], too. Entering allocates the futures' box and the guard's.
 ///
 /// ```
 /// use contextlib::{AsyncContextManager, Exit, IntoContextManager, kind::Fallible};
@@ -113,22 +119,28 @@ pub trait AsyncContextManager: Send {
 
 /// What can be used as a context: what a context function returns, a struct that is an [`AsyncContextManager`], a tuple of contexts.
 ///
-/// Has the methods of [`ContextManager`] for all of them, so that nothing has to be converted by hand. Mirrors whatever may stand after
-/// Python's `async with`.
+/// Has the methods of [`ContextManager`] for all of them, so that nothing has to be converted by hand. Mirrors whatever may stand after Python's
+/// `async with`.
 ///
 /// # Tuples
 ///
-/// A tuple of up to twelve contexts is one context, in one frame: it costs no more allocations than one. They are entered from left to right and exited
-/// from right to left, each told the outcome as those inside of it have left it. A setup that fails, or is cancelled, tears down what was entered
-/// before it. The resource is the tuple of theirs. It may suppress if one of them may, and wraps its body if one of them does; what becomes of it
-/// when its caller is gone is told at [`policy::Combine`](crate::policy::Combine). A [report](crate::report) of the whole calls it `tuple`.
-/// If its caller is gone while one of them is torn down, that goes on as it was told, and those around it are told that they were cancelled: as in nested `with`s and blocks, and in Python.
+/// A tuple of up to twelve contexts is one context, in one frame: it costs no more allocations than one.
+///
+/// - The contexts are entered from left to right and exited from right to left. Each is told the outcome as those inside of it have left it.
+/// - A setup that fails, or is cancelled, tears down what was entered before it.
+/// - The resource is the tuple of their resources.
+/// - The tuple may suppress if one of them may, and it wraps its body if one of them does.
+/// - What becomes of the tuple when its caller is gone is told at [`policy::Combine`](crate::policy::Combine). If the caller is gone while one of
+///   them is torn down, that teardown goes on as it was told, and those around it are told that they were cancelled: as in nested `with`s and blocks,
+///   and in Python.
+/// - A [report](crate::report) of the whole calls it `tuple`.
 ///
 /// `with` makes each context's error the body's, by `From`. `enter` and `exit` return the error of the one that can fail, and a
-/// [`OneOf`](crate::kind::OneOf) if several can: [`err_into`](IntoContextManager::err_into) makes that one error.
+/// [`OneOf`](crate::kind::OneOf) if several can. [`err_into`](IntoContextManager::err_into) makes that one error.
 ///
-/// The outer contexts are told of an inner one's error as it is: in a tuple it becomes the body's only when it leaves that. (In nested `with`s and blocks it has become that before, on a stack
-/// the stack's.) Where that matters, to [`suppress`](crate::contexts::suppress) for example, write `inner.err_into::<Error>()` in the tuple.
+/// The outer contexts are told of an inner one's error as it is: it becomes the body's error only when it leaves the tuple. (In nested `with`s and
+/// blocks, it has become the body's before that; on a stack, the stack's.) Where this matters, to [`suppress`](crate::contexts::suppress) for
+/// example, write `inner.err_into::<Error>()` in the tuple.
 ///
 /// ```
 /// use contextlib::{IntoContextManager, async_context, yield_resource};
@@ -195,8 +207,8 @@ pub trait IntoContextManager: Sized {
 
     /// [`ContextManager::err_into`]: the same context with its error converted into `E`.
     ///
-    /// Of a tuple whose contexts fail with different errors, [`enter`](IntoContextManager::enter) returns a [`OneOf`](crate::kind::OneOf), which `?` can't
-    /// make the application's error of; of this it can.
+    /// If the contexts of a tuple fail with different errors, [`enter`](IntoContextManager::enter) returns a [`OneOf`](crate::kind::OneOf). `?` can't
+    /// make that the application's error. After `err_into`, the error is the application's already.
     ///
     /// ```
     /// use contextlib::{IntoContextManager, async_context, yield_resource};
