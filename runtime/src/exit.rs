@@ -9,8 +9,9 @@ use std::{any::Any, fmt, marker::PhantomData};
 
 /// How the body ended: what [`yield_resource!`](crate::yield_resource) evaluates to.
 ///
-/// It borrows from the frame of the context function and can't leave it; to keep it, take [`kind`](Exit::kind). It is `Send + Sync`, so it may be held across awaits. Making one
-/// allocates nothing; a failed body's error has been boxed once. It mirrors the three arguments of Python's `__aexit__`.
+/// It borrows from the frame of the context function and can't leave it. To keep how the body ended, take [`kind`](Exit::kind). An exit is
+/// `Send + Sync`, so it may be held across awaits. Making one allocates nothing; a failed body's error has been boxed once. It mirrors the three
+/// arguments of Python's `__aexit__`.
 ///
 /// The parameter `S` is [`Suppressing`](crate::kind::Suppressing) in a context declared with `#[async_context(suppress)]`, which has [`suppress`](Exit::suppress).
 ///
@@ -119,8 +120,8 @@ impl<'y, S> Exit<'y, S> {
 impl<S> Exit<'_, S> {
     /// Swallows the body's error or panic: `with` returns `Ok(None)` once the teardown is over.
     ///
-    /// Does nothing after [`Completed`](Exit::Completed) and [`Cancelled`](Exit::Cancelled), where there is nothing to swallow. A teardown
-    /// that then fails replaces the body's error with its own. Mirrors `return True` in a Python `__aexit__`.
+    /// Does nothing after [`Completed`](Exit::Completed) and [`Cancelled`](Exit::Cancelled), where there is nothing to swallow. If the teardown then
+    /// fails, its error replaces the body's. Mirrors `return True` in a Python `__aexit__`.
     pub fn suppress(&self)
     where
         S: CanSuppress,
@@ -183,9 +184,11 @@ pub enum ExitKind {
 
 /// The error that a body returned, as its context may see it: to print, and to look at as a type.
 ///
-/// The error itself stays where it is and is returned to the caller after the teardown. It is formatted under a lock, so that the view may be
-/// shared between threads though the error is only `Send`: a `Debug` that waits for another thread which prints the same error waits for ever. The view prints with `{:?}` only: more than
-/// `Debug` isn't asked of a body's error.
+/// The error itself stays where it is, and is returned to the caller after the teardown. The view prints with `{:?}` only, because a body's error
+/// need not be more than `Debug`.
+///
+/// The error is formatted under a lock, so that the view may be shared between threads though the error is only `Send`. A `Debug` that waits for
+/// another thread which prints the same error therefore waits for ever.
 ///
 /// ```
 /// use contextlib::{async_context, yield_resource};
@@ -215,8 +218,9 @@ pub struct ErrorView<'y, S = Strict> {
 impl<'y, S> ErrorView<'y, S> {
     /// The error as a `T`, if that is its type.
     ///
-    /// `None` too for a body run with [`with_local`](crate::ContextManager::with_local), of whose error only the text is kept. An error inside of an `anyhow::Error` or of a
-    /// `Box<dyn Error + Send + Sync>` is looked for there: `error.downcast_ref::<anyhow::Error>()`, and in that for its own type.
+    /// Also `None` for a body run with [`with_local`](crate::ContextManager::with_local): only the text of its error is kept. To find an error inside
+    /// of an `anyhow::Error` or of a `Box<dyn Error + Send + Sync>`, look for the outer type, `error.downcast_ref::<anyhow::Error>()`, and in that
+    /// for the error's own type.
     pub fn downcast_ref<T: Any + Sync>(&self) -> Option<&'y T> {
         self.ending.error_ref()
     }

@@ -57,8 +57,8 @@ pub trait Suppression: Sealed + 'static {
 
 /// What a function inside a [suppressing](Suppressing) context can return where its value is missing: `()`, and `None` of an `Option`.
 ///
-/// [`#[within]`](macro@crate::within) asks it of what its function returns, in an `Ok` if that is a `Result`. Mirrors a Python function whose
-/// decorator has swallowed its exception: it returns `None`.
+/// [`#[within]`](macro@crate::within) asks this of what its function returns, or, if that is a `Result`, of what is in its `Ok`. Mirrors a Python
+/// function whose decorator has swallowed its exception: it returns `None`.
 #[diagnostic::on_unimplemented(
     message = "this context may suppress the function's failure, and a `{Self}` can't be missing then",
     label = "a suppressing context around a function that returns a `{Self}`",
@@ -203,9 +203,14 @@ impl<S: Suppression, G: Shape> Kind for Infallible<S, G> {
 
 /// The marker of contexts put together: one of the kind `A` around one of the kind `B`.
 ///
-/// Its error is that of the one that can fail; [`OneOf<…>`](OneOf) where both can; and [`Never`] where neither can. An application's error type need
-/// not know of `OneOf`: the body's error type `B` is asked for a `From` of each context's own error. One that is suppressing or wrapping makes
-/// the whole so.
+/// Its error is:
+///
+/// - the error of the one that can fail;
+/// - [`OneOf<…>`](OneOf) where both can;
+/// - [`Never`] where neither can.
+///
+/// An application's error type need not know of `OneOf`: the body's error type `B` is asked for a `From` of each context's own error. If one of them
+/// is suppressing or wrapping, so is the whole.
 pub struct Joined<A, B>(PhantomData<fn() -> (A, B)>);
 
 /// The kind of the failures of contexts put together.
@@ -241,9 +246,9 @@ impl<A: Kind, B: Kind> Joined<A, B> {
 
 /// The error of contexts put together of which more than one can fail.
 ///
-/// Of a tuple `(a, b, c)` it is `OneOf<OneOf<A, B>, C>`, leaving out contexts that can't fail. `with` makes it the body's error by itself; what
-/// [`enter`](crate::IntoContextManager::enter) and [`exit`](crate::Guard::exit) return can be turned into an application's error with
-/// [`either`](OneOf::either), or before, for the whole context, with [`err_into`](crate::ContextManager::err_into).
+/// Of a tuple `(a, b, c)` it is `OneOf<OneOf<A, B>, C>`, leaving out contexts that can't fail. `with` makes it the body's error by itself. What
+/// [`enter`](crate::IntoContextManager::enter) and [`exit`](crate::Guard::exit) return is turned into an application's error by
+/// [`either`](OneOf::either). [`err_into`](crate::ContextManager::err_into) does that before, for the whole context.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OneOf<A, B> {
     /// The outer context failed, or one of the outer ones.
@@ -377,8 +382,8 @@ pub type Out<K, R> = <<K as Kind>::Suppression as Suppression>::Out<R>;
 
 /// A context of this kind can raise its error as the body's error type `B`.
 ///
-/// A [`Fallible<E>`] context needs `B: From<E>`; an [`Infallible`] one never raises anything. Where both types are foreign, so that there can be no such `From`, a
-/// context with another error has one: [`map_err`](crate::ContextManager::map_err), [`err_into`](crate::ContextManager::err_into).
+/// A [`Fallible<E>`] context needs `B: From<E>`. An [`Infallible`] one never raises anything. Where both types are foreign, there can be no such
+/// `From`. Then give the context another error, with [`map_err`](crate::ContextManager::map_err) or [`err_into`](crate::ContextManager::err_into).
 #[diagnostic::on_unimplemented(
     message = "the error type `{B}` can't be made from the error of this context",
     label = "the error here is a `{B}`",

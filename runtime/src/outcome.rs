@@ -37,7 +37,7 @@ use std::{fmt::Debug, panic::resume_unwind, thread};
 pub struct Outcome<R, B, E> {
     /// What the body returned; `None` if it didn't run (the setup failed) or was ended by its context.
     pub body: Option<Result<R, B>>,
-    /// Whether the context swallowed the body's error; or, of contexts put together, an outer one an inner one's.
+    /// Whether the context swallowed the body's error. Of contexts put together: also whether an outer one swallowed an inner one's.
     pub suppressed: bool,
     /// What the context's setup or teardown returned.
     pub context: Result<(), E>,
