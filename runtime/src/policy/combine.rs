@@ -10,12 +10,13 @@ use super::{Block, Drop, FinishSetup, Spawn, SpawnLocal};
 /// | `Drop` | | the other | the other | the other | the other |
 /// | `Spawn` | | | `FinishSetup` | `SpawnLocal` | `Block` |
 ///
-/// One frame has one policy, so that a context of `Drop` whose neighbour isn't of `Drop` has its teardown run, too, which is more than it asks for. What isn't in
-/// the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`. So does a tuple with a [boxed](crate::ContextManager::boxed) context, even one of boxed contexts only: their
-/// policies are inside of them, where a tuple doesn't see them.
-/// (In [`async_with!`](crate::async_with), and in an [`ExitStack`](crate::ExitStack), each context keeps its own.) Or implement this trait: a policy of yours takes in `Drop`, as
-/// `contextlib::timeout` has it, by
+/// One frame has one policy. So, if a context of `Drop` has a neighbour that isn't of `Drop`, its teardown is run, too, which is more than it asks
+/// for. (In [`async_with!`](crate::async_with), and in an [`ExitStack`](crate::ExitStack), each context keeps its own.)
 ///
+/// What isn't in the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`. So does a tuple with a [boxed](crate::ContextManager::boxed)
+/// context, even one of boxed contexts only: their policies are inside of them, where a tuple doesn't see them.
+///
+/// Or implement this trait. By the following, a policy of yours takes in `Drop`, the policy of `contextlib::timeout`:
 /// ```
 /// use contextlib::policy;
 /// # use contextlib::{AsyncContext, policy::{Boxed, Policy, Rollback}};

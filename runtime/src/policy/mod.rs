@@ -1,6 +1,6 @@
 //! What becomes of a context whose caller is gone.
 //!
-//! Chosen by the context's author with `#[async_context(on_cancel = …)]`, and part of the context's type:
+//! The context's author chooses it with `#[async_context(on_cancel = …)]`. It is part of the context's type:
 //!
 //! | `on_cancel` | type | the teardown of a cancelled context | the frame must be |
 //! |---|---|---|---|
@@ -8,7 +8,7 @@
 //! | `spawn_local` | [`SpawnLocal`] | runs as a task on the current `LocalSet` | `'static` |
 //! | `block` | [`Block`] | runs inside `Drop`, which blocks its thread | anything |
 //! | `drop` | [`Drop`] | doesn't run: the destructors of the frame's locals do | anything |
-//! | a type of yours | it | whatever its [`Policy::rollback`] does | what its bounds say |
+//! | a type of yours | that type | whatever its [`Policy::rollback`] does | what its bounds say |
 //!
 //! A context that is awaited to its end, whatever the body's outcome, never needs its policy.
 
@@ -64,17 +64,17 @@ use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
 /// }
 /// ```
 ///
-/// Only tokio's tasks are recognised as tasks. On another executor, what a task enters with a guard is ordered by thread: tasks on one thread wait for each other's rollbacks, and a task that
-/// moves to another thread loses the order of its own. So wrap each spawned future that uses guards in [`lane`](crate::background::lane): `spawner.spawn(lane(task))`.
-/// Bodies of closure and block style need no such care.
+/// Only tokio's tasks are recognised as tasks. On another executor, what a task enters with a guard is ordered by thread: tasks on one thread wait
+/// for each other's rollbacks, and a task that moves to another thread loses the order of its own. So wrap each spawned future that uses guards in
+/// [`lane`](crate::background::lane): `spawner.spawn(lane(task))`. Bodies of closure and block style need no such care.
 #[diagnostic::on_unimplemented(
     message = "this context can't be rolled back by the policy `{Self}`",
     label = "the frame of this context doesn't fit its `on_cancel` policy",
     note = "`spawn` needs a frame that is `Send + 'static`, `spawn_local` one that is `'static` (both need the feature `tokio`); `on_cancel = block` and `on_cancel = drop` take any"
 )]
 pub trait Policy<C: AsyncContext>: Sized {
-    /// Where the frame lives while `with` runs: [`Boxed<C>`], so that it can be taken over. `C` itself allocates nothing, but a `with` that is dropped
-    /// then drops the frame where it is, as [`Drop`] does, without a call of `rollback` or a report.
+    /// Where the frame lives while `with` runs: [`Boxed<C>`], so that it can be taken over. `C` itself allocates nothing. But then a `with` that is
+    /// dropped drops the frame where it is, as [`Drop`] does, without a call of `rollback` or a report.
     type Storage: Storage<C>;
     /// What [`rollback`](Policy::rollback) has to know about the place where the context was entered, such as its runtime.
     type Origin;
@@ -82,9 +82,10 @@ pub trait Policy<C: AsyncContext>: Sized {
     /// Called when a context is entered.
     fn origin() -> Self::Origin;
 
-    /// Called when a context's guard was dropped before its end, or its `with` future, if the [storage](Policy::Storage) is a box.
+    /// Called when a context's guard was dropped before its end. Also called when its `with` future was dropped, if the [storage](Policy::Storage) is
+    /// a box.
     ///
-    /// A panic in it reaches whoever dropped the guard, so it shouldn't panic.
+    /// It shouldn't panic: a panic in it reaches whoever dropped the guard.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);
 
     /// Makes a [`Rollback`] of the frame for [`rollback`](Policy::rollback).

@@ -14,8 +14,8 @@ use tokio::{
 
 /// `on_cancel = spawn`, the default: the teardown runs as a background task of the runtime that the context was entered on.
 ///
-/// The frame has to be `Send + 'static`. A context entered off a runtime uses the one that it is dropped on; where there is none, or the
-/// runtime has been shut down, the teardown is reported as lost.
+/// The frame has to be `Send + 'static`. A context entered off a runtime uses the one that it is dropped on. Where there is none, or the runtime has
+/// been shut down, the teardown is reported as lost.
 pub enum Spawn {}
 
 impl<C> Policy<C> for Spawn
@@ -67,8 +67,9 @@ where
 
 /// `on_cancel = spawn_local`: the teardown runs as a task of the current `LocalSet`.
 ///
-/// The frame has to be `'static`, but not `Send`. Outside of a `LocalSet` the teardown is reported as lost. There is no way to ask tokio for one, so it is tried: the panic
-/// that says that there is none is caught, after the panic hook has seen it. (With `panic = "abort"` it can't be.)
+/// The frame has to be `'static`, but not `Send`. Outside of a `LocalSet` the teardown is reported as lost. There is no way to ask tokio for a
+/// `LocalSet`, so this tries to spawn. The panic that says that there is no `LocalSet` is caught, after the panic hook has seen it. (With
+/// `panic = "abort"` it can't be caught.)
 pub enum SpawnLocal {}
 
 impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
@@ -88,21 +89,28 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 
 /// `on_cancel = block`: the teardown is driven to its end inside `Drop`, which blocks its thread.
 ///
-/// For contexts that borrow. It needs the threads of a multi-thread runtime: the one that it is dropped on, or off a runtime the one that it was entered on. On a current-thread runtime, inside a `LocalSet`, and
-/// if it was entered off a runtime and is dropped so, the frame is dropped and its teardown reported as lost. It never panics; only inside a `LocalSet`, for which there is no way to ask
-/// tokio, the panic hook sees the panic that is caught there. (With `panic = "abort"` it can't be.)
+/// For contexts that borrow. It needs the threads of a multi-thread runtime: of the one that the context is dropped on, or, off a runtime, of the one
+/// that it was entered on. In these cases the frame is dropped and its teardown reported as lost:
 ///
-/// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that has none left (`max_blocking_threads`, 512 by default), as when a
-/// thousand such contexts are cancelled at once, nothing runs on the runtime any more. If that goes on for five seconds, one of the contexts makes room: its frame is dropped and
-/// its teardown reported as lost. From then on no more than the others block at once: any further one is dropped and reported, too, until half of them are done.
+/// - on a current-thread runtime;
+/// - inside a `LocalSet`;
+/// - if the context was entered off a runtime, and is dropped off a runtime.
 ///
-/// Like any teardown it waits for the rollbacks started below it. One that only the blocked thread could run, of a `LocalSet` or of a current-thread runtime
-/// there, is waited for for ever: keep such contexts out of one that blocks. (A `LocalSet` that is dropped off its runtime can't be told from none: there, too, what its rollbacks would run on is the
-/// thread that is blocked.)
+/// It never panics. Only inside a `LocalSet`, for which there is no way to ask tokio, the panic hook sees a panic, which is caught there. (With
+/// `panic = "abort"` it can't be caught.)
 ///
-/// While its runtime is being shut down, and after that, a teardown still runs to its end if it needs nothing of that. One that waits for the timer, for I/O or
-/// for a task may wait in vain: if nothing wakes it for a second, its frame is dropped and its teardown reported as lost. What the same thread tears down after
-/// that, in the same shutdown, has a hundredth of a second.
+/// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that pool has no thread left
+/// (`max_blocking_threads`, 512 by default), nothing runs on the runtime any more, for example when a thousand such contexts are cancelled at once.
+/// If that goes on for five seconds, one of the contexts makes room: its frame is dropped and its teardown reported as lost. From then on no more
+/// than the others block at once. Any further one is dropped and reported, too, until half of them are done.
+///
+/// Like any teardown, it waits for the rollbacks started below it. Some rollbacks can run only on the blocked thread: those of a `LocalSet` or of a
+/// current-thread runtime there. It waits for these for ever, so keep such contexts out of one that blocks. (A `LocalSet` that is dropped off its
+/// runtime can't be told from none. There, too, its rollbacks would run on the thread that is blocked.)
+///
+/// While its runtime is being shut down, and after that, a teardown still runs to its end if it needs nothing of the runtime. A teardown that waits
+/// for the timer, for I/O or for a task may wait in vain: if nothing wakes it for a second, its frame is dropped and its teardown reported as lost.
+/// What the same thread tears down after that, in the same shutdown, has a hundredth of a second.
 pub enum Block {}
 
 impl<C: AsyncContext> Policy<C> for Block {
