@@ -1,12 +1,18 @@
 //! What becomes of a failure that has nobody to be returned to.
 //!
-//! The failure of a [rollback](crate::background), and the second of two failures, is handed to the report hook; and so is the failure of a body whose
-//! caller is gone before the teardown is over. The default hook writes a line to standard error, or with the `tracing` feature, where the process has a subscriber, emits an event:
-//! an error.
+//! The report hook is handed:
 //!
-//! A guard that is dropped un-exited while nothing panics is told to the hook too ([`Failure::Unexited`]). The default hook makes that a debug event, with
-//! where the context was defined and where it was entered, and without the `tracing` feature nothing: it is a forgotten `exit`, and so a lost commit, or it is
-//! the way in which `?` and cancellation leave a context, where a warning each time would be noise. A hook of yours may be stricter, in tests for example.
+//! - the failure of a [rollback](crate::background);
+//! - the second of two failures;
+//! - the failure of a body whose caller is gone before the teardown is over.
+//!
+//! The default hook writes a line to standard error. With the `tracing` feature, where the process has a subscriber, it emits an event instead: an
+//! error.
+//!
+//! A guard that is dropped un-exited while nothing panics is told to the hook, too ([`Failure::Unexited`]). It may be a forgotten `exit`, and so a
+//! lost commit. Or it is the way in which `?` and cancellation leave a context, where a warning each time would be noise. So the default hook makes
+//! it a debug event, with where the context was defined and where it was entered; without the `tracing` feature it does nothing. A hook of yours may
+//! be stricter, in tests for example.
 
 use crate::{
     Definition, ExitKind,
@@ -32,7 +38,7 @@ use std::{
 pub struct Report<'a> {
     /// The context, and where it is defined.
     pub context: Definition,
-    /// Where it was entered; of one that is put together with others, where that was done.
+    /// Where it was entered. Of a context that is put together with others: where that was done.
     pub entered: &'static Location<'static>,
     /// How its body ended.
     pub exit: ExitKind,
@@ -46,7 +52,7 @@ pub struct Report<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Whose {
-    /// The body's; or, of contexts inside of one another, what the context was told as that: the failure of one inside of it.
+    /// The body's. Of contexts inside of one another: what the context was told as that, which is the failure of one inside of it.
     Body,
     /// The context's own.
     Context,
@@ -55,15 +61,15 @@ pub enum Whose {
 /// What went wrong, in a [`Report`].
 #[non_exhaustive]
 pub enum Failure<'a> {
-    /// A teardown returned this error; or the body did, and the teardown's panic went to the caller instead, or the caller was gone before the teardown was
-    /// over.
+    /// A teardown returned this error. Or the body did, and either the teardown's panic went to the caller instead, or the caller was gone before the
+    /// teardown was over.
     Error(&'a dyn Debug),
-    /// A teardown panicked with this payload; or the body did, and the caller was gone before the teardown was over.
+    /// A teardown panicked with this payload. Or the body did, and the caller was gone before the teardown was over.
     Panic(&'a (dyn Any + Send)),
     /// A teardown didn't run, or not to its end, for this reason.
     Lost(&'a str),
-    /// A guard was dropped without `exit`, while nothing panicked: by `?`, in a task that was cancelled, or because `exit` was forgotten. What it should have committed isn't:
-    /// its context is [cancelled](crate::policy), and rolled back or dropped as its policy says.
+    /// A guard was dropped without `exit`, while nothing panicked: by `?`, in a task that was cancelled, or because `exit` was forgotten. What it
+    /// should have committed isn't committed: its context is [cancelled](crate::policy), and rolled back or dropped as its policy says.
     Unexited,
 }
 
