@@ -65,12 +65,13 @@ impl<E> EntryEnd<E> for <fn() -> ! as Returns>::Out {}
 /// # Entries that are closures
 ///
 /// They run in their turn when the stack is exited, whatever the outcome. A stack that is dropped un-exited runs them in the background, in order
-/// with the other rollbacks, so they have to be `'static`. They may return `()` or a `Result<(), E>`, whose error is treated as that of any entry.
+/// with the other rollbacks. So they have to be `'static`. They may return `()` or a `Result<(), E>`, whose error is treated as that of any entry.
 impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// Calls `callback` when the stack is exited.
     ///
-    /// It isn't told the outcome and can't swallow it. It owns what it uses (`'static`), since a stack that is dropped runs it in the background; without the
-    /// feature `tokio` such a stack [reports](crate::report) it as lost. One allocation. Mirrors `ExitStack.callback`; arguments are captured.
+    /// It isn't told the outcome and can't swallow it. It owns what it uses (`'static`), since a stack that is dropped runs it in the background.
+    /// Without the feature `tokio`, such a stack [reports](crate::report) it as lost. One allocation. Mirrors `ExitStack.callback`; arguments are
+    /// captured.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -101,8 +102,9 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// One allocation. Mirrors `AsyncExitStack.push_async_callback`.
     ///
     /// # Cancellation
-    /// If the stack is dropped un-exited, it runs in the background. If the future of the stack's exit is dropped while it is under way, it goes on there from where it was. Without the feature `tokio` it
-    /// is [reported](crate::report) as lost instead.
+    /// If the stack is dropped un-exited, the callback runs in the background. If the future of the stack's exit is dropped while the callback is
+    /// under way, the callback goes on in the background from where it was. Without the feature `tokio` it is [reported](crate::report) as lost
+    /// instead.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -133,11 +135,12 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
     /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside of it left it.
     ///
-    /// On a [suppressing](ExitStack::suppressing) stack it may swallow that: [`Exit::suppress`]. One allocation. Mirrors `AsyncExitStack.push_async_exit`, of a
-    /// function.
+    /// On a [suppressing](ExitStack::suppressing) stack it may swallow the outcome: [`Exit::suppress`]. One allocation. Mirrors
+    /// `AsyncExitStack.push_async_exit` of a function.
     ///
     /// # Cancellation
-    /// As for [`async_callback`](ExitStack::async_callback). It is told [`Cancelled`](Exit::Cancelled) in the background, unless it was under way already: then it goes on with what it was told.
+    /// As for [`async_callback`](ExitStack::async_callback). In the background it is told [`Cancelled`](Exit::Cancelled). If it was under way
+    /// already, it goes on with what it was told.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -171,7 +174,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
     /// [`callback`](ExitStack::callback) with a closure that may add entries: they run next, before those that are on the stack already.
     ///
-    /// The stack that it gets holds nothing but what it adds. Two allocations. Mirrors a callback that uses the stack that it is on.
+    /// The stack that it gets holds only what it adds. Two allocations. Mirrors a callback that uses the stack that it is on.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -205,7 +208,8 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
     /// [`callback_with`](ExitStack::callback_with) with an `async` closure, which may also enter contexts.
     ///
     /// # Cancellation
-    /// As for [`async_callback`](ExitStack::async_callback). What it adds is rolled back when it is over, before the entries that are on the stack already.
+    /// As for [`async_callback`](ExitStack::async_callback). What the closure adds is rolled back when the closure is over, before the entries that
+    /// are on the stack already.
     ///
     /// ```
     /// use contextlib::ExitStack;

@@ -5,8 +5,8 @@ use std::{fmt, marker::PhantomData};
 
 /// Names a resource on an [`ExitStack`](super::ExitStack), whichever stack it is on by now: what [`enter_key`](super::ExitStack::enter_key) returns.
 ///
-/// It is `Copy` and borrows nothing, so that it can be kept in a struct beside the stack, and it stays good when the stack is moved and
-/// when its entries go to another one by [`pop_all`](super::ExitStack::pop_all). `stack[key]` is the resource.
+/// It is `Copy` and borrows nothing, so it can be kept in a struct beside the stack. It stays good when the stack is moved, and when its entries go
+/// to another one by [`pop_all`](super::ExitStack::pop_all). `stack[key]` is the resource.
 pub struct Key<R> {
     number: Number,
     // Invariant: what a key finds has exactly the type that it was made with.

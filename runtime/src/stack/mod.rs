@@ -35,8 +35,8 @@ use unwind::Unwinding;
 
 /// Contexts, callbacks and exits that are entered one by one and exited together, last in, first out.
 ///
-/// For what a block can't do: a number of contexts that is known only at run time, contexts that are entered on a condition, cleanup that outlives the
-/// function that asked for it. Mirrors Python's `contextlib.AsyncExitStack`, for synchronous and asynchronous entries alike.
+/// For what a block can't do: a number of contexts that is known only at run time, contexts that are entered on a condition, and clean-up that
+/// outlives the function that asked for it. Mirrors Python's `contextlib.AsyncExitStack`, for synchronous and asynchronous entries alike.
 ///
 /// ```
 /// use contextlib::{ExitStack, async_context, yield_resource};
@@ -76,32 +76,40 @@ use unwind::Unwinding;
 ///
 /// # The outcome
 ///
-/// Every entry is exited, whatever the others did, as if each context enclosed those entered after it: it is told the outcome as the inner ones left it.
-/// That starts as the body's. An entry that fails or panics where all was well makes its failure the outcome. On a [suppressing](ExitStack::suppressing)
-/// stack an entry may swallow the outcome.
+/// Every entry is exited, whatever the others did. It is as if each context enclosed those entered after it: it is told the outcome as the inner ones
+/// left it. The outcome starts as the body's. An entry that fails or panics where all was well makes its failure the outcome. On a
+/// [suppressing](ExitStack::suppressing) stack an entry may swallow the outcome.
 ///
-/// What the caller gets is the *first* failure: the body's error if it failed, else that of the innermost entry that did, raised as the stack's error type
-/// `E`. All further ones go to the [report hook](crate::report), so that none is lost and none is told twice. A panic goes before an error, which
-/// is reported then, and the first of several panics goes on. Where an entry swallows another entry's failure, the body's value is still there, as in Python:
-/// around a closure, and where both are in one tuple, it would be gone.
+/// The caller gets the *first* failure: the body's error if the body failed, else that of the innermost entry that failed, raised as the stack's
+/// error type `E`. All further failures go to the [report hook](crate::report), so that none is lost and none is told twice. A panic goes before an
+/// error: the error is reported then, and the first of several panics goes on.
+///
+/// Where an entry swallows another entry's failure, the body's value is still there, as in Python. For contexts around a closure, and where both are
+/// in one tuple, it would be gone.
 ///
 /// # Dropping it
 ///
-/// A stack that is dropped un-exited (by `?`, by a panic, because the task was cancelled) is rolled back in the background as one unit: every entry's
-/// teardown, told [`Cancelled`](crate::Exit::Cancelled), runs by its context's [policy], each after all those that were entered later have ended.
-/// (An entry whose policy doesn't wait, `drop`, is dropped at once.) The same holds for the entries that are left when the future of `exit` is dropped half-way.
+/// A stack may be dropped un-exited (by `?`, by a panic, because the task was cancelled). It is then rolled back in the background as one unit. Every
+/// entry's teardown is told [`Cancelled`](crate::Exit::Cancelled) and runs by its context's [policy], after all those that were entered later have
+/// ended. (An entry whose policy doesn't wait, `drop`, is dropped at once.) The same holds for the entries that are left when the future of `exit` is
+/// dropped half-way.
 ///
 /// # Types
 ///
-/// `'e` is a lifetime that everything on the stack outlives. `E` is the error type that all errors of entries convert into with `From`; where it isn't
-/// known from what becomes of [`exit`](ExitStack::exit)'s result, write `ExitStack::<E>::new()`. `S` is [`Suppressing`] for a stack with entries that
-/// may swallow failures. No entry can borrow another one's resource, since it is the stack that lends these: contexts that build on each other go into a block
-/// ([`async_with!`](crate::async_with)) or are guards. A stack is `Send` and `Sync`: entries may be entered concurrently, and are then in the order in which their setups ended.
+/// - `'e` is a lifetime that everything on the stack outlives.
+/// - `E` is the error type that all errors of entries convert into with `From`. Where it isn't known from what becomes of [`exit`](ExitStack::exit)'s
+///   result, write `ExitStack::<E>::new()`.
+/// - `S` is [`Suppressing`] for a stack with entries that may swallow failures.
+///
+/// No entry can borrow another one's resource, since it is the stack that lends these. Contexts that build on each other go into a block
+/// ([`async_with!`](crate::async_with)) or are guards.
+///
+/// A stack is `Send` and `Sync`: entries may be entered concurrently. They are then in the order in which their setups ended.
 ///
 /// # Cost
 ///
-/// One allocation for each entry, which holds the context, its resource and its bookkeeping, beside the list, which grows from the second on. Exits and drops are iterative: a hundred
-/// thousand entries need no more of the thread's stack than one.
+/// Each entry is one allocation, which holds the context, its resource and its bookkeeping. Beside that there is the list, which grows from the
+/// second entry on. Exits and drops are iterative: a hundred thousand entries need no more of the thread's stack than one.
 #[doc(alias = "AsyncExitStack")]
 #[must_use = "an exit stack that is dropped at once rolls its entries back; keep it and call `.exit().await`"]
 pub struct ExitStack<'e, E, S = Strict> {
@@ -144,19 +152,19 @@ impl<'e, E> ExitStack<'e, E> {
 
     /// Runs `body` with a stack, and exits the stack with what comes of it. Mirrors `async with AsyncExitStack() as stack:`.
     ///
-    /// Has a lane of its own for what it enters, as every [`with`](ContextManager::with) has.
+    /// It has a lane of its own for what it enters, as every [`with`](ContextManager::with) has.
     ///
     /// # Errors
     /// The body's error, else that of the innermost entry that failed. The others are [reported](crate::report).
     ///
     /// # Panics
-    /// The body's panic goes on after the exits, with the same payload; so does an entry's.
+    /// The body's panic goes on after the exits, with the same payload. So does an entry's.
     ///
     /// # Cancellation
     /// Dropping the future drops the body, and rolls the entries back as if the stack had been dropped.
     ///
-    /// The [type](ExitStack) has an example. What rustc may say of a body that calls its own function is told at
-    /// [`with`](ContextManager::with); the way round is `async_with!(stack = ExitStack::context(), …)`.
+    /// The [type](ExitStack) has an example. What rustc may say of a body that calls its own function is told at [`with`](ContextManager::with). The
+    /// way round is `async_with!(stack = ExitStack::context(), …)`.
     #[track_caller]
     pub fn scope<'b, R, F, Fut>(
         body: F,
@@ -175,7 +183,7 @@ impl<'e, E> ExitStack<'e, E> {
 
     /// A stack as a context: [`scope`](ExitStack::scope) in parts, for `async_with!`, tuples and `#[within]`.
     ///
-    /// In a tuple whose policy isn't `drop`, that one rolls back the whole, and with it the stack, one entry after the other.
+    /// In a tuple whose policy isn't `drop`, the tuple's policy rolls back the whole, and with it the stack, one entry after the other.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -315,13 +323,14 @@ impl<'e, E, S> ExitStack<'e, E, S> {
         self.len() == 0
     }
 
-    /// Moves all entries to a new stack, which exits them in their order; this one is empty then, and can be used again.
+    /// Moves all entries to a new stack, which exits them in their order. This stack is then empty, and can be used again.
     ///
-    /// For setups of several steps: enter all on one stack, whose exit undoes them if a later one fails, and take them off it when all is well.
-    /// Ends the borrows of [`enter`](ExitStack::enter); [keys](Key) stay good. Mirrors `ExitStack.pop_all`.
+    /// For setups of several steps: enter all on one stack, whose exit undoes them if a later one fails. Take them off it when all is well. This ends
+    /// the borrows of [`enter`](ExitStack::enter); [keys](Key) stay good. Mirrors `ExitStack.pop_all`.
     ///
-    /// Unlike Python's, a stack that is dropped isn't forgotten but rolled back. So what is on it isn't cancelled by throwing away what this returns: a callback that may turn out to be needless looks at
-    /// that itself, at an `Arc<AtomicBool>` for example, or is [told](ExitStack::push) how the body ended.
+    /// Unlike Python's, a stack that is dropped isn't forgotten but rolled back. So throwing away what this returns doesn't cancel what is on it. A
+    /// callback that may turn out to be needless checks that itself, with an `Arc<AtomicBool>` for example, or is [told](ExitStack::push) how the
+    /// body ended.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -346,7 +355,7 @@ impl<'e, E, S> ExitStack<'e, E, S> {
 
     /// The resource with this key; `None` if it isn't on this stack.
     ///
-    /// `Sync`, since the stack may be shared between threads; [`get_mut`](ExitStack::get_mut) doesn't ask for it.
+    /// `R` is `Sync`, since the stack may be shared between threads. [`get_mut`](ExitStack::get_mut) doesn't ask for that.
     pub fn get<R: Sync>(&self, key: Key<R>) -> Option<&R> {
         self.entries.get(key)
     }
@@ -374,9 +383,9 @@ impl<'e, E, S> ExitStack<'e, E, S> {
 impl<'e, E, S> ExitStack<'e, E, S> {
     /// Enters a context and puts its exit on the stack.
     ///
-    /// The resource can be used for as long as the stack isn't exited, moved or emptied, also while more are entered. A context whose setup fails isn't
-    /// put on the stack, which stays as it is. A [wrapping](crate::kind::Wrapping) context can't be entered, a [suppressing](Suppressing) one
-    /// only on a [suppressing](ExitStack::suppressing) stack. One allocation. Mirrors `AsyncExitStack.enter_async_context`.
+    /// The resource can be used for as long as the stack isn't exited, moved or emptied, also while more are entered. A context whose setup fails
+    /// isn't put on the stack, which stays as it is. A [wrapping](crate::kind::Wrapping) context can't be entered; a [suppressing](Suppressing) one
+    /// can be entered only on a [suppressing](ExitStack::suppressing) stack. One allocation. Mirrors `AsyncExitStack.enter_async_context`.
     ///
     /// # Errors
     /// The setup's error, raised as the stack's: an infallible context needs no conversion.
@@ -427,7 +436,7 @@ impl<'e, E, S> ExitStack<'e, E, S> {
         }
     }
 
-    /// [`enter`](ExitStack::enter) that returns a key, which stays good when the stack is moved and when its entries move to another one.
+    /// [`enter`](ExitStack::enter) that returns a key. It stays good when the stack is moved, and when its entries move to another one.
     ///
     /// For a stack that is a field of a struct, beside the keys of what is on it.
     ///
@@ -508,8 +517,8 @@ type EnterOf<'s, 'e, M, E, T> =
 
 /// The future of [`ExitStack::enter`] and [`ExitStack::enter_key`]: runs the setup, and puts the context on the stack.
 ///
-/// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, and asks for little, so that a context that can't be entered is
-/// one compile error: an `impl Future` would repeat it wherever the future is mentioned.
+/// Nothing runs, and nothing is allocated, before it is polled. It is a type with a name, and asks for little, so that a context that can't be
+/// entered is one compile error. An `impl Future` would repeat that error wherever the future is mentioned.
 #[must_use = "the setup of a context doesn't run before `enter(…)` is awaited"]
 pub struct Enter<'s, 'e, C: AsyncContext, P: Policy<C>, E, T> {
     entries: &'s Entries<'e, E>,
@@ -537,7 +546,7 @@ impl<C: AsyncContext, P: Policy<C>, E, T> Debug for Enter<'_, '_, C, P, E, T> {
 }
 
 impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
-    /// Exits every entry, the last one first; the innermost is told [`Completed`](crate::Exit::Completed). Waits for their end.
+    /// Exits every entry, the last one first, and waits for their end. The innermost is told [`Completed`](crate::Exit::Completed).
     ///
     /// # Errors
     /// That of the innermost entry that failed, unless an outer one has swallowed it. The others are [reported](crate::report).
@@ -546,7 +555,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// If an entry panics; the others are exited nevertheless.
     ///
     /// # Cancellation
-    /// Dropping the future leaves the rest of the teardown under way, and the entries not yet exited, to their [policies](crate::policy).
+    /// Dropping the future leaves the rest of the teardown that is under way, and the entries not yet exited, to their [policies](crate::policy).
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -578,8 +587,8 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
     /// If an entry panics; an error in `result` is [reported](crate::report) then.
     ///
     /// # Cancellation
-    /// As for [`exit`](ExitStack::exit). A value in `result` is dropped then, as the future's output is, and an error in it is [reported](crate::report).
-    /// Dropped before its first poll it has told nobody anything: `result` is dropped with it.
+    /// As for [`exit`](ExitStack::exit). A value in `result` is then dropped, as the future's output is, and an error in it is
+    /// [reported](crate::report). If the future is dropped before its first poll, it has told nobody anything: `result` is dropped with it.
     ///
     /// ```
     /// use contextlib::ExitStack;
@@ -604,7 +613,7 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
         Ended::new(kept.value.take(), failed, ending).into_result::<Fallible<E, S>>(&kept.entered)
     }
 
-    /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled): what dropping the stack does in the background.
+    /// [`exit`](ExitStack::exit) that tells the entries [`Cancelled`](crate::Exit::Cancelled). Dropping the stack does the same in the background.
     ///
     /// # Errors
     /// As for [`exit`](ExitStack::exit).
@@ -629,10 +638,10 @@ impl<'e, E: BodyError, S: Suppression> ExitStack<'e, E, S> {
         self.end(Ending::cancelled()).await
     }
 
-    /// [`exit`](ExitStack::exit) that tells the entries the exit of another context: for a stack that a context function holds around its own body.
+    /// [`exit`](ExitStack::exit) that tells the entries the exit of another context. For a stack that a context function holds around its own body.
     ///
-    /// Of an error or a panic they see the text, as for [`Guard::exit_as`](crate::Guard::exit_as): the failure itself belongs to the other context's caller. What an entry makes of it, by
-    /// swallowing it or by a failure of its own, is told to the entries around that one. Mirrors `await stack.__aexit__(*exc_info)`.
+    /// Of an error or a panic they see the text, as for [`Guard::exit_as`](crate::Guard::exit_as). The failure itself belongs to the other context's
+    /// caller. If an entry swallows it, or fails itself, the entries around that one are told so. Mirrors `await stack.__aexit__(*exc_info)`.
     ///
     /// # Errors
     /// As for [`exit`](ExitStack::exit): never the other context's failure.
