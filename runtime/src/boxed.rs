@@ -61,7 +61,9 @@ pub type InfallibleBoxGuard<'a, T> = Guard<BoxContext<'a, T, Infallible>, Inheri
 impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// Hides which context this is: the result's type says its resource, its [`Kind`] and how long what it borrows lives.
     ///
-    /// It keeps its policy, which its type no longer shows; only a tuple, which has one for all, asks for one again: [`combine`](crate::combine). Two allocations, one of which is that of the frame; entering it, in whatever style, makes another. The context has to be `Send`.
+    /// The context keeps its policy, though its type no longer shows it. Only a tuple, which has one policy for all, asks for one again:
+    /// [`combine`](crate::combine). The context has to be `Send`. Two allocations, one of which is that of the frame. Entering it, in whatever style,
+    /// makes another.
     ///
     /// ```
     /// use contextlib::{InfallibleBoxContextManager, async_context, null_context, yield_resource};

@@ -8,8 +8,9 @@ use crate::{
 
 /// A context whose resource is a `T` and whose errors become `E`s: what a function asks for that takes any context.
 ///
-/// Implemented for every context that is `Send` and suppresses nothing, whether a context function returned it, or it is a struct, a tuple or boxed. It has no methods of
-/// its own: run it with [`async_with!`](crate::async_with), or with the methods of what [`into_context_manager`](IntoContextManager::into_context_manager) returns.
+/// Implemented for every context that is `Send` and suppresses nothing: one that a context function returned, a struct, a tuple, or a boxed one. It
+/// has no methods of its own. Run the context with [`async_with!`](crate::async_with), or with the methods of what
+/// [`into_context_manager`](IntoContextManager::into_context_manager) returns.
 ///
 /// Mirrors the type hint `AbstractAsyncContextManager[T]` of Python.
 ///
@@ -55,9 +56,11 @@ use crate::{
 ///
 /// # More, or less
 ///
-/// A guard needs a context that can be entered: `impl ContextOf<T, E, Context: AsyncContext<Kind: CanEnter>>`. Its `enter` and `exit` return the context's own error.
+/// A guard needs a context that can be entered: `impl ContextOf<T, E, Context: AsyncContext<Kind: CanEnter>>`. Its `enter` and `exit` return the
+/// context's own error.
 ///
-/// A function for contexts of one thread as well, or for [suppressing](crate::kind::Suppressing) ones, asks for [`IntoContextManager`] and says the rest itself. This is all that `async_with!` needs:
+/// A function may also take contexts of one thread, or [suppressing](crate::kind::Suppressing) ones. It then asks for [`IntoContextManager`] and says
+/// the rest itself. This is all that `async_with!` needs:
 ///
 /// ```
 /// use contextlib::kind::{Kind, RaiseAs, Strict};

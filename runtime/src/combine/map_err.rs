@@ -74,11 +74,10 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
         self.map_err(<C::Kind as RaiseAs<E>>::raise)
     }
 
-    /// The same context with another error, that of its setup or its teardown, which `map` makes of its own.
+    /// The same context with another error: `map` makes it of the context's own, the error of its setup or its teardown.
     ///
-    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside of this one, see the body's error as it is. The policy stays
-    /// what it was, a [boxed](ContextManager::boxed) context's too.
-    /// Mirrors `Result::map_err`.
+    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside of this one, see the body's
+    /// error as it is. The policy stays what it was, also that of a [boxed](ContextManager::boxed) context. Mirrors `Result::map_err`.
     ///
     /// ```
     /// use contextlib::{async_context, yield_resource};

@@ -130,7 +130,8 @@ where
 /// Puts contexts together whose policies differ or are hidden: `combine((a, b)).on_cancel::<policy::Block>()`.
 ///
 /// A tuple is a context by itself where one policy is known to do for all of it: the same for all, or one that [takes in](crate::policy::Combine) the
-/// others. Elsewhere choose here, also where one is [boxed](ContextManager::boxed), whose own policy isn't asked then. What the policy asks for (`spawn`: that it is `Send + 'static`) is asked of the whole tuple.
+/// others. Elsewhere choose the policy here. This goes for a tuple with a [boxed](ContextManager::boxed) context, too, whose own policy isn't asked
+/// then. What the policy asks for (`spawn`: that it is `Send + 'static`) is asked of the whole tuple.
 ///
 /// ```
 /// use contextlib::{async_context, combine, policy, yield_resource};

@@ -21,7 +21,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// In one branch of an `if`, [boxed](ContextManager::boxed) as the other one is, and with its error, though it can't fail:
+/// In one branch of an `if`, it is [boxed](ContextManager::boxed) as the context of the other branch is. It also gets that context's error, though it
+/// can't fail:
 ///
 /// ```
 /// use contextlib::{async_context, null_context, yield_resource};

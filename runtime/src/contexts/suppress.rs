@@ -10,12 +10,16 @@ use std::any::Any;
 
 /// A context that swallows its body's error if that is an `E`.
 ///
-/// What comes out of the body is an `Option` then, `None` for an error that was swallowed. Other errors pass, and so do panics. The error's type is
-/// the one that the body returns (or what is inside of it: in a [tuple](crate::IntoContextManager#tuples), the next context's own): of an error that is an enum of several,
-/// [`suppress_if`] looks at the variants. It isn't looked for inside of an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] does
-/// that too. It doesn't see the error of a
-/// body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local), nor one in a value that [`run`](crate::ContextManager::run)
-/// returns: for that, a `Result` is a value like any other. Mirrors `contextlib.suppress`.
+/// What comes out of the body is then an `Option`, `None` for an error that was swallowed. Other errors pass, and so do panics. Mirrors
+/// `contextlib.suppress`.
+///
+/// The error's type is the one that the body returns. (Or it is the error of what is inside of this context: in a
+/// [tuple](crate::IntoContextManager#tuples), the next context's own.) These errors it doesn't see:
+///
+/// - One variant of an error that is an enum of several: [`suppress_if`] looks at the variants.
+/// - An error inside of an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] looks into them, too.
+/// - The error of a body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local).
+/// - An error in a value that [`run`](crate::ContextManager::run) returns: for `run`, a `Result` is a value like any other.
 ///
 /// ```
 /// use contextlib::contexts::suppress;
@@ -40,7 +44,7 @@ pub fn suppress<E: Any + Sync>() -> ContextManager<
 
 /// A context that swallows its body's error if that is an `E` for which `swallow` says so.
 ///
-/// As [`suppress`] otherwise.
+/// Otherwise it is as [`suppress`].
 ///
 /// ```
 /// use contextlib::contexts::suppress_if;

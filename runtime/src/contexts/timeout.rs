@@ -22,11 +22,14 @@ use tokio::{
 
 /// A context that ends its body with [`Elapsed`] when `delay` has passed since this call; `None` never does.
 ///
-/// It yields a [`Timeout`], with which the body sees its deadline and moves it. When time is up the body is dropped, at the place where it is
-/// suspended, and `with` returns the error once what the body has left behind is rolled back. So the call may take longer than `delay`: where time is up during an inner
-/// teardown of ten seconds, that finishes first, and then there is [`Elapsed`]. A body that isn't suspended isn't interrupted, and one
-/// that never is finishes, however late. Where two timeouts are due at once, the outer one ends both. It polls its body inside of itself, so it
-/// has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
+/// It yields a [`Timeout`], with which the body sees its deadline and moves it.
+///
+/// When time is up, the body is dropped, at the place where it is suspended. `with` returns the error once what the body has left behind is rolled
+/// back. So the call may take longer than `delay`: if time is up during an inner teardown of ten seconds, that teardown finishes first, and then
+/// there is [`Elapsed`]. A body that isn't suspended isn't interrupted, and one that never is finishes, however late. Where two timeouts are due at
+/// once, the outer one ends both.
+///
+/// It polls its body inside of itself, so it has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
 ///
 /// # Cancellation
 /// It has nothing to tear down: its [policy] is `drop`.
@@ -54,7 +57,7 @@ pub fn timeout(delay: impl Delay) -> TimeoutManager {
 
 /// A context that ends its body with [`Elapsed`] at `deadline`; `None` never does.
 ///
-/// As [`timeout`] otherwise. A deadline in the past ends the body where it is first suspended.
+/// Otherwise it is as [`timeout`]. A deadline in the past ends the body where it is first suspended.
 ///
 /// # Panics
 /// As for [`timeout`].
@@ -79,7 +82,7 @@ pub fn timeout_at(deadline: impl Deadline) -> TimeoutManager {
 
 /// A context that ends its body without an error when `delay` has passed since this call: what comes out is an `Option`.
 ///
-/// As [`timeout`] otherwise. Mirrors `move_on_after` of trio and anyio.
+/// Otherwise it is as [`timeout`]. Mirrors `move_on_after` of trio and anyio.
 ///
 /// # Panics
 /// As for [`timeout`].
@@ -104,7 +107,7 @@ pub fn move_on_after(delay: impl Delay) -> TimeoutManager<Infallible<Suppressing
 
 /// A context that ends its body without an error at `deadline`.
 ///
-/// As [`move_on_after`] otherwise.
+/// Otherwise it is as [`move_on_after`].
 ///
 /// # Panics
 /// As for [`timeout`].
@@ -219,7 +222,7 @@ impl<K: Expires> TimeoutManager<K> {
 
 /// A running timeout: what [`timeout`] and its kin yield.
 ///
-/// It is a handle: its clones are the same timeout, and it may be used from other tasks, and after the timeout has ended.
+/// It is a handle: its clones are the same timeout. It may be used from other tasks, and after the timeout has ended.
 #[derive(Clone)]
 pub struct Timeout(Arc<Mutex<Shared>>);
 
@@ -251,7 +254,7 @@ impl Timeout {
         self.lock().deadline
     }
 
-    /// Moves the deadline; `None` switches the timeout off. One that is past ends the body where it is next suspended.
+    /// Moves the deadline; `None` switches the timeout off. A deadline in the past ends the body where it is next suspended.
     ///
     /// # Errors
     /// If the timeout isn't running: it hasn't been entered, it has expired, or its body is over.
