@@ -9,12 +9,16 @@
 /// | `yield_resource!()` | yields `()` | [`Exit`](crate::Exit) |
 /// | `yield_resource!(move value)` | moves the value out, and gives it back | `(value, `[`Exit`](crate::Exit)`)` |
 ///
-/// What is not the context's to change is yielded as an expression, though it looks like a place: a part of `&self` or of an argument `&T`, a
-/// `self` that isn't `mut`, a constant in capitals or of the function's generics. A function, or another constant in lower case, is yielded by its
-/// path: `yield_resource!(self::callback)`. A part of what an `Arc` holds, or another pointer that lends nothing as `&mut`, is taken into a variable first:
-/// `let mut port = config.port;`, and then `yield_resource!(port)`.
+/// Some things look like a place, but aren't the context's to change. They are yielded as an expression:
 ///
-/// A variable that is yielded is `mut`, since it gets the value back, and of the resource's own type, since nothing is coerced on the way back:
+/// - a part of `&self` or of an argument `&T`;
+/// - a `self` that isn't `mut`;
+/// - a constant in capitals, or one of the function's generics.
+///
+/// A function, or another constant in lower case, is yielded by its path: `yield_resource!(self::callback)`. A part of what an `Arc` holds, or
+/// another pointer that lends nothing as `&mut`, is taken into a variable first: `let mut port = config.port;`, and then `yield_resource!(port)`.
+///
+/// A variable that is yielded is `mut`, since it gets the value back. It is of the resource's own type, since nothing is coerced on the way back:
 /// `let mut callback: Box<dyn Fn() + Send> = Box::new(…);`. Two values are yielded, and both got back, as one:
 ///
 /// ```
@@ -40,8 +44,10 @@
 /// # }
 /// ```
 ///
-/// The last form is for a yield inside an `async` block, whose variables can't be put back from there. It works only inside an
-/// `#[async_context] async fn`; anywhere else it is a compile error. Mirrors the `yield` of Python's `@asynccontextmanager`.
+/// The form with `move` is for a yield inside an `async` block, whose variables can't be put back from there.
+///
+/// The macro works only inside an `#[async_context] async fn`; anywhere else it is a compile error. Mirrors the `yield` of Python's
+/// `@asynccontextmanager`.
 #[doc(alias = "yield")]
 #[macro_export]
 macro_rules! yield_resource {
@@ -73,26 +79,28 @@ macro_rules! yield_resource {
     };
 }
 
-/// Runs a body inside of several contexts, the first of which is the outermost; later ones may use the earlier ones' resources.
+/// Runs a body inside of several contexts. The first is the outermost, and later ones may use the earlier ones' resources.
 ///
-/// `async_with!(name = context, …, body)` evaluates to a future. The body is `async || -> Result<_, YourError> { … }`, or `async { … }` where
-/// the type is known anyway; in it and in the contexts after it, each name is a `&mut` to its resource. `_ = context` gives none.
+/// `async_with!(name = context, …, body)` evaluates to a future. The body is `async || -> Result<_, YourError> { … }`, or `async { … }` where the
+/// type is known anyway. In the body, and in the contexts after it, each name is a `&mut` to its resource; `_ = context` gives no name.
 /// `async move { … }` and `async move || …` take what the contexts use too, so that the future can be a task of its own.
 ///
-/// A value that an argument borrows, as in `name = context(&format!("…"))` or `context(&folder.join("a"))`, lives until that context is over.
-/// Other values without a name are dropped before it is entered, as a lock in `context(shared.lock().unwrap().clone())` is: one that is to live
-/// longer, as in `context(text().as_str())`, gets a name before the block, `let text = text();`.
+/// A value that an argument borrows, as in `name = context(&format!("…"))` or `context(&folder.join("a"))`, lives until that context is over. Other
+/// values without a name are dropped before the context is entered, as a lock in `context(shared.lock().unwrap().clone())` is. If such a value is to
+/// live longer, as in `context(text().as_str())`, give it a name before the block: `let text = text();`.
 ///
 /// A block that contains a [suppressing](crate::kind::Suppressing) context has an `Option` of the body's value.
-/// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s: what that says of errors, panics and
-/// cancellation holds here. The future is `Send` if what it holds is; a yield point has to be polled on the thread that polls the future.
+///
+/// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s. What `with` says of errors, panics and
+/// cancellation holds here, too. The future is `Send` if what it holds is. A yield point has to be polled on the thread that polls the future.
 /// Mirrors `async with database(url) as db, transaction(db.pool) as tx:`.
 ///
 /// # When rustc gives up
 ///
-/// Blocks inside of blocks are futures of deep types, and so is one of many contexts. Beyond eight functions with a block each that await one another, or twenty contexts in one block, rustc
-/// may say *queries overflow the depth limit*, or *overflow evaluating the requirement …: Send*. Then write `#![recursion_limit = "256"]` in the root of your crate; or put one of the
-/// futures between into a `Pin<Box<dyn Future<Output = …> + Send>>`, as `boxed` of the crate `futures` does.
+/// Blocks inside of blocks are futures of deep types, and so is a block of many contexts. If more than eight functions with a block each await one
+/// another, or one block has more than twenty contexts, rustc may say *queries overflow the depth limit*, or *overflow evaluating the requirement …:
+/// Send*. Then write `#![recursion_limit = "256"]` in the root of your crate. Or put one of the futures between into a
+/// `Pin<Box<dyn Future<Output = …> + Send>>`, as `boxed` of the crate `futures` does.
 ///
 /// ```
 /// use contextlib::{async_context, async_with, yield_resource};
