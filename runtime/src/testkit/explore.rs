@@ -72,7 +72,8 @@ impl std::error::Error for Found {}
 
 /// Looks for a cut of the scenario that shows a problem: all its runs, the shortest first.
 ///
-/// Contexts of `on_cancel = block` and `spawn_local` are cancelled elsewhere: see [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
+/// The cancellation of contexts with `on_cancel = block` and `spawn_local` is tested elsewhere: see
+/// [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
 ///
 /// # Errors
 /// The shortest such cut.
@@ -145,7 +146,8 @@ impl<T, S: AsyncFn(Recorder) -> T> Search<'_, S> {
 
 /// [`explore`] for a test.
 ///
-/// Contexts of `on_cancel = block` and `spawn_local` are cancelled elsewhere: see [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
+/// The cancellation of contexts with `on_cancel = block` and `spawn_local` is tested elsewhere: see
+/// [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
 ///
 /// # Panics
 /// If there is such a cut, with a text that says what is wrong, what happened, and how to see it again. Inside of a runtime.
@@ -157,7 +159,9 @@ pub fn check<T>(scenario: impl AsyncFn(Recorder) -> T) -> Explored {
     }
 }
 
-/// Runs the scenario once, with a cut that [`check`] has printed. One beyond the scenario's end cuts nothing: it is for the time that a bug is being mended; to see that it stays so, [`check`] again.
+/// Runs the scenario once, with a cut that [`check`] has printed.
+///
+/// A cut beyond the scenario's end cuts nothing: this is for the time that a bug is being mended. To see that it stays mended, [`check`] again.
 ///
 /// # Errors
 /// What that run shows.

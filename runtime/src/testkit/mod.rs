@@ -1,20 +1,28 @@
 //! Finds out whether a context loses anything, wherever it is cancelled, fails or panics.
 //!
-//! A *scenario* is an async closure that uses some contexts and tells a [`Recorder`] what has been acquired and released outside: connections, locks, files,
-//! rows. [`check`] runs it to its end; then again for each poll, dropped after that one; then again with a failure and with a panic injected at each
-//! [step](Recorder::step), also of those that only a rollback has, to its end and dropped after each poll. After every run it waits for the rollbacks and looks at the record: whatever has been
-//! acquired has to be released, once, in the opposite order. The first thing that isn't so is shrunk to the shortest cut that shows it, which is printed as a
-//! line for a test of its own.
+//! A *scenario* is an async closure that uses some contexts. It tells a [`Recorder`] what has been acquired and released outside: connections, locks,
+//! files, rows. [`check`] runs it many times:
+//!
+//! - to its end;
+//! - again for each poll, dropped after that poll;
+//! - again with a failure and with a panic injected at each [step](Recorder::step), also at steps that only a rollback has: to its end, and dropped
+//!   after each poll.
+//!
+//! After every run it waits for the rollbacks and looks at the record: whatever has been acquired has to be released, once, in the opposite order.
+//! The first thing that isn't so is shrunk to the shortest cut that shows it. That cut is printed as a line for a test of its own.
 //!
 //! Every run has a runtime and a clock of its own: [tokio's paused time](tokio::time::pause), so that timeouts take no time and two runs with the same cut
 //! are the same run. Call it in a plain `#[test]`, not inside of a runtime.
 //!
 //! # Contexts whose policy needs another runtime
 //!
-//! That runtime has one thread, and no `LocalSet`. So a context of [`on_cancel = block`](crate::policy::Block) or [`spawn_local`](crate::policy::SpawnLocal) can't be rolled back in a
-//! scenario that is dropped: it loses its teardown there, though nothing is wrong with it, and what it had acquired is found to be never released. What happened in the run then has a line
-//! that says why: *lost its teardown: its policy is `block`, which can't work on a current-thread runtime*. Test its cancellation by hand, in a
-//! `#[tokio::test(flavor = "multi_thread")]`, or in a `LocalSet`. Or put it inside of a `spawn` context, which owns what it borrows and awaits its end:
+//! That runtime has one thread, and no `LocalSet`. So a context of [`on_cancel = block`](crate::policy::Block) or
+//! [`spawn_local`](crate::policy::SpawnLocal) can't be rolled back in a scenario that is dropped. It loses its teardown there, though nothing is
+//! wrong with it, and what it had acquired is found to be never released. What happened in the run then has a line that says why: *lost its teardown:
+//! its policy is `block`, which can't work on a current-thread runtime*.
+//!
+//! Test its cancellation by hand, in a `#[tokio::test(flavor = "multi_thread")]`, or in a `LocalSet`. Or put it inside of a `spawn` context, which
+//! owns what it borrows and awaits its end:
 //!
 //! ```
 //! use contextlib::{async_context, testkit::{self, Injected, Recorder}, yield_resource};
@@ -48,10 +56,12 @@
 //!
 //! # Tasks
 //!
-//! A scenario may spawn tasks, each with a [branch](Recorder::branch) of the recorder. Only the scenario itself is dropped: with it goes a `JoinSet` and aborts
-//! its tasks, while what `tokio::spawn` has detached goes on. Before the rollbacks are waited for, all of these are let end. A task that never does, since it
-//! waits for nothing that comes, or for hundreds of timers one after the other, is left as it is, and no problem by itself: what it holds then is told as
-//! never released. One that is always ready without a [step](Recorder::step), so that the clock can't go on, costs each run a second.
+//! A scenario may spawn tasks, each with a [branch](Recorder::branch) of the recorder. Only the scenario itself is dropped. A `JoinSet` goes with it
+//! and aborts its tasks, while what `tokio::spawn` has detached goes on. Before the rollbacks are waited for, all of these tasks are let end.
+//!
+//! A task may never end, because it waits for nothing that comes, or for hundreds of timers one after the other. It is left as it is, and is no
+//! problem by itself: what it holds then is told as never released. A task that is always ready without a [step](Recorder::step), so that the clock
+//! can't go on, costs each run a second.
 //!
 //! # Example
 //!
@@ -79,7 +89,7 @@
 //! assert!(found.to_string().contains("testkit::replay(\"drop@1\", scenario)"));
 //! ```
 //!
-//! A value that releases the lease when it is dropped mends that, from the moment when there is one:
+//! A value that releases the lease when it is dropped mends the bug, from the moment when there is such a value:
 //!
 //! ```
 //! use contextlib::{async_context, testkit::{self, Injected, Recorder}, yield_resource};
