@@ -4,8 +4,9 @@
 //! cargo run --example lease
 //! ```
 //!
-//! Two contexts, one around the other. The outer one holds the lease. The inner one renews it *around its yield point*: if that fails, it ends the body, whose own contexts are rolled back, and its error is
-//! what the outer one is told. So the lease is given back last, in any case; also where the holder's client hangs up.
+//! There are two contexts, one around the other. The outer one holds the lease. The inner one renews it *around its yield point*. If a renewal fails,
+//! the inner one ends the body, whose own contexts are rolled back. Its error is what the outer one is told. So the lease is given back last, in any
+//! case, also where the holder's client hangs up.
 
 #![forbid(unsafe_code)]
 

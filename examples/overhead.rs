@@ -4,8 +4,9 @@
 //! cargo run --release -p contextlib-examples --example overhead
 //! ```
 //!
-//! Every row does the same: a setup, a body, an awaited teardown, all three next to nothing. The rows take many short turns. A figure is the fastest tenth of its
-//! turns, which is what the code takes when nothing else is in its way; beside it stands the median, which has in it what else the machine did.
+//! Every row does the same: a setup, a body and an awaited teardown, all three next to nothing. The rows take many short turns. A figure is the
+//! fastest tenth of its turns, which is what the code takes when nothing else is in its way. Beside it stands the median, which includes what else
+//! the machine did.
 
 #![forbid(unsafe_code)]
 

@@ -1,24 +1,28 @@
-//! What a rollback costs, beside a task of tokio's that does the same; and what happens when ten thousand tasks are aborted at once.
+//! What a rollback costs beside a task of tokio's that does the same, and what happens when ten thousand tasks are aborted at once.
 //!
 //! ```console
 //! cargo run --release -p contextlib-examples --example rollback_cost
 //! ```
 //!
-//! (`-p`, since otherwise the features are on that the tests need, `tracing` among them.)
+//! (Use `-p`: without it, the features that the tests need are on, `tracing` among them.)
 //!
-//! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns. The same is done by hand in two ways, both with a value
-//! whose `Drop` spawns the teardown:
+//! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns. The same is done by hand in two ways,
+//! both with a value whose `Drop` spawns the teardown:
 //!
-//! - *a teardown made anew*: the resource is kept, and its teardown is called when it is dropped. This is what people write, and what the target is for.
-//! - *the same function*, run to the point where a context yields: what is left of it is what is spawned, in a box, as a future that is half-run has to be where it
-//!   may outlive its caller. It costs less, since nothing is moved. Beside this a rollback adds what the library is for: its order, `drain`, reports.
+//! - *a teardown made anew*: the resource is kept, and its teardown is called when the resource is dropped. This is what people write, and what the
+//!   target is for.
+//! - *the same function*, run to the point where a context yields: what is left of it is spawned. It is in a box, as a future that is half-run has to
+//!   be where it may outlive its caller. It costs less, since nothing is moved. Beside this a rollback adds what the library is for: its order,
+//!   `drain`, reports.
 //!
-//! A rollback takes turns with either of them, both of a turn in the same heap, which is as random as a server's; a figure is the median of the ratios. (What an allocation costs depends on what was freed before: in
-//! a heap with nothing else in it the first two cost the same, and where three sides take turns, the ratios are some hundredths higher.)
+//! A rollback takes turns with either of them. Both sides of a turn are in the same heap, which is as random as a server's. A figure is the median of
+//! the ratios. (What an allocation costs depends on what was freed before. In a heap with nothing else in it the first two cost the same. Where three
+//! sides take turns, the ratios are some hundredths higher.)
 //!
-//! The second part aborts tasks that are inside of two nested contexts each, and looks at the order in every task, at the time for each, and at the lanes that are left. (That
-//! no memory is left is tested: `cargo test -p contextlib-tests --test aborts`. An allocator that counts would be part of what is measured here.) Beside it stands what the same
-//! number of tasks costs with teardowns made anew, in no order: where memory no longer fits the caches, each costs more there, too.
+//! The second part aborts tasks that are inside of two nested contexts each. It looks at the order in every task, at the time for each, and at the
+//! lanes that are left. (That no memory is left is tested: `cargo test -p contextlib-tests --test aborts`. An allocator that counts would be part of
+//! what is measured here.) Beside it stands what the same number of tasks costs with teardowns made anew, in no order: where memory no longer fits
+//! the caches, each costs more there, too.
 //!
 //! In Python there is nothing to compare with: a cancelled task runs its `__aexit__` itself, and nobody waits for it at shutdown.
 

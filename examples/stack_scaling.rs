@@ -4,8 +4,8 @@
 //! cargo run --release -p contextlib-examples --example stack_scaling
 //! ```
 //!
-//! Each row fills stacks and empties them until as many entries have been through as in every other row. The rows take turns, and each figure is the median
-//! of its turns, so that what else the machine does falls on all of them alike.
+//! Each row fills stacks and empties them until as many entries have been through as in every other row. The rows take turns, and each figure is the
+//! median of its turns. So what else the machine does falls on all of them alike.
 
 #![forbid(unsafe_code)]
 

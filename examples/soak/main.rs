@@ -1,14 +1,19 @@
-//! A bounded soak: a server on loopback whose clients hang up, whose handlers fail, panic and time out, and which is shut down under load.
+//! A bounded soak: a server on loopback that is shut down under load. Its clients hang up; its handlers fail, panic and time out.
 //!
 //! ```console
 //! cargo run --release --example soak                       # ten seconds each way, on SQLite
 //! cargo run --release --example soak -- --seconds 60 --database postgres://…
 //! ```
 //!
-//! Every request takes a lease and, inside it, a transaction; after the transaction the lease is given back, and a row is written that says so. The same
-//! load is served three times: with contexts; with sqlx's own transactions; and with guards that spawn their teardown when they are dropped, which is
-//! what people write who have no contexts. In the end the program's figures are compared with what the database says. The last line is `lost: 0`, or
-//! what the contexts have lost, and the exit code follows it.
+//! Every request takes a lease and, inside it, a transaction. After the transaction the lease is given back, and a row is written that says so. The
+//! same load is served three times:
+//!
+//! - with contexts;
+//! - with sqlx's own transactions;
+//! - with guards that spawn their teardown when they are dropped, which is what people write who have no contexts.
+//!
+//! In the end the program's figures are compared with what the database says. The last line is `lost: 0`, or what the contexts have lost. The exit
+//! code follows it.
 //!
 //! A database that isn't in a temporary folder gets the tables `soak_accounts`, `soak_ledger`, `soak_leases` and `soak_audit`, which are dropped in the end.
 
