@@ -13,7 +13,7 @@
 ///
 /// - a part of `&self` or of an argument `&T`;
 /// - a `self` that isn't `mut`;
-/// - a constant in capitals, or one of the function's generics.
+/// - a constant in capitals, or a constant of the function's generics.
 ///
 /// A function, or another constant in lower case, is yielded by its path: `yield_resource!(self::callback)`. A part of what an `Arc` holds, or
 /// another pointer that lends nothing as `&mut`, is taken into a variable first: `let mut port = config.port;`, and then `yield_resource!(port)`.

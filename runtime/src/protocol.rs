@@ -178,8 +178,9 @@ pub trait AsyncContextManager: Send {
 ///
 /// # Functions that take any context
 ///
-/// They ask for [`ContextOf`](crate::ContextOf), which says what the context yields and what its errors become: `async fn doubled(context: impl ContextOf<u8, io::Error>)`. A parameter of one type,
-/// [`BoxContextManager`](crate::BoxContextManager), needs no bounds.
+/// They ask for [`ContextOf`](crate::ContextOf), which says what the context yields and what its errors become:
+/// `async fn doubled(context: impl ContextOf<u8, io::Error>)`. A parameter of one type, [`BoxContextManager`](crate::BoxContextManager), needs no
+/// bounds.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no context",
     label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
