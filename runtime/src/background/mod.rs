@@ -6,8 +6,8 @@
 //! # What is inside of what
 //!
 //! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered.
-//! For a guard, that is whatever was entered after it in the same *lane*. Its lane is the body of the `with` around it; else the task; else (in the
-//! root future of `block_on`) the thread.
+//! For a guard, that is whatever was entered after it in the same *lane*. A guard's lane is the body of the `with` around it. Where there is no
+//! `with`, its lane is the task, or (in the root future of `block_on`) the thread.
 //!
 //! Different tasks never wait for each other, not even where one has spawned the other, unless the spawned one is in a [`lane`].
 //!
@@ -30,8 +30,8 @@
 //!   order. Wrap each task in a [`lane`].
 //! - A guard may leave the `with` it was entered in, as a guard that the body of a timeout returns does. It then counts as entered in what is around
 //!   that `with`.
-//!   - Such a guard may be dropped by another task, or by the body of a `with` that wasn't around the first one. Whatever the guard's own task had
-//!     entered before then waits for it. This holds in other branches of that task, too, unless a [`lane`] separates them.
+//!   - Such a guard may be dropped by another task, or by the body of a `with` that wasn't around the first one. Then whatever the guard's own task
+//!     had entered before the guard waits for it. This holds in other branches of that task, too, unless a [`lane`] separates them.
 //!   - It isn't known that a body was around such a guard where the guard comes from a future that was begun inside of that body and then moved to
 //!     another task, or from a task that runs inside of that body.
 //!   - If such a guard is dropped by another task or thread, or by a body that isn't known to have been around it, it isn't known either which body

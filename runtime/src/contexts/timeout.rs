@@ -26,8 +26,8 @@ use tokio::{
 ///
 /// When time is up, the body is dropped, at the place where it is suspended. `with` returns the error once what the body has left behind is rolled
 /// back. So the call may take longer than `delay`: if time is up during an inner teardown of ten seconds, that teardown finishes first, and then
-/// there is [`Elapsed`]. A body that isn't suspended isn't interrupted, and one that never is finishes, however late. Where two timeouts are due at
-/// once, the outer one ends both.
+/// there is [`Elapsed`]. A body that isn't suspended isn't interrupted. A body that is never suspended finishes, however late. Where two timeouts are
+/// due at once, the outer one ends both.
 ///
 /// It polls its body inside of itself, so it has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
 ///

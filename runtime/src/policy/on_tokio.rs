@@ -89,8 +89,8 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 
 /// `on_cancel = block`: the teardown is driven to its end inside `Drop`, which blocks its thread.
 ///
-/// For contexts that borrow. It needs the threads of a multi-thread runtime: of the one that the context is dropped on, or, off a runtime, of the one
-/// that it was entered on. In these cases the frame is dropped and its teardown reported as lost:
+/// For contexts that borrow. It needs the threads of a multi-thread runtime. This is the runtime that the context is dropped on, or, if it is dropped
+/// off a runtime, the one that it was entered on. In these cases the frame is dropped and its teardown reported as lost:
 ///
 /// - on a current-thread runtime;
 /// - inside a `LocalSet`;
@@ -100,9 +100,9 @@ impl<C: AsyncContext + 'static> Policy<C> for SpawnLocal {
 /// `panic = "abort"` it can't be caught.)
 ///
 /// While it blocks, its worker's other tasks move to a thread of the runtime's pool for blocking work. Where that pool has no thread left
-/// (`max_blocking_threads`, 512 by default), nothing runs on the runtime any more, for example when a thousand such contexts are cancelled at once.
-/// If that goes on for five seconds, one of the contexts makes room: its frame is dropped and its teardown reported as lost. From then on no more
-/// than the others block at once. Any further one is dropped and reported, too, until half of them are done.
+/// (`max_blocking_threads`, 512 by default), nothing runs on the runtime any more. That is so, for example, when a thousand such contexts are
+/// cancelled at once. If it goes on for five seconds, one of the contexts makes room: its frame is dropped and its teardown reported as lost. From
+/// then on no more than the others block at once. Any further one is dropped and reported, too, until half of them are done.
 ///
 /// Like any teardown, it waits for the rollbacks started below it. Some rollbacks can run only on the blocked thread: those of a `LocalSet` or of a
 /// current-thread runtime there. It waits for these for ever, so keep such contexts out of one that blocks. (A `LocalSet` that is dropped off its
