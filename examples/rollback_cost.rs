@@ -1,4 +1,4 @@
-//! What a rollback costs beside a task of tokio's that does the same, and what happens when ten thousand tasks are aborted at once.
+//! What a rollback costs beside a task of tokio's that does the same, and what happens when up to a hundred thousand tasks are aborted at once.
 //!
 //! ```console
 //! cargo run --release -p contextlib-examples --example rollback_cost

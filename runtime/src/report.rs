@@ -2,7 +2,7 @@
 //!
 //! The report hook is handed:
 //!
-//! - the failure of a [rollback](crate::background);
+//! - the failure of a [rollback](crate::background), and a teardown that could not run ([`Failure::Lost`]);
 //! - the second of two failures;
 //! - the failure of a body whose caller is gone before the teardown is over.
 //!
