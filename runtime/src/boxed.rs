@@ -1,7 +1,7 @@
 //! Contexts whose type can be named.
 
 use crate::{
-    AsyncContext, ContextManager, Guard,
+    AsyncContext, AsyncContextManager, ContextManager, Guard,
     background::{Abandonment, Entered, Left},
     frame::{Body, Exclusive, Lodging, NotEntered, Sealed, Seed, hands_on, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
@@ -228,17 +228,19 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     }
 }
 
-/// A struct's `enter` and `exit` as one context, in a box.
+/// The `enter` and `exit` of a struct, `M`, as one context, in a box.
 ///
-/// Not a bare `Pin<Box<dyn …>>`, whose `'static` the compiler would forget inside an `async` block, so that a guard held there couldn't be
-/// spawned.
-pub struct Contained<T, K> {
+/// Inside an `async` block the compiler forgets every `'static` that a type mentions, and a guard held there couldn't be spawned. So this isn't a bare
+/// `Pin<Box<dyn …>>`, and its parameter isn't the resource, which mentions a `'static` more often than the struct does.
+pub struct Contained<M: AsyncContextManager> {
     definition: Definition,
-    context: Pin<Box<dyn AsyncContext<Resource = T, Kind = K> + Send>>,
+    context: Pin<Box<dyn AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send>>,
 }
 
-impl<T, K> Contained<T, K> {
-    pub(crate) fn new(context: impl AsyncContext<Resource = T, Kind = K> + Send + 'static) -> Self {
+impl<M: AsyncContextManager> Contained<M> {
+    pub(crate) fn new(
+        context: impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send + 'static,
+    ) -> Self {
         let mut context = Box::pin(context);
         Contained {
             definition: context.as_mut().definition(),
@@ -247,20 +249,20 @@ impl<T, K> Contained<T, K> {
     }
 }
 
-impl<T, K> Contained<T, K> {
+impl<M: AsyncContextManager> Contained<M> {
     fn inner(
         self: Pin<&mut Self>,
-    ) -> Pin<&mut (dyn AsyncContext<Resource = T, Kind = K> + Send + 'static)> {
+    ) -> Pin<&mut (dyn AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send + 'static)> {
         self.get_mut().context.as_mut()
     }
 }
 
-impl<T, K> Sealed for Contained<T, K> {}
+impl<M: AsyncContextManager> Sealed for Contained<M> {}
 
 #[diagnostic::do_not_recommend]
-impl<T, K: Kind> AsyncContext for Contained<T, K> {
-    type Resource = T;
-    type Kind = K;
+impl<M: AsyncContextManager> AsyncContext for Contained<M> {
+    type Resource = M::Resource;
+    type Kind = M::Kind;
 
     is_its_own_seed!();
     hands_on! { polls_body around interrupt begin_body resume resume_evicted abandon finish }
@@ -271,21 +273,24 @@ impl<T, K: Kind> AsyncContext for Contained<T, K> {
 
     fn poll_setup(
         self: Pin<&mut Self>,
-        room: &mut Option<T>,
+        room: &mut Option<M::Resource>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NotEntered<K::Error>>> {
+    ) -> Poll<Result<(), NotEntered<<M::Kind as Kind>::Error>>> {
         self.inner().poll_setup(room, cx)
     }
 
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        body: Body<'_, T>,
-    ) -> Poll<Result<(), K::Error>> {
+        body: Body<'_, M::Resource>,
+    ) -> Poll<Result<(), <M::Kind as Kind>::Error>> {
         self.inner().poll_body(cx, body)
     }
 
-    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+    fn poll_teardown(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), <M::Kind as Kind>::Error>> {
         self.inner().poll_teardown(cx)
     }
 }

@@ -250,11 +250,11 @@ pub trait IntoContextManager: Sized {
 
     /// [`ContextManager::map_err`]: the same context with another error.
     #[track_caller]
-    fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<Self::Context, E, F>, Self::Policy>
+    fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<Self::Context, F>, Self::Policy>
     where
         F: Fn(ErrorOf<Self>) -> E,
         E: Debug,
-        Self::Policy: Policy<MapErr<Self::Context, E, F>>,
+        Self::Policy: Policy<MapErr<Self::Context, F>>,
     {
         self.into_context_manager().map_err(map)
     }
@@ -471,9 +471,9 @@ impl<C: AsyncContext, P: Policy<C>> AsyncContextManagerOrTuple for ContextManage
 impl<M> AsyncContextManagerOrTuple for M
 where
     M: AsyncContextManager<Resource: 'static, Kind: 'static> + 'static,
-    Spawn: Policy<Contained<M::Resource, M::Kind>>,
+    Spawn: Policy<Contained<M>>,
 {
-    type Context = Contained<M::Resource, M::Kind>;
+    type Context = Contained<M>;
     type Policy = Spawn;
 
     fn manager(self) -> ContextManager<Self::Context, Spawn> {

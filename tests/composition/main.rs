@@ -8,5 +8,6 @@ mod exit_as;
 mod like_nested;
 mod protocol;
 mod ready_made;
+mod statics;
 mod tuples;
 mod within;

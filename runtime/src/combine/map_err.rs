@@ -12,29 +12,54 @@ use crate::{
 };
 use pin_project_lite::pin_project;
 use std::{
-    marker::PhantomData,
+    fmt::Debug,
     pin::Pin,
     task::{Context, Poll},
     thread,
 };
 
 pin_project! {
-    /// A context whose errors `map` makes an `E`.
-    pub struct MapErr<C, E, F> {
+    /// A context whose errors `map` makes others of.
+    //
+    // The new error isn't a parameter: inside an `async` block the compiler forgets every `'static` in it, and then can't tell that it is what `F` returns.
+    pub struct MapErr<C, F> {
         #[pin]
         context: C,
         map: Mapping<F>,
-        _error: PhantomData<fn() -> E>,
     }
 }
 
+/// Makes a new error, [`To`](ErrorMap::To), of a `From`.
+pub trait ErrorMap<From> {
+    type To: Debug;
+    #[doc(hidden)]
+    fn map(&self, error: From) -> Self::To;
+}
+
+impl<F, A, B> ErrorMap<A> for F
+where
+    F: Fn(A) -> B,
+    B: Debug,
+{
+    type To = B;
+
+    fn map(&self, error: A) -> B {
+        self(error)
+    }
+}
+
+/// Raises the errors of a context as an `E`.
+pub(crate) type Raise<C, E> = fn(ErrorOf<C>) -> E;
+
 /// A context whose errors are raised as an `E`.
-pub(crate) type ErrInto<C, E> = MapErr<C, E, fn(ErrorOf<C>) -> E>;
+pub(crate) type ErrInto<C, E> = MapErr<C, Raise<C, E>>;
 
 impl<C: AsyncContext, P> ContextManager<C, P> {
     /// The same context with its error converted into `E`: for [`enter`](ContextManager::enter), or for contexts in one vector.
     ///
     /// [`with`](ContextManager::with) converts it anyway. Where there is no `From`, [`map_err`](ContextManager::map_err) takes a function.
+    ///
+    /// A guard with a `Box<dyn Error + Send + Sync>` as its error is *not general enough* to rustc where a task holds it: write `.err_into::<E>().boxed()`.
     ///
     /// ```
     /// use contextlib::{IntoContextManager, async_context, yield_resource};
@@ -68,7 +93,7 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
     pub fn err_into<E>(self) -> ContextManager<ErrInto<C, E>, P>
     where
         C::Kind: RaiseAs<E>,
-        E: std::fmt::Debug,
+        E: Debug,
         P: Policy<ErrInto<C, E>>,
     {
         self.map_err(<C::Kind as RaiseAs<E>>::raise)
@@ -108,23 +133,23 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
     /// assert!(matches!(copy("a", "").await, Err(Error::Target(_))));
     /// # }
     /// ```
-    pub fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<C, E, F>, P>
+    pub fn map_err<E, F>(self, map: F) -> ContextManager<MapErr<C, F>, P>
     where
         F: Fn(ErrorOf<C>) -> E,
-        E: std::fmt::Debug,
-        P: Policy<MapErr<C, E, F>>,
+        E: Debug,
+        P: Policy<MapErr<C, F>>,
     {
         ContextManager::new(Seed::new((self.into_seed().into_inner(), map)))
     }
 }
 
-impl<C: RollsBack, E, F> RollsBack for MapErr<C, E, F> {
+impl<C: RollsBack, F> RollsBack for MapErr<C, F> {
     fn roll_back(self: Pin<&mut Self>, entered: Entered, left: Left) {
         self.inner().roll_back(entered, left);
     }
 }
 
-impl<C, E, F> MapErr<C, E, F> {
+impl<C, F> MapErr<C, F> {
     fn inner(self: Pin<&mut Self>) -> Pin<&mut C> {
         self.project().context
     }
@@ -156,17 +181,16 @@ impl<F> Drop for Mapping<F> {
     }
 }
 
-impl<C, E, F> Sealed for MapErr<C, E, F> {}
+impl<C, F> Sealed for MapErr<C, F> {}
 
 #[diagnostic::do_not_recommend]
-impl<C, E, F> AsyncContext for MapErr<C, E, F>
+impl<C, F> AsyncContext for MapErr<C, F>
 where
     C: AsyncContext,
-    F: Fn(ErrorOf<C>) -> E,
-    E: std::fmt::Debug,
+    F: ErrorMap<ErrorOf<C>>,
 {
     type Resource = C::Resource;
-    type Kind = Fallible<E, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
+    type Kind = Fallible<F::To, <C::Kind as Kind>::Suppression, <C::Kind as Kind>::Shape>;
     type Seed = (C::Seed, F);
 
     fn grow((seed, closure): Self::Seed) -> Self {
@@ -177,7 +201,6 @@ where
         MapErr {
             context: C::grow(seed),
             map,
-            _error: PhantomData,
         }
     }
 
@@ -191,26 +214,26 @@ where
         self: Pin<&mut Self>,
         room: &mut Option<C::Resource>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NotEntered<E>>> {
+    ) -> Poll<Result<(), NotEntered<F::To>>> {
         let this = self.project();
         let set_up = this.context.poll_setup(room, cx);
-        set_up.map_err(|not_entered| not_entered.map(this.map.closure()))
+        set_up.map_err(|not_entered| not_entered.map(|error| this.map.closure().map(error)))
     }
 
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         body: Body<'_, C::Resource>,
-    ) -> Poll<Result<(), E>> {
+    ) -> Poll<Result<(), F::To>> {
         let this = self.project();
         let polled = this.context.poll_body(cx, body);
-        polled.map_err(this.map.closure())
+        polled.map_err(|error| this.map.closure().map(error))
     }
 
-    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+    fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), F::To>> {
         let this = self.project();
         let polled = this.context.poll_teardown(cx);
-        polled.map_err(this.map.closure())
+        polled.map_err(|error| this.map.closure().map(error))
     }
 
     fn finish(self: Pin<&mut Self>) -> Option<Ending> {

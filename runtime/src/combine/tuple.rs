@@ -16,46 +16,48 @@ use std::{
 };
 
 pin_project! {
-    /// A tuple of contexts: nested ones, whose resources make a flat tuple.
-    pub struct Flat<N, R> {
+    /// A tuple of contexts: nested ones, whose resources make a flat tuple. `W` is how many there are, as a type: [`Flatten`].
+    //
+    // Not the tuple of the resources: inside an `async` block the compiler forgets every `'static` in it, and then can't tell that it is what `N` yields.
+    pub struct Flat<N, W> {
         #[pin]
         nested: N,
-        _resources: PhantomData<fn() -> R>,
+        _width: PhantomData<fn() -> W>,
     }
 }
 
-impl<N, R> Flat<N, R> {
+impl<N, W> Flat<N, W> {
     fn seed(nested: Seed<N>) -> Seed<Self>
     where
-        N: AsyncContext<Resource = R::Nested>,
-        R: Flatten,
+        N: AsyncContext,
+        W: Flatten<N::Resource>,
     {
         Seed::new(nested.into_inner())
     }
 }
 
-/// A tuple, as the pairs in pairs that nested contexts yield.
-pub trait Flatten: Sized {
-    /// `((A, B), C)` for `(A, B, C)`.
-    type Nested;
+/// How many contexts there are in a tuple, as a type: makes a flat tuple of the pairs in pairs that nested contexts yield.
+pub trait Flatten<Nested> {
+    /// `(A, B, C)` for `((A, B), C)`.
+    type Flat;
     #[doc(hidden)]
-    fn flatten(nested: Self::Nested) -> Self;
+    fn flatten(nested: Nested) -> Self::Flat;
     #[doc(hidden)]
-    fn nest(self) -> Self::Nested;
+    fn nest(flat: Self::Flat) -> Nested;
 }
 
 /// A body that has a flat tuple, for a context that yields a nested one.
-struct Unflat<'b, R>(Body<'b, R>);
+struct Unflat<'b, N, W: Flatten<N>>(Body<'b, W::Flat>);
 
-impl<R: Flatten> crate::frame::BodyPoll<R::Nested> for Unflat<'_, R> {
+impl<N, W: Flatten<N>> crate::frame::BodyPoll<N> for Unflat<'_, N, W> {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         self.0.poll(cx)
     }
     fn cancel(&mut self) {
         self.0.cancel();
     }
-    fn evict(&mut self) -> Option<R::Nested> {
-        self.0.evict().map(R::nest)
+    fn evict(&mut self) -> Option<N> {
+        self.0.evict().map(W::nest)
     }
     fn below(&self) -> crate::background::Below {
         self.0.below()
@@ -65,28 +67,28 @@ impl<R: Flatten> crate::frame::BodyPoll<R::Nested> for Unflat<'_, R> {
     }
 }
 
-impl<N, R> Flat<N, R> {
+impl<N, W> Flat<N, W> {
     fn inner(self: Pin<&mut Self>) -> Pin<&mut N> {
         self.project().nested
     }
 }
 
-impl<N, R> Sealed for Flat<N, R> {}
+impl<N, W> Sealed for Flat<N, W> {}
 
 #[diagnostic::do_not_recommend]
-impl<N, R> AsyncContext for Flat<N, R>
+impl<N, W> AsyncContext for Flat<N, W>
 where
-    N: AsyncContext<Resource = R::Nested>,
-    R: Flatten,
+    N: AsyncContext,
+    W: Flatten<N::Resource>,
 {
-    type Resource = R;
+    type Resource = W::Flat;
     type Kind = N::Kind;
     type Seed = N::Seed;
 
     fn grow(seed: N::Seed) -> Self {
         Flat {
             nested: N::grow(seed),
-            _resources: PhantomData,
+            _width: PhantomData,
         }
     }
 
@@ -98,13 +100,13 @@ where
 
     fn poll_setup(
         self: Pin<&mut Self>,
-        room: &mut Option<R>,
+        room: &mut Option<W::Flat>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<ErrorOf<N>>>> {
         let mut nested = None;
         let set_up = self.inner().poll_setup(&mut nested, cx);
         if let Some(nested) = nested {
-            *room = Some(R::flatten(nested));
+            *room = Some(W::flatten(nested));
         }
         set_up
     }
@@ -112,14 +114,14 @@ where
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        body: Body<'_, R>,
+        body: Body<'_, W::Flat>,
     ) -> Poll<Result<(), ErrorOf<N>>> {
-        let mut body = Unflat(body);
+        let mut body = Unflat::<N::Resource, W>(body);
         self.inner().poll_body(cx, Body::local(&mut body))
     }
 
-    fn resume(self: Pin<&mut Self>, room: &mut Option<R>, ending: Ending) {
-        self.inner().resume(&mut room.take().map(R::nest), ending);
+    fn resume(self: Pin<&mut Self>, room: &mut Option<W::Flat>, ending: Ending) {
+        self.inner().resume(&mut room.take().map(W::nest), ending);
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ErrorOf<N>>> {
@@ -131,7 +133,8 @@ where
 ///
 /// A tuple is a context by itself where one policy is known to do for all of it: the same for all, or one that [takes in](crate::policy::Combine) the
 /// others. Elsewhere choose the policy here. This goes for a tuple with a [boxed](ContextManager::boxed) context, too, whose own policy isn't asked
-/// then. What the policy asks for (`spawn`: that it is `Send + 'static`) is asked of the whole tuple.
+/// then. What the policy asks for (`spawn`: that it is `Send + 'static`) is asked of the whole tuple. If rustc says in a task that a guard of the whole is
+/// *not general enough*, put `.boxed()` behind the policy.
 ///
 /// ```
 /// use contextlib::{async_context, combine, policy, yield_resource};
@@ -244,19 +247,21 @@ macro_rules! policy {
     };
 }
 
-type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
+/// How many there are, as a type.
+macro_rules! width {
+    ($($a:ident),*) => { [(); [$(stringify!($a)),*].len()] };
+}
 
 macro_rules! tuple {
     ($a:ident $A:ident $(, $m:ident $M:ident)*) => {
-        impl<$A $(, $M)*> Flatten for ($A, $($M,)*) {
-            type Nested = pairs!($A $(, $M)*);
+        impl<$A $(, $M)*> Flatten<pairs!($A $(, $M)*)> for width!($a $(, $m)*) {
+            type Flat = ($A, $($M,)*);
 
-            fn flatten(pairs!($a $(, $m)*): Self::Nested) -> Self {
+            fn flatten(pairs!($a $(, $m)*): pairs!($A $(, $M)*)) -> Self::Flat {
                 ($a, $($m,)*)
             }
 
-            fn nest(self) -> Self::Nested {
-                let ($a, $($m,)*) = self;
+            fn nest(($a, $($m,)*): Self::Flat) -> pairs!($A $(, $M)*) {
                 pairs!($a $(, $m)*)
             }
         }
@@ -267,7 +272,7 @@ macro_rules! tuple {
             // The outer contexts are told the errors of the inner ones.
             $($M: IntoContextManager, ErrorOf<$M::Context>: Send + 'static,)*
         {
-            type Context = Flat<nested!($A $(, $M)*), (ResourceOf<$A>, $(ResourceOf<$M>,)*)>;
+            type Context = Flat<nested!($A $(, $M)*), width!($a $(, $m)*)>;
 
             fn into_seed(self) -> Seed<Self::Context> {
                 let ($a, $($m,)*) = self;

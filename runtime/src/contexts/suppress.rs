@@ -36,7 +36,7 @@ use std::any::Any;
 /// ```
 #[track_caller]
 pub fn suppress<E: Any + Sync>() -> ContextManager<
-    impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send,
+    impl AsyncContext<Resource = (), Kind = Infallible<Suppressing>> + Send + 'static,
     policy::Drop,
 > {
     suppressing(|| "suppress", |_: &E| true)
