@@ -840,6 +840,32 @@ async fn guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_o
     }
 }
 
+#[tokio::test]
+async fn the_exit_of_a_guard_in_a_third_task_does_not_wait_for_one_of_an_unrelated_task() {
+    let log = Log::default();
+    let permits = Arc::new(Semaphore::new(1));
+    let giving = tokio::spawn({
+        let (log, permits) = (log.clone(), permits.clone());
+        async move {
+            let permit = permits.acquire_owned().await.unwrap();
+            giving_back(log, permit).enter().await.unwrap()
+        }
+    });
+    let giving = giving.await.unwrap();
+    let needing = tokio::spawn(gated(log.clone(), "needing", permits).enter());
+    let needing = needing.await.unwrap().unwrap();
+    let janitor = tokio::spawn(async move {
+        drop(needing);
+        giving.exit().await
+    });
+    let ended = timeout(Duration::from_secs(9), janitor).await;
+    ended.expect("a dead-lock").unwrap().unwrap();
+    drain().await;
+    let said = log.said();
+    assert!(said.contains("-giving, "), "{said}");
+    assert!(said.ends_with("-needing"), "{said}");
+}
+
 /// A stack is one unit, wherever its entries were entered and wherever it is dropped.
 #[tokio::test]
 async fn a_stack_that_two_tasks_fill_and_a_third_one_drops() {

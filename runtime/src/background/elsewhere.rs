@@ -47,7 +47,7 @@ impl Elsewhere {
     #[cold]
     pub(super) fn awaited(entered: &Entered) -> Option<Self> {
         let here = Elsewhere::here(entered)?;
-        Some(Elsewhere::at(here, here.0, true, entered))
+        Some(Elsewhere::at(here, here.0, entered))
     }
 
     /// Where a context was dropped, if that isn't its lane.
@@ -66,11 +66,10 @@ impl Elsewhere {
 
     #[cold]
     fn dropped_at(here: (Lane, Lane), entered: &Entered) -> Self {
-        let together = InRollback::current().is_some() || Unit::is_dropped();
-        Elsewhere::at(here, entered.frame_lane(), together, entered)
+        Elsewhere::at(here, entered.frame_lane(), entered)
     }
 
-    fn at((here, root): (Lane, Lane), past: Lane, together: bool, entered: &Entered) -> Self {
+    fn at((here, root): (Lane, Lane), past: Lane, entered: &Entered) -> Self {
         let own_root = entered.root;
         let native = root == own_root && is_around(here, root, entered);
         let nested = !native && entered.style == Style::Guard;
@@ -85,7 +84,7 @@ impl Elsewhere {
                 true => table::lanes_around(here, root, entered.number),
                 false => None,
             },
-            together: together || native,
+            together: native || InRollback::current().is_some() || Unit::is_dropped(),
             rollback: Elsewhere::rollback_around(entered),
         }
     }
