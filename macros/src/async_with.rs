@@ -252,6 +252,7 @@ impl Body {
         if tokens.last().is_some_and(|last| is_punct(last, ',')) {
             tokens.pop();
         }
+        unwrap_fragment(&mut tokens);
         let moves = tokens
             .get(1)
             .filter(|token| matches!(token, TokenTree::Ident(word) if word == "move"))
@@ -291,6 +292,21 @@ impl Body {
             returns,
             block,
         })
+    }
+}
+
+/// Takes a body, or its block, out of the group that a macro has put it into: `$body:expr`, `async $block`.
+fn unwrap_fragment(tokens: &mut Vec<TokenTree>) {
+    while let Some(inside) = tokens.last().and_then(inside_of_fragment) {
+        tokens.pop();
+        tokens.extend(inside);
+    }
+}
+
+fn inside_of_fragment(token: &TokenTree) -> Option<TokenStream> {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => Some(group.stream()),
+        _ => None,
     }
 }
 

@@ -397,6 +397,44 @@ async fn written_by_a_macro() {
     assert_eq!(logged!(log, session => session.len()).await, Ok(7));
 }
 
+/// Of whatever fragment.
+#[tokio::test]
+async fn a_body_that_a_macro_was_given() {
+    macro_rules! whole {
+        ($log:expr, $body:expr) => {
+            async_with!(_ = named($log.clone(), "whole"), $body).await
+        };
+        (once more: $log:expr, $body:expr) => {
+            whole!($log, $body)
+        };
+    }
+    macro_rules! block {
+        ($log:expr, $body:block) => {
+            async_with!(_ = named($log.clone(), "block"), async $body).await
+        };
+        (moving: $log:expr, $body:block) => {
+            async_with!(_ = named($log.clone(), "block"), async move $body,).await
+        };
+        ($ty:ty: $log:expr, $body:block) => {
+            async_with!(_ = named($log.clone(), "block"), async || -> $ty $body).await
+        };
+    }
+    macro_rules! expression {
+        ($log:expr, $value:expr) => {
+            async_with!(_ = named($log.clone(), "expression"), async || $value).await
+        };
+    }
+    type Returned = Result<u8, BodyError>;
+    let log = Log::new();
+    assert_eq!(whole!(log, async || -> Returned { Ok(1) }), Ok(1));
+    assert_eq!(whole!(log, async { Returned::Ok(2) }), Ok(2));
+    assert_eq!(whole!(once more: log, async { Returned::Ok(3) }), Ok(3));
+    assert_eq!(block!(log, { Returned::Ok(4) }), Ok(4));
+    assert_eq!(block!(Returned: log, { Ok(5) }), Ok(5));
+    assert_eq!(expression!(log, Returned::Ok(6)), Ok(6));
+    assert_eq!(block!(moving: log, { Returned::Ok(7) }), Ok(7));
+}
+
 #[tokio::test]
 async fn a_block_in_a_context_function() {
     #[async_context]
