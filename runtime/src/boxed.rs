@@ -1,7 +1,7 @@
 //! Contexts whose type can be named.
 
 use crate::{
-    AsyncContext, AsyncContextManager, ContextManager, Guard,
+    AsyncContext, ContextManager, Guard,
     background::{Abandonment, Entered, Left},
     frame::{Body, Exclusive, Lodging, NotEntered, Sealed, Seed, hands_on, is_its_own_seed},
     kind::{Fallible, Infallible, Kind},
@@ -224,73 +224,6 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        self.inner().poll_teardown(cx)
-    }
-}
-
-/// The `enter` and `exit` of a struct, `M`, as one context, in a box.
-///
-/// Inside an `async` block the compiler forgets every `'static` that a type mentions, and a guard held there couldn't be spawned. So this isn't a bare
-/// `Pin<Box<dyn …>>`, and its parameter isn't the resource, which mentions a `'static` more often than the struct does.
-pub struct Contained<M: AsyncContextManager> {
-    definition: Definition,
-    context: Pin<Box<dyn AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send>>,
-}
-
-impl<M: AsyncContextManager> Contained<M> {
-    pub(crate) fn new(
-        context: impl AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send + 'static,
-    ) -> Self {
-        let mut context = Box::pin(context);
-        Contained {
-            definition: context.as_mut().definition(),
-            context,
-        }
-    }
-}
-
-impl<M: AsyncContextManager> Contained<M> {
-    fn inner(
-        self: Pin<&mut Self>,
-    ) -> Pin<&mut (dyn AsyncContext<Resource = M::Resource, Kind = M::Kind> + Send + 'static)> {
-        self.get_mut().context.as_mut()
-    }
-}
-
-impl<M: AsyncContextManager> Sealed for Contained<M> {}
-
-#[diagnostic::do_not_recommend]
-impl<M: AsyncContextManager> AsyncContext for Contained<M> {
-    type Resource = M::Resource;
-    type Kind = M::Kind;
-
-    is_its_own_seed!();
-    hands_on! { polls_body around interrupt begin_body resume resume_evicted abandon finish }
-
-    fn definition(self: Pin<&mut Self>) -> Definition {
-        self.definition
-    }
-
-    fn poll_setup(
-        self: Pin<&mut Self>,
-        room: &mut Option<M::Resource>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NotEntered<<M::Kind as Kind>::Error>>> {
-        self.inner().poll_setup(room, cx)
-    }
-
-    fn poll_body(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        body: Body<'_, M::Resource>,
-    ) -> Poll<Result<(), <M::Kind as Kind>::Error>> {
-        self.inner().poll_body(cx, body)
-    }
-
-    fn poll_teardown(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), <M::Kind as Kind>::Error>> {
         self.inner().poll_teardown(cx)
     }
 }

@@ -3,6 +3,7 @@
 //! Every context has one marker type, its [`Kind`]: [`Fallible<E>`] or [`Infallible`]. Two parameters say the rest: whether the context may
 //! [suppress](Suppressing) its body's failure, and whether it [wraps](Wrapping) the body in a future of its own, so that it has no guard.
 
+use crate::AsyncContextManager;
 use std::{
     error::Error,
     fmt::{self, Debug},
@@ -47,6 +48,10 @@ pub trait Suppression: Sealed + 'static {
     type Out<R>;
     /// What two contexts, one inside the other, come to.
     type Or<S: Suppression>: Suppression;
+    /// `M`, whose suppression this is.
+    #[doc(hidden)]
+    type Known<M: AsyncContextManager + 'static>: AsyncContextManager<Resource = M::Resource, Kind = M::Kind>
+        + 'static;
     /// The body's value.
     #[doc(hidden)]
     fn value<R>(value: R) -> Self::Out<R>;
@@ -100,6 +105,7 @@ impl<V: MayBeMissing> Whole<V> for Suppressing {
 impl Sealed for Strict {}
 impl Suppression for Strict {
     type Out<R> = R;
+    type Known<M: AsyncContextManager + 'static> = M;
     type Or<S: Suppression> = S;
     fn value<R>(value: R) -> R {
         value
@@ -112,6 +118,7 @@ impl Suppression for Strict {
 impl Sealed for Suppressing {}
 impl Suppression for Suppressing {
     type Out<R> = Option<R>;
+    type Known<M: AsyncContextManager + 'static> = M;
     type Or<S: Suppression> = Suppressing;
     fn value<R>(value: R) -> Option<R> {
         Some(value)

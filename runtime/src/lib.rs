@@ -193,6 +193,7 @@ mod body_error;
 mod boxed;
 mod cold;
 mod combine;
+mod contained;
 mod context_of;
 pub mod contexts;
 mod exit;

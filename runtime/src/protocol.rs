@@ -2,8 +2,9 @@
 
 use crate::{
     AsyncBody, AsyncContext, BodyError, ContextManager, Enter, Exit, Outcome, Undecided, YieldOnce,
-    boxed::{BoxedManager, Contained},
+    boxed::BoxedManager,
     combine::{ErrInto, MapErr},
+    contained::{Contained, ContainedIn},
     frame::{Seed, before},
     kind::{CanEnter, CannotFail, ContextError, ContextResource, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
@@ -471,9 +472,9 @@ impl<C: AsyncContext, P: Policy<C>> AsyncContextManagerOrTuple for ContextManage
 impl<M> AsyncContextManagerOrTuple for M
 where
     M: AsyncContextManager<Resource: 'static, Kind: 'static> + 'static,
-    Spawn: Policy<Contained<M>>,
+    Spawn: Policy<ContainedIn<M>>,
 {
-    type Context = Contained<M>;
+    type Context = ContainedIn<M>;
     type Policy = Spawn;
 
     fn manager(self) -> ContextManager<Self::Context, Spawn> {
