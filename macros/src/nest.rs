@@ -3,7 +3,7 @@
 //! ```text
 //! // One context `db = database()` around BODY:
 //! {
-//!     let (mut opening, frame) = ::contextlib::__private::open(database());
+//!     let (mut opening, frame) = ::contextlib::__private::Block.open(database());
 //!     let frame = ::core::pin::pin!(frame);
 //!     let mut session = opening.session(frame);
 //!     match session.setup().await {
@@ -22,7 +22,7 @@
 //!
 //! // One that borrows a value without a name, `db = database(&url())`: that lives until the end of the `match`.
 //! {
-//!     let end = match ::contextlib::__private::open(database(&url())) {
+//!     let end = match ::contextlib::__private::Block.open(database(&url())) {
 //!         (mut opening, frame) => { /* as above */ }
 //!     };
 //!     end
@@ -34,7 +34,7 @@
 //! the user's own block, and not another one inside, is the innermost. (This is written at an edition whose blocks drop the temporaries of their last
 //! expression first.)
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use crate::{
@@ -111,7 +111,7 @@ fn site(Context { name, context }: &Context) -> Span {
 fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) -> TokenStream {
     let site = site(context);
     let Context { name, context } = context;
-    let krate = shown_at(krate.clone(), site);
+    let open = open(&shown_at(krate.clone(), site), site, context);
     let binding = name
         .as_ref()
         .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
@@ -143,7 +143,7 @@ fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) ->
     if borrows_a_temporary(context.clone()) {
         quote_spanned! {site=>
             {
-                let end = match #krate::__private::open(#context) {
+                let end = match #open {
                     (mut opening, frame) => { #entered }
                 };
                 end
@@ -152,9 +152,18 @@ fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) ->
     } else {
         quote_spanned! {site=>
             {
-                let (mut opening, frame) = #krate::__private::open(#context);
+                let (mut opening, frame) = #open;
                 #entered
             }
         }
     }
+}
+
+/// A call, for whose caller the context stands where the user has written it: of a call that is the macro's as a whole, the caller is where the macro is used, for all contexts alike.
+fn open(krate: &TokenStream, site: Span, context: &TokenStream) -> TokenStream {
+    let place = start(context);
+    let open = Ident::new("open", place);
+    let mut arguments = Group::new(Delimiter::Parenthesis, context.clone());
+    arguments.set_span(place);
+    quote_spanned!(site=> #krate::__private::Block.#open #arguments)
 }

@@ -254,25 +254,32 @@ pub struct Opening<C: AsyncContext, P> {
     _policy: PhantomData<fn() -> P>,
 }
 
-/// Takes a context apart for block style.
-#[track_caller]
-pub fn open<M, C, P>(context: M) -> (Opening<C, P>, P::Storage)
-where
-    // Not `M::Context` and `M::Policy` above: what is no context would be a second error there.
-    M: IntoContextManager<Context = C, Policy = P>,
-    C: AsyncContext,
-    P: Policy<C>,
-{
-    let seed = context.into_context_manager().into_seed();
-    let entered = Entered::now(|| seed.definition(), Location::caller(), Style::Body);
-    let storage = Storage::store(seed);
-    let opening = Opening {
-        entered,
-        home: Home::new(),
-        used: false,
-        _policy: PhantomData,
-    };
-    (opening, storage)
+/// Block style.
+pub struct Block;
+
+impl Block {
+    /// Takes a context apart.
+    //
+    // A method, since the caller of one is where its name stands.
+    #[track_caller]
+    pub fn open<M, C, P>(self, context: M) -> (Opening<C, P>, P::Storage)
+    where
+        // Not `M::Context` and `M::Policy` above: what is no context would be a second error there.
+        M: IntoContextManager<Context = C, Policy = P>,
+        C: AsyncContext,
+        P: Policy<C>,
+    {
+        let seed = context.into_context_manager().into_seed();
+        let entered = Entered::now(|| seed.definition(), Location::caller(), Style::Body);
+        let storage = Storage::store(seed);
+        let opening = Opening {
+            entered,
+            home: Home::new(),
+            used: false,
+            _policy: PhantomData,
+        };
+        (opening, storage)
+    }
 }
 
 impl<C: AsyncContext, P: Policy<C>> Opening<C, P> {

@@ -1,6 +1,6 @@
 fn block() {
     async move {
-        let (mut opening, frame) = ::contextlib::__private::open(database(url));
+        let (mut opening, frame) = ::contextlib::__private::Block.open(database(url));
         let frame = ::core::pin::pin!(frame);
         let mut session = opening.session(frame);
         match session.setup().await {
@@ -8,12 +8,12 @@ fn block() {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
                     db = & mut * resource; { let (mut opening, frame) =
-                    ::contextlib::__private::open(transaction(db.pool())); let frame =
-                    ::core::pin::pin!(frame); let mut session = opening.session(frame);
-                    match session.setup(). await { ::core::result::Result::Ok(resource)
-                    => { let body = ::core::pin::pin!(::core::option::Option::Some(async
-                    move { let mut resource = resource; if let
-                    ::core::option::Option::Some(returned) =
+                    ::contextlib::__private::Block.open(transaction(db.pool())); let
+                    frame = ::core::pin::pin!(frame); let mut session = opening
+                    .session(frame); match session.setup(). await {
+                    ::core::result::Result::Ok(resource) => { let body =
+                    ::core::pin::pin!(::core::option::Option::Some(async move { let mut
+                    resource = resource; if let ::core::option::Option::Some(returned) =
                     ::core::option::Option::None:: < Result < i64, AppError > > { return
                     returned; } #[allow(unused_braces)] { insert(db). await } })); let
                     end = session.run(body, ::contextlib::__private::returned()). await;

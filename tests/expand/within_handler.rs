@@ -3,9 +3,8 @@ pub(crate) async fn create(
     Json(new): Json<New>,
 ) -> Result<Json<Id>, AppError> {
     {
-        let (mut opening, frame) = ::contextlib::__private::open(
-            transaction(pool.clone()),
-        );
+        let (mut opening, frame) = ::contextlib::__private::Block
+            .open(transaction(pool.clone()));
         let frame = ::core::pin::pin!(frame);
         let mut session = opening.session(frame);
         match session.setup().await {

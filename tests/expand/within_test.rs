@@ -2,7 +2,7 @@
 #[tokio::test]
 async fn inserts() {
     ::contextlib::__private::value({
-        let (mut opening, frame) = ::contextlib::__private::open(database());
+        let (mut opening, frame) = ::contextlib::__private::Block.open(database());
         let frame = ::core::pin::pin!(frame);
         let mut session = opening.session(frame);
         match session.setup().await {
@@ -10,7 +10,7 @@ async fn inserts() {
                 let body = ::core::pin::pin!(
                     ::core::option::Option::Some(async { let mut resource = resource; let
                     database = & mut * resource; { let (mut opening, frame) =
-                    ::contextlib::__private::open(logging()); let frame =
+                    ::contextlib::__private::Block.open(logging()); let frame =
                     ::core::pin::pin!(frame); let mut session = opening.session(frame);
                     match session.setup(). await { ::core::result::Result::Ok(resource)
                     => { let body = ::core::pin::pin!(::core::option::Option::Some(async

@@ -2,10 +2,10 @@
 
 use crate::{Broken, How, alone, ends, run};
 use contextlib::{
-    ExitKind, async_context,
+    ExitKind, async_context, async_with,
     background::{drain, pending},
     report::{Failure, Whose},
-    set_report_hook, take_report_hook, yield_resource,
+    set_report_hook, take_report_hook, within, yield_resource,
 };
 use std::{
     future::pending as forever,
@@ -85,6 +85,49 @@ fn a_report_says_what_failed_which_context_where_and_how_its_body_ended() {
         said[2], said[3]
     );
     assert_eq!(said[5], sentence);
+}
+
+/// Each context of a block, of `#[within]` and of a tuple was entered where it is written, or where the whole is.
+#[test]
+fn a_report_says_where_each_of_several_contexts_was_entered() {
+    #[within(
+        ends(How::Failing),
+        _ = ends(How::Failing),
+    )]
+    async fn decorated() -> Result<(), Broken> {
+        Err(Broken("body"))
+    }
+    macro_rules! around {
+        ($context:expr) => {
+            async_with!(_ = $context, async { Err::<(), _>(Broken("body")) }).await
+        };
+    }
+    const ABOVE: u32 = line!();
+
+    let _turn = alone();
+    let said = Said::default();
+    let heard = said.clone();
+    set_report_hook(move |report| {
+        let line = i64::from(report.entered.line()) - i64::from(ABOVE);
+        heard
+            .lock()
+            .unwrap()
+            .push(format!("{line}:{}", report.entered.column()));
+    });
+    run(async {
+        let _ = decorated().await;
+        let _ = around!(ends(How::Failing));
+        let _ = async_with!(
+            one = ends(How::Failing),
+            _ = ends(How::Failing),
+            async || -> Result<(), Broken> {
+                let () = *one;
+                Err(Broken("body"))
+            }
+        )
+        .await;
+    });
+    assert_eq!(take(&said), ["-10:13", "-11:9", "14:17", "17:17", "16:19"]);
 }
 
 #[test]

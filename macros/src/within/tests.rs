@@ -138,7 +138,7 @@ fn the_crate_may_have_another_name() {
     )
     .to_string();
     assert!(
-        expansion.contains("facade :: contextlib :: __private :: open"),
+        expansion.contains("facade :: contextlib :: __private :: Block . open"),
         "{expansion}"
     );
     assert!(!expansion.contains("= :: contextlib"), "{expansion}");

@@ -1,5 +1,5 @@
 //! What block style lends, sent to another thread though the resource mayn't be.
-use contextlib::{__private::open, async_context, yield_resource};
+use contextlib::{__private::Block, async_context, yield_resource};
 use std::{pin::pin, rc::Rc};
 
 #[async_context(on_cancel = drop)]
@@ -8,7 +8,7 @@ async fn shared() -> Rc<u32> {
 }
 
 async fn caller() {
-    let (mut opening, frame) = open(shared());
+    let (mut opening, frame) = Block.open(shared());
     let mut session = opening.session(pin!(frame));
     if let Ok(lent) = session.setup().await {
         std::thread::scope(|scope| {
