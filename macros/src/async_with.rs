@@ -23,7 +23,7 @@ use crate::{
     error::written,
     nest::{self, Around, nest, never_returned},
     signature::allow_braces,
-    tokens::{first_token, is_punct, shown_at, start},
+    tokens::{first_token, is_punct, is_word, shown_at, start},
 };
 
 #[cfg(test)]
@@ -255,7 +255,7 @@ impl Body {
         unwrap_fragment(&mut tokens);
         let moves = tokens
             .get(1)
-            .filter(|token| matches!(token, TokenTree::Ident(word) if word == "move"))
+            .filter(|token| is_word(token, "move"))
             .cloned();
         let site = Span::mixed_site().located_at(tokens[0].span());
         let rest = tokens.split_off(1 + usize::from(moves.is_some()));

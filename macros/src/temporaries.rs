@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use crate::tokens::is_punct;
+use crate::tokens::{is_punct, is_word};
 
 /// Whether a `&` in the expression is of a value that has no place of its own. What is in blocks and in macros lives no longer than these.
 pub(crate) fn borrows_a_temporary(expression: TokenStream) -> bool {
@@ -30,7 +30,7 @@ fn is_temporary(operand: &[TokenTree]) -> bool {
     let operand = &operand[..end.unwrap_or(operand.len())];
     match operand.split_first() {
         // A constant that is only read is in the program itself; one that may be written to is a copy.
-        Some((TokenTree::Ident(word), operand)) if word == "mut" => {
+        Some((first, operand)) if is_word(first, "mut") => {
             is_constant(operand) || makes_a_value(operand)
         }
         _ => makes_a_value(operand),
@@ -59,9 +59,7 @@ fn is_constant(operand: &[TokenTree]) -> bool {
     let is_whole = before
         .last()
         .is_none_or(|before| is_punct(before, ':') || is_punct(before, '-'));
-    let is_cast = before
-        .iter()
-        .any(|token| matches!(token, TokenTree::Ident(word) if word == "as"));
+    let is_cast = before.iter().any(|token| is_word(token, "as"));
     let is_value = match last {
         TokenTree::Literal(_) => true,
         TokenTree::Ident(word) => {

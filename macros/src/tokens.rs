@@ -23,9 +23,9 @@ pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
 
 /// Whether one of `words` is.
 pub(crate) fn contains_any(tokens: impl ToTokens, words: &[&str]) -> bool {
-    let is_word =
-        |token: &TokenTree| matches!(token, TokenTree::Ident(word) if is_one_of(word, words));
-    contains(tokens.into_token_stream(), &is_word)
+    contains(tokens.into_token_stream(), &|token| {
+        is_any_word(token, words)
+    })
 }
 
 /// Whether there is a `#[cfg(…)]` somewhere, or a `#[cfg_attr(…)]`.
@@ -35,7 +35,7 @@ pub(crate) fn is_configured(code: TokenStream) -> bool {
             if is_punct(hash, '#') && attribute.delimiter() == Delimiter::Bracket =>
         {
             let name = first_token(&attribute.stream());
-            let is_cfg = matches!(name, Some(TokenTree::Ident(name)) if is_one_of(&name, &["cfg", "cfg_attr"]));
+            let is_cfg = name.is_some_and(|name| is_any_word(&name, &["cfg", "cfg_attr"]));
             is_cfg.then_some(())
         }
         _ => None,
@@ -92,6 +92,14 @@ fn search<T>(
 
 pub(crate) fn is_one_of(name: &Ident, known: &[&str]) -> bool {
     known.iter().any(|known| name == known)
+}
+
+pub(crate) fn is_word(token: &TokenTree, expected: &str) -> bool {
+    is_any_word(token, &[expected])
+}
+
+pub(crate) fn is_any_word(token: &TokenTree, expected: &[&str]) -> bool {
+    matches!(token, TokenTree::Ident(word) if is_one_of(word, expected))
 }
 
 pub(crate) fn is_punct(token: &TokenTree, expected: char) -> bool {
@@ -197,10 +205,17 @@ pub(crate) fn without_path(mut before: &[TokenTree]) -> &[TokenTree] {
 /// Whether braces behind these tokens are those of an `async` block.
 pub(crate) fn begins_async_block(before: &[TokenTree]) -> bool {
     let without_move = match before {
-        [before @ .., TokenTree::Ident(word)] if word == "move" => before,
+        [before @ .., last] if is_word(last, "move") => before,
         _ => before,
     };
-    matches!(without_move.last(), Some(TokenTree::Ident(word)) if word == "async")
+    ends_in_word(without_move, &["async"])
+}
+
+/// Whether the last token is one of these words.
+pub(crate) fn ends_in_word(tokens: &[TokenTree], expected: &[&str]) -> bool {
+    tokens
+        .last()
+        .is_some_and(|last| is_any_word(last, expected))
 }
 
 /// Whether a statement begins behind these tokens.

@@ -9,7 +9,10 @@ use syn::{Block, Expr};
 use super::{Paths, Walk, certain_points};
 use crate::{
     known::{PANICS, SELECTS},
-    tokens::{begins_async_block, contains_any, flatten, is_one_of, is_punct, regroup, turbofish},
+    tokens::{
+        begins_async_block, contains_any, flatten, is_any_word, is_punct, is_word, regroup,
+        turbofish,
+    },
 };
 
 impl Walk<'_> {
@@ -148,14 +151,15 @@ fn labels(code: TokenStream) -> Vec<Ident> {
 /// Whether `break`, `return` or something that never returns comes after the last yield.
 fn has_way_out_after_yield(tokens: TokenStream) -> bool {
     let flat = flatten(tokens);
-    let is = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(word) if is_one_of(word, words));
     let after = flat
         .iter()
-        .rposition(|token| is(token, &["yield_resource"]))
+        .rposition(|token| is_word(token, "yield_resource"))
         .map_or(0, |last| last + 1);
     flat[after..].windows(2).any(|tokens| {
         let called = matches!(&tokens[1], TokenTree::Group(_)) || is_punct(&tokens[1], '!');
-        is(&tokens[0], &["break", "return"])
-            || (called && (is(&tokens[0], &PANICS) || is(&tokens[0], &["bail", "exit", "abort"])))
+        is_any_word(&tokens[0], &["break", "return"])
+            || (called
+                && (is_any_word(&tokens[0], &PANICS)
+                    || is_any_word(&tokens[0], &["bail", "exit", "abort"])))
     })
 }

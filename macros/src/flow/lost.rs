@@ -9,7 +9,7 @@ use crate::{
     error::written,
     known::JOINS,
     signature::{Returns, ungroup},
-    tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct},
+    tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct, is_word},
     yields::{Argument, Yields, root},
 };
 
@@ -209,8 +209,8 @@ fn is_used_first(name: &Ident, place: &Expr, tokens: TokenStream) -> bool {
     // Behind the place.
     let end = isize::try_from(place.len()).unwrap_or(1);
     // In front of a `&` or a `&mut`.
-    let is_word = |offset: isize, word: &str| matches!(at(offset), Some(TokenTree::Ident(ident)) if ident == word);
-    let before = match (is_word(-1, "mut"), punct(-1, '&'), punct(-2, '&')) {
+    let after_mut = at(-1).is_some_and(|token| is_word(token, "mut"));
+    let before = match (after_mut, punct(-1, '&'), punct(-2, '&')) {
         (true, _, true) => -3,
         (false, true, _) => -2,
         _ => -1,

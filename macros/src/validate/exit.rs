@@ -5,7 +5,10 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use crate::{
     error::{Errors, written},
     known::is_transparent,
-    tokens::{Step, begins_statement, find_outside_items, is_punct, macro_call, without_path},
+    tokens::{
+        Step, begins_statement, ends_in_word, find_outside_items, first_token, is_punct, is_word,
+        macro_call, without_path,
+    },
 };
 
 const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
@@ -84,7 +87,8 @@ fn misread(body: TokenStream) -> Option<Misread> {
             return Step::Into;
         };
         let is_yield = name == "yield_resource";
-        let found = match is_yield && !starts_with(argument, "move") {
+        let moves = first_token(&argument.stream()).is_some_and(|first| is_word(&first, "move"));
+        let found = match is_yield && !moves {
             true => misread_yield(before, name, argument, &rest[3..]),
             false => None,
         };
@@ -152,9 +156,7 @@ fn condition(name: &Ident, before: &[TokenTree], after: &[TokenTree]) -> Option<
         [before @ .., TokenTree::Punct(not)] if not.as_char() == '!' => before,
         _ => before,
     };
-    let keyword =
-        matches!(before.last(), Some(TokenTree::Ident(word)) if word == "if" || word == "while");
-    (keyword && starts_with_braces(after))
+    (ends_in_word(before, &["if", "while"]) && starts_with_braces(after))
         .then(|| Misread::new(name.clone(), ": write `yield_resource!(…).is_completed()`"))
 }
 
@@ -170,7 +172,7 @@ fn pattern_before(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> 
     else {
         return None;
     };
-    let otherwise = matches!(after.first(), Some(TokenTree::Ident(word)) if word == "else");
+    let otherwise = after.first().is_some_and(|after| is_word(after, "else"));
     if keyword != "let" || equals.as_char() != '=' || !(otherwise || starts_with_braces(after)) {
         return None;
     }
@@ -184,7 +186,7 @@ fn pattern_before(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> 
 
 /// `match yield_resource!(tx) { Ok(_) => … }`
 fn pattern_in_an_arm(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
-    let is_match = matches!(before.last(), Some(TokenTree::Ident(word)) if word == "match");
+    let is_match = ends_in_word(before, &["match"]);
     let Some(TokenTree::Group(arms)) = after.first().filter(|_| is_match) else {
         return None;
     };
@@ -242,10 +244,6 @@ fn assigned_to_itself(
             "{IS_AN_EXIT}; the resource comes back into `{name}` by itself: write `let exit = yield_resource!({name});`"
         ),
     })
-}
-
-fn starts_with(group: &Group, expected: &str) -> bool {
-    matches!(group.stream().into_iter().next(), Some(TokenTree::Ident(word)) if word == expected)
 }
 
 fn starts_with_braces(tokens: &[TokenTree]) -> bool {

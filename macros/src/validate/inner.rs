@@ -6,7 +6,8 @@ use crate::{
     error::Errors,
     known::INDIFFERENT,
     tokens::{
-        Step, begins_statement, find_outside_items, is_one_of, is_punct, macro_call, without_path,
+        Step, begins_statement, find_outside_items, is_one_of, is_punct, is_word, macro_call,
+        without_path,
     },
 };
 
@@ -73,8 +74,8 @@ fn closure(arguments: &Group) -> Option<TokenStream> {
     let mut words = tokens
         .clone()
         .into_iter()
-        .filter(|token| token.to_string() != "move");
-    let is_async = words.next()?.to_string() == "async" && is_punct(&words.next()?, '|');
+        .filter(|token| !is_word(token, "move"));
+    let is_async = is_word(&words.next()?, "async") && is_punct(&words.next()?, '|');
     let takes_any = !is_punct(&words.next()?, '|');
     (is_async && takes_any).then_some(tokens)
 }

@@ -9,7 +9,7 @@ use syn::{
 
 use crate::{
     error::Errors,
-    tokens::{contains_word, nested_item, regroup},
+    tokens::{contains_word, is_word, nested_item, regroup},
 };
 
 /// For what isn't a function, or not one that can be parsed: the error, and the item as it is.
@@ -27,9 +27,7 @@ pub(crate) fn not_a_function(
     let head = rest
         .iter()
         .take_while(|token| !matches!(token, TokenTree::Group(_)));
-    let is_function = head
-        .clone()
-        .any(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
+    let is_function = head.clone().any(|token| is_word(token, "fn"));
     match rest.first() {
         Some(TokenTree::Ident(keyword)) if !is_function => {
             let message = match keyword.to_string().as_str() {

@@ -8,7 +8,7 @@ use crate::{
     args::{Args, Policy},
     error::{Errors, written},
     signature::{ContextFn, Returns, is_std, last_segment, may_be_an_alias, ungroup},
-    tokens::{contains_any, contains_word, is_one_of, is_punct},
+    tokens::{contains_any, contains_word, is_one_of, is_punct, is_word},
     yields::{Argument, Yields},
 };
 
@@ -191,10 +191,6 @@ fn initial_value(name: &Ident, statements: TokenStream) -> Option<Expr> {
     });
     let value = values.next().filter(|_| values.next().is_none())?;
     syn::parse2(value.iter().cloned().collect()).ok()
-}
-
-fn is_word(token: &TokenTree, expected: &str) -> bool {
-    matches!(token, TokenTree::Ident(word) if word == expected)
 }
 
 /// The type of `Tx`, `Tx { … }` and `Tx::new(…)`, if it has no parameters.

@@ -10,16 +10,13 @@ use crate::{
     error::{Errors, written},
     known::{GIVES_ARGUMENTS, is_builtin},
     signature::{ContextFn, ungroup},
-    tokens::{contains, is_one_of},
+    tokens::{contains, is_one_of, is_word},
     validate::{has_runtime, is_rewritten_by_async_trait},
     yields::{Fixed, Yields},
 };
 
 pub(super) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
-    let is_function = item
-        .clone()
-        .into_iter()
-        .any(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
+    let is_function = item.clone().into_iter().any(|token| is_word(&token, "fn"));
     if is_function {
         error
     } else {

@@ -6,8 +6,8 @@ use quote::{ToTokens, TokenStreamExt, quote_spanned};
 use crate::{
     known::{SPAWNS, is_transparent},
     tokens::{
-        begins_async_block, closure_head, is_one_of, is_punct, macro_call, nested_item, regroup,
-        turbofish,
+        begins_async_block, closure_head, ends_in_word, is_one_of, is_punct, macro_call,
+        nested_item, regroup, turbofish,
     },
 };
 
@@ -239,7 +239,7 @@ impl Statement {
                 inside.repeated |= self.loops;
             }
             Delimiter::Parenthesis => {
-                inside.spawned |= matches!(before.last(), Some(TokenTree::Ident(word)) if is_one_of(word, &SPAWNS));
+                inside.spawned |= ends_in_word(before, &SPAWNS);
             }
             Delimiter::Bracket | Delimiter::None => {}
         }
