@@ -4,7 +4,7 @@ use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use syn::{Pat, PatIdent};
 
 use crate::{
-    known::is_transparent,
+    known::{YIELD, is_transparent},
     tokens::{arrow_before, closure_head, contains_word, first_token, is_punct},
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
     // Where the arm begins whose pattern a `=>` ends.
     let mut arm = 0;
     for (i, token) in tokens.iter().enumerate() {
-        let pattern = pattern(&tokens, arm, i).iter().cloned().collect();
+        let pattern = TokenStream::from_iter(pattern(&tokens, arm, i).iter().cloned());
         if contains_word(pattern, &name.to_string()) {
             return true;
         }
@@ -104,7 +104,7 @@ fn is_given(name: &Ident, before: &[TokenTree], arguments: &Group) -> bool {
         return false;
     };
     is_punct(bang, '!')
-        && called != "yield_resource"
+        && called != YIELD
         && !is_transparent(called)
         && matches!(first_token(&arguments.stream()), Some(TokenTree::Ident(first)) if first == *name)
 }

@@ -4,6 +4,9 @@ use proc_macro2::Ident;
 
 use crate::tokens::is_one_of;
 
+/// The macro that yields.
+pub(crate) const YIELD: &str = "yield_resource";
+
 /// The standard library's macros: they use their arguments where they stand, so that a yield in one is as good as one outside.
 const TRANSPARENT: [&str; 25] = [
     "assert",

@@ -311,7 +311,7 @@ pub(crate) fn ungroup(ty: &Type) -> &Type {
 }
 
 pub(crate) fn contains_impl(tokens: impl ToTokens) -> bool {
-    contains_word(tokens.into_token_stream(), "impl")
+    contains_word(tokens, "impl")
 }
 
 /// An `impl` of the user's captures lifetimes by the rules of the user's edition; inside the `impl` that we write around it

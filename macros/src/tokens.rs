@@ -17,7 +17,7 @@ pub(crate) fn contains(tokens: TokenStream, test: &impl Fn(&TokenTree) -> bool) 
 }
 
 /// Whether `word` is among the tokens, however deep.
-pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
+pub(crate) fn contains_word(tokens: impl ToTokens, word: &str) -> bool {
     contains_any(tokens, &[word])
 }
 

@@ -63,7 +63,7 @@ impl Arguments {
         let gone = simple.is_some_and(|name| {
             let body = &expansion.yields.body;
             expansion.args.owns(name)
-                || expansion.args.takes(name) && !contains_word(body.clone(), &name.to_string())
+                || expansion.args.takes(name) && !contains_word(body, &name.to_string())
         });
         if owns && (gone || borrows::of_type(&argument.ty).is_some()) {
             self.inputs.push(FnArg::Typed(argument.clone()));

@@ -431,7 +431,7 @@ impl Expansion<'_> {
     /// Before a body that returns early: a `return` that is never taken, so that rustc knows what the others have to return. What an `async`
     /// closure declares to return it compares only in the end, and doesn't coerce to.
     fn returning(&self) -> Option<TokenStream> {
-        if !contains_word(self.yields.body.clone(), "return") {
+        if !contains_word(&self.yields.body, "return") {
             return None;
         }
         let ends = self.ends();

@@ -8,7 +8,7 @@ use syn::{Block, Expr};
 
 use super::{Paths, Walk, certain_points};
 use crate::{
-    known::{PANICS, SELECTS},
+    known::{PANICS, SELECTS, YIELD},
     tokens::{
         begins_async_block, contains_any, flatten, is_any_word, is_punct, is_word, regroup,
         turbofish,
@@ -153,7 +153,7 @@ fn has_way_out_after_yield(tokens: TokenStream) -> bool {
     let flat = flatten(tokens);
     let after = flat
         .iter()
-        .rposition(|token| is_word(token, "yield_resource"))
+        .rposition(|token| is_word(token, YIELD))
         .map_or(0, |last| last + 1);
     flat[after..].windows(2).any(|tokens| {
         let called = matches!(&tokens[1], TokenTree::Group(_)) || is_punct(&tokens[1], '!');

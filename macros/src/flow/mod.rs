@@ -13,7 +13,7 @@ use syn::{
 use crate::{
     arguments::{Select, expressions},
     error::{Errors, written},
-    known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, is_transparent},
+    known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, YIELD, is_transparent},
     signature::Returns,
     tokens::{contains, contains_any, contains_word, is_configured, is_one_of, is_punct},
     yields::{Fixed, YieldPoint, Yields},
@@ -268,7 +268,7 @@ impl Walk<'_> {
 
     /// Notes a yield in code that isn't walked.
     fn pass(&mut self, code: impl ToTokens) {
-        self.passed = self.passed || contains_any(code, &["yield_resource"]);
+        self.passed = self.passed || contains_word(code, YIELD);
     }
 
     /// Walks what is inside of a closure or an `async` block.
@@ -294,7 +294,7 @@ impl Walk<'_> {
         let Some(name) = name_of(&call.path) else {
             return paths;
         };
-        if name == "yield_resource" {
+        if name == YIELD {
             let resource = expressions(without_move(call.tokens.clone())).unwrap_or_default();
             let paths = self.in_order(&resource, paths);
             return self.yield_point(call, paths);
@@ -361,7 +361,7 @@ impl Walk<'_> {
         let Expr::Macro(point) = future else {
             return;
         };
-        if name_of(&point.mac.path).is_none_or(|name| name != "yield_resource") {
+        if name_of(&point.mac.path).is_none_or(|name| name != YIELD) {
             return;
         }
         let message = format!(
@@ -539,7 +539,7 @@ fn is_foreign(call: &Macro) -> bool {
     name_of(&call.path).is_none_or(|name| {
         let is_known = is_transparent(name)
             || (is_one_of(name, &SELECTS) && Select::new(call.tokens.clone()).is_some());
-        name != "yield_resource" && !is_known
+        name != YIELD && !is_known
     })
 }
 

@@ -100,7 +100,7 @@ pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
 
 /// Whether the function is what `#[async_trait]` makes of a method: where that is above the trait or the `impl`, it ran first.
 pub(crate) fn is_rewritten_by_async_trait(sig: &Signature) -> bool {
-    sig.asyncness.is_none() && contains_word(sig.to_token_stream(), "async_trait")
+    sig.asyncness.is_none() && contains_word(sig, "async_trait")
 }
 
 /// Where `#[async_trait]` ran first, what it made of the method, without its body.

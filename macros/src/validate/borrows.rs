@@ -9,7 +9,7 @@ use crate::{
     borrows::{self, Borrow},
     error::Errors,
     signature::{ContextFn, Returns, ungroup},
-    tokens::macro_call,
+    yields::yield_call,
 };
 
 /// False of a borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
@@ -117,9 +117,9 @@ fn behind_a_yield_of_self(tokens: TokenStream) -> Option<TokenStream> {
     let tokens = Vec::from_iter(tokens);
     (0..tokens.len()).find_map(|i| {
         let rest = &tokens[i..];
-        match (macro_call(rest), rest) {
-            (Some((name, resource)), [_, _, _, rest @ ..])
-                if name == "yield_resource" && resource.stream().to_string() == "self" =>
+        match (yield_call(rest), rest) {
+            (Some((_, resource)), [_, _, _, rest @ ..])
+                if resource.stream().to_string() == "self" =>
             {
                 Some(rest.iter().cloned().collect())
             }

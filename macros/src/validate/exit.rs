@@ -4,11 +4,12 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, written},
-    known::is_transparent,
+    known::{YIELD, is_transparent},
     tokens::{
         Step, begins_statement, ends_in_word, find_outside_items, first_token, is_punct, is_word,
         macro_call, without_path,
     },
+    yields::yield_call,
 };
 
 const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
@@ -43,7 +44,7 @@ pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
 
 fn yield_at_the_end(tokens: &[TokenTree]) -> Option<&Ident> {
     let (before, call) = tokens.split_last_chunk::<3>()?;
-    let (name, _) = macro_call(call).filter(|(name, _)| *name == "yield_resource")?;
+    let (name, _) = yield_call(call)?;
     let before = without_path(before).last();
     // An assignment is a `()`.
     let is_assigned = before.is_some_and(|token| is_punct(token, '='));
@@ -53,9 +54,8 @@ fn yield_at_the_end(tokens: &[TokenTree]) -> Option<&Ident> {
 fn question_mark_on_a_yield(body: TokenStream) -> Option<TokenTree> {
     let tokens = Vec::from_iter(body);
     let here = tokens.windows(4).find_map(|tokens| {
-        let (name, _) = macro_call(tokens)?;
-        let mark = tokens.last().filter(|mark| is_punct(mark, '?'))?;
-        (name == "yield_resource").then(|| mark.clone())
+        yield_call(tokens)?;
+        tokens.last().filter(|mark| is_punct(mark, '?')).cloned()
     });
     here.or_else(|| {
         tokens.iter().find_map(|token| match token {
@@ -86,16 +86,12 @@ fn misread(body: TokenStream) -> Option<Misread> {
         let Some((name, argument)) = macro_call(rest) else {
             return Step::Into;
         };
-        let is_yield = name == "yield_resource";
-        let moves = first_token(&argument.stream()).is_some_and(|first| is_word(&first, "move"));
-        let found = match is_yield && !moves {
-            true => misread_yield(before, name, argument, &rest[3..]),
-            false => None,
-        };
+        let found =
+            yield_call(rest).and_then(|_| misread_yield(before, name, argument, &rest[3..]));
         match found {
             Some(found) => Step::Found(found),
             // To its arguments.
-            None if is_yield || is_transparent(name) => Step::Over(2),
+            None if name == YIELD || is_transparent(name) => Step::Over(2),
             None => Step::Over(3),
         }
     })
@@ -107,6 +103,10 @@ fn misread_yield(
     argument: &Group,
     after: &[TokenTree],
 ) -> Option<Misread> {
+    // That evaluates to a pair.
+    if first_token(&argument.stream()).is_some_and(|first| is_word(&first, "move")) {
+        return None;
+    }
     let before = without_path(before);
     method_of_a_result(after)
         .or_else(|| condition(name, before, after))

@@ -9,6 +9,7 @@ use crate::{
         Step, begins_statement, find_outside_items, is_one_of, is_punct, is_word, macro_call,
         without_path,
     },
+    yields::yield_call,
 };
 
 /// What runs a body.
@@ -94,7 +95,7 @@ fn block(arguments: &Group) -> Option<TokenStream> {
 /// The first `let _ = yield_resource!(…)`, or one that is a statement.
 fn discarded(body: TokenStream) -> Option<Ident> {
     find_outside_items(body, &|before, rest| {
-        let Some((name, _)) = macro_call(rest).filter(|(name, _)| *name == "yield_resource") else {
+        let Some((name, _)) = yield_call(rest) else {
             return Step::Into;
         };
         let is_statement = rest.get(3).is_some_and(|after| is_punct(after, ';'));

@@ -9,6 +9,7 @@ use syn::{
 
 use crate::{
     error::Errors,
+    known::YIELD,
     tokens::{contains_word, is_word, nested_item, regroup},
 };
 
@@ -59,7 +60,7 @@ fn without_yielding_bodies(item: TokenStream) -> TokenStream {
         for token in &tokens[i..i + length] {
             match token {
                 TokenTree::Group(body) if length > 1 && body.delimiter() == Delimiter::Brace => {
-                    let yields = contains_word(body.stream(), "yield_resource");
+                    let yields = contains_word(body, YIELD);
                     let unreachable = quote_spanned!(body.span()=> { ::core::unreachable!() });
                     without.extend(if yields {
                         unreachable

@@ -4,11 +4,11 @@ use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, did_you_mean, written},
-    known::{PANICS, is_transparent},
+    known::{PANICS, YIELD, is_transparent},
     signature::{ContextFn, contains_impl},
     tokens::{
         Step, begins_statement, contains_word, find, find_outside_items, is_one_of, is_punct,
-        macro_call, without_path,
+        is_word, macro_call, without_path,
     },
 };
 
@@ -59,9 +59,7 @@ pub(super) fn check_missing_yield(
 /// `yield_resource!` without its parentheses, of which rustc complains by itself.
 fn is_being_typed(tokens: TokenStream) -> bool {
     let typed = find(tokens, &|rest| match rest {
-        [TokenTree::Ident(name), bang, after @ ..]
-            if name == "yield_resource" && is_punct(bang, '!') =>
-        {
+        [name, bang, after @ ..] if is_word(name, YIELD) && is_punct(bang, '!') => {
             (!matches!(after.first(), Some(TokenTree::Group(_)))).then_some(())
         }
         _ => None,
@@ -74,7 +72,7 @@ fn is_misspelt(tokens: TokenStream) -> bool {
     let misspelt = find(tokens, &|rest| match rest {
         [TokenTree::Ident(name), bang, ..] if is_punct(bang, '!') => {
             let name = name.to_string();
-            let meant = did_you_mean(&name, &["yield_resource"]);
+            let meant = did_you_mean(&name, &[YIELD]);
             meant.filter(|meant| name != *meant && name.starts_with('y'))
         }
         _ => None,
@@ -123,10 +121,8 @@ pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
 /// `yield_resource(tx)` or `yield tx`.
 fn almost_a_yield(tokens: TokenStream) -> Option<TokenTree> {
     find(tokens, &|rest| match rest {
-        [token @ TokenTree::Ident(word), ..] if word == "yield" => Some(token.clone()),
-        [token @ TokenTree::Ident(word), TokenTree::Group(_), ..] if word == "yield_resource" => {
-            Some(token.clone())
-        }
+        [word, ..] if is_word(word, "yield") => Some(word.clone()),
+        [word, TokenTree::Group(_), ..] if is_word(word, YIELD) => Some(word.clone()),
         _ => None,
     })
 }

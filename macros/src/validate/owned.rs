@@ -1,7 +1,6 @@
 //! The argument `own(…)`: what it could take, and what the body uses though nothing owns it.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use quote::ToTokens;
 use syn::{
     FnArg, Generics, Pat, PatType, ReceiverKind, Signature, Type, TypeParam, TypeReference,
     WherePredicate,
@@ -12,7 +11,7 @@ use crate::{
     bindings::may_be_bound,
     borrows::{self, argument_by_reference},
     error::Errors,
-    known::{FORMATTING, is_transparent},
+    known::{FORMATTING, YIELD, is_transparent},
     signature::{ContextFn, last_segment, ungroup},
     tokens::{
         Step, contains_word, find_outside_items, is_configured, is_formatted, is_one_of, is_punct,
@@ -151,7 +150,7 @@ fn is_a_parameter_without_clone(ty: &Type, generics: &Generics) -> bool {
         _ => None,
     });
     let mut bounds = bounds.chain([&param.bounds]);
-    !bounds.any(|bounds| contains_word(bounds.to_token_stream(), "Clone"))
+    !bounds.any(|bounds| contains_word(bounds, "Clone"))
 }
 
 /// The type parameter that this type is.
@@ -219,7 +218,7 @@ fn is_exclusive(ty: &Type) -> bool {
 fn is_lent_to_be_changed(kind: &ReceiverKind) -> bool {
     match kind {
         ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
-        ReceiverKind::Typed(_, ty) => contains_word(ty.to_token_stream(), "mut"),
+        ReceiverKind::Typed(_, ty) => contains_word(ty, "mut"),
         _ => false,
     }
 }
@@ -265,7 +264,7 @@ fn used_in_macro(
     arguments: &Group,
 ) -> Option<(TokenTree, Option<Ident>)> {
     let tokens = arguments.stream();
-    if !is_transparent(called) && called != "yield_resource" {
+    if !is_transparent(called) && called != YIELD {
         return None;
     }
     let text = tokens
@@ -275,7 +274,7 @@ fn used_in_macro(
     let formatted = text.filter(|text| {
         is_one_of(called, &FORMATTING)
             && is_formatted(name, &text.to_string())
-            && !contains_word(tokens.clone(), &name.to_string())
+            && !contains_word(&tokens, &name.to_string())
     });
     match formatted {
         Some(text) => Some((text, None)),

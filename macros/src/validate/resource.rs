@@ -120,11 +120,10 @@ fn is_context(bound: &TypeParamBound) -> bool {
 /// Whether the function makes a manager or is given one, which may then be its resource.
 fn may_yield_a_manager(function: &ContextFn) -> bool {
     let ContextFn { sig, body, .. } = function;
-    let generic = contains_any(&sig.generics, &["AsyncContext"])
-        || contains_any(&sig.generics.where_clause, &["AsyncContext"]);
-    let given =
-        contains_any(&sig.inputs, &["AsyncContext"]) || contains_any(&sig.inputs, &MANAGERS);
-    let made = |body: &Group| contains_any(body, &["boxed"]) || contains_any(body, &MANAGERS);
+    let generic = contains_word(&sig.generics, "AsyncContext")
+        || contains_word(&sig.generics.where_clause, "AsyncContext");
+    let given = contains_word(&sig.inputs, "AsyncContext") || contains_any(&sig.inputs, &MANAGERS);
+    let made = |body: &Group| contains_word(body, "boxed") || contains_any(body, &MANAGERS);
     generic || given || body.as_ref().is_none_or(made)
 }
 
@@ -132,8 +131,7 @@ fn may_yield_a_manager(function: &ContextFn) -> bool {
 fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
     let sized = match ungroup(ty) {
         Type::TraitObject(object) => {
-            let send = matches!(args.on_cancel, Policy::Spawn)
-                && !contains_word(object.to_token_stream(), "Send");
+            let send = matches!(args.on_cancel, Policy::Spawn) && !contains_word(object, "Send");
             let send = if send { " + Send" } else { "" };
             format!("Box<{}{send}>", written(object))
         }

@@ -152,7 +152,7 @@ fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenS
 fn forget_lifetimes(sig: &mut Signature) {
     let (inputs, output) = (&sig.inputs, &sig.output);
     let rest = quote!(#inputs #output);
-    let is_used = |lifetime: &Lifetime| contains_word(rest.clone(), &lifetime.ident.to_string());
+    let is_used = |lifetime: &Lifetime| contains_word(&rest, &lifetime.ident.to_string());
     let params = std::mem::take(&mut sig.generics.params).into_iter();
     sig.generics.params = params
         .filter(

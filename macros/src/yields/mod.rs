@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, To
 use quote::{ToTokens, TokenStreamExt, quote_spanned};
 
 use crate::{
-    known::{SPAWNS, is_transparent},
+    known::{SPAWNS, YIELD, is_transparent},
     tokens::{
         begins_async_block, closure_head, ends_in_word, is_one_of, is_punct, macro_call,
         nested_item, regroup, turbofish,
@@ -19,7 +19,7 @@ pub(crate) use fixed::Fixed;
 
 /// The name of the handle. Rustc mentions it where the handle or what came of it is misused ("use of moved value: `yield_resource`",
 /// "`yield_resource` escapes the closure body here"), so it is what the user calls the yield.
-pub(crate) const HANDLE: &str = "yield_resource";
+pub(crate) const HANDLE: &str = YIELD;
 
 /// The yield points of a context function.
 #[derive(Default)]
@@ -28,6 +28,11 @@ pub(crate) struct Yields {
     /// The body, each yield point with its handle.
     pub(crate) body: TokenStream,
     pub(crate) fixed: Fixed,
+}
+
+/// The name and the argument of a `yield_resource!(…)` at the start of `tokens`.
+pub(crate) fn yield_call(tokens: &[TokenTree]) -> Option<(&Ident, &Group)> {
+    macro_call(tokens).filter(|(name, _)| *name == YIELD)
 }
 
 /// One `yield_resource!(…)`.
@@ -114,7 +119,7 @@ impl Yields {
                 continue;
             }
             if let Some((name, group)) = macro_call(rest) {
-                let arguments = if name == "yield_resource" {
+                let arguments = if name == YIELD {
                     self.inject(name, &tokens[..i], group, statement.inside_of_a_yield())
                 } else {
                     self.group(group, statement.inside.in_macro(name))
