@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod arguments;
 mod async_with;
 mod bindings;
 mod borrows;

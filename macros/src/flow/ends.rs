@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Expr, ExprReturn, GenericArgument, PathArguments, PathSegment, Stmt, Type};
 
-use super::{Paths, Walk};
+use super::{Owner, Paths, Walk};
 use crate::{
     error::written,
     signature::{Returns, contains_impl, is_named_result, is_unit, last_segment, may_be_an_alias},
@@ -26,7 +26,7 @@ impl Walk<'_> {
         let Returns::Plain(ty) = self.returns else {
             return;
         };
-        if self.nested {
+        if self.owner != Owner::Function {
             return;
         }
         let message = match last_segment(ty) {
@@ -45,6 +45,9 @@ impl Walk<'_> {
 
     /// A `return`, of whatever there is.
     pub(super) fn returns_early(&mut self, end: &ExprReturn, paths: Paths) {
+        if self.owner != Owner::Function {
+            return;
+        }
         if let Some(value) = &end.expr {
             self.returned(value, Ends::Early(paths));
         }

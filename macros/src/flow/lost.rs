@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Expr, Macro, Member, Stmt, Type};
 
-use super::{Walk, name_of, parts};
+use super::{Walk, name_of, operands};
 use crate::{
     error::written,
     known::JOINS,
@@ -110,7 +110,7 @@ impl Walk<'_> {
             Expr::Block(expr) => self.lost_resources(&expr.block.stmts),
             // Blocks that may not be run, or run again, say nothing certain of what is after them.
             Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) | Expr::Closure(_) => {}
-            _ => parts(expr)
+            _ => operands(expr)
                 .into_iter()
                 .for_each(|part| self.lost_in(part, after.clone())),
         }

@@ -3,17 +3,18 @@
 //!
 //! What is reported is certain: what might be right is left to rustc, whose "use of moved value" covers every second yield.
 
+use std::mem;
+
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Block, Expr, ExprCall, Macro, Path, Stmt,
+    Attribute, BinOp, Block, Expr, ExprAsync, ExprClosure, ExprIf, ExprMatch, Macro, Path, Stmt,
     parse::{ParseStream, Parser},
 };
 
 use crate::{
-    arguments::{Select, expressions},
-    error::{Errors, written},
-    known::{JOINS, PANICS, SELECTS, SPAWNS, TIMEOUTS, YIELD, is_transparent},
+    error::Errors,
+    known::{SELECTS, TIMEOUTS, YIELD, is_transparent},
     signature::Returns,
     tokens::{contains, contains_any, contains_word, is_configured, is_one_of, is_punct},
     yields::{Fixed, YieldPoint, Yields},
@@ -22,8 +23,11 @@ use crate::{
 mod ends;
 mod loops;
 mod lost;
+mod macros;
+mod tasks;
 
 use ends::{Ends, value_of};
+use macros::Select;
 
 /// False if something was found.
 pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &mut Errors) -> bool {
@@ -40,8 +44,7 @@ pub(crate) fn check(body: &Group, returns: &Returns, yields: &Yields, errors: &m
         yields,
         configured: is_configured(body.stream()),
         found: false,
-        plain_closure: false,
-        nested: false,
+        owner: Owner::Function,
         continued: false,
         passed: false,
     };
@@ -111,6 +114,17 @@ impl Paths {
     }
 }
 
+/// What a `return` or a `?` ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The context function itself.
+    Function,
+    /// An `async` block or an `async` closure.
+    Async,
+    /// A closure that isn't `async`.
+    PlainClosure,
+}
+
 struct Walk<'e> {
     errors: &'e mut Errors,
     returns: &'e Returns,
@@ -119,10 +133,8 @@ struct Walk<'e> {
     configured: bool,
     /// One mistake, one message.
     found: bool,
-    /// Inside a closure that isn't `async`.
-    plain_closure: bool,
-    /// Inside a closure or an `async` block, whose `return` and `?` are its own.
-    nested: bool,
+    /// Of the code that is being walked.
+    owner: Owner,
     /// A `continue` of the innermost loop comes after a yield.
     continued: bool,
     /// There is a yield in front of this, on whatever path.
@@ -172,93 +184,57 @@ impl Walk<'_> {
     }
 
     fn expr(&mut self, expr: &Expr, paths: Paths) -> Paths {
+        if self.may_be_absent(expr) {
+            self.pass(expr);
+            return Paths::NONE;
+        }
         match expr {
-            _ if self.may_be_absent(expr) => {
-                self.pass(expr);
-                Paths::NONE
-            }
             Expr::Macro(expr) => self.macro_call(&expr.mac, paths),
-            Expr::If(expr) => {
-                let paths = self.expr(&expr.cond, paths);
-                let then = self.branch(&expr.then_branch, paths);
-                let otherwise = match &expr.else_branch {
-                    Some((_, otherwise)) => self.arm(otherwise, paths),
-                    None => paths,
-                };
-                then.or(otherwise)
-            }
-            Expr::Match(expr) => {
-                let paths = self.expr(&expr.expr, paths);
-                // Its guards are among the patterns.
-                expr.arms.iter().for_each(|arm| self.pass(&arm.pat));
-                if self.configured {
-                    self.pass(expr);
-                }
-                expr.arms
-                    .iter()
-                    .filter(|arm| !arm.attrs.iter().any(is_cfg))
-                    .map(|arm| self.arm(&arm.body, paths))
-                    .fold(Paths::NONE, Paths::or)
-            }
+            Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
+            Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
+            Expr::If(expr) => self.if_else(expr, paths),
+            Expr::Match(expr) => self.arms(expr, paths),
             Expr::Loop(expr) => self.repeated(None, &expr.body, paths),
             Expr::While(expr) => self.repeated(Some(&expr.cond), &expr.body, paths),
             Expr::ForLoop(expr) => {
                 let paths = self.expr(&expr.expr, paths);
                 self.repeated(None, &expr.body, paths)
             }
-            Expr::Closure(expr) => {
-                self.within(expr.asyncness.is_none(), |walk| {
-                    walk.expr(&expr.body, paths);
-                });
-                // It has moved the handle into itself, whether it is called or not.
-                self.captured(&expr.body, paths)
-            }
-            Expr::Async(expr) => {
-                self.within(false, |walk| {
-                    walk.statements(&expr.block.stmts, paths);
-                });
-                self.captured(&expr.block, paths)
-            }
-            Expr::Call(call) => {
-                self.called(call);
-                self.each(expr, paths)
-            }
-            Expr::MethodCall(call) => {
-                // Not `spawn`: a scope's tasks may borrow.
-                if call.method != "spawn" && is_one_of(&call.method, &SPAWNS) {
-                    self.spawned(&call.method, call.args.to_token_stream());
-                }
-                self.each(expr, paths)
-            }
-            Expr::Binary(expr) if matches!(expr.op, syn::BinOp::And(_) | syn::BinOp::Or(_)) => {
+            Expr::Closure(expr) => self.closure(expr, paths),
+            Expr::Async(expr) => self.async_block(expr, paths),
+            Expr::Binary(expr) if matches!(expr.op, BinOp::And(_) | BinOp::Or(_)) => {
                 let paths = self.expr(&expr.left, paths);
                 self.expr(&expr.right, paths).or(paths)
             }
+            Expr::Call(call) => {
+                self.function_call(call);
+                self.operands(expr, paths)
+            }
+            Expr::MethodCall(call) => {
+                self.method_call(call);
+                self.operands(expr, paths)
+            }
+            Expr::Try(failing) => {
+                let paths = self.operands(expr, paths);
+                self.question_mark(failing);
+                paths
+            }
             Expr::Return(end) => {
-                let paths = self.each(expr, paths);
-                if !self.nested {
-                    self.returns_early(end, paths);
-                }
+                let paths = self.operands(expr, paths);
+                self.returns_early(end, paths);
+                Paths::NONE
+            }
+            Expr::Break(_) => {
+                self.operands(expr, paths);
                 Paths::NONE
             }
             Expr::Continue(expr) => {
                 self.continued |= expr.label.is_none() && paths.yielded;
                 Paths::NONE
             }
-            Expr::Break(_) => {
-                self.each(expr, paths);
-                Paths::NONE
-            }
-            Expr::Try(failing) => {
-                let paths = self.each(expr, paths);
-                self.question_mark(failing);
-                paths
-            }
-            Expr::Block(expr) => self.statements(&expr.block.stmts, paths),
-            Expr::Unsafe(expr) => self.statements(&expr.block.stmts, paths),
             _ => {
-                let paths = self.each(expr, paths);
-                if self.configured || parts(expr).is_empty() {
+                let paths = self.operands(expr, paths);
+                if self.configured || operands(expr).is_empty() {
                     self.pass(expr);
                 }
                 paths
@@ -266,22 +242,59 @@ impl Walk<'_> {
         }
     }
 
+    fn if_else(&mut self, expr: &ExprIf, paths: Paths) -> Paths {
+        let paths = self.expr(&expr.cond, paths);
+        let then = self.branch(&expr.then_branch, paths);
+        let otherwise = match &expr.else_branch {
+            Some((_, otherwise)) => self.arm(otherwise, paths),
+            None => paths,
+        };
+        then.or(otherwise)
+    }
+
+    fn arms(&mut self, expr: &ExprMatch, paths: Paths) -> Paths {
+        let paths = self.expr(&expr.expr, paths);
+        // Its guards are among the patterns.
+        expr.arms.iter().for_each(|arm| self.pass(&arm.pat));
+        if self.configured {
+            self.pass(expr);
+        }
+        expr.arms
+            .iter()
+            .filter(|arm| !arm.attrs.iter().any(is_cfg))
+            .map(|arm| self.arm(&arm.body, paths))
+            .fold(Paths::NONE, Paths::or)
+    }
+
+    fn closure(&mut self, expr: &ExprClosure, paths: Paths) -> Paths {
+        let owner = match expr.asyncness {
+            Some(_) => Owner::Async,
+            None => Owner::PlainClosure,
+        };
+        self.nested(owner, |walk| walk.expr(&expr.body, paths));
+        self.captured(&expr.body, paths)
+    }
+
+    fn async_block(&mut self, expr: &ExprAsync, paths: Paths) -> Paths {
+        self.nested(Owner::Async, |walk| {
+            walk.statements(&expr.block.stmts, paths)
+        });
+        self.captured(&expr.block, paths)
+    }
+
+    fn nested(&mut self, owner: Owner, walk: impl FnOnce(&mut Self) -> Paths) {
+        let outer = mem::replace(&mut self.owner, owner);
+        walk(self);
+        self.owner = outer;
+    }
+
     /// Notes a yield in code that isn't walked.
     fn pass(&mut self, code: impl ToTokens) {
         self.passed = self.passed || contains_word(code, YIELD);
     }
 
-    /// Walks what is inside of a closure or an `async` block.
-    fn within(&mut self, plain_closure: bool, walk: impl FnOnce(&mut Self)) {
-        let outer = (self.plain_closure, self.nested);
-        (self.plain_closure, self.nested) = (plain_closure, true);
-        walk(self);
-        (self.plain_closure, self.nested) = outer;
-    }
-
-    /// The parts of an expression that are evaluated one after the other.
-    fn each(&mut self, expr: &Expr, paths: Paths) -> Paths {
-        self.in_order(parts(expr), paths)
+    fn operands(&mut self, expr: &Expr, paths: Paths) -> Paths {
+        self.in_order(operands(expr), paths)
     }
 
     fn in_order<'x>(&mut self, parts: impl IntoIterator<Item = &'x Expr>, paths: Paths) -> Paths {
@@ -290,90 +303,9 @@ impl Walk<'_> {
             .fold(paths, |paths, part| self.expr(part, paths))
     }
 
-    fn macro_call(&mut self, call: &Macro, paths: Paths) -> Paths {
-        let Some(name) = name_of(&call.path) else {
-            return paths;
-        };
-        if name == YIELD {
-            let resource = expressions(without_move(call.tokens.clone())).unwrap_or_default();
-            let paths = self.in_order(&resource, paths);
-            return self.yield_point(call, paths);
-        }
-        if is_one_of(name, &JOINS) {
-            let paths = self.join(name, call, paths);
-            self.pass(&call.tokens);
-            return paths;
-        }
-        self.pass(&call.tokens);
-        if !is_transparent(name) {
-            return paths;
-        }
-        let paths = match expressions(call.tokens.clone()) {
-            Some(arguments) => self.in_order(&arguments, paths),
-            None => self.points_among(call.tokens.clone(), paths),
-        };
-        if is_one_of(name, &PANICS) {
-            Paths::NONE
-        } else {
-            paths
-        }
-    }
-
-    /// Where there is more than expressions: the pattern of `matches!`.
-    fn points_among(&mut self, tokens: TokenStream, paths: Paths) -> Paths {
-        certain_points(tokens)
-            .iter()
-            .filter(|point| !point.inside.is_wrapped())
-            .fold(paths, |paths, point| self.yield_point(point, paths))
-    }
-
-    /// All futures of a `join!` or `select!` are made before one is polled, then one of the handlers is run.
-    fn join(&mut self, name: &Ident, call: &Macro, paths: Paths) -> Paths {
-        if !is_one_of(name, &SELECTS) {
-            let futures = expressions(call.tokens.clone()).unwrap_or_default();
-            return self.futures(&futures, name, paths);
-        }
-        let Some(select) = Select::new(call.tokens.clone()) else {
-            return paths;
-        };
-        let paths = self.in_order(&select.conditions, paths);
-        let paths = self.futures(&select.futures, name, paths);
-        select
-            .handlers
-            .iter()
-            .map(|handler| match handler {
-                // What never ends may have been awaited.
-                Expr::Path(_) => Paths::NONE,
-                _ => self.arm(handler, paths),
-            })
-            .fold(Paths::NONE, Paths::or)
-    }
-
-    fn futures(&mut self, futures: &[Expr], name: &Ident, paths: Paths) -> Paths {
-        for future in futures {
-            self.bare_yield(future, &format!("{name}!"));
-        }
-        self.in_order(futures, paths)
-    }
-
-    /// A yield that stands where a future is expected.
-    fn bare_yield(&mut self, future: &Expr, polled_by: &str) {
-        let Expr::Macro(point) = future else {
-            return;
-        };
-        if name_of(&point.mac.path).is_none_or(|name| name != YIELD) {
-            return;
-        }
-        let message = format!(
-            "this yields before `{polled_by}` has a future to poll: write `async {{ {} }}`",
-            written(point)
-        );
-        self.report(point, &message);
-    }
-
     fn yield_point(&mut self, call: impl ToTokens, paths: Paths) -> Paths {
         self.passed = true;
-        if self.plain_closure {
+        if self.owner == Owner::PlainClosure {
             self.report(call, "a yield waits for the caller's body, which a closure can't do unless it is `async`: write `async ||`");
         } else if paths.yielded {
             self.report(
@@ -407,45 +339,12 @@ impl Walk<'_> {
         }
     }
 
+    /// Behind a closure or an `async` block: it has moved the handle into itself, whether it runs or not.
     fn captured(&mut self, code: impl ToTokens, paths: Paths) -> Paths {
         let captured = !certain_points(code.to_token_stream()).is_empty();
         Paths {
             yielded: paths.yielded || captured,
         }
-    }
-
-    /// What takes its arguments to another task, or expects a future among them.
-    fn called(&mut self, call: &ExprCall) {
-        let Expr::Path(path) = &*call.func else {
-            return;
-        };
-        let Some(name) = name_of(&path.path) else {
-            return;
-        };
-        if is_one_of(name, &SPAWNS) {
-            self.spawned(name, call.args.to_token_stream());
-        }
-        if is_one_of(name, &TIMEOUTS) && call.args.len() == 2 {
-            self.bare_yield(&call.args[1], &name.to_string());
-        }
-    }
-
-    fn spawned(&mut self, spawn: &Ident, arguments: TokenStream) {
-        if let Some(point) = certain_points(arguments).first() {
-            self.report(
-                point,
-                &format!("the yield point can't leave the context function, as `{spawn}` would have it: yield here, and `{spawn}` what is to run beside the caller's body"),
-            );
-        }
-    }
-}
-
-/// What is yielded, by `yield_resource!(move value)` too.
-fn without_move(tokens: TokenStream) -> TokenStream {
-    let mut rest = tokens.clone().into_iter();
-    match rest.next() {
-        Some(TokenTree::Ident(word)) if word == "move" => rest.collect(),
-        _ => tokens,
     }
 }
 
@@ -473,8 +372,8 @@ fn is_cfg(attribute: &Attribute) -> bool {
     path.is_ident("cfg") || path.is_ident("cfg_attr")
 }
 
-/// The parts of an expression, in the order in which they are evaluated; without those that have their own rules.
-fn parts(expr: &Expr) -> Vec<&Expr> {
+/// What an expression evaluates first, in that order; nothing of those that have rules of their own.
+fn operands(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Array(expr) => expr.elems.iter().collect(),
         Expr::Assign(expr) => vec![&expr.right, &expr.left],

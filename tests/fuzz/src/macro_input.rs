@@ -8,9 +8,6 @@
 #[path = "../../../macros/src/args/mod.rs"]
 mod args;
 #[rustfmt::skip]
-#[path = "../../../macros/src/arguments.rs"]
-mod arguments;
-#[rustfmt::skip]
 #[path = "../../../macros/src/async_with.rs"]
 mod async_with;
 #[rustfmt::skip]
