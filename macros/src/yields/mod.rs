@@ -13,6 +13,7 @@ use crate::{
 
 mod argument;
 mod fixed;
+mod mistakes;
 
 pub(crate) use argument::{Argument, root};
 pub(crate) use fixed::Fixed;
