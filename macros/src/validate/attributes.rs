@@ -39,7 +39,9 @@ pub(crate) fn main(function: &ContextFn, errors: &mut Errors) -> Option<TokenStr
     let above = function.attrs.iter().find(|attr| is_named(attr, "main"));
     let at = match above {
         Some(attr) => attr.path().to_token_stream(),
-        None if has_runtime(function.body.as_ref()) => function.sig.fn_token.to_token_stream(),
+        None if function.body.as_ref().is_some_and(has_runtime) => {
+            function.sig.fn_token.to_token_stream()
+        }
         None => return None,
     };
     let name = &function.sig.ident;
@@ -93,9 +95,9 @@ fn span_of_instrument(body: TokenStream) -> Option<Ident> {
 }
 
 /// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
-pub(crate) fn has_runtime(body: Option<&Group>) -> bool {
+pub(crate) fn has_runtime(body: &Group) -> bool {
     let is_called = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word.to_string().contains("block_on"));
-    body.is_some_and(|body| contains(body.stream(), &is_called))
+    contains(body.stream(), &is_called)
 }
 
 /// Whether the function is what `#[async_trait]` makes of a method: where that is above the trait or the `impl`, it ran first.

@@ -70,7 +70,7 @@ pub(crate) fn check(
 /// Whether the body is one of a context function but for an `async` that is missing.
 fn is_for_rustc(function: &ContextFn, yields: &Yields) -> bool {
     function.sig.asyncness.is_some()
-        || (!yields.points.is_empty() && !has_runtime(function.body.as_ref()))
+        || (!yields.points.is_empty() && !function.body.as_ref().is_some_and(has_runtime))
 }
 
 /// False if the body must not be shown to rustc.

@@ -15,7 +15,7 @@ pub(super) fn check_signature(function: &ContextFn, errors: &mut Errors) {
     if sig.asyncness.is_none() {
         errors.at(
             sig.fn_token,
-            if has_runtime(function.body.as_ref()) {
+            if function.body.as_ref().is_some_and(has_runtime) {
                 a_test_or_main(name)
             } else {
                 format!("a context function is async: write `async fn {name}`")

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, FnArg, Pat, PatType, Type};
+use syn::{Attribute, FnArg, Pat, PatType, Signature, Type};
 
 use super::{args::Args, injected};
 use crate::{
@@ -33,64 +33,75 @@ pub(super) fn check<'f>(
     function: &'f ContextFn,
     errors: &mut Errors,
 ) -> Option<&'f Group> {
-    let sig = &function.sig;
+    let name = &function.sig.ident;
     let Some(body) = &function.body else {
         errors.at(
-            &sig.ident,
-            format!(
-                "`#[within]` needs a body to run: put it on each implementation of `{}`",
-                sig.ident
-            ),
+            name,
+            format!("`#[within]` needs a body to run: put it on each implementation of `{name}`"),
         );
         return None;
     };
-    let name = &sig.ident;
-    if is_rewritten_by_async_trait(sig) {
+    if is_rewritten_by_async_trait(&function.sig) {
         errors.at(
             name,
             format!("`#[async_trait]` has rewritten `{name}` before `#[within]` could see it: put `#[within(…)]` on an `async fn` outside of the trait and its `impl`s, and call that in `{name}`"),
         );
         return None;
     }
-    if sig.asyncness.is_none() {
-        errors.at(
-            sig.fn_token,
-            if has_runtime(function.body.as_ref()) {
-                format!("the attribute above has made `{name}` synchronous already: write `#[within(…)]` above it, so that it comes first")
-            } else {
-                format!("`#[within]` goes on an `async fn`: write `async fn {name}`")
-            },
-        );
+    check_async(&function.sig, body, errors);
+    check_yields(body, errors);
+    check_lifetimes(args, &function.sig, errors);
+    Some(body)
+}
+
+fn check_async(sig: &Signature, body: &Group, errors: &mut Errors) {
+    if sig.asyncness.is_some() {
+        return;
     }
-    let yields = Yields::find(body.stream(), Fixed::default());
-    if let Some(point) = yields
-        .points
-        .iter()
-        .find(|point| !point.inside.foreign_macro)
-    {
+    let name = &sig.ident;
+    let message = if has_runtime(body) {
+        format!(
+            "the attribute above has made `{name}` synchronous already: write `#[within(…)]` above it, so that it comes first"
+        )
+    } else {
+        format!("`#[within]` goes on an `async fn`: write `async fn {name}`")
+    };
+    errors.at(sig.fn_token, message);
+}
+
+fn check_yields(body: &Group, errors: &mut Errors) {
+    let points = Yields::find(body.stream(), Fixed::default()).points;
+    // Another macro may have a yield of its own.
+    let own = points.iter().find(|point| !point.inside.foreign_macro);
+    if let Some(point) = own {
         errors.at(
             point,
             "`#[within]` runs this function inside of a context and doesn't make it one: what yields is an `#[async_context] async fn` of its own",
         );
     }
-    for input in &sig.inputs {
-        let Some((argument, _)) = injected(input, &args.contexts) else {
+}
+
+/// A resource's lifetime can't be named.
+fn check_lifetimes(args: &Args, sig: &Signature, errors: &mut Errors) {
+    let injected = sig
+        .inputs
+        .iter()
+        .filter_map(|input| injected(input, &args.contexts));
+    for (argument, _) in injected {
+        let Type::Reference(reference) = &*argument.ty else {
             continue;
         };
-        if let Type::Reference(reference) = &*argument.ty {
-            if let Some(lifetime) = reference
-                .lifetime
-                .as_ref()
-                .filter(|lifetime| lifetime.ident != "_")
-            {
-                errors.at(
-                    lifetime,
-                    "the resource is there only while the function runs: leave this lifetime out",
-                );
-            }
+        if let Some(lifetime) = reference
+            .lifetime
+            .as_ref()
+            .filter(|lifetime| lifetime.ident != "_")
+        {
+            errors.at(
+                lifetime,
+                "the resource is there only while the function runs: leave this lifetime out",
+            );
         }
     }
-    Some(body)
 }
 
 /// Notes the arguments of a test that no context stands for, and says where they are.
