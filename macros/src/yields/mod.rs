@@ -6,7 +6,7 @@ use quote::{ToTokens, TokenStreamExt, quote_spanned};
 use crate::{
     known::{SPAWNS, YIELD, is_transparent},
     tokens::{
-        begins_async_block, closure_head, ends_in_word, is_one_of, is_punct, macro_call,
+        begins_async_block, closure_head, ends_in_word, is_any_word, is_punct, is_word, macro_call,
         nested_item, regroup, turbofish,
     },
 };
@@ -107,59 +107,31 @@ impl Yields {
         let tokens = Vec::from_iter(tokens);
         let mut walked = TokenStream::new();
         let mut statement = Statement::new(outer);
-        let mut bar = outer.after_bar;
         let mut i = 0;
         while i < tokens.len() {
-            let (token, rest) = (&tokens[i], &tokens[i..]);
-            bar = is_punct(token, '|') || bar && !is_punct(token, ';') || outer.after_bar;
-            statement.inside.after_bar = bar;
-            if let Some(length) = nested_item(rest) {
-                walked.append_all(&rest[..length]);
-                i += length;
-                statement = Statement::new(outer);
-                continue;
-            }
-            if let Some((name, group)) = macro_call(rest) {
+            let (before, rest) = tokens.split_at(i);
+            i += if let Some((name, group)) = macro_call(rest) {
                 let arguments = if name == YIELD {
-                    self.inject(name, &tokens[..i], group, statement.inside_of_a_yield())
+                    self.inject(name, before, group, statement.inside_of_a_yield())
                 } else {
                     self.group(group, statement.inside.in_macro(name))
                 };
                 walked.append_all(&rest[..2]);
                 walked.append(arguments);
-                i += 3;
-                continue;
-            }
-            if let Some(length) = turbofish(rest) {
+                3
+            } else if let Some(length) = statement.skip(&tokens, i) {
                 walked.append_all(&rest[..length]);
-                i += length;
-                continue;
-            }
-            if let Some(length) = closure_head(&tokens, i) {
-                walked.append_all(&rest[..length]);
-                statement.inside.closure = true;
-                i += length;
-                continue;
-            }
-            match token {
-                TokenTree::Group(group) => {
-                    let inside = statement.group(group, &tokens[..i]);
-                    walked.append(self.group(group, inside));
-                    statement.after_group(group, outer);
-                }
-                TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => {
-                    walked.append(token.clone());
-                    statement = Statement::new(outer);
-                }
-                other => {
-                    if let TokenTree::Ident(word) = other {
-                        statement.loops |= is_one_of(word, &["loop", "while", "for"]);
-                        statement.condition |= word == "while";
-                    }
-                    walked.append(other.clone());
-                }
-            }
-            i += 1;
+                length
+            } else if let TokenTree::Group(group) = &rest[0] {
+                let inside = statement.inside_of_group(group, before);
+                walked.append(self.group(group, inside));
+                statement.after_group(group);
+                1
+            } else {
+                walked.append(rest[0].clone());
+                statement.after_token(&rest[0]);
+                1
+            };
         }
         walked
     }
@@ -212,6 +184,8 @@ impl Yields {
 
 /// What is known of the statement, argument or arm that is being walked.
 struct Statement {
+    /// What the group around it is inside of.
+    outer: Inside,
     inside: Inside,
     /// A `loop`, `while` or `for` whose braces are still to come.
     loops: bool,
@@ -222,10 +196,25 @@ struct Statement {
 impl Statement {
     fn new(outer: Inside) -> Statement {
         Statement {
+            outer,
             inside: outer,
             loops: false,
             condition: false,
         }
+    }
+
+    /// The length of what has no yield of this function's at `tokens[i]`: an item, the arguments of a type or a closure.
+    fn skip(&mut self, tokens: &[TokenTree], i: usize) -> Option<usize> {
+        if let Some(length) = nested_item(&tokens[i..]) {
+            self.end();
+            return Some(length);
+        }
+        if let Some(length) = closure_head(tokens, i) {
+            self.inside.closure = true;
+            self.inside.after_bar = true;
+            return Some(length);
+        }
+        turbofish(&tokens[i..])
     }
 
     /// What a yield is inside of that stands here.
@@ -237,7 +226,7 @@ impl Statement {
     }
 
     /// What the tokens of `group` are inside of, `before` being the tokens in front of it.
-    fn group(&self, group: &Group, before: &[TokenTree]) -> Inside {
+    fn inside_of_group(&self, group: &Group, before: &[TokenTree]) -> Inside {
         let mut inside = self.inside;
         match group.delimiter() {
             Delimiter::Brace => {
@@ -252,15 +241,35 @@ impl Statement {
         inside
     }
 
-    fn after_group(&mut self, group: &Group, outer: Inside) {
+    fn after_group(&mut self, group: &Group) {
         if group.delimiter() == Delimiter::Brace {
             // A loop's braces end its statement; a closure's body goes on to a comma or semicolon.
-            (self.loops, self.condition) = (false, false);
-            self.inside = Inside {
-                closure: self.inside.closure,
-                ..outer
-            };
+            let closure = self.inside.closure;
+            self.end();
+            self.inside.closure = closure;
         }
+    }
+
+    fn after_token(&mut self, token: &TokenTree) {
+        match token {
+            TokenTree::Punct(punct) => match punct.as_char() {
+                '|' => self.inside.after_bar = true,
+                ',' => self.end(),
+                ';' => *self = Statement::new(self.outer),
+                _ => {}
+            },
+            token => {
+                self.loops |= is_any_word(token, &["loop", "while", "for"]);
+                self.condition |= is_word(token, "while");
+            }
+        }
+    }
+
+    /// Begins the next one. Only a `;` ends what a `|` may have begun.
+    fn end(&mut self) {
+        let after_bar = self.inside.after_bar;
+        *self = Statement::new(self.outer);
+        self.inside.after_bar = after_bar;
     }
 }
 
