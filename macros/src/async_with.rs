@@ -18,11 +18,11 @@ use syn::{
 };
 
 use crate::{
+    block::{allow_braces, never_returned},
     context::{self, Context},
     editors,
     error::written,
-    nest::{self, Around, nest, never_returned},
-    signature::allow_braces,
+    nest::{self, Around, nest},
     tokens::{first_token, is_punct, is_word, shown_at, start},
 };
 

@@ -11,8 +11,8 @@ use syn::{
 use crate::{
     args::Args,
     error::written,
-    signature::{last_segment, ungroup},
     tokens::is_one_of,
+    types::{last_segment, ungroup},
 };
 
 /// The types that are there only behind a pointer, and have an owned one beside them.

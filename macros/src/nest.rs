@@ -35,7 +35,7 @@
 //! expression first.)
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use crate::{
     context::Context,
@@ -73,16 +73,6 @@ pub(crate) struct Body {
     pub(crate) content: TokenStream,
     /// A function that makes a `Result` of what it returns.
     pub(crate) made: TokenStream,
-}
-
-/// A `return` that is never taken: before a block that `return` and `?` end, it has rustc know the type, so that what the block returns is coerced to it
-/// as in any function. (What an `async` closure returns isn't, whatever type it declares.)
-pub(crate) fn never_returned(site: Span, ty: &impl ToTokens) -> TokenStream {
-    quote_spanned! {site=>
-        if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {
-            return returned;
-        }
-    }
 }
 
 /// Puts `body` inside of `contexts`, the first of which is the outermost: an expression in an `async` block.

@@ -8,7 +8,7 @@ use syn::{
 
 use crate::{
     error::{did_you_mean, written},
-    signature::ungroup,
+    types::ungroup,
 };
 
 pub(crate) const POLICIES: [&str; 4] = ["spawn", "spawn_local", "block", "drop"];

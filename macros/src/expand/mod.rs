@@ -40,10 +40,13 @@ use syn::{FnArg, ReturnType, Signature, Type};
 
 use crate::{
     args::{Args, Policy},
+    block::allow_braces,
     borrows, editors,
     error::Errors,
-    signature::{ContextFn, Returns, allow_braces, contains_impl},
+    function::Function,
+    returns::Returns,
     tokens::{contains_word, first_token, shown_at, start},
+    types::contains_impl,
     validate,
     yields::{Fixed, HANDLE, Yields},
 };
@@ -58,7 +61,7 @@ use arguments::Arguments;
 pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Args::parse(args, &mut errors);
-    let function = match syn::parse2::<ContextFn>(item.clone()) {
+    let function = match syn::parse2::<Function>(item.clone()) {
         Ok(function) => function,
         Err(error) => return validate::not_a_function(&item, error, errors),
     };
@@ -101,7 +104,7 @@ pub(crate) struct Stub {
 
 struct Expansion<'f> {
     args: &'f Args,
-    function: &'f ContextFn,
+    function: &'f Function,
     returns: &'f Returns,
     yields: &'f Yields,
     krate: TokenStream,
@@ -112,7 +115,7 @@ struct Expansion<'f> {
 impl<'f> Expansion<'f> {
     fn new(
         args: &'f Args,
-        function: &'f ContextFn,
+        function: &'f Function,
         returns: &'f Returns,
         yields: &'f Yields,
     ) -> Expansion<'f> {
@@ -132,7 +135,7 @@ impl<'f> Expansion<'f> {
         let Some(body) = &self.function.body else {
             return self.declaration();
         };
-        let ContextFn { attrs, vis, .. } = self.function;
+        let Function { attrs, vis, .. } = self.function;
         let Arguments {
             inputs, bindings, ..
         } = Arguments::new(self);
@@ -151,7 +154,7 @@ impl<'f> Expansion<'f> {
 
     /// A method that a trait declares.
     fn declaration(&self) -> TokenStream {
-        let ContextFn {
+        let Function {
             attrs, vis, sig, ..
         } = self.function;
         let sig = self.signature(sig.inputs.iter().cloned().collect(), &self.args.on_cancel);
@@ -164,7 +167,7 @@ impl<'f> Expansion<'f> {
             Some(body) if !(stub.body && stub.policy) => body,
             _ => return self.function(),
         };
-        let ContextFn { attrs, vis, .. } = self.function;
+        let Function { attrs, vis, .. } = self.function;
         let attrs = attrs.iter().filter(|attr| !validate::is_misplaced(attr));
         // A frame that holds nothing fits any policy, unless its resource doesn't.
         let fits = stub.policy || borrows::of_output(&self.function.sig.output).is_none();

@@ -7,8 +7,9 @@ use syn::{Expr, ExprReturn, GenericArgument, PathArguments, PathSegment, Stmt, T
 use super::{Owner, Paths, Walk};
 use crate::{
     error::written,
-    signature::{Returns, contains_impl, is_named_result, is_unit, last_segment, may_be_an_alias},
+    returns::Returns,
     tokens::is_one_of,
+    types::{contains_impl, is_named_result, is_unit, last_segment, may_be_an_alias},
     yields::Argument,
 };
 

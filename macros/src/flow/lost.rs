@@ -8,8 +8,9 @@ use super::{Walk, name_of, operands};
 use crate::{
     error::written,
     known::JOINS,
-    signature::{Returns, ungroup},
+    returns::Returns,
     tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct, is_word},
+    types::ungroup,
     yields::{Argument, Yields, root},
 };
 

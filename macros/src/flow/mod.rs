@@ -15,7 +15,7 @@ use syn::{
 use crate::{
     error::Errors,
     known::{SELECTS, TIMEOUTS, YIELD, is_transparent},
-    signature::Returns,
+    returns::Returns,
     tokens::{contains, contains_any, contains_word, is_configured, is_one_of, is_punct},
     yields::{Fixed, YieldPoint, Yields},
 };

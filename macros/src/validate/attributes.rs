@@ -6,7 +6,7 @@ use syn::{Attribute, Signature};
 
 use crate::{
     error::Errors,
-    signature::ContextFn,
+    function::Function,
     tokens::{contains, contains_word, find},
 };
 
@@ -16,7 +16,7 @@ pub(crate) const CONTEXT_WITHIN: &str =
     "a context function isn't run by `#[within]`: enter the other context in its setup";
 
 /// False if there is one of them.
-pub(super) fn check_attributes(function: &ContextFn, errors: &mut Errors) -> bool {
+pub(super) fn check_attributes(function: &Function, errors: &mut Errors) -> bool {
     let name = &function.sig.ident;
     let wrong = function
         .attrs
@@ -35,7 +35,7 @@ pub(super) fn check_attributes(function: &ContextFn, errors: &mut Errors) -> boo
 }
 
 /// Of a `main` that was to be a context too, what remains of it: a manager would be a second mistake there.
-pub(crate) fn main(function: &ContextFn, errors: &mut Errors) -> Option<TokenStream> {
+pub(crate) fn main(function: &Function, errors: &mut Errors) -> Option<TokenStream> {
     let above = function.attrs.iter().find(|attr| is_named(attr, "main"));
     let at = match above {
         Some(attr) => attr.path().to_token_stream(),
@@ -107,7 +107,7 @@ pub(crate) fn is_rewritten_by_async_trait(sig: &Signature) -> bool {
 
 /// Where `#[async_trait]` ran first, what it made of the method, without its body.
 pub(crate) fn rewritten_by_async_trait(
-    function: &ContextFn,
+    function: &Function,
     errors: &mut Errors,
 ) -> Option<TokenStream> {
     if !is_rewritten_by_async_trait(&function.sig) {

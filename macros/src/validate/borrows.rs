@@ -8,12 +8,14 @@ use crate::{
     args::{Args, Policy},
     borrows::{self, Borrow},
     error::Errors,
-    signature::{ContextFn, Returns, ungroup},
+    function::Function,
+    returns::Returns,
+    types::ungroup,
     yields::yield_call,
 };
 
 /// False of a borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
-pub(super) fn check_lender(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+pub(super) fn check_lender(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     let in_background = args.on_cancel.is_static() && function.body.is_some();
     let of_nobody =
         |lent: &Borrow| lent.lifetime.is_none() && borrows::of_arguments(&function.sig).is_empty();
@@ -26,7 +28,7 @@ pub(super) fn check_lender(args: &Args, function: &ContextFn, errors: &mut Error
 }
 
 /// False if what the function borrows doesn't go with its policy, or with its box.
-pub(super) fn check_borrows(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+pub(super) fn check_borrows(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     // A trait may leave it to its implementers to own what they need.
     let in_background = args.on_cancel.is_static() && function.body.is_some();
     let borrows = borrows::of_arguments(&function.sig);
@@ -92,7 +94,7 @@ fn resource_borrows(args: &Args) -> &'static str {
 
 /// False if a `self` that the caller has is used after the yield: it can't be `mut`, so that nothing puts it back.
 pub(super) fn check_lent_self(
-    function: &ContextFn,
+    function: &Function,
     returns: &Returns,
     body: &Group,
     errors: &mut Errors,

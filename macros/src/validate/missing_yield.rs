@@ -4,16 +4,17 @@ use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 
 use crate::{
     error::{Errors, did_you_mean, written},
+    function::Function,
     known::{PANICS, YIELD, is_transparent},
-    signature::{ContextFn, contains_impl},
     tokens::{
         Step, begins_statement, contains_word, find, find_outside_items, is_one_of, is_punct,
         is_word, macro_call, without_path,
     },
+    types::contains_impl,
 };
 
 pub(super) fn check_missing_yield(
-    function: &ContextFn,
+    function: &Function,
     body: TokenStream,
     errors: &mut Errors,
 ) -> bool {
@@ -99,7 +100,7 @@ fn called(body: TokenStream, test: impl Fn(&Ident) -> bool) -> Option<Ident> {
 }
 
 /// A function that ends in `todo!()` or its like, before which nothing has been written yet or nothing can succeed.
-fn is_sketch(function: &ContextFn) -> bool {
+fn is_sketch(function: &Function) -> bool {
     // What an `impl Trait` stands for only a yield can tell.
     function.body.as_ref().is_some_and(ends_in_a_panic) && !contains_impl(&function.sig.output)
 }

@@ -5,7 +5,9 @@ use crate::{
     error::Errors,
     expand::Stub,
     flow,
-    signature::{ContextFn, Returns, contains_impl},
+    function::Function,
+    returns::Returns,
+    types::contains_impl,
     yields::{Argument, Yields},
 };
 
@@ -37,7 +39,7 @@ use signature::{check_return_type, check_signature};
 /// Notes what is wrong with a context function, and says what of it a stub can keep.
 pub(crate) fn check(
     args: &Args,
-    function: &ContextFn,
+    function: &Function,
     returns: &Returns,
     yields: &Yields,
     errors: &mut Errors,
@@ -68,14 +70,14 @@ pub(crate) fn check(
 }
 
 /// Whether the body is one of a context function but for an `async` that is missing.
-fn is_for_rustc(function: &ContextFn, yields: &Yields) -> bool {
+fn is_for_rustc(function: &Function, yields: &Yields) -> bool {
     function.sig.asyncness.is_some()
         || (!yields.points.is_empty() && !function.body.as_ref().is_some_and(has_runtime))
 }
 
 /// False if the body must not be shown to rustc.
 fn check_body(
-    function: &ContextFn,
+    function: &Function,
     returns: &Returns,
     yields: &Yields,
     errors: &mut Errors,

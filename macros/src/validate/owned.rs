@@ -11,21 +11,22 @@ use crate::{
     bindings::may_be_bound,
     borrows::{self, argument_by_reference},
     error::Errors,
+    function::Function,
     known::{FORMATTING, YIELD, is_transparent},
-    signature::{ContextFn, last_segment, ungroup},
     tokens::{
         Step, contains_word, find_outside_items, is_configured, is_formatted, is_one_of, is_punct,
         macro_call,
     },
+    types::{last_segment, ungroup},
 };
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.
-pub(super) fn check_owned(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+pub(super) fn check_owned(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     check_owned_self(args, function, errors) && check_owned_arguments(args, function, errors)
 }
 
 /// False if the body uses a `self` that is borrowed.
-fn check_owned_self(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+fn check_owned_self(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     let borrowed = args.own.is_some()
         && function
             .sig
@@ -57,7 +58,7 @@ fn outlives_its_part(borrowed: &str, name: &str, value: &str) -> String {
 }
 
 /// False if it uses an argument `&T` that nothing owns.
-fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+fn check_owned_arguments(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     let (Some(_), Some(body)) = (&args.own, &function.body) else {
         return true;
     };
@@ -91,7 +92,7 @@ fn check_owned_arguments(args: &Args, function: &ContextFn, errors: &mut Errors)
 }
 
 /// What `own` could take instead of all that is borrowed; `None` of what is lent to be changed, which isn't copied.
-pub(super) fn owned_instead(function: &ContextFn) -> Option<String> {
+pub(super) fn owned_instead(function: &Function) -> Option<String> {
     let mut pairs = Vec::new();
     for input in &function.sig.inputs {
         match input {

@@ -7,8 +7,10 @@ use syn::{Expr, GenericArgument, PathArguments, ReturnType, Type, TypeParamBound
 use crate::{
     args::{Args, Policy},
     error::{Errors, written},
-    signature::{ContextFn, Returns, is_std, last_segment, may_be_an_alias, ungroup},
+    function::Function,
+    returns::Returns,
     tokens::{contains_any, contains_word, is_one_of, is_punct, is_word},
+    types::{is_std, last_segment, may_be_an_alias, ungroup},
     yields::{Argument, Yields},
 };
 
@@ -22,7 +24,7 @@ const MANAGERS: [&str; 4] = [
 /// False if the return type is none that a context function can have.
 pub(super) fn check_resource(
     args: &Args,
-    function: &ContextFn,
+    function: &Function,
     returns: &Returns,
     errors: &mut Errors,
 ) -> bool {
@@ -90,7 +92,7 @@ fn written_resource(returns: &Returns) -> Option<&Type> {
 }
 
 /// The name of a manager's type, as one would write it without the attribute.
-fn manager(ty: &Type, function: &ContextFn) -> Option<TokenStream> {
+fn manager(ty: &Type, function: &Function) -> Option<TokenStream> {
     if let Type::ImplTrait(ty) = ungroup(ty) {
         let is_context = ty.bounds.iter().any(is_context);
         return (is_context && !may_yield_a_manager(function)).then(|| ty.bounds.to_token_stream());
@@ -118,8 +120,8 @@ fn is_context(bound: &TypeParamBound) -> bool {
 }
 
 /// Whether the function makes a manager or is given one, which may then be its resource.
-fn may_yield_a_manager(function: &ContextFn) -> bool {
-    let ContextFn { sig, body, .. } = function;
+fn may_yield_a_manager(function: &Function) -> bool {
+    let Function { sig, body, .. } = function;
     let generic = contains_word(&sig.generics, "AsyncContext")
         || contains_word(&sig.generics.where_clause, "AsyncContext");
     let given = contains_word(&sig.inputs, "AsyncContext") || contains_any(&sig.inputs, &MANAGERS);
@@ -144,7 +146,7 @@ fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
 }
 
 /// False of a resource that is yielded by a function without a return type, as far as that is certain of tokens.
-pub(super) fn check_unit(function: &ContextFn, yields: &Yields, errors: &mut Errors) -> bool {
+pub(super) fn check_unit(function: &Function, yields: &Yields, errors: &mut Errors) -> bool {
     let (ReturnType::Default, Some(body)) = (&function.sig.output, &function.body) else {
         return true;
     };

@@ -6,10 +6,12 @@ use super::attributes::{a_test_or_main, has_runtime};
 use crate::{
     args::Args,
     error::Errors,
-    signature::{ContextFn, Returns, contains_impl, is_named_result, is_unit},
+    function::Function,
+    returns::Returns,
+    types::{contains_impl, is_named_result, is_unit},
 };
 
-pub(super) fn check_signature(function: &ContextFn, errors: &mut Errors) {
+pub(super) fn check_signature(function: &Function, errors: &mut Errors) {
     let sig = &function.sig;
     let name = &sig.ident;
     if sig.asyncness.is_none() {
@@ -40,7 +42,7 @@ pub(super) fn check_signature(function: &ContextFn, errors: &mut Errors) {
 }
 
 /// False if the resource or the error isn't known.
-pub(super) fn check_return_type(args: &Args, function: &ContextFn, errors: &mut Errors) -> bool {
+pub(super) fn check_return_type(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     let ty = match &function.sig.output {
         ReturnType::Type(_, ty) if !is_unit(ty) => ty,
         _ => {

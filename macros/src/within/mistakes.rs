@@ -8,9 +8,10 @@ use super::{args::Args, injected};
 use crate::{
     bindings::bound_names,
     error::{Errors, written},
+    function::Function,
     known::{GIVES_ARGUMENTS, is_builtin},
-    signature::{ContextFn, ungroup},
     tokens::{contains, is_one_of, is_word},
+    types::ungroup,
     validate::{has_runtime, is_rewritten_by_async_trait},
     yields::{Fixed, Yields},
 };
@@ -30,7 +31,7 @@ pub(super) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Erro
 /// Notes what is wrong with the function. Its body, if it has one that can run inside of a context.
 pub(super) fn check<'f>(
     args: &Args,
-    function: &'f ContextFn,
+    function: &'f Function,
     errors: &mut Errors,
 ) -> Option<&'f Group> {
     let name = &function.sig.ident;
@@ -105,7 +106,7 @@ fn check_lifetimes(args: &Args, sig: &Signature, errors: &mut Errors) {
 }
 
 /// Notes the arguments of a test that no context stands for, and says where they are.
-pub(super) fn forgotten(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<usize> {
+pub(super) fn forgotten(args: &Args, function: &Function, errors: &mut Errors) -> Vec<usize> {
     let mut forgotten = Vec::new();
     // Other attributes, such as sqlx's, have arguments of their own for a test.
     let takes_none =
@@ -153,7 +154,7 @@ fn has_attribute_of_its_own(argument: &PatType) -> bool {
 }
 
 /// Notes a name that nothing uses, where an argument was probably meant to be the resource; says where that is.
-pub(super) fn misnamed(args: &Args, function: &ContextFn, errors: &mut Errors) -> Vec<usize> {
+pub(super) fn misnamed(args: &Args, function: &Function, errors: &mut Errors) -> Vec<usize> {
     let mut unused = (0..args.contexts.len()).filter_map(|i| unused_name(i, args, function));
     let mut inputs = function.sig.inputs.iter().enumerate();
     let meant = inputs.find_map(|(i, input)| Some((i, without_context(input, args)?)));
@@ -175,7 +176,7 @@ pub(super) fn misnamed(args: &Args, function: &ContextFn, errors: &mut Errors) -
 }
 
 /// The name of a context that neither an argument nor a later context nor the body mentions.
-fn unused_name<'a>(i: usize, args: &'a Args, function: &ContextFn) -> Option<&'a Ident> {
+fn unused_name<'a>(i: usize, args: &'a Args, function: &Function) -> Option<&'a Ident> {
     let name = args.contexts[i].name.as_ref()?;
     let word = name.to_string();
     let mut used = function.sig.inputs.to_token_stream();

@@ -26,11 +26,13 @@ use syn::{
 };
 
 use crate::{
+    block::{allow_braces, never_returned},
     context::Context,
     error::Errors,
-    nest::{Around, Body, nest, never_returned},
-    signature::{ContextFn, allow_braces, contains_impl, is_named_result},
+    function::Function,
+    nest::{Around, Body, nest},
     tokens::{contains_word, is_punct, regroup, shown_at, start},
+    types::{contains_impl, is_named_result},
     validate::{CONTEXT_WITHIN, ends_in_a_panic, is_named, is_rewritten_by_async_trait},
 };
 
@@ -47,7 +49,7 @@ use mistakes::{check, forgotten, misnamed, not_a_function};
 /// One below is taken along, inside of this one: expanded after it, it would be around it.
 pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut function = match syn::parse2::<ContextFn>(item.clone()) {
+    let mut function = match syn::parse2::<Function>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             errors.add(not_a_function(&item, error));
@@ -96,8 +98,8 @@ fn with_those_below(mut args: TokenStream, attrs: &mut Vec<Attribute>) -> TokenS
     args
 }
 
-fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
-    let ContextFn {
+fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
+    let Function {
         attrs, vis, sig, ..
     } = function;
     let site = Span::mixed_site().located_at(sig.ident.span());
@@ -131,7 +133,7 @@ fn expand(args: &Args, function: &ContextFn, body: &Group) -> TokenStream {
 }
 
 /// What is left of a function whose mistakes have been reported: its callers see it without the arguments that contexts stand for.
-fn stub(mut function: ContextFn, names: &[Ident], forgotten: &[usize]) -> TokenStream {
+fn stub(mut function: Function, names: &[Ident], forgotten: &[usize]) -> TokenStream {
     let is_injected = |input: &FnArg| matches!(input, FnArg::Typed(argument) if matches!(&*argument.pat, Pat::Ident(pat) if names.contains(&pat.ident)));
     let inputs = std::mem::take(&mut function.sig.inputs);
     let kept = inputs

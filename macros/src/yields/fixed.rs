@@ -5,7 +5,7 @@ use syn::{Expr, ReceiverKind};
 
 use super::argument::root;
 use crate::{
-    args::Args, bindings::may_be_bound, borrows::argument_by_reference, signature::ContextFn,
+    args::Args, bindings::may_be_bound, borrows::argument_by_reference, function::Function,
 };
 
 /// The names of these.
@@ -19,7 +19,7 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     /// Of a context function with this body.
-    pub(crate) fn of(function: &ContextFn, args: &Args, body: &TokenStream) -> Fixed {
+    pub(crate) fn of(function: &Function, args: &Args, body: &TokenStream) -> Fixed {
         let constants = function.sig.generics.const_params();
         let mut fixed = Fixed {
             names: constants.map(|constant| constant.ident.clone()).collect(),

@@ -1,7 +1,7 @@
 use quote::quote;
 
 use super::*;
-use crate::{args::Args, signature::ContextFn};
+use crate::{args::Args, function::Function};
 
 fn injected(body: TokenStream) -> String {
     Yields::find(body, Fixed::default()).body.to_string()
@@ -109,7 +109,7 @@ fn what_is_no_expression_is_named() {
 
 fn is_put_back(args: TokenStream, function: TokenStream) -> bool {
     let args = Args::parse(args, &mut crate::error::Errors::default());
-    let function: ContextFn = syn::parse2(function).unwrap();
+    let function: Function = syn::parse2(function).unwrap();
     let body = function.body.as_ref().unwrap().stream();
     let yields = Yields::find(body.clone(), Fixed::of(&function, &args, &body));
     matches!(yields.points[0].argument, Argument::Place(_))

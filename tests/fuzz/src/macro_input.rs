@@ -14,6 +14,9 @@ mod async_with;
 #[path = "../../../macros/src/bindings.rs"]
 mod bindings;
 #[rustfmt::skip]
+#[path = "../../../macros/src/block.rs"]
+mod block;
+#[rustfmt::skip]
 #[path = "../../../macros/src/borrows.rs"]
 mod borrows;
 #[rustfmt::skip]
@@ -32,20 +35,26 @@ mod expand;
 #[path = "../../../macros/src/flow/mod.rs"]
 mod flow;
 #[rustfmt::skip]
+#[path = "../../../macros/src/function.rs"]
+mod function;
+#[rustfmt::skip]
 #[path = "../../../macros/src/known.rs"]
 mod known;
 #[rustfmt::skip]
 #[path = "../../../macros/src/nest.rs"]
 mod nest;
 #[rustfmt::skip]
-#[path = "../../../macros/src/signature.rs"]
-mod signature;
+#[path = "../../../macros/src/returns.rs"]
+mod returns;
 #[rustfmt::skip]
 #[path = "../../../macros/src/temporaries.rs"]
 mod temporaries;
 #[rustfmt::skip]
 #[path = "../../../macros/src/tokens.rs"]
 mod tokens;
+#[rustfmt::skip]
+#[path = "../../../macros/src/types.rs"]
+mod types;
 #[rustfmt::skip]
 #[path = "../../../macros/src/validate/mod.rs"]
 mod validate;
