@@ -5,14 +5,14 @@ use quote::{ToTokens, quote_spanned};
 use syn::{
     AngleBracketedGenericArguments, FnArg, GenericArgument, Lifetime, Pat, PatIdent, Path,
     PathArguments, Receiver, ReceiverKind, ReturnType, Signature, Type, TypeParamBound,
-    TypeReference, WherePredicate, punctuated::Punctuated, spanned::Spanned,
+    TypeReference, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
     args::Args,
     error::written,
     tokens::is_one_of,
-    types::{last_segment, ungroup},
+    types::{bounds_of, is_path_to, last_segment, ungroup},
 };
 
 /// The types that are there only behind a pointer, and have an owned one beside them.
@@ -140,48 +140,23 @@ fn of_a_generic_argument(sig: &Signature) -> Option<&Lifetime> {
     let only = lifetimes.next().filter(|_| lifetimes.next().is_none())?;
     let is_an_argument = |name: &Ident| {
         sig.inputs.iter().any(|input| match input {
-            FnArg::Typed(argument) => is_named(&argument.ty, name),
+            FnArg::Typed(argument) => is_path_to(&argument.ty, name),
             FnArg::Receiver(_) => false,
         })
     };
     let mut params = sig.generics.type_params().map(|param| &param.ident);
     let lives_as_long = |name: &Ident| {
-        let lives = lifetime_bounds(sig, name);
-        lives.contains(&only) && lives.iter().all(|lifetime| *lifetime == only)
+        let mut lives = bounds_of(name, &sig.generics)
+            .filter_map(|bound| match bound {
+                TypeParamBound::Lifetime(lifetime) => Some(lifetime),
+                _ => None,
+            })
+            .peekable();
+        lives.peek().is_some() && lives.all(|lifetime| lifetime == only)
     };
     params
         .any(|name| is_an_argument(name) && lives_as_long(name))
         .then_some(only)
-}
-
-/// The lifetimes that a type parameter outlives, as its bounds say.
-fn lifetime_bounds<'s>(sig: &'s Signature, name: &Ident) -> Vec<&'s Lifetime> {
-    let own = sig
-        .generics
-        .type_params()
-        .filter(|param| param.ident == *name);
-    let own = own.flat_map(|param| &param.bounds);
-    let clause = sig
-        .generics
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates);
-    let clause = clause.filter_map(|predicate| match predicate {
-        WherePredicate::Type(predicate) if is_named(&predicate.bounded_ty, name) => {
-            Some(&predicate.bounds)
-        }
-        _ => None,
-    });
-    own.chain(clause.flatten())
-        .filter_map(|bound| match bound {
-            TypeParamBound::Lifetime(lifetime) => Some(lifetime),
-            _ => None,
-        })
-        .collect()
-}
-
-fn is_named(ty: &Type, name: &Ident) -> bool {
-    matches!(ungroup(ty), Type::Path(path) if path.qself.is_none() && path.path.is_ident(name))
 }
 
 #[derive(Default)]

@@ -1,7 +1,11 @@
-//! What is asked of a type, without knowing more of it than its tokens.
+//! What is asked of a type or a path, without knowing more of it than its tokens.
 
+use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{GenericArgument, PathArguments, Type};
+use syn::{
+    GenericArgument, Generics, Path, PathArguments, PathSegment, Type, TypeParamBound,
+    WherePredicate,
+};
 
 use crate::tokens::contains_word;
 
@@ -55,11 +59,39 @@ pub(crate) fn ungroup(ty: &Type) -> &Type {
     }
 }
 
-pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ungroup(ty) {
         Type::Path(path) => path.path.segments.last(),
         _ => None,
     }
+}
+
+/// The last name of a path.
+pub(crate) fn name_of(path: &Path) -> Option<&Ident> {
+    path.segments.last().map(|segment| &segment.ident)
+}
+
+pub(crate) fn is_path_to(ty: &Type, name: &Ident) -> bool {
+    matches!(ungroup(ty), Type::Path(path) if path.qself.is_none() && path.path.is_ident(name))
+}
+
+/// The bounds of a type parameter: its own, and those of the `where` clause.
+pub(crate) fn bounds_of<'g>(
+    name: &'g Ident,
+    generics: &'g Generics,
+) -> impl Iterator<Item = &'g TypeParamBound> {
+    let params = generics
+        .type_params()
+        .filter(move |param| param.ident == *name);
+    let clause = generics
+        .where_clause
+        .iter()
+        .flat_map(|clause| &clause.predicates);
+    let clause = clause.filter_map(move |predicate| match predicate {
+        WherePredicate::Type(of) => is_path_to(&of.bounded_ty, name).then_some(&of.bounds),
+        _ => None,
+    });
+    params.map(|param| &param.bounds).chain(clause).flatten()
 }
 
 /// Whether a type is `()`.

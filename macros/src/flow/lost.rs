@@ -4,13 +4,13 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Expr, Macro, Member, Stmt, Type};
 
-use super::{Walk, name_of, operands};
+use super::{Walk, operands};
 use crate::{
     error::written,
     known::JOINS,
     returns::Returns,
     tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct, is_word},
-    types::ungroup,
+    types::{name_of, ungroup},
     yields::{Argument, Yields, root},
 };
 

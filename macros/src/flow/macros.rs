@@ -7,10 +7,11 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use super::{Paths, Walk, certain_points, name_of};
+use super::{Paths, Walk, certain_points};
 use crate::{
     known::{JOINS, PANICS, SELECTS, YIELD, is_transparent},
     tokens::{first_token, is_one_of, is_word},
+    types::name_of,
 };
 
 impl Walk<'_> {

@@ -5,10 +5,10 @@
 
 use std::mem;
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, BinOp, Block, Expr, ExprAsync, ExprClosure, ExprIf, ExprMatch, Macro, Path, Stmt,
+    Attribute, BinOp, Block, Expr, ExprAsync, ExprClosure, ExprIf, ExprMatch, Macro, Stmt,
     parse::{ParseStream, Parser},
 };
 
@@ -17,6 +17,7 @@ use crate::{
     known::{SELECTS, TIMEOUTS, YIELD, is_transparent},
     returns::Returns,
     tokens::{contains, contains_any, contains_word, is_configured, is_one_of, is_punct},
+    types::name_of,
     yields::{Fixed, YieldPoint, Yields},
 };
 
@@ -440,9 +441,4 @@ fn is_foreign(call: &Macro) -> bool {
             || (is_one_of(name, &SELECTS) && Select::new(call.tokens.clone()).is_some());
         name != YIELD && !is_known
     })
-}
-
-/// The name of a macro or function, without the path that leads to it.
-fn name_of(path: &Path) -> Option<&Ident> {
-    path.segments.last().map(|segment| &segment.ident)
 }

@@ -4,11 +4,12 @@ use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{Expr, ExprCall, ExprMethodCall};
 
-use super::{Walk, certain_points, name_of};
+use super::{Walk, certain_points};
 use crate::{
     error::written,
     known::{SPAWNS, TIMEOUTS, YIELD},
     tokens::is_one_of,
+    types::name_of,
 };
 
 impl Walk<'_> {

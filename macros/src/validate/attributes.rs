@@ -8,6 +8,7 @@ use crate::{
     error::Errors,
     function::Function,
     tokens::{contains, contains_word, find},
+    types::name_of,
 };
 
 const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the feature `tracing` of `contextlib`";
@@ -60,16 +61,14 @@ pub(crate) fn is_misplaced(attr: &Attribute) -> bool {
 }
 
 pub(crate) fn is_named(attr: &Attribute, name: &str) -> bool {
-    let last = attr.path().segments.last();
-    last.is_some_and(|last| last.ident == name)
+    name_of(attr.path()).is_some_and(|last| last == name)
 }
 
 fn mistake(attr: &Attribute, name: &Ident) -> Option<String> {
     if !is_misplaced(attr) {
         return None;
     }
-    let last = attr.path().segments.last()?;
-    Some(match last.ident.to_string().as_str() {
+    Some(match name_of(attr.path())?.to_string().as_str() {
         "instrument" => INSTRUMENT.to_owned(),
         "within" => CONTEXT_WITHIN.to_owned(),
         "async_context" => "`#[async_context]` is given twice".to_owned(),

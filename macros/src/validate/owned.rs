@@ -1,10 +1,7 @@
 //! The argument `own(…)`: what it could take, and what the body uses though nothing owns it.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use syn::{
-    FnArg, Generics, Pat, PatType, ReceiverKind, Signature, Type, TypeParam, TypeReference,
-    WherePredicate,
-};
+use syn::{FnArg, Generics, Pat, PatType, ReceiverKind, Signature, Type, TypeReference};
 
 use crate::{
     args::Args,
@@ -17,7 +14,7 @@ use crate::{
         Step, contains_word, find_outside_items, is_configured, is_formatted, is_one_of, is_punct,
         macro_call,
     },
-    types::{last_segment, ungroup},
+    types::{bounds_of, is_path_to, last_segment, ungroup},
 };
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.
@@ -137,31 +134,10 @@ fn owning_reference(reference: &TypeReference, sig: &Signature) -> Option<&'stat
 
 /// Of such a `T`, a clone of a `&T` is another `&T`.
 fn is_a_parameter_without_clone(ty: &Type, generics: &Generics) -> bool {
-    let Some(param) = parameter(ty, generics) else {
-        return false;
-    };
-    let clause = generics.where_clause.iter();
-    let predicates = clause.flat_map(|clause| &clause.predicates);
-    let bounds = predicates.filter_map(|predicate| match predicate {
-        WherePredicate::Type(of) => {
-            let is_it =
-                parameter(&of.bounded_ty, generics).is_some_and(|of| of.ident == param.ident);
-            is_it.then_some(&of.bounds)
-        }
-        _ => None,
-    });
-    let mut bounds = bounds.chain([&param.bounds]);
-    !bounds.any(|bounds| contains_word(bounds, "Clone"))
-}
-
-/// The type parameter that this type is.
-fn parameter<'g>(ty: &Type, generics: &'g Generics) -> Option<&'g TypeParam> {
-    match ungroup(ty) {
-        Type::Path(path) => generics
-            .type_params()
-            .find(|param| path.path.is_ident(&param.ident)),
-        _ => None,
-    }
+    let mut params = generics.type_params().map(|param| &param.ident);
+    params
+        .find(|name| is_path_to(ty, name))
+        .is_some_and(|name| !bounds_of(name, generics).any(|bound| contains_word(bound, "Clone")))
 }
 
 /// The fields that the body uses; or the whole, if it calls methods or uses it in another way.

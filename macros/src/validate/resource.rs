@@ -10,7 +10,7 @@ use crate::{
     function::Function,
     returns::Returns,
     tokens::{contains_any, contains_word, is_one_of, is_punct, is_word},
-    types::{is_std, last_segment, may_be_an_alias, ungroup},
+    types::{is_std, last_segment, may_be_an_alias, name_of, ungroup},
     yields::{Argument, Yields},
 };
 
@@ -112,8 +112,7 @@ fn manager(ty: &Type, function: &Function) -> Option<TokenStream> {
 fn is_context(bound: &TypeParamBound) -> bool {
     match bound {
         TypeParamBound::Trait(bound) => {
-            let last = bound.path.segments.last();
-            last.is_some_and(|last| last.ident == "AsyncContext")
+            name_of(&bound.path).is_some_and(|last| last == "AsyncContext")
         }
         _ => false,
     }

@@ -11,7 +11,7 @@ use crate::{
     function::Function,
     known::{GIVES_ARGUMENTS, is_builtin},
     tokens::{contains, is_one_of, is_word},
-    types::ungroup,
+    types::{name_of, ungroup},
     validate::{has_runtime, is_rewritten_by_async_trait},
     yields::{Fixed, Yields},
 };
@@ -143,8 +143,7 @@ pub(super) fn forgotten(args: &Args, function: &Function, errors: &mut Errors) -
 
 /// Whether the attribute passes arguments to a test.
 fn gives_arguments(attr: &Attribute) -> bool {
-    let last = attr.path().segments.last();
-    last.is_some_and(|last| is_one_of(&last.ident, &GIVES_ARGUMENTS))
+    name_of(attr.path()).is_some_and(|last| is_one_of(last, &GIVES_ARGUMENTS))
 }
 
 /// Whether another attribute of the test knows what to pass for this argument, as rstest does for a `#[case]`.
