@@ -34,24 +34,24 @@
 //! }
 //! ```
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{FnArg, ReturnType, Signature, Type};
 
 use crate::{
     args::{Args, Policy},
-    block::allow_braces,
     borrows, editors,
     error::Errors,
     function::Function,
     returns::Returns,
-    tokens::{contains_word, first_token, shown_at, start},
-    types::contains_impl,
+    tokens::first_token,
     validate,
     yields::{Fixed, HANDLE, Yields},
 };
 
 mod arguments;
+mod frame;
+mod manager;
 #[cfg(test)]
 mod tests;
 
@@ -218,10 +218,7 @@ impl<'f> Expansion<'f> {
             let _ = #closure;
         }
     }
-}
 
-// The parts.
-impl Expansion<'_> {
     /// The signature as written, but for its arguments and what it returns.
     fn signature(&self, inputs: Vec<FnArg>, policy: &Policy) -> Signature {
         let site = self.output_site();
@@ -246,88 +243,6 @@ impl Expansion<'_> {
         }
     }
 
-    /// The type that the function returns. Its `impl` captures lifetimes by the rules of edition 2024, since its token is of our edition,
-    /// whatever the caller's; `quote_spanned!` with the user's own span would lose that.
-    fn manager_type(&self, site: Span, policy: &Policy) -> TokenStream {
-        let krate = &self.args.krate(site);
-        let resource = self.returns.resource(self.args);
-        if let Some(lifetime) = self.lifetime_of_box() {
-            return match (self.returns.error(self.args), self.markers(site).is_empty()) {
-                (Some(error), true) => {
-                    quote_spanned!(site=> #krate::BoxContextManager<#lifetime, #resource, #error>)
-                }
-                (None, true) => {
-                    quote_spanned!(site=> #krate::InfallibleBoxContextManager<#lifetime, #resource>)
-                }
-                (error, false) => {
-                    let kind = self.kind(site, error);
-                    quote_spanned!(site=> #krate::BoxedManager<#lifetime, #resource, #kind>)
-                }
-            };
-        }
-        let kind = self.kind(site, self.returns.error(self.args));
-        let send =
-            matches!(policy, Policy::Spawn).then(|| quote_spanned!(site=> + ::core::marker::Send));
-        // But for a resource that borrows all the same, of which `validate` has complained.
-        let lends = borrows::of_output(&self.function.sig.output).is_some();
-        let is_static = policy.is_static() || (self.args.own.is_some() && !lends);
-        let is_static = is_static.then(|| quote_spanned!(site=> + 'static));
-        let policy = self.policy(site, policy);
-        quote_spanned! {site=>
-            #krate::ContextManager<impl #krate::AsyncContext<Resource = #resource, Kind = #kind> #send #is_static, #policy>
-        }
-    }
-
-    /// `None` where there is no box, or the lifetime isn't known.
-    fn lifetime_of_box(&self) -> Option<TokenStream> {
-        self.args.boxed.as_ref()?;
-        borrows::of_box(self.args, &self.function.sig).ok()
-    }
-
-    fn policy(&self, site: Span, policy: &Policy) -> TokenStream {
-        let krate = &self.krate;
-        match policy {
-            Policy::Spawn if self.args.setup_finish.is_some() => {
-                quote_spanned!(site=> #krate::policy::FinishSetup)
-            }
-            Policy::Spawn => quote_spanned!(site=> #krate::policy::Spawn),
-            Policy::SpawnLocal => quote_spanned!(site=> #krate::policy::SpawnLocal),
-            Policy::Block => quote_spanned!(site=> #krate::policy::Block),
-            Policy::Drop => quote_spanned!(site=> #krate::policy::Drop),
-            Policy::Custom(policy) => policy.to_token_stream(),
-        }
-    }
-
-    /// Of the marker's parameters those that differ from their defaults, and those before them.
-    fn markers(&self, site: Span) -> Vec<TokenStream> {
-        let krate = &self.krate;
-        let wrapping = self.args.wrapping.is_some()
-            || (self.yields.is_wrapping() && self.args.guard.is_none());
-        let suppressing = self.args.suppress.is_some();
-        let mut markers = Vec::new();
-        if suppressing {
-            markers.push(quote_spanned!(site=> #krate::kind::Suppressing));
-        } else if wrapping {
-            markers.push(quote_spanned!(site=> #krate::kind::Strict));
-        }
-        if wrapping {
-            markers.push(quote_spanned!(site=> #krate::kind::Wrapping));
-        }
-        markers
-    }
-
-    fn kind(&self, site: Span, error: Option<TokenStream>) -> TokenStream {
-        // Shown at the error's type, so that an error that isn't `Debug` is.
-        let site = site_of(&error, site);
-        let krate = &self.args.krate(site);
-        let markers = self.markers(site);
-        match error {
-            Some(error) => quote_spanned!(site=> #krate::kind::Fallible<#error #(, #markers)*>),
-            None if markers.is_empty() => quote_spanned!(site=> #krate::kind::Infallible),
-            None => quote_spanned!(site=> #krate::kind::Infallible<#(#markers),*>),
-        }
-    }
-
     /// The values of `own(…)`, made while the function is called.
     fn owned(&self) -> TokenStream {
         let owned = self.args.own.iter().flatten().map(|owned| {
@@ -335,182 +250,6 @@ impl Expansion<'_> {
             quote_spanned!(self.site=> let #name = #value;)
         });
         owned.collect()
-    }
-
-    /// The call that makes the manager of an `async` closure with this block.
-    fn manager(&self, policy: &Policy, handle: &Ident, block: TokenStream) -> TokenStream {
-        let (krate, site) = (&self.krate, self.site);
-        let error = self.error_in_body();
-        // Shown at the error's type, for the same reason as the kind.
-        let path = site_of(&error, site);
-        let krate_there = shown_at(self.args.krate(path), path);
-        let builder = Ident::new(self.builder(policy), path);
-        let custom = match policy {
-            Policy::Custom(policy) => Some(policy),
-            _ => None,
-        };
-        let inferred = custom.map(|_| quote_spanned!(site=> _,));
-        let resource = self.resource_in_body();
-        let kind = self.kind(site, error);
-        let name = self.definition();
-        let closure = self.closure(handle, block);
-        let arguments = quote_spanned! {site=>
-            #name,
-            #closure,
-        };
-        let manager = quote_spanned! {path=>
-            #krate_there::__private::#builder::<#inferred #resource, #kind, _>(#arguments)
-        };
-        let manager = match custom {
-            Some(policy) => quote_spanned! {site=>
-                #krate::__private::frame_must_satisfy_its_on_cancel_policy::<#policy, _>(#manager)
-            },
-            None => manager,
-        };
-        match self.lifetime_of_box() {
-            // A function, since of the bounds of a method rustc says only that they aren't satisfied.
-            Some(_) => {
-                quote_spanned!(site=> #krate::__private::boxed_needs_a_frame_that_is_send(#manager))
-            }
-            None => manager,
-        }
-    }
-
-    /// The function of the runtime that makes a manager with this policy.
-    fn builder(&self, policy: &Policy) -> &'static str {
-        match policy {
-            Policy::Spawn if self.args.setup_finish.is_some() => {
-                "setup_finish_needs_a_frame_that_is_send_and_static"
-            }
-            Policy::Spawn => "on_cancel_spawn_needs_a_frame_that_is_send_and_static",
-            Policy::SpawnLocal => "on_cancel_spawn_local_needs_a_static_frame",
-            Policy::Block => "on_cancel_block",
-            Policy::Drop => "on_cancel_drop",
-            Policy::Custom(_) => "on_cancel",
-        }
-    }
-
-    /// What the context is called and where it stands: the caller of this, which has to be code of the user's own for that. What the macro
-    /// writes stands at the attribute.
-    fn definition(&self) -> TokenStream {
-        let ident = &self.function.sig.ident;
-        let name = Literal::string(ident.to_string().trim_start_matches("r#"));
-        let name = quote_spanned!(ident.span()=> || #name);
-        let mut name = Group::new(Delimiter::Parenthesis, name);
-        name.set_span(ident.span());
-        let krate = shown_at(self.args.krate(ident.span()), ident.span());
-        let defined = if self.yields.may_be_polled_by_others() {
-            "defined_around_its_body"
-        } else {
-            "defined"
-        };
-        let defined = Ident::new(defined, ident.span());
-        quote_spanned!(ident.span()=> #krate::__private::#defined #name)
-    }
-
-    /// What makes the frame's own future.
-    fn closure(&self, handle: &Ident, block: TokenStream) -> TokenStream {
-        let (krate, ends) = (&self.krate, self.ends());
-        quote_spanned!(self.site=> async move |#handle: #krate::YieldOnce<'_, _, _>| -> #ends #block)
-    }
-
-    /// What the frame's own future returns.
-    fn ends(&self) -> TokenStream {
-        match self.returns {
-            Returns::Plain(_) => quote_spanned!(self.site=> ()),
-            Returns::Result { .. } => {
-                let error = self.error_in_body();
-                quote_spanned!(self.site=> ::core::result::Result<(), #error>)
-            }
-            Returns::Alias(ty) => {
-                // All of it at the type: of one that is no `Result`, rustc then says so once.
-                let at = start(ty);
-                let krate = self.args.krate(at);
-                quote_spanned!(at=> #krate::__private::Ends<#ty>)
-            }
-        }
-    }
-
-    /// Before a body that returns early: a `return` that is never taken, so that rustc knows what the others have to return. What an `async`
-    /// closure declares to return it compares only in the end, and doesn't coerce to.
-    fn returning(&self) -> Option<TokenStream> {
-        if !contains_word(&self.yields.body, "return") {
-            return None;
-        }
-        let ends = self.ends();
-        let value = match self.returns {
-            Returns::Plain(_) => TokenStream::new(),
-            _ => quote_spanned!(self.site=> <#ends>::Ok(())),
-        };
-        Some(quote_spanned!(self.site=> if false { return #value; }))
-    }
-
-    fn error_in_body(&self) -> Option<TokenStream> {
-        let error = self.returns.error(self.args);
-        error.map(|error| nameable(error, self.site))
-    }
-
-    fn resource_in_body(&self) -> TokenStream {
-        nameable(self.returns.resource(self.args), self.output_site())
-    }
-
-    /// The user's body, with its yields, behind the bindings of the arguments.
-    fn block(&self, body: &Group, bindings: TokenStream) -> TokenStream {
-        let (krate, site) = (&self.krate, self.site);
-        // Says what the resource is coerced to. Not at the closure's parameter: there an elided lifetime would be any lifetime.
-        let handle = Ident::new(HANDLE, site);
-        let resource = self.resource_in_body();
-        let suppression = self
-            .args
-            .suppress
-            .as_ref()
-            .map(|_| quote_spanned!(site=> , #krate::kind::Suppressing));
-        let returning = self.returning();
-        let bindings = quote_spanned! {site=>
-            let #handle: #krate::YieldOnce<'_, #resource #suppression> = #handle;
-            #bindings
-            #returning
-        };
-        let tokens = &self.yields.body;
-        let braces = self.yields.in_braces(body);
-        let is_sketch = validate::ends_in_a_panic(body);
-        // Without either it is for editors, see `stub`.
-        let is_compiled = is_sketch || !self.yields.points.is_empty();
-        let allow = is_compiled.then(|| allow_braces(body, site)).flatten();
-        let diverges =
-            is_sketch.then(|| quote_spanned!(site=> #[allow(clippy::diverging_sub_expression)]));
-        let allow = quote_spanned!(site=> #allow #diverges);
-        match self.returns {
-            Returns::Plain(_) => quote_spanned!(site=> { #bindings #allow let (): () = #braces; }),
-            Returns::Result { .. } | Returns::Alias(_) => {
-                // Where it is of a wrong type, the last token is shown. Not in front of the body: an editor puts a token behind a `.` at its end,
-                // and looks for it where it stands without.
-                let last = tokens
-                    .clone()
-                    .into_iter()
-                    .last()
-                    .map_or(site, |last| Span::mixed_site().located_at(last.span()));
-                let (end, shown_end) = (Ident::new("end", site), Ident::new("end", last));
-                let error = self.error_in_body();
-                // A body that never ends makes what follows unreachable: the other `allow` is on that alone.
-                quote_spanned! {site=> {
-                    #bindings
-                    #allow
-                    let #end = #braces;
-                    #[allow(unreachable_code)]
-                    #krate::__private::Tail::<#error>::end(#shown_end)
-                }}
-            }
-        }
-    }
-}
-
-/// `impl Trait` has no name in the body.
-fn nameable(ty: TokenStream, site: Span) -> TokenStream {
-    if contains_impl(&ty) {
-        quote_spanned!(site=> _)
-    } else {
-        ty
     }
 }
 
