@@ -23,7 +23,7 @@ use crate::{
     editors,
     error::written,
     nest::{self, Around, nest},
-    tokens::{first_token, is_punct, is_word, shown_at, start},
+    tokens::{first_token, is_punct, is_word, shown_at, site_at, start},
 };
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ impl AsyncWith {
             block,
         } = self.body;
         let start = start(&word);
-        let site = Span::mixed_site().located_at(start);
+        let site = site_at(start);
         let krate = shown_at(self.krate.clone(), start);
         let returning = returns.map(|ty| never_returned(site, &ty));
         let allow = syn::parse2::<Group>(block.clone())
@@ -257,7 +257,7 @@ impl Body {
             .get(1)
             .filter(|token| is_word(token, "move"))
             .cloned();
-        let site = Span::mixed_site().located_at(tokens[0].span());
+        let site = site_at(tokens[0].span());
         let rest = tokens.split_off(1 + usize::from(moves.is_some()));
         let word = TokenStream::from_iter(tokens);
         if let Some(comma) = comma_behind_a_closure(&rest) {

@@ -40,7 +40,7 @@ use quote::{quote, quote_spanned};
 use crate::{
     context::Context,
     temporaries::borrows_a_temporary,
-    tokens::{shown_at, start},
+    tokens::{shown_at, site_at, start},
 };
 
 /// What the whole is: this decides what becomes of a context's own error, and of a value that a suppressing context has no more.
@@ -95,7 +95,7 @@ pub(crate) fn nest(
 
 /// Hygiene of our own, shown where a context stands.
 fn site(Context { name, context }: &Context) -> Span {
-    Span::mixed_site().located_at(start(&quote!(#name #context)))
+    site_at(start(&quote!(#name #context)))
 }
 
 fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) -> TokenStream {

@@ -6,7 +6,7 @@ use syn::{GenericArgument, PathArguments, ReturnType, Type};
 
 use crate::{
     args::Args,
-    tokens::{regroup, start},
+    tokens::{regroup, site_at, start},
     types::{contains_impl, is_named_result, last_segment, ungroup},
 };
 
@@ -123,7 +123,7 @@ fn respan_impl(ty: &Type) -> Type {
             .into_iter()
             .map(|token| match token {
                 TokenTree::Ident(ident) if ident == "impl" => {
-                    Ident::new("impl", Span::mixed_site().located_at(ident.span())).into()
+                    Ident::new("impl", site_at(ident.span())).into()
                 }
                 TokenTree::Group(group) => regroup(&group, respan(group.stream())).into(),
                 other => other,

@@ -115,6 +115,11 @@ pub(crate) fn start(tokens: &impl ToTokens) -> Span {
     first_token(tokens).map_or_else(Span::mixed_site, |token| token.span())
 }
 
+/// Hygiene of our own, shown at a place of the user's.
+pub(crate) fn site_at(place: Span) -> Span {
+    Span::mixed_site().located_at(place)
+}
+
 /// The same tokens, as if they stood elsewhere.
 pub(crate) fn shown_at(tokens: TokenStream, place: Span) -> TokenStream {
     tokens

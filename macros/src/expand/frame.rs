@@ -7,7 +7,7 @@ use super::Expansion;
 use crate::{
     block::allow_braces,
     returns::Returns,
-    tokens::{contains_word, start},
+    tokens::{contains_word, site_at, start},
     types::contains_impl,
     validate,
     yields::HANDLE,
@@ -105,7 +105,7 @@ impl Expansion<'_> {
         // Where it is of a wrong type, the last token is shown. Not in front of the body: an editor puts a token behind a `.` at its end,
         // and looks for it where it stands without.
         let last = self.yields.body.clone().into_iter().last();
-        let last = last.map_or(site, |last| Span::mixed_site().located_at(last.span()));
+        let last = last.map_or(site, |last| site_at(last.span()));
         let end = Ident::new("end", last);
         let error = self.error_in_body();
         quote_spanned!(site=> #krate::__private::Tail::<#error>::end(#end))

@@ -44,7 +44,7 @@ use crate::{
     error::Errors,
     function::Function,
     returns::Returns,
-    tokens::first_token,
+    tokens::{first_token, site_at},
     validate,
     yields::{Fixed, HANDLE, Yields},
 };
@@ -119,7 +119,7 @@ impl<'f> Expansion<'f> {
         returns: &'f Returns,
         yields: &'f Yields,
     ) -> Expansion<'f> {
-        let site = Span::mixed_site().located_at(function.sig.ident.span());
+        let site = site_at(function.sig.ident.span());
         Expansion {
             args,
             function,
@@ -253,9 +253,7 @@ impl<'f> Expansion<'f> {
     }
 }
 
-/// Hygiene of our own, shown where the tokens begin; at `otherwise` if there are none.
+/// Where the tokens begin; `otherwise` if there are none.
 fn site_of(tokens: &impl ToTokens, otherwise: Span) -> Span {
-    first_token(tokens).map_or(otherwise, |token| {
-        Span::mixed_site().located_at(token.span())
-    })
+    first_token(tokens).map_or(otherwise, |token| site_at(token.span()))
 }

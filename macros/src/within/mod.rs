@@ -31,7 +31,7 @@ use crate::{
     error::Errors,
     function::Function,
     nest::{Around, Body, nest},
-    tokens::{contains_word, is_punct, regroup, shown_at, start},
+    tokens::{contains_word, is_punct, regroup, shown_at, site_at, start},
     types::{contains_impl, is_named_result},
     validate::{CONTEXT_WITHIN, ends_in_a_panic, is_named, is_rewritten_by_async_trait},
 };
@@ -102,7 +102,7 @@ fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
     let Function {
         attrs, vis, sig, ..
     } = function;
-    let site = Span::mixed_site().located_at(sig.ident.span());
+    let site = site_at(sig.ident.span());
     let krate = args.krate();
     let whole = match returns_result(args, &sig.output) {
         true => Around::Fallible,
@@ -180,7 +180,7 @@ fn take_injected(sig: &mut Signature, contexts: &[Context]) -> TokenStream {
         };
         let PatType { attrs, pat, ty, .. } = argument;
         let at = name_span(pat);
-        let site = Span::mixed_site().located_at(at);
+        let site = site_at(at);
         // `impl Trait` has no name in a body.
         let ty = (!contains_impl(ty)).then(|| quote_spanned!(site=> : #ty));
         let name = Ident::new(&name.to_string(), at.resolved_at(name.span()));
@@ -236,7 +236,7 @@ fn plain_value(args: &Args, output: &ReturnType, body: &Group, site: Span) -> To
         ReturnType::Type(_, ty) if args.infallible.is_none() && !never(ty) => ty,
         _ => return quote_spanned!(site=> ::core::result::Result::Ok),
     };
-    let at = Span::mixed_site().located_at(start(ty));
+    let at = site_at(start(ty));
     let krate = shown_at(args.krate(), at);
     quote_spanned! {at=>
         |value| {

@@ -1,11 +1,11 @@
 //! The yield points: finds each `yield_resource!(…)` among the body's tokens, and gives it the handle that it consumes.
 
-use proc_macro2::{Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote_spanned};
 
 use crate::{
     known::YIELD,
-    tokens::{is_punct, macro_call, regroup},
+    tokens::{is_punct, macro_call, regroup, site_at},
 };
 
 mod argument;
@@ -145,7 +145,7 @@ impl Yields {
             inside,
         });
 
-        let site = Span::mixed_site().located_at(name.span());
+        let site = site_at(name.span());
         let form = Ident::new(form, site);
         let handle = Ident::new(HANDLE, site);
         let comma = (!tokens.is_empty()).then(|| quote_spanned!(site=> ,));
