@@ -83,23 +83,10 @@ impl Args {
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
-        let Ok(name) = input.call(Ident::parse_any) else {
-            let token: TokenTree = input.parse()?;
-            let message = match is_punct(&token, '?') {
-                true => NOT_SEND,
-                false => "expected an argument such as `on_cancel = block`",
-            };
-            return Err(syn::Error::new_spanned(token, message));
-        };
+        let name = parse_name(input)?;
         let word = name.to_string();
         if seen.contains(&word) {
-            return Err(syn::Error::new_spanned(
-                &name,
-                match word.as_str() {
-                    "own" => "`own` is given twice: put all that it owns into one".to_owned(),
-                    _ => format!("`{word}` is given twice"),
-                },
-            ));
+            return Err(given_twice(&name));
         }
         match word.as_str() {
             "on_cancel" => {
@@ -182,6 +169,28 @@ impl Args {
     }
 }
 
+fn parse_name(input: ParseStream<'_>) -> syn::Result<Ident> {
+    if let Ok(name) = input.call(Ident::parse_any) {
+        return Ok(name);
+    }
+    let token: TokenTree = input.parse()?;
+    let message = if is_punct(&token, '?') {
+        NOT_SEND
+    } else {
+        "expected an argument such as `on_cancel = block`"
+    };
+    Err(syn::Error::new_spanned(token, message))
+}
+
+fn given_twice(name: &Ident) -> syn::Error {
+    let advice = if name == "own" {
+        ": put all that it owns into one"
+    } else {
+        ""
+    };
+    syn::Error::new_spanned(name, format!("`{name}` is given twice{advice}"))
+}
+
 /// What is said of an argument that there isn't, and of what stands behind it.
 fn unknown(word: &str, input: ParseStream<'_>) -> String {
     let value = value_ahead(input).map(|value| value.to_string());
@@ -226,22 +235,16 @@ fn parse_value<T>(
     if let Some(error) = value_without_equals(name, input) {
         return Err(error);
     }
-    if !input.peek(Token![=]) {
+    let equals = input.parse::<Option<Token![=]>>()?;
+    if equals.is_none() || input.is_empty() || input.peek(Token![,]) {
         return Err(syn::Error::new_spanned(
             name,
             format!("`{name}` needs a value, as in `{example}`"),
         ));
     }
-    input.parse::<Token![=]>()?;
     if let Ok(text) = input.fork().parse::<LitStr>() {
         let message = format!("without quotes: `{name} = {}`", text.value());
         return Err(syn::Error::new_spanned(text, message));
-    }
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(syn::Error::new_spanned(
-            name,
-            format!("`{name}` needs a value, as in `{example}`"),
-        ));
     }
     parse(input)
 }

@@ -34,11 +34,7 @@ impl Policy {
 
 impl Parse for Policy {
     fn parse(input: ParseStream<'_>) -> syn::Result<Policy> {
-        let ahead = input.fork();
-        if let Ok(value @ (Expr::Call(_) | Expr::Struct(_) | Expr::MethodCall(_))) = ahead.parse() {
-            return Err(a_value_as_policy(&value));
-        }
-        if let Some(error) = with_a_hyphen(input) {
+        if let Some(error) = of_a_value(input).or_else(|| with_a_hyphen(input)) {
             return Err(error);
         }
         let policy: Type = input.parse().map_err(|error| {
@@ -59,31 +55,34 @@ impl Parse for Policy {
             "spawn_local" => Ok(Policy::SpawnLocal),
             "block" => Ok(Policy::Block),
             "drop" => Ok(Policy::Drop),
-            "Spawn" | "SpawnLocal" | "Block" | "Drop" => {
-                let meant = did_you_mean(&word, &POLICIES).unwrap_or_default();
-                let message = format!(
-                    "write `on_cancel = {meant}`, in lower case; or `on_cancel = self::{word}`, if that is a policy type of yours"
-                );
-                Err(syn::Error::new_spanned(policy, message))
-            }
-            // A type begins with a capital letter; what doesn't is a slip.
-            _ if word.starts_with(char::is_lowercase) => {
-                let meant = match word.as_str() {
-                    "local" => Some("spawn_local"),
-                    "spawn_blocking" | "block_in_place" => Some("block"),
-                    _ => did_you_mean(&word, &POLICIES),
-                };
-                let message = match meant {
-                    Some(meant) => format!("unknown policy `{word}`: did you mean `{meant}`?"),
-                    None => format!(
-                        "unknown policy `{word}`: expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type"
-                    ),
-                };
-                Err(syn::Error::new_spanned(policy, message))
-            }
-            _ => Ok(Policy::Custom(Box::new(policy))),
+            word => match slip(word) {
+                Some(message) => Err(syn::Error::new_spanned(policy, message)),
+                None => Ok(Policy::Custom(Box::new(policy))),
+            },
         }
     }
+}
+
+/// What is said of a word that is neither the name of a policy nor that of a type, which begins with a capital letter.
+fn slip(word: &str) -> Option<String> {
+    let meant = match word {
+        "Spawn" | "SpawnLocal" | "Block" | "Drop" => {
+            let meant = did_you_mean(word, &POLICIES)?;
+            return Some(format!(
+                "write `on_cancel = {meant}`, in lower case; or `on_cancel = self::{word}`, if that is a policy type of yours"
+            ));
+        }
+        _ if !word.starts_with(char::is_lowercase) => return None,
+        "local" => Some("spawn_local"),
+        "spawn_blocking" | "block_in_place" => Some("block"),
+        _ => did_you_mean(word, &POLICIES),
+    };
+    Some(match meant {
+        Some(meant) => format!("unknown policy `{word}`: did you mean `{meant}`?"),
+        None => format!(
+            "unknown policy `{word}`: expected `spawn`, `spawn_local`, `block`, `drop` or the path of a policy type"
+        ),
+    })
 }
 
 /// The error for `spawn-local`.
@@ -102,16 +101,18 @@ fn with_a_hyphen(input: ParseStream<'_>) -> Option<syn::Error> {
     Some(syn::Error::new_spanned(hyphen, message))
 }
 
-/// `Retry::new(3)`, `Retry { times: 3 }` or `spawn()`, where `Retry` or `spawn` is the policy.
-fn a_value_as_policy(value: &Expr) -> syn::Error {
-    let mut path = match value {
+/// The error for `Retry::new(3)`, `Retry { times: 3 }` and `spawn()`, where `Retry` or `spawn` is the policy.
+fn of_a_value(input: ParseStream<'_>) -> Option<syn::Error> {
+    let value = input.fork().parse().ok()?;
+    let mut path = match &value {
         Expr::Call(call) => written(&call.func),
         Expr::Struct(value) => written(&value.path),
-        _ => "Policy".to_owned(),
+        Expr::MethodCall(_) => "Policy".to_owned(),
+        _ => return None,
     };
     if let Some((ty, "new" | "default")) = path.rsplit_once("::") {
         path.truncate(ty.len());
     }
     let message = format!("a policy is a type, and no value of it: write `on_cancel = {path}`");
-    syn::Error::new_spanned(value, message)
+    Some(syn::Error::new_spanned(value, message))
 }
