@@ -16,6 +16,7 @@ mod function;
 mod known;
 mod nest;
 mod returns;
+mod spelling;
 mod temporaries;
 mod tokens;
 mod types;

@@ -9,7 +9,8 @@ use syn::{
 };
 
 use crate::{
-    error::{Errors, did_you_mean, written},
+    error::{Errors, written},
+    spelling::did_you_mean,
     tokens::is_punct,
 };
 

@@ -6,10 +6,7 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-use crate::{
-    error::{did_you_mean, written},
-    types::ungroup,
-};
+use crate::{error::written, spelling::did_you_mean, types::ungroup};
 
 pub(crate) const POLICIES: [&str; 4] = ["spawn", "spawn_local", "block", "drop"];
 

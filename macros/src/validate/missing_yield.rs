@@ -3,9 +3,10 @@
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 
 use crate::{
-    error::{Errors, did_you_mean, written},
+    error::{Errors, written},
     function::Function,
     known::{PANICS, YIELD, is_transparent},
+    spelling::did_you_mean,
     tokens::{
         Step, begins_statement, contains_word, find, find_outside_items, is_one_of, is_punct,
         is_word, macro_call, without_path,

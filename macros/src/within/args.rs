@@ -11,7 +11,8 @@ use syn::{
 use crate::{
     args::parse_crate,
     context::{self, Context},
-    error::{Errors, did_you_mean},
+    error::Errors,
+    spelling::did_you_mean,
 };
 
 /// What stands in the parentheses: contexts, each with a name or without, and what overrides a guess.

@@ -47,6 +47,9 @@ mod nest;
 #[path = "../../../macros/src/returns.rs"]
 mod returns;
 #[rustfmt::skip]
+#[path = "../../../macros/src/spelling.rs"]
+mod spelling;
+#[rustfmt::skip]
 #[path = "../../../macros/src/temporaries.rs"]
 mod temporaries;
 #[rustfmt::skip]
