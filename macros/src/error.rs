@@ -23,6 +23,13 @@ impl Errors {
         }
     }
 
+    /// Notes the mistake, if there is one: then it returns false.
+    pub(crate) fn right_without(&mut self, mistake: Option<syn::Error>) -> bool {
+        let is_right = mistake.is_none();
+        mistake.into_iter().for_each(|error| self.add(error));
+        is_right
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }

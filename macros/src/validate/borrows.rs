@@ -29,67 +29,62 @@ pub(super) fn check_lender(args: &Args, function: &Function, errors: &mut Errors
 
 /// False if what the function borrows doesn't go with its policy, or with its box.
 pub(super) fn check_borrows(args: &Args, function: &Function, errors: &mut Errors) -> bool {
-    // A trait may leave it to its implementers to own what they need.
-    let in_background = args.on_cancel.is_static() && function.body.is_some();
-    let borrows = borrows::of_arguments(&function.sig);
-    let borrowed = borrows
-        .first()
-        .filter(|_| in_background && args.own.is_none());
-    if let Some(borrow) = borrowed {
-        let owned = owned_instead(function).map_or_else(String::new, |owned| {
-            let nothing = if owned.is_empty() {
-                ", which is nothing"
-            } else {
-                ""
-            };
-            format!("\n  - own what it needs{nothing}: `#[async_context(own({owned}))]`")
-        });
-        let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
-            "task of this thread"
-        } else {
-            "task"
-        };
-        errors.at(
-            &borrow.token,
-            format!(
-                "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either{owned}\n  \
-                 - block until the teardown is done, on a multi-thread runtime: `#[async_context(on_cancel = block)]`\n  \
-                 - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
-            ),
-        );
-        return false;
-    }
-    let is_static = args.is_static() && function.body.is_some();
-    let lent = borrows::of_output(&function.sig.output).filter(|_| is_static);
-    if let Some(borrow) = lent {
-        errors.at(&borrow.token, resource_borrows(args));
-        return false;
-    }
-    let lifetime = args
-        .boxed
-        .as_ref()
-        .map(|_| borrows::of_box(args, &function.sig));
-    if let Some(Err(error)) = lifetime {
-        errors.add(error);
-        return false;
-    }
-    true
+    let boxed = args.boxed.as_ref();
+    let mistake = borrows_for_the_background(args, function)
+        .or_else(|| resource_borrows(args, function))
+        .or_else(|| boxed.and_then(|_| borrows::of_box(args, &function.sig).err()));
+    errors.right_without(mistake)
 }
 
-/// What is said of a resource that borrows from what the frame doesn't.
-fn resource_borrows(args: &Args) -> &'static str {
-    match args.own {
-        Some(_) => {
-            "this resource borrows, but with `own` the context has nothing of the caller's to lend: yield an owned resource; \
-             or leave `own` out, and say `on_cancel = block` or `on_cancel = drop`"
-        }
-        None => {
-            "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
-             - yield an owned resource\n  \
-             - block until the teardown is done, on a multi-thread runtime: `#[async_context(on_cancel = block)]`\n  \
-             - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`"
-        }
+/// The ways out that keep a borrow.
+const BORROWING_POLICIES: &str = "\n  \
+     - block until the teardown is done, on a multi-thread runtime: `#[async_context(on_cancel = block)]`\n  \
+     - do without it when cancelled, where `Drop` suffices: `#[async_context(on_cancel = drop)]`";
+
+/// The error for a borrowed argument of a context whose teardown may run in the background.
+fn borrows_for_the_background(args: &Args, function: &Function) -> Option<syn::Error> {
+    // A trait may leave it to its implementers to own what they need.
+    if !args.on_cancel.is_static() || function.body.is_none() || args.own.is_some() {
+        return None;
     }
+    let borrows = borrows::of_arguments(&function.sig);
+    let first = borrows.first()?;
+    let owned = owned_instead(function).map_or_else(String::new, |owned| {
+        let nothing = if owned.is_empty() {
+            ", which is nothing"
+        } else {
+            ""
+        };
+        format!("\n  - own what it needs{nothing}: `#[async_context(own({owned}))]`")
+    });
+    let task = if matches!(args.on_cancel, Policy::SpawnLocal) {
+        "task of this thread"
+    } else {
+        "task"
+    };
+    let message = format!(
+        "this context borrows, but when it is cancelled its teardown becomes a background {task}, which outlives every borrow; either{owned}{BORROWING_POLICIES}"
+    );
+    Some(syn::Error::new_spanned(&first.token, message))
+}
+
+/// The error for a resource that borrows from what the frame doesn't.
+fn resource_borrows(args: &Args, function: &Function) -> Option<syn::Error> {
+    if !args.is_static() || function.body.is_none() {
+        return None;
+    }
+    let lent = borrows::of_output(&function.sig.output)?;
+    let message = if args.own.is_some() {
+        "this resource borrows, but with `own` the context has nothing of the caller's to lend: yield an owned resource; \
+         or leave `own` out, and say `on_cancel = block` or `on_cancel = drop`"
+            .to_owned()
+    } else {
+        format!(
+            "this resource borrows, but when the context is cancelled a background task holds it, which outlives every borrow; either\n  \
+             - yield an owned resource{BORROWING_POLICIES}"
+        )
+    };
+    Some(syn::Error::new_spanned(&lent.token, message))
 }
 
 /// False if a `self` that the caller has is used after the yield: it can't be `mut`, so that nothing puts it back.

@@ -1,87 +1,53 @@
 //! What a yield evaluates to, taken for something else than the `Exit` that it is.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 
 use crate::{
     error::{Errors, written},
     known::{YIELD, is_transparent},
     tokens::{
-        Step, begins_statement, ends_in_word, find_outside_items, first_token, is_punct, is_word,
-        macro_call, without_path,
+        Step, begins_statement, ends_in_word, find, find_outside_items, first_token, is_punct,
+        is_word, macro_call, without_path,
     },
     yields::yield_call,
 };
 
-const IS_AN_EXIT: &str = "a yield evaluates to an `Exit`, which says how the body ended";
-
 /// An `Exit` that is taken for a result: what rustc says of that doesn't tell what it is.
 pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
-    let tokens = Vec::from_iter(body.clone());
-    if let Some(name) = yield_at_the_end(&tokens) {
-        errors.at(
-            name,
-            format!("{IS_AN_EXIT}, and a context function ends in `()`: write `let _ = yield_resource!(…);` if its teardown doesn't care"),
-        );
-        return false;
-    }
-    if let Some(question_mark) = question_mark_on_a_yield(body.clone()) {
-        errors.at(
-            question_mark,
-            format!(
-                "{IS_AN_EXIT}; the body's error reaches its caller by itself, without a `?` here"
-            ),
-        );
-        return false;
-    }
-    match misread(body) {
-        Some(Misread { at, message }) => {
-            errors.at(at, message);
-            false
-        }
-        None => true,
-    }
+    let mistake = yield_at_the_end(body.clone())
+        .or_else(|| question_mark_on_a_yield(body.clone()))
+        .or_else(|| misread(body));
+    errors.right_without(mistake)
 }
 
-fn yield_at_the_end(tokens: &[TokenTree]) -> Option<&Ident> {
+fn is_an_exit(at: impl ToTokens, advice: &str) -> syn::Error {
+    let message = format!("a yield evaluates to an `Exit`, which says how the body ended{advice}");
+    syn::Error::new_spanned(at, message)
+}
+
+fn yield_at_the_end(body: TokenStream) -> Option<syn::Error> {
+    let tokens = Vec::from_iter(body);
     let (before, call) = tokens.split_last_chunk::<3>()?;
     let (name, _) = yield_call(call)?;
     let before = without_path(before).last();
     // An assignment is a `()`.
     let is_assigned = before.is_some_and(|token| is_punct(token, '='));
-    (!is_assigned).then_some(name)
+    let advice = ", and a context function ends in `()`: write `let _ = yield_resource!(…);` if its teardown doesn't care";
+    (!is_assigned).then(|| is_an_exit(name, advice))
 }
 
-fn question_mark_on_a_yield(body: TokenStream) -> Option<TokenTree> {
-    let tokens = Vec::from_iter(body);
-    let here = tokens.windows(4).find_map(|tokens| {
-        yield_call(tokens)?;
-        tokens.last().filter(|mark| is_punct(mark, '?')).cloned()
-    });
-    here.or_else(|| {
-        tokens.iter().find_map(|token| match token {
-            TokenTree::Group(group) => question_mark_on_a_yield(group.stream()),
-            _ => None,
-        })
-    })
-}
-
-/// One mistake.
-struct Misread {
-    at: TokenStream,
-    message: String,
-}
-
-impl Misread {
-    fn new(at: impl Into<TokenTree>, advice: &str) -> Misread {
-        Misread {
-            at: at.into().into(),
-            message: format!("{IS_AN_EXIT}{advice}"),
-        }
-    }
+fn question_mark_on_a_yield(body: TokenStream) -> Option<syn::Error> {
+    let mark = find(body, &|rest| {
+        yield_call(rest)?;
+        rest.get(3).filter(|mark| is_punct(mark, '?')).cloned()
+    })?;
+    let advice = "; the body's error reaches its caller by itself, without a `?` here";
+    Some(is_an_exit(mark, advice))
 }
 
 /// The first yield that stands where only a `Result` or a `bool` can. What is in macros other than the standard library's may be anything.
-fn misread(body: TokenStream) -> Option<Misread> {
+fn misread(body: TokenStream) -> Option<syn::Error> {
     find_outside_items(body, &|before, rest| {
         let Some((name, argument)) = macro_call(rest) else {
             return Step::Into;
@@ -102,7 +68,7 @@ fn misread_yield(
     name: &Ident,
     argument: &Group,
     after: &[TokenTree],
-) -> Option<Misread> {
+) -> Option<syn::Error> {
     // That evaluates to a pair.
     if first_token(&argument.stream()).is_some_and(|first| is_word(&first, "move")) {
         return None;
@@ -116,7 +82,7 @@ fn misread_yield(
 }
 
 /// `yield_resource!(tx).is_ok()`
-fn method_of_a_result(after: &[TokenTree]) -> Option<Misread> {
+fn method_of_a_result(after: &[TokenTree]) -> Option<syn::Error> {
     let [
         TokenTree::Punct(dot),
         TokenTree::Ident(method),
@@ -147,21 +113,21 @@ fn method_of_a_result(after: &[TokenTree]) -> Option<Misread> {
         }
         _ => return None,
     };
-    Some(Misread::new(method.clone(), &advice))
+    Some(is_an_exit(method, &advice))
 }
 
 /// `if yield_resource!(tx) { … }`
-fn condition(name: &Ident, before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
+fn condition(name: &Ident, before: &[TokenTree], after: &[TokenTree]) -> Option<syn::Error> {
     let before = match before {
         [before @ .., TokenTree::Punct(not)] if not.as_char() == '!' => before,
         _ => before,
     };
     (ends_in_word(before, &["if", "while"]) && starts_with_braces(after))
-        .then(|| Misread::new(name.clone(), ": write `yield_resource!(…).is_completed()`"))
+        .then(|| is_an_exit(name, ": write `yield_resource!(…).is_completed()`"))
 }
 
 /// `if let Err(error) = yield_resource!(tx) { … }`
-fn pattern_before(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
+fn pattern_before(before: &[TokenTree], after: &[TokenTree]) -> Option<syn::Error> {
     let [
         ..,
         TokenTree::Ident(keyword),
@@ -181,11 +147,11 @@ fn pattern_before(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> 
         "Err" => ": write `let Some(error) = yield_resource!(…).error()`",
         _ => return None,
     };
-    Some(Misread::new(variant.clone(), advice))
+    Some(is_an_exit(variant, advice))
 }
 
 /// `match yield_resource!(tx) { Ok(_) => … }`
-fn pattern_in_an_arm(before: &[TokenTree], after: &[TokenTree]) -> Option<Misread> {
+fn pattern_in_an_arm(before: &[TokenTree], after: &[TokenTree]) -> Option<syn::Error> {
     let is_match = ends_in_word(before, &["match"]);
     let Some(TokenTree::Group(arms)) = after.first().filter(|_| is_match) else {
         return None;
@@ -206,7 +172,7 @@ fn pattern_in_an_arm(before: &[TokenTree], after: &[TokenTree]) -> Option<Misrea
         _ => None,
     });
     variant.map(|variant| {
-        Misread::new(
+        is_an_exit(
             variant,
             ": write `match … { Exit::Completed => …, Exit::Failed(error) => …, _ => … }`",
         )
@@ -218,7 +184,7 @@ fn assigned_to_itself(
     before: &[TokenTree],
     argument: &Group,
     after: &[TokenTree],
-) -> Option<Misread> {
+) -> Option<syn::Error> {
     let place = argument.stream();
     let [before @ .., TokenTree::Punct(equals)] = before else {
         return None;
@@ -238,12 +204,10 @@ fn assigned_to_itself(
         return None;
     }
     let name = written(&place);
-    Some(Misread {
-        at: assigned,
-        message: format!(
-            "{IS_AN_EXIT}; the resource comes back into `{name}` by itself: write `let exit = yield_resource!({name});`"
-        ),
-    })
+    let advice = format!(
+        "; the resource comes back into `{name}` by itself: write `let exit = yield_resource!({name});`"
+    );
+    Some(is_an_exit(assigned, &advice))
 }
 
 fn starts_with_braces(tokens: &[TokenTree]) -> bool {
