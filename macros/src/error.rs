@@ -23,8 +23,8 @@ impl Errors {
         }
     }
 
-    /// Notes the mistake, if there is one: then it returns false.
-    pub(crate) fn right_without(&mut self, mistake: Option<syn::Error>) -> bool {
+    /// Notes the mistake, if there is one; false if so.
+    pub(crate) fn check(&mut self, mistake: Option<syn::Error>) -> bool {
         let is_right = mistake.is_none();
         mistake.into_iter().for_each(|error| self.add(error));
         is_right

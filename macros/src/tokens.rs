@@ -223,6 +223,11 @@ pub(crate) fn ends_in_word(tokens: &[TokenTree], expected: &[&str]) -> bool {
         .is_some_and(|last| is_any_word(last, expected))
 }
 
+/// Whether a word behind these tokens is that of a field, a path or a lifetime, and no variable.
+pub(crate) fn behind_a_path(before: &[TokenTree]) -> bool {
+    matches!(before.last(), Some(TokenTree::Punct(punct)) if matches!(punct.as_char(), '.' | ':' | '\''))
+}
+
 /// Whether a statement begins behind these tokens.
 pub(crate) fn begins_statement(before: &[TokenTree]) -> bool {
     match before.last() {

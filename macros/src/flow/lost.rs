@@ -9,7 +9,9 @@ use crate::{
     error::written,
     known::JOINS,
     returns::Returns,
-    tokens::{begins_async_block, flatten, is_formatted, is_one_of, is_punct, is_word},
+    tokens::{
+        begins_async_block, behind_a_path, flatten, is_formatted, is_one_of, is_punct, is_word,
+    },
     types::{name_of, ungroup},
     yields::{Argument, Yields, root},
 };
@@ -174,7 +176,7 @@ fn is_declared(name: &Ident, tokens: TokenStream) -> bool {
     }) || matches!(words.as_slice(), [.., keyword, last] if keyword == "let" && last == name)
 }
 
-/// Whether the first mention of `name` is surely a use of the place that it is, or that begins with it: `name.method()`, `call(&name)`, `let other = name;`, `println!("{name}")`.
+/// Whether the first mention of `name` is surely a use of the place that it is, or that begins with it.
 fn is_used_first(name: &Ident, place: &Expr, tokens: TokenStream) -> bool {
     let flat = flatten(tokens);
     let is_mention = |token: &TokenTree| match token {
@@ -185,42 +187,44 @@ fn is_used_first(name: &Ident, place: &Expr, tokens: TokenStream) -> bool {
     let Some(position) = flat.iter().position(is_mention) else {
         return false;
     };
-    let is_same = |(at, part): (usize, &TokenTree)| {
-        let mentioned = flat.get(position + at);
-        mentioned.is_some_and(|mentioned| mentioned.to_string() == part.to_string())
-    };
-    let place = flatten(place.to_token_stream());
-    let is_text = matches!(flat[position], TokenTree::Literal(_));
-    if !is_text && !place.iter().enumerate().all(is_same) {
-        return false;
-    }
-    let at = |offset: isize| {
-        position
-            .checked_add_signed(offset)
-            .and_then(|position| flat.get(position))
-    };
-    let punct =
-        |offset: isize, expected: char| at(offset).is_some_and(|token| is_punct(token, expected));
-    let delimiter = |offset: isize| matches!(at(offset), Some(TokenTree::Group(_)));
-    if is_text {
+    let (before, mention) = flat.split_at(position);
+    if matches!(mention[0], TokenTree::Literal(_)) {
         // Not if it is the name of another argument.
         let is_named = |pair: &[TokenTree]| is_mention(&pair[0]) && is_punct(&pair[1], '=');
-        return delimiter(-1) && punct(-2, '!') && !flat[position..].windows(2).any(is_named);
+        return begins_macro(before) && !mention.windows(2).any(is_named);
     }
-    // Behind the place.
-    let end = isize::try_from(place.len()).unwrap_or(1);
-    // In front of a `&` or a `&mut`.
-    let after_mut = at(-1).is_some_and(|token| is_word(token, "mut"));
-    let before = match (after_mut, punct(-1, '&'), punct(-2, '&')) {
-        (true, _, true) => -3,
-        (false, true, _) => -2,
-        _ => -1,
+    let place = flatten(place.to_token_stream());
+    mention
+        .split_at_checked(place.len())
+        .is_some_and(|(mentioned, behind)| {
+            let is_same = |(a, b): (&TokenTree, &TokenTree)| a.to_string() == b.to_string();
+            mentioned.iter().zip(&place).all(is_same) && is_used(before, behind)
+        })
+}
+
+/// Whether the arguments of a macro begin behind these tokens, as in `println!("{name}")`.
+fn begins_macro(before: &[TokenTree]) -> bool {
+    matches!(before, [.., bang, TokenTree::Group(_)] if is_punct(bang, '!'))
+}
+
+/// Whether a place between these tokens is used: `place.method()`, `let other = place;`, `call(&place)`.
+fn is_used(before: &[TokenTree], behind: &[TokenTree]) -> bool {
+    let is_dot = |token: Option<&TokenTree>| token.is_some_and(|token| is_punct(token, '.'));
+    if !behind_a_path(before) && is_dot(behind.first()) && !is_dot(behind.get(1)) {
+        return true;
+    }
+    let before = match before {
+        [before @ .., and, word] if is_punct(and, '&') && is_word(word, "mut") => before,
+        [before @ .., and] if is_punct(and, '&') => before,
+        _ => before,
     };
-    let called = matches!(at(before - 1), Some(TokenTree::Ident(function)) if !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase));
-    let behind_a_path = punct(-1, '.') || punct(-1, ':') || punct(-1, '\'');
-    let receiver = !behind_a_path && punct(end, '.') && !punct(end + 1, '.');
-    let assigned = punct(before, '=') && punct(end, ';');
-    receiver || assigned || (called && delimiter(before) && delimiter(end))
+    match (before, behind) {
+        ([.., equals], [end, ..]) if is_punct(equals, '=') => is_punct(end, ';'),
+        ([.., TokenTree::Ident(function), TokenTree::Group(_)], [TokenTree::Group(_), ..]) => {
+            !is_keyword(function) && !function.to_string().starts_with(char::is_uppercase)
+        }
+        _ => false,
+    }
 }
 
 /// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.

@@ -33,7 +33,7 @@ pub(super) fn check_borrows(args: &Args, function: &Function, errors: &mut Error
     let mistake = borrows_for_the_background(args, function)
         .or_else(|| resource_borrows(args, function))
         .or_else(|| boxed.and_then(|_| borrows::of_box(args, &function.sig).err()));
-    errors.right_without(mistake)
+    errors.check(mistake)
 }
 
 /// The ways out that keep a borrow.

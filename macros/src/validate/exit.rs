@@ -18,7 +18,7 @@ pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
     let mistake = yield_at_the_end(body.clone())
         .or_else(|| question_mark_on_a_yield(body.clone()))
         .or_else(|| misread(body));
-    errors.right_without(mistake)
+    errors.check(mistake)
 }
 
 fn is_an_exit(at: impl ToTokens, advice: &str) -> syn::Error {

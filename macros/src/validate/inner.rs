@@ -40,10 +40,7 @@ pub(super) fn check_inner(body: TokenStream, errors: &mut Errors) -> bool {
         };
         inside.and_then(discarded).map_or(Step::Into, Step::Found)
     });
-    if let Some(point) = &discarded {
-        errors.at(point, TOLD_COMPLETED);
-    }
-    discarded.is_none()
+    errors.check(discarded.map(|point| syn::Error::new_spanned(point, TOLD_COMPLETED)))
 }
 
 /// Whether a context's call ends here, and of none to which it makes no difference.

@@ -11,8 +11,8 @@ use crate::{
     function::Function,
     known::{FORMATTING, YIELD, is_transparent},
     tokens::{
-        Step, contains_word, find_outside_items, is_configured, is_formatted, is_one_of, is_punct,
-        macro_call,
+        Step, behind_a_path, contains_word, find_outside_items, is_configured, is_formatted,
+        is_one_of, is_punct, macro_call,
     },
     types::{bounds_of, is_path_to, last_segment, ungroup},
 };
@@ -214,7 +214,6 @@ fn is_shared_pointer(kind: &ReceiverKind) -> bool {
 
 /// The first certain use of a variable, and the field of it that is used: `name.field`, `name.method()`, or `println!("{name}")`.
 fn used_name(name: &Ident, tokens: TokenStream) -> Option<(TokenTree, Option<Ident>)> {
-    let is_path = |before: &TokenTree| matches!(before, TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | ':' | '\''));
     find_outside_items(tokens, &|before, rest| {
         if let Some((called, arguments)) = macro_call(rest) {
             return used_in_macro(name, called, arguments).map_or(Step::Over(3), Step::Found);
@@ -225,7 +224,7 @@ fn used_name(name: &Ident, tokens: TokenStream) -> Option<(TokenTree, Option<Ide
             [token @ TokenTree::Ident(used), behind @ ..]
                 if used == name
                     && matches!(behind, [dot, TokenTree::Ident(_) | TokenTree::Literal(_), ..] if is_punct(dot, '.'))
-                    && !before.last().is_some_and(is_path) =>
+                    && !behind_a_path(before) =>
             {
                 Step::Found((token.clone(), field(behind)))
             }
