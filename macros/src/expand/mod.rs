@@ -34,13 +34,12 @@
 //! }
 //! ```
 
-use proc_macro2::{Group, Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{FnArg, ReturnType, Signature, Type};
 
 use crate::{
     args::{Args, Policy},
-    borrows, editors,
     error::Errors,
     function::Function,
     returns::Returns,
@@ -52,10 +51,12 @@ use crate::{
 mod arguments;
 mod frame;
 mod manager;
+mod stub;
 #[cfg(test)]
 mod tests;
 
 use arguments::Arguments;
+pub(crate) use stub::Stub;
 
 /// The whole of `#[async_context]`.
 pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -89,17 +90,6 @@ pub(crate) fn async_context(args: TokenStream, item: TokenStream) -> TokenStream
         return expansion.function();
     }
     errors.before(expansion.stub(stub))
-}
-
-/// What a function with a mistake keeps, so that its callers have none to suffer from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stub {
-    /// False where the body would bring follow-up errors.
-    pub(crate) body: bool,
-    /// False where the frame isn't what the policy asks for.
-    pub(crate) policy: bool,
-    /// False where the return type is a manager's, which is no resource's.
-    pub(crate) returns: bool,
 }
 
 struct Expansion<'f> {
@@ -159,64 +149,6 @@ impl<'f> Expansion<'f> {
         } = self.function;
         let sig = self.signature(sig.inputs.iter().cloned().collect(), &self.args.on_cancel);
         quote_spanned!(self.site=> #(#attrs)* #vis #sig;)
-    }
-
-    /// What is left of a function whose mistakes have been reported.
-    fn stub(&self, stub: Stub) -> TokenStream {
-        let body = match &self.function.body {
-            Some(body) if !(stub.body && stub.policy) => body,
-            _ => return self.function(),
-        };
-        let Function { attrs, vis, .. } = self.function;
-        let attrs = attrs.iter().filter(|attr| !validate::is_misplaced(attr));
-        // A frame that holds nothing fits any policy, unless its resource doesn't.
-        let fits = stub.policy || borrows::of_output(&self.function.sig.output).is_none();
-        let policy = if fits {
-            &self.args.on_cancel
-        } else {
-            &Policy::Drop
-        };
-        let Arguments {
-            inputs,
-            bindings,
-            mentions,
-        } = Arguments::new(self);
-        let sig = self.signature(inputs, policy);
-        let beside = self.beside(body, bindings);
-        let rest = if stub.body && fits {
-            beside
-        } else {
-            // Not for rustc, but for editors: a body without a yield is one that is being typed.
-            let shown = editors::shown(&self.krate, self.site, &beside);
-            quote_spanned!(self.site=> #mentions #shown)
-        };
-        let nothing = quote_spanned!(self.site=> { ::core::unreachable!() });
-        // Or the import would be unused.
-        let imported = self
-            .yields
-            .points
-            .iter()
-            .find_map(|point| point.imported.as_ref());
-        let imported = imported.map(|name| quote_spanned!(self.site=> #name!(@mention);));
-        let manager = self.manager(policy, &Ident::new("_", self.site), nothing);
-        quote_spanned! {self.site=>
-            #(#attrs)*
-            #vis #sig {
-                #rest
-                #imported
-                #manager
-            }
-        }
-    }
-
-    /// A body that doesn't fit the policy, for rustc and editors to look at: beside a frame that does.
-    fn beside(&self, body: &Group, bindings: TokenStream) -> TokenStream {
-        let owned = self.owned();
-        let closure = self.closure(&Ident::new(HANDLE, self.site), self.block(body, bindings));
-        quote_spanned! {self.site=>
-            #owned
-            let _ = #closure;
-        }
     }
 
     /// The signature as written, but for its arguments and what it returns.
