@@ -1,9 +1,12 @@
-//! What stands in front of the user's block in ours.
+//! The user's block: what stands in front of it in ours, and how it ends.
 
-use proc_macro2::{Group, Span, TokenStream};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 
-use crate::tokens::is_punct;
+use crate::{
+    known::PANICS,
+    tokens::{begins_statement, is_one_of, is_punct, macro_call, without_path},
+};
 
 /// Rustc takes the braces around a single expression to be unnecessary, where they stand within others.
 pub(crate) fn allow_braces(body: &Group, site: Span) -> Option<TokenStream> {
@@ -19,4 +22,18 @@ pub(crate) fn never_returned(site: Span, ty: &impl ToTokens) -> TokenStream {
             return returned;
         }
     }
+}
+
+/// Whether the last statement is `todo!()` or its like.
+pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
+    let tokens = Vec::from_iter(body.stream());
+    let last = match tokens.as_slice() {
+        [last @ .., TokenTree::Punct(_)] => last,
+        last => last,
+    };
+    let Some((before, call)) = last.split_last_chunk::<3>() else {
+        return false;
+    };
+    macro_call(call).is_some_and(|(name, _)| is_one_of(name, &PANICS))
+        && begins_statement(without_path(before))
 }

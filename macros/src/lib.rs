@@ -4,6 +4,7 @@
 
 mod args;
 mod async_with;
+mod attributes;
 mod bindings;
 mod block;
 mod borrows;

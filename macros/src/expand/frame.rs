@@ -5,11 +5,10 @@ use quote::quote_spanned;
 
 use super::Expansion;
 use crate::{
-    block::allow_braces,
+    block::{allow_braces, ends_in_a_panic},
     returns::Returns,
     tokens::{contains_word, site_at, start},
     types::contains_impl,
-    validate,
     yields::HANDLE,
 };
 
@@ -76,7 +75,7 @@ impl Expansion<'_> {
     /// What rustc and clippy would say of the user's braces, since they stand behind a `=` here.
     fn allow(&self, body: &Group) -> TokenStream {
         let site = self.site;
-        let is_sketch = validate::ends_in_a_panic(body);
+        let is_sketch = ends_in_a_panic(body);
         // Without either it is for editors, see `stub`.
         let is_compiled = is_sketch || !self.yields.points.is_empty();
         let braces = is_compiled.then(|| allow_braces(body, site)).flatten();

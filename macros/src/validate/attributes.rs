@@ -1,13 +1,14 @@
 //! Attributes beside `#[async_context]` that don't go with it, and what they leave where they come first.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Signature};
+use syn::Attribute;
 
 use crate::{
+    attributes::{has_runtime, is_named, is_rewritten_by_async_trait},
     error::Errors,
     function::Function,
-    tokens::{contains, contains_word, find},
+    tokens::find,
     types::name_of,
 };
 
@@ -60,10 +61,6 @@ pub(crate) fn is_misplaced(attr: &Attribute) -> bool {
         .any(|name| is_named(attr, name))
 }
 
-pub(crate) fn is_named(attr: &Attribute, name: &str) -> bool {
-    name_of(attr.path()).is_some_and(|last| last == name)
-}
-
 fn mistake(attr: &Attribute, name: &Ident) -> Option<String> {
     if !is_misplaced(attr) {
         return None;
@@ -91,17 +88,6 @@ fn span_of_instrument(body: TokenStream) -> Option<Ident> {
         [TokenTree::Ident(word), ..] if word == "__tracing_attr_span" => Some(word.clone()),
         _ => None,
     })
-}
-
-/// Whether what is left of an async function's body is a call of `block_on`, as `#[tokio::test]`, `#[tokio::main]` and their like leave.
-pub(crate) fn has_runtime(body: &Group) -> bool {
-    let is_called = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word.to_string().contains("block_on"));
-    contains(body.stream(), &is_called)
-}
-
-/// Whether the function is what `#[async_trait]` makes of a method: where that is above the trait or the `impl`, it ran first.
-pub(crate) fn is_rewritten_by_async_trait(sig: &Signature) -> bool {
-    sig.asyncness.is_none() && contains_word(sig, "async_trait")
 }
 
 /// Where `#[async_trait]` ran first, what it made of the method, without its body.

@@ -96,9 +96,10 @@ fn discarded(body: TokenStream) -> Option<Ident> {
             return Step::Into;
         };
         let is_statement = rest.get(3).is_some_and(|after| is_punct(after, ';'));
-        match is_statement && is_discarded(without_path(before)) {
-            true => Step::Found(name.clone()),
-            false => Step::Over(3),
+        if is_statement && is_discarded(without_path(before)) {
+            Step::Found(name.clone())
+        } else {
+            Step::Over(3)
         }
     })
 }

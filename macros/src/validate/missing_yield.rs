@@ -1,16 +1,14 @@
 //! A body without a yield: what was probably meant, and where it isn't finished yet.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 
 use crate::{
+    block::ends_in_a_panic,
     error::{Errors, written},
     function::Function,
-    known::{PANICS, YIELD, is_transparent},
+    known::{YIELD, is_transparent},
     spelling::did_you_mean,
-    tokens::{
-        Step, begins_statement, contains_word, find, find_outside_items, is_one_of, is_punct,
-        is_word, macro_call, without_path,
-    },
+    tokens::{Step, contains_word, find, find_outside_items, is_punct, is_word, macro_call},
     types::contains_impl,
 };
 
@@ -104,20 +102,6 @@ fn called(body: TokenStream, test: impl Fn(&Ident) -> bool) -> Option<Ident> {
 fn is_sketch(function: &Function) -> bool {
     // What an `impl Trait` stands for only a yield can tell.
     function.body.as_ref().is_some_and(ends_in_a_panic) && !contains_impl(&function.sig.output)
-}
-
-/// Whether the last statement is `todo!()` or its like.
-pub(crate) fn ends_in_a_panic(body: &Group) -> bool {
-    let tokens = Vec::from_iter(body.stream());
-    let last = match tokens.as_slice() {
-        [last @ .., TokenTree::Punct(_)] => last,
-        last => last,
-    };
-    let Some((before, call)) = last.split_last_chunk::<3>() else {
-        return false;
-    };
-    macro_call(call).is_some_and(|(name, _)| is_one_of(name, &PANICS))
-        && begins_statement(without_path(before))
 }
 
 /// `yield_resource(tx)` or `yield tx`.

@@ -2,6 +2,7 @@
 
 use crate::{
     args::Args,
+    attributes::has_runtime,
     error::Errors,
     expand::Stub,
     flow,
@@ -22,16 +23,12 @@ mod resource;
 mod signature;
 
 use attributes::check_attributes;
-pub(crate) use attributes::{
-    CONTEXT_WITHIN, has_runtime, is_misplaced, is_named, is_rewritten_by_async_trait, main,
-    rewritten_by_async_trait,
-};
+pub(crate) use attributes::{CONTEXT_WITHIN, is_misplaced, main, rewritten_by_async_trait};
 use borrows::{check_borrows, check_lender, check_lent_self};
 use exit::check_exit;
 use inner::check_inner;
 pub(crate) use item::not_a_function;
 use missing_yield::check_missing_yield;
-pub(crate) use missing_yield::ends_in_a_panic;
 use owned::check_owned;
 use resource::{check_resource, check_unit, check_yielded};
 use signature::{check_return_type, check_signature};

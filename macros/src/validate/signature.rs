@@ -2,9 +2,10 @@
 
 use syn::{ReturnType, Safety};
 
-use super::attributes::{a_test_or_main, has_runtime};
+use super::attributes::a_test_or_main;
 use crate::{
     args::Args,
+    attributes::has_runtime,
     error::Errors,
     function::Function,
     returns::Returns,

@@ -6,13 +6,13 @@ use syn::{Attribute, FnArg, Pat, PatType, Signature, Type};
 
 use super::{args::Args, injected};
 use crate::{
+    attributes::{has_runtime, is_rewritten_by_async_trait},
     bindings::bound_names,
     error::{Errors, written},
     function::Function,
     known::{GIVES_ARGUMENTS, is_builtin},
     tokens::{contains, is_one_of, is_word},
     types::{name_of, ungroup},
-    validate::{has_runtime, is_rewritten_by_async_trait},
     yields::{Fixed, Yields},
 };
 

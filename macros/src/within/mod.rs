@@ -26,14 +26,15 @@ use syn::{
 };
 
 use crate::{
-    block::{allow_braces, never_returned},
+    attributes::{is_named, is_rewritten_by_async_trait},
+    block::{allow_braces, ends_in_a_panic, never_returned},
     context::Context,
     error::Errors,
     function::Function,
     nest::{Around, Body, nest},
     tokens::{contains_word, is_punct, regroup, shown_at, site_at, start},
     types::{contains_impl, is_named_result},
-    validate::{CONTEXT_WITHIN, ends_in_a_panic, is_named, is_rewritten_by_async_trait},
+    validate::CONTEXT_WITHIN,
 };
 
 mod args;
@@ -104,9 +105,10 @@ fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
     } = function;
     let site = site_at(sig.ident.span());
     let krate = args.krate();
-    let whole = match returns_result(args, &sig.output) {
-        true => Around::Fallible,
-        false => Around::Infallible,
+    let whole = if returns_result(args, &sig.output) {
+        Around::Fallible
+    } else {
+        Around::Infallible
     };
     let mut sig = sig.clone();
     let bindings = take_injected(&mut sig, &args.contexts);

@@ -11,6 +11,9 @@ mod args;
 #[path = "../../../macros/src/async_with.rs"]
 mod async_with;
 #[rustfmt::skip]
+#[path = "../../../macros/src/attributes.rs"]
+mod attributes;
+#[rustfmt::skip]
 #[path = "../../../macros/src/bindings.rs"]
 mod bindings;
 #[rustfmt::skip]
