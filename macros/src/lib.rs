@@ -19,6 +19,8 @@ mod nest;
 mod returns;
 mod spelling;
 mod temporaries;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod types;
 mod validate;

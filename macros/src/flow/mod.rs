@@ -26,6 +26,8 @@ mod loops;
 mod lost;
 mod macros;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use ends::{Ends, value_of};
 use macros::Select;
