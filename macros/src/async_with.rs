@@ -194,7 +194,7 @@ fn not_a_context(input: ParseStream<'_>) -> syn::Error {
         Ok(expression) if ahead.peek(Token![,]) && may_be_a_context(&expression) => {
             let context = written(&expression);
             let message = format!(
-                "a context has a name here: write `name = {context}`, or `_ = {context}` if the body has no use for its resource"
+                "a context needs a name here: write `name = {context}`, or `_ = {context}` if the body has no use for its resource"
             );
             syn::Error::new_spanned(expression, message)
         }
@@ -223,7 +223,7 @@ fn may_be_a_context(expression: &Expr) -> bool {
 fn of_a_type(input: ParseStream<'_>) -> syn::Result<syn::Error> {
     let ahead = input.fork();
     let (name, colon) = (ahead.call(Ident::parse_any)?, ahead.parse::<Token![:]>()?);
-    let message = format!("its context says of which type `{name}` is: write `{name} = context`");
+    let message = format!("the type of `{name}` comes from its context: write `{name} = context`");
     Ok(syn::Error::new_spanned(colon, message))
 }
 

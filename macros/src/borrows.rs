@@ -128,7 +128,7 @@ pub(crate) fn of_box(args: &Args, sig: &Signature) -> syn::Result<TokenStream> {
         (None, None) => Ok(quote_spanned!(first.token.span()=> '_)),
         (None, Some(name)) => Ok(name.to_token_stream()),
         (Some(odd_one), _) => {
-            let message = "a boxed context has one lifetime: name it in the function's generics, and give all that it borrows this name";
+            let message = "a boxed context has one lifetime: declare it in the function's generics, and use it for everything that is borrowed";
             Err(syn::Error::new_spanned(&odd_one.token, message))
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn of_a_pattern(input: ParseStream<'_>) -> Option<syn::Error> {
                 .parse::<Expr>()
                 .map_or_else(|_| "context".to_owned(), written);
             format!(
-                "a resource has a name here: write `name = {context}`, and in the body `let {} = name;`",
+                "a resource needs a name here: write `name = {context}`, and in the body `let {} = name;`",
                 written(&pattern)
             )
         }

@@ -110,6 +110,6 @@ fn of_a_value(input: ParseStream<'_>) -> Option<syn::Error> {
     if let Some((ty, "new" | "default")) = path.rsplit_once("::") {
         path.truncate(ty.len());
     }
-    let message = format!("a policy is a type, and no value of it: write `on_cancel = {path}`");
+    let message = format!("a policy is a type, not a value: write `on_cancel = {path}`");
     Some(syn::Error::new_spanned(value, message))
 }

@@ -297,7 +297,7 @@ fn a_policy_is_a_type() {
     ] {
         wrong(
             quote!(on_cancel = #value, boxed),
-            &format!("a policy is a type, and no value of it: write `on_cancel = {ty}`"),
+            &format!("a policy is a type, not a value: write `on_cancel = {ty}`"),
         );
     }
     right(quote!(on_cancel = Retry<A, B>, own(a = b())));

@@ -1,4 +1,4 @@
-//! What a context function ends in: a value, though the caller got the resource by the yield, or an error that it can't have.
+//! What a context function ends in: a value, though the caller got the resource through the yield, or an error that it can't have.
 
 use proc_macro2::Ident;
 use quote::ToTokens;
@@ -141,13 +141,13 @@ fn resource_returned(value: &Expr, ends: Ends, returns: &Returns) -> String {
         "a context function yields its resource instead of returning it: write `let _ = yield_resource!({});` before a",
         written(value)
     );
-    let got = "the caller got the resource by the yield:";
+    let got = "the caller got the resource through the yield:";
     match (ends, returns) {
         (Ends::InTheEnd, Returns::Plain(_)) => {
-            format!("{got} a context function ends in nothing")
+            format!("{got} a context function ends without a value")
         }
         (Ends::InTheEnd, _) => {
-            format!("{got} a context function ends in `Ok(())`, or in nothing at all")
+            format!("{got} a context function ends in `Ok(())`, or without a value")
         }
         (Ends::Early(Paths { yielded: true }), Returns::Plain(_)) => {
             format!("{got} write `return`")
@@ -167,18 +167,18 @@ fn succeeds_without_a_yield(returns: &Returns) -> String {
         Returns::Result { .. } | Returns::Alias(_) => "return an error here".to_owned(),
     };
     format!(
-        "this succeeds without a yield, which the caller waits for, and so it would panic: {error}, or go on to the yield, of an `Option` where there may be nothing to lend"
+        "this succeeds without a yield, which would panic, since the caller waits for the resource: {error}, or go on to the yield, of an `Option` if there may be nothing to lend"
     )
 }
 
 fn cannot_fail(ty: &Type, ends: Ends) -> String {
     let instead = match ends {
-        Ends::InTheEnd => ", or end in nothing",
+        Ends::InTheEnd => ", or end without a value",
         Ends::Early(Paths { yielded: true }) => ", or `return` alone",
         Ends::Early(_) => "",
     };
     if is_named_result(ty) {
-        return format!("`infallible` says that this context can't fail: leave that out{instead}");
+        return format!("`infallible` says that this context can't fail: leave it out{instead}");
     }
     let ty_written = written(ty);
     let advice =

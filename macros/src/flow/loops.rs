@@ -39,7 +39,7 @@ impl Walk<'_> {
                 "leave the loop with `break` after it, however the body ended, or yield outside of the loop"
             };
             let message = format!(
-                "a loop would come by this yield again, but a context yields once: {way_out}"
+                "a loop would reach this yield again, but a context yields once: {way_out}"
             );
             self.report(last, &message);
         }

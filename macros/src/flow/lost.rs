@@ -78,7 +78,7 @@ impl Walk<'_> {
             };
             if !is_declared(name, code.clone()) && is_used_first(name, place, after.clone()) {
                 let message = format!(
-                    "`{name}` moves into this `async` block, and the caller's body can't leave it in the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({moved}, exit)`, and let the block end in that: `let ({moved}, exit) = …`",
+                    "`{name}` moves into this `async` block, and can't be put back into the `{name}` outside: write `yield_resource!(move {place})`, which evaluates to `({moved}, exit)`, and let the block end in that: `let ({moved}, exit) = …`",
                     place = written(place),
                 );
                 self.report(place, &message);

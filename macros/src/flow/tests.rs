@@ -135,7 +135,7 @@ fn what_a_cfg_decides_is_left_to_rustc() {
 
 #[test]
 fn a_yield_in_a_loop() {
-    let again = "a loop would come by this yield again";
+    let again = "a loop would reach this yield again";
     assert!(
         body!(loop {
             let exit = yield_resource!(a);
@@ -229,7 +229,7 @@ fn a_yield_in_a_loop() {
 
 #[test]
 fn a_loop_that_is_continued_after_its_yield() {
-    let again = "a loop would come by this yield again";
+    let again = "a loop would reach this yield again";
     assert!(
         body!(for a in all {
             if yield_resource!(a).is_failed() {
@@ -279,7 +279,7 @@ fn a_loop_that_is_continued_after_its_yield() {
 
 #[test]
 fn a_yield_in_what_leaves_the_loop() {
-    let again = "a loop would come by this yield again";
+    let again = "a loop would reach this yield again";
     right_body!(
         let exit = loop {
             if let Ok(mut a) = open().await {
@@ -385,7 +385,7 @@ fn a_resource_is_not_returned() {
     let message = body!(let mut tx = t; let _ = yield_resource!(tx); Ok(tx));
     assert_eq!(
         message,
-        "the caller got the resource by the yield: a context function ends in `Ok(())`, or in nothing at all"
+        "the caller got the resource through the yield: a context function ends in `Ok(())`, or without a value"
     );
     assert!(body!(let _ = yield_resource!(tx); Ok(5)).starts_with("the caller got the resource"));
     assert!(
@@ -393,11 +393,11 @@ fn a_resource_is_not_returned() {
     );
     assert!(
         wrong!([] async fn f() -> Tx { let _ = yield_resource!(tx); tx })
-            .ends_with("a context function ends in nothing")
+            .ends_with("a context function ends without a value")
     );
     assert_eq!(
         body!(let _ = yield_resource!(tx); if x { return Ok(tx); } tx.commit().await?;),
-        "the caller got the resource by the yield: write `return Ok(())`"
+        "the caller got the resource through the yield: write `return Ok(())`"
     );
     assert_eq!(
         body!(if x { return Ok(tx); } let _ = yield_resource!(tx);),
@@ -421,17 +421,17 @@ fn a_resource_is_not_returned() {
 
 #[test]
 fn a_success_has_yielded() {
-    let early = "this succeeds without a yield, which the caller waits for, and so it would panic:";
+    let early = "this succeeds without a yield, which would panic, since the caller waits for the resource:";
     assert_eq!(
         body!(if x { return Ok(()); } let _ = yield_resource!(tx);),
         format!(
-            "{early} return an error here, or go on to the yield, of an `Option` where there may be nothing to lend"
+            "{early} return an error here, or go on to the yield, of an `Option` if there may be nothing to lend"
         )
     );
     assert_eq!(
         wrong!([] async fn f() -> Tx { let Some(tx) = open() else { return }; let _ = yield_resource!(tx); }),
         format!(
-            "{early} write `-> Result<Tx, YourError>`, and return an error here, or go on to the yield, of an `Option` where there may be nothing to lend"
+            "{early} write `-> Result<Tx, YourError>`, and return an error here, or go on to the yield, of an `Option` if there may be nothing to lend"
         )
     );
     assert!(body!(loop { if x { return Ok(()); } } yield_resource!(tx);).starts_with(early));
@@ -611,7 +611,7 @@ fn a_result_where_nothing_can_fail() {
         ($($body:tt)*) => { wrong!([] async fn f() -> String { $($body)* }) };
     }
     let fails = "this context can't fail: write `-> Result<String, YourError>`";
-    let at_the_end = format!("{fails}, or end in nothing");
+    let at_the_end = format!("{fails}, or end without a value");
     assert_eq!(string!(let _ = yield_resource!(s); Ok(())), at_the_end);
     assert_eq!(string!(let _ = yield_resource!(s); Err(e)), at_the_end);
     assert_eq!(string!(let _ = yield_resource!(s); None), at_the_end);
@@ -629,19 +629,19 @@ fn a_result_where_nothing_can_fail() {
     );
     assert_eq!(
         wrong!([] async fn f() { let _ = yield_resource!(); Ok(()) }),
-        "this context can't fail: write `-> Result<(), YourError>`, or end in nothing"
+        "this context can't fail: write `-> Result<(), YourError>`, or end without a value"
     );
     assert_eq!(
         wrong!([] async fn f() -> Opened<u8> { let _ = yield_resource!(1); Ok(()) }),
-        "this context can't fail: write `-> Result<Opened<u8>, YourError>`, or end in nothing; if `Opened<u8>` is a `Result` by another name, write `#[async_context(fallible)]`"
+        "this context can't fail: write `-> Result<Opened<u8>, YourError>`, or end without a value; if `Opened<u8>` is a `Result` by another name, write `#[async_context(fallible)]`"
     );
     assert!(
         wrong!([] async fn f() -> Vec<u8> { let _ = yield_resource!(v); Ok(()) })
-            .ends_with("or end in nothing")
+            .ends_with("or end without a value")
     );
     assert_eq!(
         wrong!([infallible] async fn f() -> QueryResult { let _ = yield_resource!(q); Ok(()) }),
-        "`infallible` says that this context can't fail: leave that out, or end in nothing"
+        "`infallible` says that this context can't fail: leave it out, or end without a value"
     );
     assert!(
         wrong!([] async fn f() -> Option<u8> { let Some(a) = g() else { return None }; let _ = yield_resource!(Some(a)); })
@@ -649,7 +649,7 @@ fn a_result_where_nothing_can_fail() {
     );
     assert!(
         wrong!([] async fn f() -> Option<u8> { let _ = yield_resource!(a); Some(1) })
-            .starts_with("the caller got the resource by the yield")
+            .starts_with("the caller got the resource through the yield")
     );
     right!([] async fn f() -> u8 { let _ = yield_resource!(1); match close() { Ok(()) => {} Err(e) => log(e) } });
     right!([] async fn f() -> u8 { let _ = yield_resource!(1); if let Some(a) = b { g(Some(a)) } });

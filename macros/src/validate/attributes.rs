@@ -12,7 +12,7 @@ use crate::{
     types::name_of,
 };
 
-const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the feature `tracing` of `contextlib`";
+const INSTRUMENT: &str = "`#[instrument]` can't see a context's body; put the span inside, `async { yield_resource!(…) }.instrument(span).await`, or use the `tracing` feature of `contextlib`";
 
 pub(crate) const CONTEXT_WITHIN: &str =
     "a context function isn't run by `#[within]`: enter the other context in its setup";
@@ -75,10 +75,10 @@ fn mistake(attr: &Attribute, name: &Ident) -> Option<String> {
 
 pub(super) fn a_test_or_main(name: &Ident) -> String {
     if name == "main" {
-        return "a context function is no `main`: give it another name, and write `#[within(that_name(…))]` above a `main` that is to run inside of it".to_owned();
+        return "a context function can't be `main`: give it another name, and write `#[within(that_name(…))]` above a `main` that is to run inside it".to_owned();
     }
     format!(
-        "a context function is no test and no `main`: write a function of its own for that, and above it `#[within({name}(…))]`"
+        "a context function can't be a test or a `main`: write a separate function for that, with `#[within({name}(…))]` above it"
     )
 }
 

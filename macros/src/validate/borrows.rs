@@ -23,7 +23,7 @@ pub(super) fn check_lender(args: &Args, function: &Function, errors: &mut Errors
     let Some(lent) = lent.filter(of_nobody) else {
         return true;
     };
-    errors.at(lent.token, "this resource borrows, but there is no argument that lends it: yield an owned resource, or write `'static` if it is one that lasts");
+    errors.at(lent.token, "this resource borrows, but there is no argument that lends it: yield an owned resource, or write `'static` if it lives that long");
     false
 }
 
@@ -105,7 +105,7 @@ pub(super) fn check_lent_self(
     let Some((this, _)) = after.and_then(used_self) else {
         return true;
     };
-    errors.at(this, "the caller had this `self`, and a `self` can't take it back: write `let mut this = self;` in the setup, yield `this`, and write `this` here");
+    errors.at(this, "what was lent can't be put back into `self`: write `let mut this = self;` in the setup, yield `this`, and use `this` here");
     false
 }
 

@@ -45,7 +45,7 @@ pub(super) fn check_missing_yield(
     }
     let name = &function.sig.ident;
     let not_by = unknown_macro(body.clone()).map_or_else(String::new, |called| {
-        format!("; in the function itself and by this name, since `{called}!` can't be looked into")
+        format!("; it has to stand in the function itself and have this name, since the attribute can't look into `{called}!`")
     });
     errors.at(
         name,

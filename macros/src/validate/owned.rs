@@ -44,7 +44,7 @@ fn check_owned_self(args: &Args, function: &Function, errors: &mut Errors) -> bo
 /// What is said of a use of what is borrowed.
 fn outlives(borrowed: &str, name: &str, value: &str) -> String {
     format!(
-        "this context outlives the call, and with it the borrow of `{borrowed}`: own what it needs, as in `own({name} = {value})`"
+        "this context outlives the call and the borrow of `{borrowed}`: own what it needs, as in `own({name} = {value})`"
     )
 }
 

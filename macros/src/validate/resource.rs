@@ -140,7 +140,10 @@ fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
         Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
         _ => return true,
     };
-    errors.at(ty, format!("a resource has a size: yield a `{sized}`"));
+    errors.at(
+        ty,
+        format!("the size of a resource has to be known: yield a `{sized}`"),
+    );
     false
 }
 

@@ -115,7 +115,7 @@ fn a_manager_is_no_resource() {
 fn a_resource_has_a_size() {
     assert_eq!(
         wrong!([] async fn f() -> dyn Debug { let _ = yield_resource!(1); }),
-        "a resource has a size: yield a `Box<dyn Debug + Send>`"
+        "the size of a resource has to be known: yield a `Box<dyn Debug + Send>`"
     );
     assert!(
         wrong!([on_cancel = drop] async fn f() -> Result<dyn fmt::Debug, E> { let _ = yield_resource!(1); })
@@ -336,7 +336,7 @@ fn a_context_yields() {
     let unknown = body!(info!("begin {tx}"); let _ = give!(tx););
     assert!(unknown.contains("never yields"), "{unknown}");
     assert!(
-        unknown.contains("since `info!` can't be looked into"),
+        unknown.contains("since the attribute can't look into `info!`"),
         "{unknown}"
     );
     assert!(!body!(println!("begin");).contains("looked into"));
@@ -497,7 +497,7 @@ fn an_exit_that_is_used_as_one_is_right() {
 
 #[test]
 fn a_test_is_no_context_function() {
-    let no_test = "a context function is no test and no `main`";
+    let no_test = "a context function can't be a test or a `main`";
     assert!(
         wrong!([] #[tokio::test] async fn f() { let _ = yield_resource!(); }).starts_with(no_test)
     );
@@ -505,7 +505,7 @@ fn a_test_is_no_context_function() {
         wrong!([] fn f() { let body = async { let _ = yield_resource!(); }; rt().block_on(body) })
             .starts_with(no_test)
     );
-    let no_main = "a context function is no `main`: give it another name";
+    let no_main = "a context function can't be `main`: give it another name";
     assert!(
         wrong!([] #[tokio::main] async fn main() { let _ = yield_resource!(); })
             .starts_with(no_main)

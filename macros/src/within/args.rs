@@ -38,7 +38,7 @@ impl Args {
             );
         }
         if args.contexts.is_empty() && errors.is_empty() {
-            let missing = if nothing { "" } else { " besides" };
+            let missing = if nothing { "" } else { " too" };
             errors.add(syn::Error::new(
                 Span::call_site(),
                 format!("`#[within]` needs a context{missing}: write `#[within(name = context)]`, or `#[within(context)]` if the function has no use for its resource"),

@@ -161,7 +161,7 @@ pub(super) fn misnamed(args: &Args, function: &Function, errors: &mut Errors) ->
         return Vec::new();
     };
     let instead = match &*argument.pat {
-        Pat::Ident(pat) => format!("call its `{}` so", pat.ident),
+        Pat::Ident(pat) => format!("rename its `{}` to `{name}`", pat.ident),
         _ => "write it in place of the pattern, and take the resource apart in the body".to_owned(),
     };
     errors.at(

@@ -148,7 +148,7 @@ fn the_crate_may_have_another_name() {
 fn mistakes_in_the_arguments() {
     let item = "async fn f(db: &mut Db) {}";
     mistake("", item, "needs a context: write");
-    mistake("fallible", item, "needs a context besides");
+    mistake("fallible", item, "needs a context too");
     mistake("db = a() b()", item, "expected a comma");
     mistake("mut db = a()", item, "without `mut`");
     mistake("db = ", item, "expected a context after");
@@ -198,7 +198,7 @@ fn mistakes_in_the_function() {
     mistake(
         "db = a()",
         "async fn f(x: u8, d: &mut Db) { d.go() }",
-        "no argument of `f` is called `db`: call its `d` so",
+        "no argument of `f` is called `db`: rename its `d` to `db`",
     );
     mistake(
         "db = a()",
@@ -306,7 +306,7 @@ fn an_argument_that_nothing_passes_is_a_mistake_beside_those_of_other_attributes
     mistake(
         "db = a()",
         "#[rstest] #[tokio::test] async fn f(#[case] x: &mut u32, d: &mut Db) { d.go(x) }",
-        "no argument of `f` is called `db`: call its `d` so",
+        "no argument of `f` is called `db`: rename its `d` to `db`",
     );
 }
 

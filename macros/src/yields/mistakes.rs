@@ -36,7 +36,7 @@ struct Call<'a> {
 impl Call<'_> {
     fn of_nothing(&self) -> Option<syn::Error> {
         let moves = self.moves.filter(|_| self.value.is_empty())?;
-        let message = "what is moved is missing: write `yield_resource!(move value)`";
+        let message = "`move` needs a value: write `yield_resource!(move value)`";
         Some(syn::Error::new_spanned(moves, message))
     }
 
@@ -112,7 +112,7 @@ impl Call<'_> {
         }
         let path = written_tokens(&self.value[..open]);
         let message =
-            format!("the types of a path stand behind `::` in an expression: write `{path}::<…>`");
+            format!("the types of a path come after `::` in an expression: write `{path}::<…>`");
         Some(syn::Error::new_spanned(&self.value[open], message))
     }
 

@@ -99,10 +99,10 @@ fn what_is_no_expression_is_named() {
     );
     mistaken(
         quote!(HashMap < u8, Vec < u8 >> ::new()),
-        "the types of a path stand behind `::` in an expression: write `HashMap::<…>`",
+        "the types of a path come after `::` in an expression: write `HashMap::<…>`",
     );
     mistaken(quote!(a < b, c > d), several);
-    let missing = "what is moved is missing: write `yield_resource!(move value)`";
+    let missing = "`move` needs a value: write `yield_resource!(move value)`";
     mistaken(quote!(move), missing);
     mistaken(quote!(move,), missing);
 }
