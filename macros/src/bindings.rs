@@ -30,7 +30,7 @@ pub(crate) fn bound_names(pat: &Pat) -> Vec<Ident> {
     }
 }
 
-/// Gives what a pattern passes over by `_` a name, so that it can be kept. What is behind a reference isn't the pattern's to keep, and each case of several would have to bind the same.
+/// Gives each `_` of a pattern a name, so that what it stands for is kept. Not behind a reference, where nothing is the pattern's to keep, nor in one of several cases, which would all have to bind the same names.
 pub(crate) fn name_wilds(pat: &mut Pat, name: &mut dyn FnMut() -> Ident) {
     let mut of_all = |pats: &mut dyn Iterator<Item = &mut Pat>| {
         pats.for_each(|pat| name_wilds(pat, name));
@@ -54,10 +54,10 @@ pub(crate) fn name_wilds(pat: &mut Pat, name: &mut dyn FnMut() -> Ident) {
     }
 }
 
-/// Whether something in `tokens` may have this name too: of a pattern, or by a macro such as `pin_mut!(name)`.
+/// Whether something in `tokens` may be given this name too, by a pattern or by a macro such as `pin_mut!(name)`.
 pub(crate) fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
     let tokens = Vec::from_iter(tokens);
-    // Where the arm begins whose pattern a `=>` ends.
+    // Where the pattern begins, if it turns out to be that of an arm.
     let mut arm = 0;
     for (i, token) in tokens.iter().enumerate() {
         let pattern = TokenStream::from_iter(pattern(&tokens, arm, i).iter().cloned());
@@ -80,7 +80,7 @@ pub(crate) fn may_be_bound(name: &Ident, tokens: TokenStream) -> bool {
     false
 }
 
-/// The pattern that begins at `tokens[i]`, or that of an arm if this is its `=>`; else nothing.
+/// The pattern that begins at `tokens[i]`, or that of an arm if this is its `=>`; otherwise nothing.
 fn pattern(tokens: &[TokenTree], arm: usize, i: usize) -> &[TokenTree] {
     let rest = &tokens[i..];
     let until = |tokens: &[TokenTree], word: &str| {
@@ -98,7 +98,7 @@ fn pattern(tokens: &[TokenTree], arm: usize, i: usize) -> &[TokenTree] {
     }
 }
 
-/// Whether this is the first argument of a macro other than the standard library's.
+/// Whether `name` is the first argument of a macro other than the standard library's, which may bind it.
 fn is_given(name: &Ident, before: &[TokenTree], arguments: &Group) -> bool {
     let [.., TokenTree::Ident(called), bang] = before else {
         return false;

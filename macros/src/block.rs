@@ -8,14 +8,14 @@ use crate::{
     tokens::{begins_statement, is_one_of, is_punct, macro_call, without_path},
 };
 
-/// Rustc takes the braces around a single expression to be unnecessary, where they stand within others.
+/// Allows the braces around a single expression, which rustc finds unnecessary inside others.
 pub(crate) fn allow_braces(body: &Group, site: Span) -> Option<TokenStream> {
     let is_expression = !body.stream().into_iter().any(|token| is_punct(&token, ';'));
     is_expression.then(|| quote_spanned!(site=> #[allow(unused_braces)]))
 }
 
-/// A `return` that is never taken: before a block that `return` and `?` end, it has rustc know the type, so that what the block returns is coerced to it
-/// as in any function. (What an `async` closure returns isn't, whatever type it declares.)
+/// A `return` that is never taken. In front of a block that `return` and `?` end, it tells rustc the type, so that what the block returns is coerced to it,
+/// as in any function. (What an `async` closure returns isn't coerced, whatever type it declares.)
 pub(crate) fn never_returned(site: Span, ty: &impl ToTokens) -> TokenStream {
     quote_spanned! {site=>
         if let ::core::option::Option::Some(returned) = ::core::option::Option::None::<#ty> {

@@ -15,7 +15,7 @@ use crate::{
     types::{bounds_of, is_path_to, last_segment, ungroup},
 };
 
-/// The types that are there only behind a pointer, and have an owned one beside them.
+/// The types that exist only behind a pointer, and have an owned counterpart.
 const UNSIZED: [&str; 4] = ["str", "Path", "OsStr", "CStr"];
 
 /// One borrow: the token that says so.
@@ -68,7 +68,7 @@ pub(crate) fn argument_by_reference(input: &FnArg) -> Option<(&PatIdent, &TypeRe
     }
 }
 
-/// What makes an owned value of one of this type, where its tokens tell.
+/// The method that makes an owned value from one of this type, if its tokens tell.
 pub(crate) fn owning(ty: &Type) -> Option<&'static str> {
     if let Type::Reference(reference) = ungroup(ty) {
         return owning_reference(reference);
@@ -93,7 +93,7 @@ pub(crate) fn owning(ty: &Type) -> Option<&'static str> {
     }
 }
 
-/// The same of a reference.
+/// The same for a reference.
 pub(crate) fn owning_reference(reference: &TypeReference) -> Option<&'static str> {
     match (ungroup(&reference.elem), last_segment(&reference.elem)) {
         (borrows, _) if of_type(borrows).is_some() => None,
@@ -162,7 +162,7 @@ fn of_a_generic_argument(sig: &Signature) -> Option<&Lifetime> {
 #[derive(Default)]
 struct Finder {
     found: Vec<Borrow>,
-    /// The names of the `for<'a>`s around.
+    /// The lifetimes of the `for<'a>`s around this.
     bound: Vec<Lifetime>,
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn of_a_binding(input: ParseStream<'_>) -> Option<syn::Error> {
     let colon = ahead.parse::<Token![:]>().ok()?;
     let equals = ahead.parse::<Option<Token![=]>>().ok()?;
     let context = ahead.parse::<Expr>().ok()?;
-    // Others may be a type.
+    // Anything else may be a type.
     let is_called = matches!(
         context,
         Expr::Call(_) | Expr::MethodCall(_) | Expr::Macro(_)

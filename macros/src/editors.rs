@@ -1,7 +1,7 @@
-//! What only editors see, while something is being typed: rustc has been told what is wrong, and would complain of it twice.
+//! What only editors see, while something is being typed. Rustc has been told what is wrong, and would only complain of it twice.
 //!
-//! An editor asks what may stand somewhere by putting a name there, and looks for the place in what has come of the code without that name: what stands in
-//! front of it has to be the same with and without.
+//! To find out what may stand at the cursor, an editor puts a name there, and expands the code with and without it. It finds the place in the one expansion
+//! by what stands in front of it in the other, so that has to be the same in both.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;

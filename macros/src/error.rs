@@ -1,4 +1,4 @@
-//! Errors: gathered first, so that all of them are shown, each at the smallest token of the user's.
+//! Errors, gathered so that all of them are shown, each at the smallest of the user's tokens that is wrong.
 
 use std::fmt::Display;
 
@@ -50,7 +50,7 @@ impl Errors {
     }
 }
 
-/// An expression or a type about as its author wrote it, for a message that says what to write.
+/// An expression or a type, roughly as its author wrote it, for messages that say what to write.
 pub(crate) fn written(tokens: impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (spaced, as_written) in [

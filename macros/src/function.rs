@@ -78,7 +78,7 @@ impl Function {
     }
 }
 
-/// A macro that writes the function may have its body from a `$body:block`.
+/// A macro that writes the function may take its body from a `$body:block`.
 fn without_invisible_group(token: TokenTree) -> TokenTree {
     match &token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {

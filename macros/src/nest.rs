@@ -30,8 +30,8 @@
 //! ```
 //!
 //! Each level is an `async` block within the one before, which borrows what it needs; a closure in its place wouldn't be `Send` to rustc where a
-//! resource borrows. What is in BODY is dropped before its resource moves on: each future in the other costs the compiler levels of its `recursion_limit`, so
-//! the user's own block, and not another one inside, is the innermost. (This is written at an edition whose blocks drop the temporaries of their last
+//! resource borrows. What is in BODY is dropped before its resource moves on. Each future inside another costs the compiler levels of its `recursion_limit`, so
+//! the innermost is the user's own block, and not another one around that. (The expansion is of an edition whose blocks drop the temporaries of their last
 //! expression first.)
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
@@ -43,7 +43,7 @@ use crate::{
     tokens::{shown_at, site_at, start},
 };
 
-/// What the whole is: this decides what becomes of a context's own error, and of a value that a suppressing context has no more.
+/// What the contexts are written around. It decides what becomes of a context's own error, and of the value that is missing after a suppressed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Around {
     /// A block: an error is converted to the body's error type; a value that may be missing is an `Option`.
@@ -55,7 +55,7 @@ pub(crate) enum Around {
 }
 
 impl Around {
-    /// The session's methods for a body that has returned, and for a setup that hasn't come to its body.
+    /// The session's methods for a body that has returned, and for a setup that hasn't reached its body.
     fn ends(self) -> (&'static str, &'static str) {
         match self {
             Around::Block => ("returned", "refused"),
@@ -67,7 +67,7 @@ impl Around {
 
 /// What an `async` block has in it.
 pub(crate) struct Body {
-    /// The `async` or `async move` of the user's, if there is one.
+    /// The user's `async` or `async move`, if there is one.
     pub(crate) word: Option<TokenStream>,
     /// Its statements.
     pub(crate) content: TokenStream,
@@ -129,7 +129,7 @@ fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) ->
             ::core::result::Result::Err(not_entered) => session.#refused(not_entered),
         }
     };
-    // Not for every context: it would hold a lock that is taken for an argument, as in `context(cell.borrow().clone())`.
+    // Not for every context: this would hold a lock that is taken only to make an argument, as in `context(cell.borrow().clone())`.
     if borrows_a_temporary(context.clone()) {
         quote_spanned! {site=>
             {

@@ -69,7 +69,7 @@ impl Returns {
     }
 }
 
-/// What a `Result` by another name stands for, with the span of that name all over: of a type that is no `Result` rustc then says so once.
+/// What a `Result` by another name stands for, all of it with the span of that name: if the type is no `Result`, rustc then says so once.
 fn declared(ty: &Type, args: &Args, part: &str) -> TokenStream {
     let at = start(ty);
     let (krate, part) = (args.krate(at), Ident::new(part, at));

@@ -1,6 +1,6 @@
 //! What a misspelt word was meant to be.
 
-/// Of `known`, the word that `written` was probably meant to be.
+/// The one of `known` that `written` was probably meant to be.
 pub(crate) fn did_you_mean<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()

@@ -42,7 +42,7 @@ fn makes_a_value(operand: &[TokenTree]) -> bool {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
             is_temporary(&Vec::from_iter(group.stream()))
         }
-        // Others are an index.
+        // Brackets are an index.
         TokenTree::Group(group) => group.delimiter() != Delimiter::Bracket,
         TokenTree::Ident(word) => word == "await",
         token => is_punct(token, '!') || is_punct(token, '?'),
@@ -51,7 +51,7 @@ fn makes_a_value(operand: &[TokenTree]) -> bool {
     is_array || operand.iter().any(makes)
 }
 
-/// Whether that is a literal, or a path to what has a capital letter: no variable.
+/// Whether this is a literal, or a path to something with a capital letter: no variable.
 fn is_constant(operand: &[TokenTree]) -> bool {
     let Some((last, before)) = operand.split_last() else {
         return false;

@@ -47,18 +47,18 @@ pub(crate) fn is_configured(code: TokenStream) -> bool {
 pub(crate) enum Step<T> {
     /// Ends.
     Found(T),
-    /// Goes on behind so many tokens.
+    /// Skips so many tokens.
     Over(usize),
-    /// Goes on with what is in the token that begins here, if that is a group, and then behind it.
+    /// Goes on with the next token: with what is in it, if that is a group, and then behind it.
     Into,
 }
 
-/// The first that `at` finds, however deep. It is given the tokens that begin at a place.
+/// The first thing that `at` finds, however deep. It is given the tokens that begin at a place.
 pub(crate) fn find<T>(tokens: TokenStream, at: &impl Fn(&[TokenTree]) -> Option<T>) -> Option<T> {
     search(tokens, &|_, rest| at(rest).map_or(Step::Into, Step::Found))
 }
 
-/// The same in a body, but for the items in it. `at` is given the tokens before a place, in the same group, and those that begin there.
+/// The same in a body, except in its items. `at` is given the tokens before a place, in the same group, and those that begin there.
 pub(crate) fn find_outside_items<T>(
     body: TokenStream,
     at: &impl Fn(&[TokenTree], &[TokenTree]) -> Step<T>,

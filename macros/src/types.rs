@@ -9,7 +9,7 @@ use syn::{
 
 use crate::tokens::contains_word;
 
-/// The types of the standard library with parameters that one meets in a signature.
+/// The types of the standard library that have parameters, and are likely in a signature.
 const STD: [&str; 37] = [
     "Arc",
     "BTreeMap",
@@ -120,7 +120,7 @@ pub(crate) fn may_be_an_alias(ty: &Type) -> bool {
     arguments.args.iter().any(takes_a_type) && !is_std(&segment.ident.to_string())
 }
 
-/// Whether a type of the standard library that has parameters is called so.
+/// Whether a type of the standard library that has parameters has this name.
 pub(crate) fn is_std(name: &str) -> bool {
     STD.contains(&name)
 }

@@ -33,7 +33,7 @@ const ARGUMENTS: [&str; 10] = [
     "crate",
 ];
 
-/// What is said of `?Send`, which other attributes have.
+/// The message for `?Send`, which other attributes take.
 const NOT_SEND: &str =
     "a context that isn't `Send` has another policy: write `on_cancel = spawn_local`";
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     pub(crate) on_cancel: Policy,
     /// The `finish` of `setup = finish`.
     pub(crate) setup_finish: Option<Ident>,
-    /// The pairs of `own(…)`, where it is written at all.
+    /// The pairs in `own(…)`, if it is written at all.
     pub(crate) own: Option<Vec<Owned>>,
     pub(crate) suppress: Option<Ident>,
     pub(crate) guard: Option<Ident>,
@@ -97,7 +97,7 @@ impl Args {
                 self.setup_finish = parse_value(&name, "setup = finish", input, parse_setup)?
             }
             "own" => {
-                // Also if it is wrong: then nothing is said of what it was to own.
+                // Even if it is wrong: then nothing is said of what it was meant to own.
                 self.own = Some(Vec::new());
                 self.own = Some(parse_own(&name, input)?);
             }
@@ -192,7 +192,7 @@ fn given_twice(name: &Ident) -> syn::Error {
     syn::Error::new_spanned(name, format!("`{name}` is given twice{advice}"))
 }
 
-/// What is said of an argument that there isn't, and of what stands behind it.
+/// The message for an unknown argument: what stands behind it may tell what was meant.
 fn unknown(word: &str, input: ParseStream<'_>) -> String {
     let value = value_ahead(input).map(|value| value.to_string());
     if POLICIES.contains(&word) {
@@ -214,7 +214,7 @@ fn unknown(word: &str, input: ParseStream<'_>) -> String {
     }
 }
 
-/// The argument of which this is the beginning.
+/// The argument that begins with this word.
 fn begun(word: &str) -> Option<&'static str> {
     let mut arguments = ARGUMENTS.into_iter();
     arguments.find(|argument| word.len() > 1 && argument.starts_with(word))

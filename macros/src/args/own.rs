@@ -124,7 +124,7 @@ fn unnamed(input: ParseStream<'_>) -> syn::Result<syn::Error> {
     ))
 }
 
-/// A name for what comes of this expression: that of the field or variable.
+/// A name for the value of this expression: that of the field or variable in it.
 fn name_for(value: &Expr) -> Ident {
     let name = match value {
         Expr::Path(path) => path.path.get_ident().cloned(),

@@ -23,7 +23,7 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
-    /// Whether the frame may be anywhere later, so that nothing in it may be borrowed.
+    /// Whether the frame may outlive its caller, so that it must not borrow.
     pub(crate) fn is_static(&self) -> bool {
         matches!(self, Policy::Spawn | Policy::SpawnLocal)
     }
@@ -60,7 +60,7 @@ impl Parse for Policy {
     }
 }
 
-/// What is said of a word that is neither the name of a policy nor that of a type, which begins with a capital letter.
+/// The message for a word that is neither the name of a policy nor that of a type, which would begin with a capital letter.
 fn slip(word: &str) -> Option<String> {
     let meant = match word {
         "Spawn" | "SpawnLocal" | "Block" | "Drop" => {

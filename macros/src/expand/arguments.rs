@@ -11,13 +11,13 @@ use crate::{
     tokens::contains_word,
 };
 
-/// All of them.
+/// All arguments of one function.
 pub(super) struct Arguments {
     pub(super) inputs: Vec<FnArg>,
-    /// In the frame. Each argument is mentioned, or it would be dropped when the function is called, and a partly used one would be
-    /// captured in part.
+    /// What the frame begins with. It mentions each argument: one that isn't mentioned would be dropped when the function is called, and one that is
+    /// partly used would be captured in part.
     pub(super) bindings: TokenStream,
-    /// In place of the body.
+    /// What mentions them where a stub has no body.
     pub(super) mentions: TokenStream,
 }
 
@@ -86,7 +86,7 @@ impl Arguments {
         }
     }
 
-    /// One that the signature takes by a name, if only by a number's, and whose pattern stands in the frame.
+    /// An argument that the signature takes by a name, if only a numbered one, and whose pattern stands in the frame.
     fn bound_in_the_frame(
         &mut self,
         site: Span,

@@ -39,7 +39,7 @@ impl Expansion<'_> {
     /// The user's body, with its yields, behind the bindings of the arguments.
     pub(super) fn block(&self, body: &Group, bindings: TokenStream) -> TokenStream {
         let (krate, site) = (&self.krate, self.site);
-        // Says what the resource is coerced to. Not at the closure's parameter: there an elided lifetime would be any lifetime.
+        // Says what the resource is coerced to. Not at the closure's parameter, where an elided lifetime would stand for any lifetime.
         let handle = Ident::new(HANDLE, site);
         let resource = self.resource_in_body();
         let suppression = self
@@ -60,7 +60,7 @@ impl Expansion<'_> {
             Returns::Result { .. } | Returns::Alias(_) => {
                 let end = Ident::new("end", site);
                 let tail = self.tail();
-                // A body that never ends makes what follows unreachable: the other `allow` is on that alone.
+                // A body that never ends makes what follows unreachable. The other `allow` is for the `let` alone.
                 quote_spanned! {site=> {
                     #bindings
                     #allow
@@ -72,11 +72,11 @@ impl Expansion<'_> {
         }
     }
 
-    /// What rustc and clippy would say of the user's braces, since they stand behind a `=` here.
+    /// Silences what rustc and clippy would say of the user's braces, which here stand behind a `=`.
     fn allow(&self, body: &Group) -> TokenStream {
         let site = self.site;
         let is_sketch = ends_in_a_panic(body);
-        // Without either it is for editors, see `stub`.
+        // A body with neither is only for editors, see `stub`.
         let is_compiled = is_sketch || !self.yields.points.is_empty();
         let braces = is_compiled.then(|| allow_braces(body, site)).flatten();
         let diverges =
@@ -84,8 +84,8 @@ impl Expansion<'_> {
         quote_spanned!(site=> #braces #diverges)
     }
 
-    /// Before a body that returns early: a `return` that is never taken, so that rustc knows what the others have to return. What an `async`
-    /// closure declares to return it compares only in the end, and doesn't coerce to.
+    /// In front of a body that returns early: a `return` that is never taken, so that rustc knows the type that the others have to return. With the
+    /// declared return type of an `async` closure it compares them only in the end, and coerces nothing to it.
     fn returning(&self) -> Option<TokenStream> {
         if !contains_word(&self.yields.body, "return") {
             return None;
@@ -101,8 +101,8 @@ impl Expansion<'_> {
     /// Makes what the frame returns of what the body ends in.
     fn tail(&self) -> TokenStream {
         let (krate, site) = (&self.krate, self.site);
-        // Where it is of a wrong type, the last token is shown. Not in front of the body: an editor puts a token behind a `.` at its end,
-        // and looks for it where it stands without.
+        // If it is of the wrong type, rustc points at the body's last token. Only this `end` has the span of that: what stands in front of the body
+        // must not depend on what is typed at its end, see `editors`.
         let last = self.yields.body.clone().into_iter().last();
         let last = last.map_or(site, |last| site_at(last.span()));
         let end = Ident::new("end", last);

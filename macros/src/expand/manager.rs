@@ -29,7 +29,7 @@ impl Expansion<'_> {
         let kind = self.kind(site, self.returns.error(self.args));
         let send =
             matches!(policy, Policy::Spawn).then(|| quote_spanned!(site=> + ::core::marker::Send));
-        // But for a resource that borrows all the same, of which `validate` has complained.
+        // Except for a resource that borrows all the same, which `validate` has reported.
         let lends = borrows::of_output(&self.function.sig.output).is_some();
         let is_static = policy.is_static() || (self.args.own.is_some() && !lends);
         let is_static = is_static.then(|| quote_spanned!(site=> + 'static));
@@ -46,7 +46,7 @@ impl Expansion<'_> {
     }
 
     fn kind(&self, site: Span, error: Option<TokenStream>) -> TokenStream {
-        // Shown at the error's type, so that an error that isn't `Debug` is.
+        // At the error's type, so that rustc points there if that isn't `Debug`.
         let site = site_of(&error, site);
         let krate = &self.args.krate(site);
         let markers = self.markers(site);
@@ -57,7 +57,7 @@ impl Expansion<'_> {
         }
     }
 
-    /// Of the marker's parameters those that differ from their defaults, and those before them.
+    /// The parameters of the kind that differ from their defaults, and those before them.
     fn markers(&self, site: Span) -> Vec<TokenStream> {
         let krate = &self.krate;
         let wrapping = self.args.wrapping.is_some()
@@ -112,7 +112,7 @@ impl Expansion<'_> {
     ) -> TokenStream {
         let (krate, site) = (&self.krate, self.site);
         let error = self.error_in_body();
-        // Shown at the error's type, for the same reason as the kind.
+        // At the error's type, for the same reason as the kind.
         let path = site_of(&error, site);
         let krate_there = shown_at(self.args.krate(path), path);
         let builder = Ident::new(self.names(policy).1, path);
@@ -139,7 +139,7 @@ impl Expansion<'_> {
             None => manager,
         };
         match self.lifetime_of_box() {
-            // A function, since of the bounds of a method rustc says only that they aren't satisfied.
+            // A function and not a method, of whose bounds rustc would say only that they aren't satisfied.
             Some(_) => {
                 quote_spanned!(site=> #krate::__private::boxed_needs_a_frame_that_is_send(#manager))
             }
@@ -147,8 +147,8 @@ impl Expansion<'_> {
         }
     }
 
-    /// What the context is called and where it stands: the caller of this, which has to be code of the user's own for that. What the macro
-    /// writes stands at the attribute.
+    /// What the context is called, and where it is defined. The runtime finds the place by its caller's location, so this call has the spans of
+    /// the function's name: what else the macro writes is located at the attribute.
     fn definition(&self) -> TokenStream {
         let ident = &self.function.sig.ident;
         let name = Literal::string(ident.to_string().trim_start_matches("r#"));

@@ -6,14 +6,14 @@ use quote::quote_spanned;
 use super::{Arguments, Expansion};
 use crate::{args::Policy, borrows, editors, function::Function, validate, yields::HANDLE};
 
-/// What a function with a mistake keeps, so that its callers have none to suffer from.
+/// What a function with a mistake keeps, so that its callers don't suffer from it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stub {
     /// False where the body would bring follow-up errors.
     pub(crate) body: bool,
     /// False where the frame isn't what the policy asks for.
     pub(crate) policy: bool,
-    /// False where the return type is a manager's, which is no resource's.
+    /// False where the return type is a manager's, and so can't be a resource's.
     pub(crate) returns: bool,
 }
 

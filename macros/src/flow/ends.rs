@@ -22,7 +22,7 @@ pub(super) enum Ends {
 }
 
 impl Walk<'_> {
-    /// `?` hands an error to the caller, which an infallible context hasn't.
+    /// `?` hands an error to the caller, which an infallible context doesn't have.
     pub(super) fn question_mark(&mut self, failing: &syn::ExprTry) {
         let Returns::Plain(ty) = self.returns else {
             return;
@@ -31,7 +31,7 @@ impl Walk<'_> {
             return;
         }
         let message = match last_segment(ty) {
-            // An alias that `validate` has complained of.
+            // An alias that `validate` has reported.
             Some(result) if result.ident == "Result" && contains_impl(ty) => return,
             Some(result) if result.ident == "Result" => {
                 "this context is `infallible`, and has no error for `?` to return: leave `infallible` out".to_owned()
@@ -44,7 +44,7 @@ impl Walk<'_> {
         self.report(failing.question_token, &message);
     }
 
-    /// A `return`, of whatever there is.
+    /// A `return`, with or without a value.
     pub(super) fn returns_early(&mut self, end: &ExprReturn, paths: Paths) {
         if self.owner != Owner::Function {
             return;

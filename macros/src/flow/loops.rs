@@ -1,4 +1,4 @@
-//! A yield in a loop, which would come by it again.
+//! A yield in a loop, which would reach it again.
 
 use std::mem;
 
@@ -47,7 +47,7 @@ impl Walk<'_> {
     }
 }
 
-/// By what a loop is left, at some place in it.
+/// What leaves a loop, at some place in it.
 #[derive(Clone, Copy)]
 struct Leaving<'l> {
     /// `break`.
@@ -97,7 +97,7 @@ impl<'l> Leaving<'l> {
     }
 }
 
-/// A loop's code without the operands of what leaves the loop: it doesn't come by these again.
+/// A loop's code without the operands of what leaves the loop: it doesn't reach these again.
 fn staying(code: TokenStream, leaving: Leaving<'_>) -> TokenStream {
     let tokens = Vec::from_iter(code);
     let mut stays = Vec::new();
@@ -129,7 +129,7 @@ fn staying(code: TokenStream, leaving: Leaving<'_>) -> TokenStream {
     stays.into_iter().collect()
 }
 
-/// Whether braces that come are those of a loop; `for<'a>` has none.
+/// Whether the next braces are those of a loop; `for<'a>` has none.
 fn is_loop(word: &Ident, next: Option<&TokenTree>) -> bool {
     let bound = next.is_some_and(|token| is_punct(token, '<'));
     word == "loop" || word == "while" || (word == "for" && !bound)

@@ -43,7 +43,7 @@ impl Walk<'_> {
         }
     }
 
-    /// In the `async` blocks among the arguments of `join!` and `select!`, of which those that come later are after it too.
+    /// In the `async` blocks among the arguments of `join!` and `select!`, where what stands behind a block comes after it too.
     fn lost_in_join(&mut self, call: &Macro, after: TokenStream) {
         if !name_of(&call.path).is_some_and(|name| is_one_of(name, &JOINS)) {
             return;
@@ -150,7 +150,7 @@ fn bound_in(condition: &Expr, patterns: &mut TokenStream) {
     }
 }
 
-/// What is called what a `move` of this place comes to; of what a pointer or an index leads to, nothing can be moved.
+/// The name of what a `move` of this place gives; none behind a pointer or an index, from where nothing can be moved.
 fn name_of_moved(place: &Expr) -> Option<String> {
     match place {
         Expr::Path(path) => Some(path.path.get_ident()?.to_string()),
@@ -227,7 +227,7 @@ fn is_used(before: &[TokenTree], behind: &[TokenTree]) -> bool {
     }
 }
 
-/// Of the keywords, those that may stand before an opening parenthesis and begin a pattern behind it.
+/// Whether this is a keyword, and parentheses behind it are those of a pattern.
 fn is_keyword(word: &Ident) -> bool {
     is_one_of(word, &["let", "for", "mut", "ref", "fn"])
 }

@@ -44,7 +44,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Where there is more than expressions: the pattern of `matches!`.
+    /// Where the arguments are more than expressions, as with the pattern of `matches!`.
     fn points_among(&mut self, tokens: TokenStream, paths: Paths) -> Paths {
         certain_points(tokens)
             .iter()
@@ -82,7 +82,7 @@ impl Walk<'_> {
     }
 }
 
-/// What is yielded, by `yield_resource!(move value)` too.
+/// What is yielded, also by `yield_resource!(move value)`.
 fn without_move(tokens: TokenStream) -> TokenStream {
     match first_token(&tokens) {
         Some(first) if is_word(&first, "move") => tokens.into_iter().skip(1).collect(),
@@ -90,7 +90,7 @@ fn without_move(tokens: TokenStream) -> TokenStream {
     }
 }
 
-/// Expressions with a comma between them, or a semicolon as in `vec![0; 8]` and behind `biased`; none if there is something else too.
+/// Expressions with commas between them, or a semicolon as in `vec![0; 8]` and behind `biased`; `None` if there is anything else.
 pub(super) fn expressions(tokens: TokenStream) -> Option<Vec<Expr>> {
     let all = |input: ParseStream<'_>| {
         let mut expressions = Vec::new();

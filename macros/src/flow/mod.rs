@@ -107,7 +107,7 @@ struct Paths {
 
 impl Paths {
     const START: Paths = Paths { yielded: false };
-    /// There are none: a `return` is before it, or something that we know too little of.
+    /// There are none: a `return` is in front of it, or something that we know too little about.
     const NONE: Paths = Paths { yielded: false };
 
     fn or(self, other: Paths) -> Paths {
@@ -117,7 +117,7 @@ impl Paths {
     }
 }
 
-/// What a `return` or a `?` ends.
+/// What a `return` or a `?` would end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// The context function itself.
@@ -132,7 +132,7 @@ struct Walk<'e> {
     errors: &'e mut Errors,
     returns: &'e Returns,
     yields: &'e Yields,
-    /// Whether some of the body may be absent for a `#[cfg]`.
+    /// Whether some of the body may be absent because of a `#[cfg]`.
     configured: bool,
     /// One mistake, one message.
     found: bool,
@@ -171,7 +171,7 @@ impl Walk<'_> {
                 },
                 Stmt::Expr(expr, _) => self.expr(expr, paths),
                 Stmt::Macro(statement) => self.macro_call(&statement.mac, paths),
-                // Its yields are its own; but for a macro's, wherever that is called.
+                // Its yields are its own, except those of a macro, which are wherever it is called.
                 Stmt::Item(item) => {
                     self.pass(item);
                     paths
@@ -181,7 +181,7 @@ impl Walk<'_> {
         paths
     }
 
-    /// Whether there is a `#[cfg]` before this: rustc decides, and knows more of it.
+    /// Whether a `#[cfg]` stands in front of this: what comes of it only rustc knows.
     fn may_be_absent(&self, code: impl ToTokens) -> bool {
         self.configured && begins_with_cfg(code.to_token_stream())
     }
@@ -375,7 +375,7 @@ fn is_cfg(attribute: &Attribute) -> bool {
     path.is_ident("cfg") || path.is_ident("cfg_attr")
 }
 
-/// What an expression evaluates first, in that order; nothing of those that have rules of their own.
+/// The operands of an expression, in the order in which they are evaluated; none of those expressions that have rules of their own.
 fn operands(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Array(expr) => expr.elems.iter().collect(),

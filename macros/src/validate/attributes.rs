@@ -36,7 +36,7 @@ pub(super) fn check_attributes(function: &Function, errors: &mut Errors) -> bool
     true
 }
 
-/// Of a `main` that was to be a context too, what remains of it: a manager would be a second mistake there.
+/// What remains of a `main` that was meant to be a context too: a manager would be a second mistake there.
 pub(crate) fn main(function: &Function, errors: &mut Errors) -> Option<TokenStream> {
     let above = function.attrs.iter().find(|attr| is_named(attr, "main"));
     let at = match above {
@@ -54,7 +54,7 @@ pub(crate) fn main(function: &Function, errors: &mut Errors) -> Option<TokenStre
     Some(function.without_body())
 }
 
-/// Whether what an attribute would find below ours isn't what it is for.
+/// Whether this attribute isn't made for the function that ours writes.
 pub(crate) fn is_misplaced(attr: &Attribute) -> bool {
     ["test", "main", "instrument", "within", "async_context"]
         .iter()

@@ -1,4 +1,4 @@
-//! What is borrowed where it can't be: of an argument, of nobody, or of the `self` that the caller has.
+//! What is borrowed where it can't be: from an argument, from nobody, or from the `self` that the caller has.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{ReceiverKind, Type};
@@ -14,7 +14,7 @@ use crate::{
     yields::yield_call,
 };
 
-/// False of a borrow in the return type, with an elided lifetime, of nothing: rustc would say so too, of a lifetime that the policy forbids.
+/// False if the return type has an elided lifetime, but there is nothing to borrow from: rustc would complain too, but of a lifetime that the policy forbids.
 pub(super) fn check_lender(args: &Args, function: &Function, errors: &mut Errors) -> bool {
     let in_background = args.on_cancel.is_static() && function.body.is_some();
     let of_nobody =

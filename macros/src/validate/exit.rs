@@ -1,4 +1,4 @@
-//! What a yield evaluates to, taken for something else than the `Exit` that it is.
+//! What a yield evaluates to, taken for something other than the `Exit` that it is.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -13,7 +13,7 @@ use crate::{
     yields::yield_call,
 };
 
-/// An `Exit` that is taken for a result: what rustc says of that doesn't tell what it is.
+/// An `Exit` that is taken for a result: what rustc says of that doesn't tell what an `Exit` is.
 pub(super) fn check_exit(body: TokenStream, errors: &mut Errors) -> bool {
     let mistake = yield_at_the_end(body.clone())
         .or_else(|| question_mark_on_a_yield(body.clone()))

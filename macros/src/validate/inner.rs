@@ -43,7 +43,7 @@ pub(super) fn check_inner(body: TokenStream, errors: &mut Errors) -> bool {
     errors.check(discarded.map(|point| syn::Error::new_spanned(point, TOLD_COMPLETED)))
 }
 
-/// Whether a context's call ends here, and of none to which it makes no difference.
+/// Whether the call of a context ends here, and not of one to which it makes no difference how its body ends.
 fn is_call(before: &[TokenTree]) -> bool {
     called(before).is_some_and(|(name, receiver)| {
         let receiver_is_indifferent = called(receiver).is_some() && !is_call(receiver);

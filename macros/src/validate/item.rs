@@ -1,4 +1,4 @@
-//! What the attribute is on, where that is no function.
+//! What the attribute is on, if that is no function.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};

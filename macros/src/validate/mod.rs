@@ -66,7 +66,7 @@ pub(crate) fn check(
     stub
 }
 
-/// Whether the body is one of a context function but for an `async` that is missing.
+/// Whether the body is that of a context function, though its `async` may be missing.
 fn is_for_rustc(function: &Function, yields: &Yields) -> bool {
     function.sig.asyncness.is_some()
         || (!yields.points.is_empty() && !function.body.as_ref().is_some_and(has_runtime))

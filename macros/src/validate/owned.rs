@@ -41,7 +41,7 @@ fn check_owned_self(args: &Args, function: &Function, errors: &mut Errors) -> bo
     false
 }
 
-/// What is said of a use of what is borrowed.
+/// The message for a use of what is borrowed.
 fn outlives(borrowed: &str, name: &str, value: &str) -> String {
     format!(
         "this context outlives the call and the borrow of `{borrowed}`: own what it needs, as in `own({name} = {value})`"
@@ -88,7 +88,7 @@ fn check_owned_arguments(args: &Args, function: &Function, errors: &mut Errors) 
     false
 }
 
-/// What `own` could take instead of all that is borrowed; `None` of what is lent to be changed, which isn't copied.
+/// What `own` could take instead of all that is borrowed; `None` if something is lent to be changed, which a copy can't stand for.
 pub(super) fn owned_instead(function: &Function) -> Option<String> {
     let mut pairs = Vec::new();
     for input in &function.sig.inputs {
@@ -126,13 +126,13 @@ fn owned_argument(argument: &PatType, sig: &Signature) -> String {
     }
 }
 
-/// What makes an owned value of one behind this reference, where that can be told.
+/// The method that makes an owned value from the one behind this reference, if that can be told.
 fn owning_reference(reference: &TypeReference, sig: &Signature) -> Option<&'static str> {
     let owning = borrows::owning_reference(reference);
     owning.filter(|_| !is_a_parameter_without_clone(&reference.elem, &sig.generics))
 }
 
-/// Of such a `T`, a clone of a `&T` is another `&T`.
+/// If a `T` is one, the clone of a `&T` is another `&T`.
 fn is_a_parameter_without_clone(ty: &Type, generics: &Generics) -> bool {
     let mut params = generics.type_params().map(|param| &param.ident);
     params
@@ -233,7 +233,7 @@ fn used_name(name: &Ident, tokens: TokenStream) -> Option<(TokenTree, Option<Ide
     })
 }
 
-/// The same in a macro, which may drop its arguments unless it is known.
+/// The same in a macro, which may drop its arguments if it isn't known.
 fn used_in_macro(
     name: &Ident,
     called: &Ident,

@@ -1,4 +1,4 @@
-//! What a return type says of the resource that can't be one, and a resource that is yielded in an `Ok`.
+//! A return type that can't be that of a resource, and a resource that is yielded in an `Ok`.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -128,7 +128,7 @@ fn may_yield_a_manager(function: &Function) -> bool {
     generic || given || body.as_ref().is_none_or(made)
 }
 
-/// False of a type whose size isn't known.
+/// False for a type whose size isn't known.
 fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
     let sized = match ungroup(ty) {
         Type::TraitObject(object) => {
@@ -147,7 +147,7 @@ fn check_size(ty: &Type, args: &Args, errors: &mut Errors) -> bool {
     false
 }
 
-/// False of a resource that is yielded by a function without a return type, as far as that is certain of tokens.
+/// False for a resource that is yielded by a function without a return type, as far as its tokens make that certain.
 pub(super) fn check_unit(function: &Function, yields: &Yields, errors: &mut Errors) -> bool {
     let (ReturnType::Default, Some(body)) = (&function.sig.output, &function.body) else {
         return true;

@@ -28,7 +28,7 @@ pub(super) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Erro
     }
 }
 
-/// Notes what is wrong with the function. Its body, if it has one that can run inside of a context.
+/// Notes what is wrong with the function. Returns its body, if it has one that can run inside a context.
 pub(super) fn check<'f>(
     args: &Args,
     function: &'f Function,
@@ -112,7 +112,7 @@ pub(super) fn forgotten(args: &Args, function: &Function, errors: &mut Errors) -
     let takes_none =
         |attr: &Attribute| written(attr.path()) == "test" || written(attr.path()) == "tokio::test";
     let mut attrs = function.attrs.iter();
-    // Without a context, that is the mistake.
+    // If there is no context at all, that is the mistake.
     if args.contexts.is_empty() || !attrs.clone().any(takes_none) || attrs.any(gives_arguments) {
         return forgotten;
     }

@@ -17,9 +17,10 @@
 //! }
 //! ```
 
+use std::mem;
+
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use std::mem;
 use syn::{
     Attribute, FnArg, GenericParam, Lifetime, Meta, Pat, PatType, ReturnType, Signature, Type,
     WherePredicate, parse_quote,
@@ -47,7 +48,7 @@ use mistakes::{check, forgotten, misnamed, not_a_function};
 
 /// The whole of `#[within]`.
 ///
-/// One below is taken along, inside of this one: expanded after it, it would be around it.
+/// Another one below is taken along, inside this one: expanded later, it would be around this one.
 pub(crate) fn within(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut function = match syn::parse2::<Function>(item.clone()) {
@@ -137,7 +138,7 @@ fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
 /// What is left of a function whose mistakes have been reported: its callers see it without the arguments that contexts stand for.
 fn stub(mut function: Function, names: &[Ident], forgotten: &[usize]) -> TokenStream {
     let is_injected = |input: &FnArg| matches!(input, FnArg::Typed(argument) if matches!(&*argument.pat, Pat::Ident(pat) if names.contains(&pat.ident)));
-    let inputs = std::mem::take(&mut function.sig.inputs);
+    let inputs = mem::take(&mut function.sig.inputs);
     let kept = inputs
         .into_iter()
         .enumerate()
@@ -152,19 +153,19 @@ fn stub(mut function: Function, names: &[Ident], forgotten: &[usize]) -> TokenSt
     function.without_body()
 }
 
-/// Takes out the lifetimes that `#[async_trait]` has given to arguments which are no more: the trait's method hasn't got them.
+/// Takes out the lifetimes that `#[async_trait]` has given to arguments that are gone: the trait's method doesn't have them.
 fn forget_lifetimes(sig: &mut Signature) {
     let (inputs, output) = (&sig.inputs, &sig.output);
     let rest = quote!(#inputs #output);
     let is_used = |lifetime: &Lifetime| contains_word(&rest, &lifetime.ident.to_string());
-    let params = std::mem::take(&mut sig.generics.params).into_iter();
+    let params = mem::take(&mut sig.generics.params).into_iter();
     sig.generics.params = params
         .filter(
             |param| !matches!(param, GenericParam::Lifetime(param) if !is_used(&param.lifetime)),
         )
         .collect();
     if let Some(clause) = &mut sig.generics.where_clause {
-        let predicates = std::mem::take(&mut clause.predicates).into_iter();
+        let predicates = mem::take(&mut clause.predicates).into_iter();
         clause.predicates = predicates
             .filter(|predicate| !matches!(predicate, WherePredicate::Lifetime(bound) if !is_used(&bound.lifetime)))
             .collect();
@@ -174,7 +175,7 @@ fn forget_lifetimes(sig: &mut Signature) {
 /// Takes the arguments that contexts stand for out of the signature, and binds them to the resources, with their types as written.
 fn take_injected(sig: &mut Signature, contexts: &[Context]) -> TokenStream {
     let mut bindings = TokenStream::new();
-    let inputs = std::mem::take(&mut sig.inputs);
+    let inputs = mem::take(&mut sig.inputs);
     for input in inputs {
         let Some((argument, name)) = injected(&input, contexts) else {
             sig.inputs.push(input);
@@ -213,7 +214,7 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
         ReturnType::Type(_, ty) => Some(never_returned(site, ty)),
     };
     match returning {
-        // Within the braces: what is in front of them doesn't depend on what is typed there, as editors have it.
+        // Within the braces: what is in front of them must not depend on what is typed there, see `editors`.
         Some(returning) => {
             let tokens = body.stream();
             let body = regroup(body, quote_spanned!(site=> #returning #tokens));
@@ -227,9 +228,9 @@ fn returning(site: Span, output: &ReturnType, body: &Group) -> TokenStream {
     }
 }
 
-/// Makes a `Result` of what a function returns that returns none: by its type's name, so it is looked whether it does.
+/// Makes a `Result` of what the function returns, which by the name of its type is none: whether that is so is checked.
 fn plain_value(args: &Args, output: &ReturnType, body: &Group, site: Span) -> TokenStream {
-    // There is nothing to be seen of what never returns, nor of a sketch that ends in `todo!()` and has no type but that.
+    // There is nothing to check where it never returns, nor in a sketch that ends in `todo!()` and returns nothing else.
     let never = |ty: &Type| match ty {
         Type::Never(_) => true,
         ty => contains_impl(ty) && ends_in_a_panic(body),

@@ -59,7 +59,7 @@ impl Statement {
         }
     }
 
-    /// The length of what has no yield of this function's at `tokens[i]`: an item, the arguments of a type or a closure.
+    /// The length of what holds none of this function's yields at `tokens[i]`: an item, the arguments of a type or a closure.
     pub(super) fn skip(&mut self, tokens: &[TokenTree], i: usize) -> Option<usize> {
         if let Some(length) = nested_item(&tokens[i..]) {
             self.end();

@@ -69,7 +69,7 @@ impl Yields {
         self.points.iter().any(|point| point.inside.is_wrapped())
     }
 
-    /// Whether that can't be excluded: less is certain of tokens than is good enough for a guess.
+    /// Whether that can't be ruled out: what tokens tell is good enough for a guess, but not certain.
     pub(crate) fn may_be_polled_by_others(&self) -> bool {
         self.is_wrapping() || self.points.iter().any(|point| point.inside.after_bar)
     }
