@@ -22,7 +22,7 @@ use crate::{
     context::{self, Context},
     editors,
     error::written,
-    nest::{self, Around, nest},
+    nest::{Around, AsyncBlock, nest},
     tokens::{first_token, is_punct, is_word, shown_at, site_at, start},
 };
 
@@ -90,7 +90,7 @@ impl AsyncWith {
         let allow = syn::parse2::<Group>(block.clone())
             .ok()
             .and_then(|block| allow_braces(&block, site));
-        let body = nest::Body {
+        let body = AsyncBlock {
             word: Some(word),
             content: quote_spanned!(site=> #returning #allow #block),
             made: quote_spanned!(site=> #krate::__private::returned()),
@@ -160,14 +160,11 @@ fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
         return Err(context::mutable(input)?);
     }
     let name = context::parse_name(input)?;
-    let context = input.parse::<Expr>()?;
-    match context::not_a_context(name.as_ref(), &context) {
-        Some(error) => Err(error),
-        None => Ok(Context {
-            name,
-            context: context.into_token_stream(),
-        }),
-    }
+    let expression = context::parse_expression(name.as_ref(), input)?;
+    Ok(Context {
+        name,
+        expression: expression.into_token_stream(),
+    })
 }
 
 fn not_a_context(input: ParseStream<'_>) -> syn::Error {
@@ -230,7 +227,7 @@ fn of_a_type(input: ParseStream<'_>) -> syn::Result<syn::Error> {
 fn no_body(contexts: &[Context]) -> syn::Error {
     const MESSAGE: &str = "`async_with!` has no body: end it with `async || -> Result<_, YourError> { … }` or `async { … }`";
     match contexts.last() {
-        Some(last) => syn::Error::new_spanned(&last.context, MESSAGE),
+        Some(last) => syn::Error::new_spanned(&last.expression, MESSAGE),
         // `input.error` would begin with "unexpected end of input".
         None => syn::Error::new(Span::call_site(), MESSAGE),
     }

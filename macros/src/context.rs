@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Context {
     /// What the body calls the resource; `None` if it has no use for it.
     pub(crate) name: Option<Ident>,
-    pub(crate) context: TokenStream,
+    pub(crate) expression: TokenStream,
 }
 
 /// The `name =` or `_ =` before a context.
@@ -27,6 +27,15 @@ pub(crate) fn parse_name(input: ParseStream<'_>) -> syn::Result<Option<Ident>> {
         ));
     }
     Ok((name != "_").then_some(name))
+}
+
+/// The context, if it may be one.
+pub(crate) fn parse_expression(name: Option<&Ident>, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let expression = input.parse()?;
+    match not_a_context(name, &expression) {
+        Some(error) => Err(error),
+        None => Ok(expression),
+    }
 }
 
 /// The error for `mut name = context`.
@@ -82,7 +91,7 @@ pub(crate) fn of_a_binding(input: ParseStream<'_>) -> Option<syn::Error> {
 }
 
 /// The error for `name = policy` where that is an argument of `#[async_context]`, and for a context in quotes.
-pub(crate) fn not_a_context(name: Option<&Ident>, context: &Expr) -> Option<syn::Error> {
+fn not_a_context(name: Option<&Ident>, context: &Expr) -> Option<syn::Error> {
     if let Expr::Lit(ExprLit {
         lit: Lit::Str(text),
         ..

@@ -66,7 +66,7 @@ impl Around {
 }
 
 /// What an `async` block has in it.
-pub(crate) struct Body {
+pub(crate) struct AsyncBlock {
     /// The user's `async` or `async move`, if there is one.
     pub(crate) word: Option<TokenStream>,
     /// Its statements.
@@ -79,14 +79,14 @@ pub(crate) struct Body {
 pub(crate) fn nest(
     krate: &TokenStream,
     contexts: &[Context],
-    body: Body,
-    whole: Around,
+    body: AsyncBlock,
+    around: Around,
 ) -> TokenStream {
     let nested = contexts.iter().rev().fold(body, |body, context| {
         let site = site(context);
-        Body {
+        AsyncBlock {
             word: None,
-            content: around(krate, context, &body, whole),
+            content: enter(krate, context, &body, around),
             made: quote_spanned!(site=> ::core::convert::identity),
         }
     });
@@ -94,24 +94,25 @@ pub(crate) fn nest(
 }
 
 /// Hygiene of our own, shown where a context stands.
-fn site(Context { name, context }: &Context) -> Span {
-    site_at(start(&quote!(#name #context)))
+fn site(Context { name, expression }: &Context) -> Span {
+    site_at(start(&quote!(#name #expression)))
 }
 
-fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) -> TokenStream {
+/// One context around a block.
+fn enter(krate: &TokenStream, context: &Context, body: &AsyncBlock, around: Around) -> TokenStream {
     let site = site(context);
-    let Context { name, context } = context;
-    let open = open(&shown_at(krate.clone(), site), site, context);
+    let Context { name, expression } = context;
+    let open = open(&shown_at(krate.clone(), site), site, expression);
     let binding = name
         .as_ref()
         .map(|name| quote_spanned!(site=> let #name = &mut *resource;));
-    let Body {
+    let AsyncBlock {
         word,
         content,
         made,
     } = body;
     let word = word.clone().unwrap_or_else(|| quote_spanned!(site=> async));
-    let (returned, refused) = whole.ends();
+    let (returned, refused) = around.ends();
     let (returned, refused) = (Ident::new(returned, site), Ident::new(refused, site));
     let entered = quote_spanned! {site=>
         let frame = ::core::pin::pin!(frame);
@@ -130,7 +131,7 @@ fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) ->
         }
     };
     // Not for every context: this would hold a lock that is taken only to make an argument, as in `context(cell.borrow().clone())`.
-    if borrows_a_temporary(context.clone()) {
+    if borrows_a_temporary(expression.clone()) {
         quote_spanned! {site=>
             {
                 let end = match #open {
@@ -150,10 +151,10 @@ fn around(krate: &TokenStream, context: &Context, body: &Body, whole: Around) ->
 }
 
 /// A call, for whose caller the context stands where the user has written it: of a call that is the macro's as a whole, the caller is where the macro is used, for all contexts alike.
-fn open(krate: &TokenStream, site: Span, context: &TokenStream) -> TokenStream {
-    let place = start(context);
+fn open(krate: &TokenStream, site: Span, expression: &TokenStream) -> TokenStream {
+    let place = start(expression);
     let open = Ident::new("open", place);
-    let mut arguments = Group::new(Delimiter::Parenthesis, context.clone());
+    let mut arguments = Group::new(Delimiter::Parenthesis, expression.clone());
     arguments.set_span(place);
     quote_spanned!(site=> #krate::__private::Block.#open #arguments)
 }

@@ -119,15 +119,11 @@ fn parse_context(input: ParseStream<'_>) -> syn::Result<Context> {
     } else {
         None
     };
-    let context = input.parse::<Expr>()?;
-    if let Some(error) = context::not_a_context(name.as_ref(), &context) {
-        return Err(error);
-    }
-    match context {
+    match context::parse_expression(name.as_ref(), input)? {
         Expr::Cast(cast) => Err(context::named_behind(&cast)),
-        context => Ok(Context {
+        expression => Ok(Context {
             name,
-            context: context.into_token_stream(),
+            expression: expression.into_token_stream(),
         }),
     }
 }

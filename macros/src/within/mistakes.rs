@@ -181,7 +181,7 @@ fn unused_name<'a>(i: usize, args: &'a Args, function: &Function) -> Option<&'a 
     let mut used = function.sig.inputs.to_token_stream();
     used.extend(function.body.as_ref().map(Group::stream));
     let later = args.contexts[i + 1..].iter();
-    used.extend(later.flat_map(|later| [later.name.to_token_stream(), later.context.clone()]));
+    used.extend(later.flat_map(|later| [later.name.to_token_stream(), later.expression.clone()]));
     (!word.starts_with('_') && !mentions(used, &word)).then_some(name)
 }
 
@@ -201,7 +201,7 @@ fn without_context<'i>(input: &'i FnArg, args: &Args) -> Option<&'i PatType> {
     let exclusive = matches!(ungroup(&argument.ty), Type::Reference(reference) if reference.mutability.is_some());
     let used = bound_names(&argument.pat).into_iter().any(|name| {
         let mut contexts = args.contexts.iter();
-        contexts.any(|context| mentions(context.context.clone(), &name.to_string()))
+        contexts.any(|context| mentions(context.expression.clone(), &name.to_string()))
     });
     let open = injected(input, &args.contexts).is_none() && !has_attribute_of_its_own(argument);
     (exclusive && !used && open).then_some(argument)

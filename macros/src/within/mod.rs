@@ -32,7 +32,7 @@ use crate::{
     context::Context,
     error::Errors,
     function::Function,
-    nest::{Around, Body, nest},
+    nest::{Around, AsyncBlock, nest},
     tokens::{contains_word, is_punct, regroup, shown_at, site_at, start},
     types::{contains_impl, is_named_result},
     validate::CONTEXT_WITHIN,
@@ -106,7 +106,7 @@ fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
     } = function;
     let site = site_at(sig.ident.span());
     let krate = args.krate();
-    let whole = if returns_result(args, &sig.output) {
+    let around = if returns_result(args, &sig.output) {
         Around::Fallible
     } else {
         Around::Infallible
@@ -114,16 +114,16 @@ fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
     let mut sig = sig.clone();
     let bindings = take_injected(&mut sig, &args.contexts);
     let content = returning(site, &sig.output, body);
-    let body = Body {
+    let body = AsyncBlock {
         word: None,
         content: quote_spanned!(site=> #bindings #content),
-        made: match whole {
+        made: match around {
             Around::Infallible => plain_value(args, &sig.output, body, site),
             Around::Fallible | Around::Block => quote_spanned!(site=> ::core::convert::identity),
         },
     };
-    let nested = nest(&krate, &args.contexts, body, whole);
-    let nested = match whole {
+    let nested = nest(&krate, &args.contexts, body, around);
+    let nested = match around {
         Around::Infallible => quote_spanned!(site=> #krate::__private::value(#nested)),
         Around::Fallible | Around::Block => nested,
     };
