@@ -173,13 +173,30 @@ pub(crate) fn is_formatted(name: &Ident, literal: &str) -> bool {
 pub(crate) fn nested_item(tokens: &[TokenTree]) -> Option<usize> {
     match tokens {
         [TokenTree::Ident(keyword), TokenTree::Ident(_), rest @ ..] if keyword == "fn" => {
-            let end = rest.iter().position(|token| match token {
-                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+            let end = rest.iter().enumerate().position(|(i, token)| match token {
+                TokenTree::Group(group) => {
+                    group.delimiter() == Delimiter::Brace && !is_constant_argument(rest, i)
+                }
                 token => is_punct(token, ';'),
             });
             end.map(|end| end + 3)
         }
         _ => None,
+    }
+}
+
+/// Whether the braces at `tokens[i]`, in a function's signature or behind it, are the `{ N }` of a `T<{ N }>`.
+fn is_constant_argument(tokens: &[TokenTree], i: usize) -> bool {
+    let begins = |before: &TokenTree| {
+        ['<', ',', '=']
+            .iter()
+            .any(|begins| is_punct(before, *begins))
+    };
+    match (tokens[..i].last(), tokens.get(i + 1)) {
+        (_, Some(next)) if is_punct(next, '>') => true,
+        // Not if nothing like that follows: a comma may also end a `where` clause.
+        (Some(before), Some(next)) => begins(before) && is_punct(next, ','),
+        _ => false,
     }
 }
 

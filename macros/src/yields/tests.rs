@@ -176,6 +176,7 @@ fn those_of_a_nested_function_are_its_own() {
         #[async_context]
         async fn inner(f: fn(u8)) -> u8 { let _ = yield_resource!(1); }
         impl Other { async fn inner(&self) { let _ = yield_resource!(2); } }
+        async fn of_a_constant<const N: u8 = { 1 }>() -> Of<{ N }, { 2 }> where A: B, { let _ = yield_resource!(3); }
         let f: fn(u8) = g;
         let _ = yield_resource!(3);
     };
