@@ -51,6 +51,14 @@ impl Returns {
         }
     }
 
+    /// The type of the resource, where it is spelt out.
+    pub(crate) fn spelt_resource(&self) -> Option<&Type> {
+        match self {
+            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => Some(ty),
+            Returns::Alias(_) => None,
+        }
+    }
+
     /// What the context gives to the body.
     pub(crate) fn resource(&self, args: &Args) -> TokenStream {
         match self {

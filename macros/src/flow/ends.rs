@@ -113,10 +113,7 @@ impl Walk<'_> {
             (Returns::Plain(_), value) => value,
             _ => return,
         };
-        let resource_is_unit = match self.returns {
-            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => is_unit(ty),
-            Returns::Alias(_) => false,
-        };
+        let resource_is_unit = self.returns.spelt_resource().is_some_and(is_unit);
         let text = value.to_token_stream().to_string();
         let yielded = self.yields.points.iter().any(|point| matches!(&point.argument, Argument::Place(place) if place.to_token_stream().to_string() == text));
         let fallible_value = !matches!(self.returns, Returns::Plain(_)) && is_never_unit(value);

@@ -8,7 +8,6 @@ use super::{Walk, operands};
 use crate::{
     error::written,
     known::JOINS,
-    returns::Returns,
     tokens::{
         begins_async_block, behind_a_path, flatten, is_formatted, is_one_of, is_punct, is_word,
     },
@@ -62,11 +61,7 @@ impl Walk<'_> {
 
     fn lost_in_block(&mut self, code: TokenStream, after: TokenStream) {
         // What is copied doesn't move into the block, which then refers to the variable outside.
-        let is_copied = match self.returns {
-            Returns::Plain(ty) | Returns::Result { resource: ty, .. } => is_copied(ty),
-            Returns::Alias(_) => false,
-        };
-        if is_copied {
+        if self.returns.spelt_resource().is_some_and(is_copied) {
             return;
         }
         for point in Yields::find(code.clone(), self.yields.fixed.clone()).points {

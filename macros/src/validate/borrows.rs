@@ -95,7 +95,7 @@ pub(super) fn check_lent_self(
     errors: &mut Errors,
 ) -> bool {
     let receiver = function.sig.receiver().map(|receiver| &receiver.kind);
-    let (Returns::Plain(resource) | Returns::Result { resource, .. }) = returns else {
+    let Some(resource) = returns.spelt_resource() else {
         return true;
     };
     // Behind a `&` that was made of it, it may still be read.

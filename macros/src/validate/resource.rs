@@ -46,10 +46,8 @@ pub(super) fn check_resource(
         errors.at(manager, "write the type of the resource here, or `Result<Resource, Error>`: the attribute makes a `ContextManager` of it");
         return false;
     }
-    match returns {
-        Returns::Plain(ty) | Returns::Result { resource: ty, .. } => check_size(ty, args, errors),
-        Returns::Alias(_) => true,
-    }
+    let spelt = returns.spelt_resource();
+    spelt.is_none_or(|ty| check_size(ty, args, errors))
 }
 
 /// The first `_` that isn't a lifetime's.
