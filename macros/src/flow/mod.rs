@@ -329,16 +329,11 @@ impl Walk<'_> {
     }
 
     fn arm(&mut self, body: &Expr, paths: Paths) -> Paths {
-        match body {
-            Expr::Block(expr) => self.branch(&expr.block, paths),
-            _ => {
-                let paths = self.expr(body, paths);
-                if may_diverge(body) {
-                    Paths::NONE
-                } else {
-                    paths
-                }
-            }
+        let paths = self.expr(body, paths);
+        if may_diverge(body) {
+            Paths::NONE
+        } else {
+            paths
         }
     }
 
