@@ -392,7 +392,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
     async_with::async_with(input.into()).into()
 }
 
-/// Runs an async function inside of contexts: a decorator, a fixture for a test, a transaction around a handler.
+/// Runs an async function inside contexts: a decorator, a fixture for a test, a transaction around a handler.
 ///
 /// ```text
 /// #[within(database = temporary_database(), tx = transaction(database.pool()))]

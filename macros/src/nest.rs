@@ -75,7 +75,7 @@ pub(crate) struct AsyncBlock {
     pub(crate) made: TokenStream,
 }
 
-/// Puts `body` inside of `contexts`, the first of which is the outermost: an expression in an `async` block.
+/// Puts `body` inside `contexts`, the first of which is the outermost: an expression in an `async` block.
 pub(crate) fn nest(
     krate: &TokenStream,
     contexts: &[Context],

@@ -54,7 +54,7 @@ struct Leaving<'l> {
     by_break: bool,
     /// `return`, and a `break` with a label.
     by_others: bool,
-    /// The labels of what is inside of the loop.
+    /// The labels inside the loop.
     labels: &'l [Ident],
 }
 

@@ -1,4 +1,4 @@
-//! A yield inside of another context's body, whose exit nobody looks at: that context would be told that all went well.
+//! A yield inside another context's body, whose exit nobody looks at: that context would be told that all went well.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 

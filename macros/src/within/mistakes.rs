@@ -77,7 +77,7 @@ fn check_yields(body: &Group, errors: &mut Errors) {
     if let Some(point) = own {
         errors.at(
             point,
-            "`#[within]` runs this function inside of a context and doesn't make it one: what yields is an `#[async_context] async fn` of its own",
+            "`#[within]` runs this function inside a context and doesn't make it one: what yields is an `#[async_context] async fn` of its own",
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `#[within]`: an async function that runs inside of contexts.
+//! `#[within]`: an async function that runs inside contexts.
 //!
 //! ```text
 //! // Input

@@ -40,7 +40,7 @@ impl Inside {
 
 /// What is known of the statement, argument or arm that is being walked.
 pub(super) struct Statement {
-    /// What the group around it is inside of.
+    /// What the group around it is nested in.
     outer: Inside,
     pub(super) inside: Inside,
     /// A `loop`, `while` or `for` whose braces are still to come.
@@ -73,7 +73,7 @@ impl Statement {
         turbofish(&tokens[i..])
     }
 
-    /// What a yield is inside of that stands here.
+    /// What a yield that stands here is nested in.
     pub(super) fn inside_of_a_yield(&self) -> Inside {
         Inside {
             repeated: self.inside.repeated || self.condition,
@@ -81,7 +81,7 @@ impl Statement {
         }
     }
 
-    /// What the tokens of `group` are inside of, `before` being the tokens in front of it.
+    /// What the tokens of `group` are nested in; `before` are the tokens in front of it.
     pub(super) fn inside_of_group(&self, group: &Group, before: &[TokenTree]) -> Inside {
         let mut inside = self.inside;
         match group.delimiter() {

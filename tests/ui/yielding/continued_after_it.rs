@@ -1,4 +1,4 @@
-//! The `continue` comes by the yield again.
+//! The `continue` reaches the yield again.
 use contextlib::{async_context, yield_resource};
 
 #[async_context]
