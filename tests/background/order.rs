@@ -866,6 +866,29 @@ async fn the_exit_of_a_guard_in_a_third_task_does_not_wait_for_one_of_an_unrelat
     assert!(said.ends_with("-needing"), "{said}");
 }
 
+/// As one for each session in a map.
+#[tokio::test]
+async fn guards_that_were_entered_in_a_lane_each_do_not_wait_for_each_other() {
+    let log = Log::default();
+    let permits = Arc::new(Semaphore::new(1));
+    let permit = permits.clone().acquire_owned().await.unwrap();
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let giving = lane(giving_back(log.clone(), permit).enter())
+        .await
+        .unwrap();
+    let needing = lane(gated(log.clone(), "needing", permits).enter())
+        .await
+        .unwrap();
+    drop(needing);
+    let exit = timeout(Duration::from_secs(9), giving.exit()).await;
+    exit.expect("a dead-lock").unwrap();
+    // What was entered before them waits for both.
+    outer.exit().await.unwrap();
+    let said = log.said();
+    assert!(said.contains("-giving, "), "{said}");
+    assert!(said.ends_with("-needing, -outer Completed"), "{said}");
+}
+
 /// A stack is one unit, wherever its entries were entered and wherever it is dropped.
 #[tokio::test]
 async fn a_stack_that_two_tasks_fill_and_a_third_one_drops() {

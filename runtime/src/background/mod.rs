@@ -37,7 +37,7 @@
 //!   - If such a guard is dropped by another task or thread, or by a body that isn't known to have been around it, it isn't known either which body
 //!     or rollback the guard had gone to. The guard then doesn't wait for what was dropped in that body or rollback itself.
 //! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with what its old task has
-//!   entered. Two guards that a third task has from two others have nothing to do with each other, so their rollbacks run side by side. This is so
+//!   entered. Two guards that a third task has from two others have nothing to do with each other, so their teardowns run side by side. This is so
 //!   even where both belong to one future that was polled in two tasks and is dropped in a third one. What is on one [stack](crate::ExitStack) is in
 //!   order wherever it goes.
 //! - If one task has begun a future and another one drops it, what the future had entered meanwhile counts in the other task as entered when the
@@ -51,6 +51,8 @@
 //! - A thread has one lane outside of a runtime and another one inside `block_on`.
 //! - A guard that was entered in a body, but inside of another runtime's `block_on`, is rolled back on that runtime. The body's context waits for it:
 //!   for ever, if nobody drives that runtime any more. End the rollback there: `other.block_on(background::drain())`.
+//! - In the same way, a rollback of a `spawn_local` context is waited for for ever if nobody polls its `LocalSet` any more. End it in there:
+//!   `set.run_until(background::drain())`.
 //! - A rollback may await a task which waits for that rollback. It then waits for ever, as it would in the foreground.
 //!   [`drain_timeout`](https://docs.rs/contextlib/latest/contextlib/background/fn.drain_timeout.html) names it.
 
@@ -112,6 +114,7 @@ use crate::{
 /// What it waits for depends on where it is called:
 ///
 /// - Off a runtime it waits for all rollbacks of the process.
+/// - On a runtime it also waits for those that a [policy of yours](policy::Policy) has taken over, on whatever executor: whose they are isn't known.
 /// - Inside of a rollback it waits only for those of contexts that were entered later than the one that is being rolled back. Earlier ones may be
 ///   waiting for this very rollback, and neither would ever end.
 ///
@@ -274,6 +277,35 @@ pub fn stuck() -> Vec<Stuck> {
 /// use contextlib::background::lane;
 ///
 /// tokio::join!(lane(branch()), lane(branch()));
+/// # }
+/// ```
+///
+/// # Guards side by side
+///
+/// One task may keep guards that have nothing to do with each other, such as one for each session in a map. Entered in a lane each, they don't wait for
+/// each other, wherever they are exited or dropped:
+///
+/// ```
+/// use contextlib::{async_context, background::{drain, lane}, yield_resource};
+/// use std::collections::HashMap;
+///
+/// #[async_context]
+/// async fn session(id: u32) -> std::io::Result<u32> {
+///     let mut number = id;
+///     let _ = yield_resource!(number);
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let mut sessions = HashMap::new();
+/// for id in [1, 2] {
+///     sessions.insert(id, lane(session(id).enter()).await?);
+/// }
+/// drop(sessions.remove(&2));
+/// // Not after the rollback of the other one.
+/// sessions.remove(&1).expect("it is there").exit().await?;
+/// # drain().await;
+/// # Ok(())
 /// # }
 /// ```
 ///
