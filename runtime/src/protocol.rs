@@ -29,8 +29,8 @@ type OriginOf<M> =
 /// `database.enter()`. **Have `IntoContextManager` in scope where you use the struct, and this trait only where you implement it:**
 ///
 /// - With this trait alone, `database.enter()` is the bare setup of a `mut database`, whose resource nobody tears down.
-/// - With both traits, it is the context's for a struct, and for what is in a `Box`. **For a variable that is a `&mut Database` it still is the bare
-///   setup**, without a word from the compiler.
+/// - With both traits, it is the context's for a struct, and for what is in a `Box`. For a variable that is a `&mut Database` there are *multiple
+///   applicable items*, says rustc.
 ///
 /// Pass the struct by value; pass a clone if it is a handle. A struct that borrows what it needs goes through [`protocol`]:
 /// `protocol(it).on_cancel::<policy::Drop>()`.
@@ -116,6 +116,26 @@ pub trait AsyncContextManager: Send {
         resource: Self::Resource,
         exit: Exit<'_, <Self::Kind as Kind>::Suppression>,
     ) -> impl Future<Output = Result<(), <Self::Kind as Kind>::Error>> + Send;
+}
+
+/// A struct that is to be a context more than once: `protocol(&mut database).on_cancel::<policy::Drop>()`.
+impl<M: AsyncContextManager> AsyncContextManager for &mut M {
+    type Resource = M::Resource;
+    type Kind = M::Kind;
+
+    fn enter(
+        &mut self,
+    ) -> impl Future<Output = Result<M::Resource, <M::Kind as Kind>::Error>> + Send {
+        M::enter(self)
+    }
+
+    fn exit(
+        &mut self,
+        resource: M::Resource,
+        exit: Exit<'_, <M::Kind as Kind>::Suppression>,
+    ) -> impl Future<Output = Result<(), <M::Kind as Kind>::Error>> + Send {
+        M::exit(self, resource, exit)
+    }
 }
 
 /// What can be used as a context: what a context function returns, a struct that is an [`AsyncContextManager`], a tuple of contexts.

@@ -268,6 +268,32 @@ impl AsyncContextManager for Indent<'_> {
     }
 }
 
+/// By a reference, a struct is a context more than once.
+#[tokio::test]
+async fn one_that_is_used_again() {
+    let mut database = Database::default();
+    for number in [2, 3] {
+        let again = protocol(&mut database).on_cancel::<policy::Drop>();
+        let body = again.with(async |connection| {
+            connection.0 = number;
+            Ok::<_, AppError>(())
+        });
+        body.await.unwrap();
+    }
+    let again = protocol(&mut database).on_cancel::<policy::Drop>();
+    let guard = again.enter().await.unwrap();
+    guard.exit().await.unwrap();
+    let said = [
+        "open",
+        "close 2 after Completed",
+        "open",
+        "close 3 after Completed",
+        "open",
+        "close 1 after Completed",
+    ];
+    assert_eq!(database.lines(), said);
+}
+
 fn dropped(
     depth: &mut usize,
 ) -> ContextManager<impl AsyncContext<Resource = usize, Kind = Infallible> + Send, policy::Drop> {
