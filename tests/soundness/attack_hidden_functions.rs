@@ -152,7 +152,7 @@ async fn context(log: Log, census: Census) -> Result<Counted, ContextError> {
 fn the_lent_resource_outlives_its_session() {
     let (log, census) = (Log::new(), Census::new());
     {
-        let (mut opening, frame) = p::open(context(log.clone(), census.clone()));
+        let (mut opening, frame) = p::Block.open(context(log.clone(), census.clone()));
         let frame = pin!(frame);
         let mut session = opening.session(frame);
         let resource = block_on(session.setup()).unwrap();
@@ -174,7 +174,7 @@ fn the_session() {
     ] {
         let (log, census) = (Log::new(), Census::new());
         {
-            let (mut opening, frame) = p::open(context(log.clone(), census.clone()));
+            let (mut opening, frame) = p::Block.open(context(log.clone(), census.clone()));
             let frame = pin!(frame);
             let mut session = opening.session(frame);
             let resource = block_on(session.setup()).unwrap();
@@ -236,8 +236,8 @@ async fn one_opening_for_two_frames() {
     let _quiet = quiet();
     let (log, census) = (Log::new(), Census::new());
     {
-        let (mut opening, first) = p::open(spawned(log.clone(), census.clone()));
-        let (_, second) = p::open(spawned(log.clone(), census.clone()));
+        let (mut opening, first) = p::Block.open(spawned(log.clone(), census.clone()));
+        let (_, second) = p::Block.open(spawned(log.clone(), census.clone()));
         let (first, second) = (pin!(first), pin!(second));
         drop(opening.session(first).setup().await);
         let again = catch_unwind(AssertUnwindSafe(|| drop(opening.session(second))));
@@ -256,7 +256,7 @@ async fn one_opening_for_two_frames() {
 async fn a_session_that_is_dropped_before_what_it_has_lent() {
     let (log, census) = (Log::new(), Census::new());
     {
-        let (mut opening, frame) = p::open(spawned(log.clone(), census.clone()));
+        let (mut opening, frame) = p::Block.open(spawned(log.clone(), census.clone()));
         let frame = pin!(frame);
         let mut session = opening.session(frame);
         let resource = session.setup().await.unwrap();
@@ -275,7 +275,7 @@ async fn a_body_that_forgets_what_it_was_lent() {
     let _quiet = quiet();
     let (log, census) = (Log::new(), Census::new());
     {
-        let (mut opening, frame) = p::open(spawned(log.clone(), census.clone()));
+        let (mut opening, frame) = p::Block.open(spawned(log.clone(), census.clone()));
         let frame = pin!(frame);
         let mut session = opening.session(frame);
         let resource = session.setup().await.unwrap();

@@ -65,7 +65,7 @@ fn ending(result: Result<(), String>) -> p::Ending {
         let _ = yield_resource!();
         std::future::pending().await
     }
-    let (mut opening, frame) = p::open(source());
+    let (mut opening, frame) = p::Block.open(source());
     let mut frame = Box::pin(frame);
     {
         let mut session = opening.session(frame.as_mut());
@@ -181,10 +181,10 @@ fn in_order(shape: Shape, steps: &[Step]) {
     where
         C: AsyncContext<Resource = Counted, Kind = Fallible<ContextError>>,
     {
-        let (_, frame) = p::open(make());
+        let (_, frame) = p::Block.open(make());
         let mut frame: Pin<Box<C>> = Box::pin(frame);
         for &next in steps {
-            let (opening, _) = p::open(make());
+            let (opening, _) = p::Block.open(make());
             drop(catch_unwind(AssertUnwindSafe(|| {
                 step(frame.as_mut(), opening, census, next)
             })));
@@ -257,7 +257,7 @@ fn resumed_twice_under_a_view() {
     }
     let cx = &mut Context::from_waker(Waker::noop());
     let census = Census::new();
-    let (_, frame) = p::open(looks(census.clone()));
+    let (_, frame) = p::Block.open(looks(census.clone()));
     {
         let mut frame = Box::pin(frame);
         let mut room = None;
