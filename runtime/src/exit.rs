@@ -158,6 +158,13 @@ impl<S> Clone for Exit<'_, S> {
 }
 impl<S> Copy for Exit<'_, S> {}
 
+/// Whether the body ended in this way: `exit == ExitKind::Completed`.
+impl<S> PartialEq<ExitKind> for Exit<'_, S> {
+    fn eq(&self, kind: &ExitKind) -> bool {
+        self.kind() == *kind
+    }
+}
+
 impl<S> fmt::Debug for Exit<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -39,6 +39,12 @@ impl Store {
         let _ = yield_resource!((twice, number));
     }
 
+    #[async_context(own(name = name))]
+    async fn of_a_static(name: &'static str) -> &'static str {
+        let mut lent = name;
+        let _ = yield_resource!(lent);
+    }
+
     #[async_context(own(store = self.clone()))]
     async fn of_an_arc(self: &Arc<Self>) -> usize {
         let _ = yield_resource!(store.name.len());
@@ -250,4 +256,10 @@ fn arguments_without_a_name_are_kept() {
     block_on(manager.run(async |_| log.say("body")));
     let lines = [["body", "teardown"].as_slice(), &["dropped"; 7]].concat();
     assert_eq!(log.lines(), lines);
+}
+
+#[tokio::test]
+async fn a_static_reference_as_it_is() {
+    let manager = is_static(Store::of_a_static("name"));
+    assert_eq!(manager.run(async |name| *name).await, "name");
 }

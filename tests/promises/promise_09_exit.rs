@@ -50,6 +50,15 @@ async fn context(log: Log) -> Result<u8, ContextError> {
         _ => ExitKind::Cancelled,
     };
     assert_eq!(again.kind(), kind);
+    assert_eq!(again, kind);
+    assert_ne!(
+        again,
+        if kind == ExitKind::Failed {
+            ExitKind::Completed
+        } else {
+            ExitKind::Failed
+        }
+    );
     assert_eq!(again.error().is_some(), kind == ExitKind::Failed);
     assert_eq!(again.panic().is_some(), kind == ExitKind::Panicked);
     log.say(format!("{again:?}"));

@@ -17,7 +17,8 @@ use crate::{
 mod own;
 mod policy;
 
-use own::{Owned, parse_own};
+pub(crate) use own::Owned;
+use own::parse_own;
 pub(crate) use policy::{POLICIES, Policy};
 
 const ARGUMENTS: [&str; 10] = [

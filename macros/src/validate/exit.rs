@@ -76,6 +76,7 @@ fn misread_yield(
     let before = without_path(before);
     method_of_a_result(after)
         .or_else(|| condition(name, before, after))
+        .or_else(|| compared(after))
         .or_else(|| pattern_before(before, after))
         .or_else(|| pattern_in_an_arm(before, after))
         .or_else(|| assigned_to_itself(before, argument, after))
@@ -124,6 +125,42 @@ fn condition(name: &Ident, before: &[TokenTree], after: &[TokenTree]) -> Option<
     };
     (ends_in_word(before, &["if", "while"]) && starts_with_braces(after))
         .then(|| is_an_exit(name, ": write `yield_resource!(…).is_completed()`"))
+}
+
+/// `yield_resource!(tx) == Exit::Completed`
+fn compared(after: &[TokenTree]) -> Option<syn::Error> {
+    let [TokenTree::Punct(not), TokenTree::Punct(equals), value @ ..] = after else {
+        return None;
+    };
+    let negated = match (not.as_char(), equals.as_char()) {
+        ('=', '=') => "",
+        ('!', '=') => "!",
+        _ => return None,
+    };
+    let TokenTree::Ident(variant) = behind_path_to(value, "Exit")? else {
+        return None;
+    };
+    let is = match variant.to_string().as_str() {
+        "Completed" => "is_completed",
+        "Failed" => "is_failed",
+        "Panicked" => "is_panicked",
+        "Cancelled" => "is_cancelled",
+        _ => return None,
+    };
+    let advice = format!(": write `{negated}yield_resource!(…).{is}()`");
+    Some(is_an_exit(variant, &advice))
+}
+
+/// `Completed` of `Exit::Completed`, or of a longer path to that.
+fn behind_path_to<'t>(tokens: &'t [TokenTree], name: &str) -> Option<&'t TokenTree> {
+    let path = tokens
+        .iter()
+        .take_while(|token| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':'));
+    let path = &tokens[..path.count()];
+    match path {
+        [.., TokenTree::Ident(of), _, _, last] if of == name => Some(last),
+        _ => None,
+    }
 }
 
 /// `if let Err(error) = yield_resource!(tx) { … }`

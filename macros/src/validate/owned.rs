@@ -1,10 +1,10 @@
 //! The argument `own(…)`: what it could take, and what the body uses though nothing owns it.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use syn::{FnArg, Generics, Pat, PatType, ReceiverKind, Signature, Type, TypeReference};
+use syn::{Expr, FnArg, Generics, Pat, PatType, ReceiverKind, Signature, Type, TypeReference};
 
 use crate::{
-    args::Args,
+    args::{Args, Owned},
     bindings::may_be_bound,
     borrows::{self, argument_by_reference},
     error::Errors,
@@ -19,7 +19,9 @@ use crate::{
 
 /// With `own(…)`, the body has what that made, and not what the function borrows: false if it uses that all the same.
 pub(super) fn check_owned(args: &Args, function: &Function, errors: &mut Errors) -> bool {
-    check_owned_self(args, function, errors) && check_owned_arguments(args, function, errors)
+    check_owned_self(args, function, errors)
+        && check_owned_arguments(args, function, errors)
+        && check_owned_references(args, function, errors)
 }
 
 /// False if the body uses a `self` that is borrowed.
@@ -86,6 +88,41 @@ fn check_owned_arguments(args: &Args, function: &Function, errors: &mut Errors) 
     };
     errors.at(token, message);
     false
+}
+
+/// False if `own(pool = pool)` takes an argument `&Pool` as it is, or `own(this = self)` a `&self`.
+fn check_owned_references(args: &Args, function: &Function, errors: &mut Errors) -> bool {
+    if !args.is_static() || function.body.is_none() {
+        return true;
+    }
+    let owned = args.own.iter().flatten();
+    let mistake = owned.filter_map(|Owned { name, value, .. }| {
+        let argument = match value {
+            Expr::Path(path) => path.path.get_ident()?,
+            _ => return None,
+        };
+        let owning = match argument == "self" {
+            true => borrows::of_receiver(function.sig.receiver()?).map(|_| ".clone()"),
+            false => owning_call(argument, &function.sig),
+        };
+        let own = format!("{argument}{}", owning?);
+        Some(syn::Error::new_spanned(
+            value,
+            outlives(&argument.to_string(), &name.to_string(), &own),
+        ))
+    });
+    errors.check({ mistake }.next())
+}
+
+/// What makes an owned value of the argument of that name, if it is a `&T`.
+fn owning_call(name: &Ident, sig: &Signature) -> Option<&'static str> {
+    let mut by_reference = sig.inputs.iter().filter_map(argument_by_reference);
+    let (_, reference) = by_reference.find(|(pat, _)| pat.ident == *name)?;
+    let is_static = reference
+        .lifetime
+        .as_ref()
+        .is_some_and(|lifetime| lifetime.ident == "static");
+    owning_reference(reference, sig).filter(|_| !is_static)
 }
 
 /// What `own` could take instead of all that is borrowed; `None` if something is lent to be changed, which a copy can't stand for.
