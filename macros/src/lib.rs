@@ -184,7 +184,8 @@ use proc_macro::TokenStream;
 /// - It keeps the others, used or not. Of a pattern, it keeps what has a name or a `_`, and not what `..` passes over.
 ///
 /// So the manager borrows nothing. But its type still mentions the lifetimes of what isn't kept, as every opaque type does. A function that returns
-/// such a manager, or a `Vec` of them, says `+ Send + 'static` and not `use<>`. Or it takes a [boxed](#boxed-a-type-that-has-a-name) one.
+/// such a manager, or a `Vec` of them, says `+ Send + 'static` and not `use<>`. A closure or an `async` block that owns what the function was called
+/// on, as in `move |pool: Pool| pool.lease()`, can't return the manager (E0515). Put `.boxed()` behind the call: `pool.lease().boxed()`.
 ///
 /// `own(mut name = …)` makes a mutable variable.
 ///
