@@ -81,7 +81,7 @@ impl Returns {
 fn declared(ty: &Type, args: &Args, part: &str) -> TokenStream {
     let at = start(ty);
     let (krate, part) = (args.krate(at), Ident::new(part, at));
-    quote_spanned!(at=> <#ty as #krate::__private::Declared>::#part)
+    quote_spanned!(at=> <#ty as #krate::kind::Declared>::#part)
 }
 
 /// `T` and `E`, if `ty` is `Result<T, E>` by its own name.

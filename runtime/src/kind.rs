@@ -60,6 +60,35 @@ pub trait Suppression: Sealed + 'static {
     fn missing<R>() -> Option<Self::Out<R>>;
 }
 
+/// What a `Result` under any name comes to: in `io::Result<T>`, the resource `T` and the error `io::Error`.
+///
+/// `#[async_context]` sees only the name of a return type, and so writes `<io::Result<T> as Declared>::Resource` for `T` in what the function returns. Of a `Result<T, E>` it sees both, which makes for
+/// a shorter type in the docs and in the compiler's messages.
+///
+/// ```
+/// use contextlib::kind::Declared;
+/// use std::io;
+///
+/// let number: <io::Result<u32> as Declared>::Resource = 7_u32;
+/// # assert_eq!(number, 7);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` isn't a `Result`, as a context function takes it to be",
+    label = "a context function takes this to be a `Result`",
+    note = "a type whose name ends in `Result`, or one under `#[async_context(fallible)]`, is taken for one; if it is what the context yields, write `#[async_context(infallible)]`, or leave out `fallible`"
+)]
+pub trait Declared {
+    /// What the context yields.
+    type Resource;
+    /// What it fails with.
+    type Error;
+}
+
+impl<T, E> Declared for Result<T, E> {
+    type Resource = T;
+    type Error = E;
+}
+
 /// What a function inside a [suppressing](Suppressing) context can return where its value is missing: `()`, and `None` of an `Option`.
 ///
 /// [`#[within]`](macro@crate::within) asks this of what its function returns, or, if that is a `Result`, of what is in its `Ok`. Mirrors a Python

@@ -7,27 +7,11 @@ use crate::{
     AsyncContext, BoxedManager, ContextManager, Definition, IntoContextManager,
     background::{Entered, Style},
     frame::{FrameOf, Home, YieldFn, before},
-    kind::Kind,
+    kind::{Declared, Kind},
     policy::{self, Policy, Storage},
     session::Session,
 };
 use std::{convert::Infallible, marker::PhantomData, panic::Location, pin::Pin};
-
-/// A `Result` under any name, taken apart.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` isn't a `Result`, as a context function takes it to be",
-    label = "a context function takes this to be a `Result`",
-    note = "a type whose name ends in `Result`, or one under `#[async_context(fallible)]`, is taken for one; if it is what the context yields, write `#[async_context(infallible)]`, or leave out `fallible`"
-)]
-pub trait Declared {
-    type Resource;
-    type Error;
-}
-
-impl<T, E> Declared for Result<T, E> {
-    type Resource = T;
-    type Error = E;
-}
 
 /// What the body of a context function declared with the result type `R` returns.
 pub type Ends<R> = Result<(), <R as Declared>::Error>;

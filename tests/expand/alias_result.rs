@@ -2,17 +2,17 @@ fn lock_file(
     path: PathBuf,
 ) -> ::contextlib::ContextManager<
     impl ::contextlib::AsyncContext<
-        Resource = <io::Result<File> as ::contextlib::__private::Declared>::Resource,
+        Resource = <io::Result<File> as ::contextlib::kind::Declared>::Resource,
         Kind = ::contextlib::kind::Fallible<
-            <io::Result<File> as ::contextlib::__private::Declared>::Error,
+            <io::Result<File> as ::contextlib::kind::Declared>::Error,
         >,
     > + ::core::marker::Send + 'static,
     ::contextlib::policy::Spawn,
 > {
     ::contextlib::__private::on_cancel_spawn_needs_a_frame_that_is_send_and_static::<
-        <io::Result<File> as ::contextlib::__private::Declared>::Resource,
+        <io::Result<File> as ::contextlib::kind::Declared>::Resource,
         ::contextlib::kind::Fallible<
-            <io::Result<File> as ::contextlib::__private::Declared>::Error,
+            <io::Result<File> as ::contextlib::kind::Declared>::Error,
         >,
         _,
     >(
@@ -22,7 +22,7 @@ fn lock_file(
         | -> ::contextlib::__private::Ends<io::Result<File>> {
             let yield_resource: ::contextlib::YieldOnce<
                 '_,
-                <io::Result<File> as ::contextlib::__private::Declared>::Resource,
+                <io::Result<File> as ::contextlib::kind::Declared>::Resource,
             > = yield_resource;
             let path = path;
             let end = {
@@ -33,7 +33,7 @@ fn lock_file(
             };
             #[allow(unreachable_code)]
             ::contextlib::__private::Tail::<
-                <io::Result<File> as ::contextlib::__private::Declared>::Error,
+                <io::Result<File> as ::contextlib::kind::Declared>::Error,
             >::end(end)
         },
     )
