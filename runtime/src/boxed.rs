@@ -7,7 +7,7 @@ use crate::{
     kind::{Fallible, Infallible, Kind},
     policy::{Inherited, Policy, RollsBack},
     site::Definition,
-    trace::Around,
+    trace::OuterSpan,
 };
 use std::{
     pin::Pin,
@@ -125,7 +125,7 @@ trait Boxable<T, K> {
     /// Lets the policy look round where the context is entered.
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
-    fn around(&mut self) -> Around;
+    fn outer_span(&mut self) -> OuterSpan;
     fn roll_back(self: Box<Self>, entered: Entered, left: Left);
 }
 
@@ -146,8 +146,8 @@ where
         self.lodging.frame()
     }
 
-    fn around(&mut self) -> Around {
-        self.lodging.frame().around()
+    fn outer_span(&mut self) -> OuterSpan {
+        self.lodging.frame().outer_span()
     }
 
     fn roll_back(self: Box<Self>, entered: Entered, left: Left) {
@@ -199,10 +199,10 @@ impl<T, K: Kind> AsyncContext for BoxContext<'_, T, K> {
         self.polls_body
     }
 
-    fn around(mut self: Pin<&mut Self>) -> Around {
+    fn outer_span(mut self: Pin<&mut Self>) -> OuterSpan {
         match &mut self.erased {
-            Some(erased) => erased.get_mut().around(),
-            None => Around::none(),
+            Some(erased) => erased.get_mut().outer_span(),
+            None => OuterSpan::none(),
         }
     }
 

@@ -55,7 +55,7 @@ impl<M: AsyncContextManager> AsyncContext for Contained<M> {
     type Kind = M::Kind;
 
     is_its_own_seed!();
-    hands_on! { polls_body around interrupt begin_body resume resume_evicted abandon finish }
+    hands_on! { polls_body outer_span interrupt begin_body resume resume_evicted abandon finish }
 
     fn definition(self: Pin<&mut Self>) -> Definition {
         self.definition

@@ -1,10 +1,10 @@
 //! Spans around setup, body and teardown, and the span in which a context was entered. Without the feature `tracing`, nothing at all.
 
 #[cfg(feature = "tracing")]
-pub(crate) use on::{Around, BodySpan, Spans, Step, is_watched};
+pub(crate) use on::{BodySpan, OuterSpan, Spans, Step, is_watched};
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{Around, BodySpan, Spans, Step, is_watched};
+pub(crate) use off::{BodySpan, OuterSpan, Spans, Step, is_watched};
 
 #[cfg(feature = "tracing")]
 mod on {
@@ -34,7 +34,7 @@ mod on {
     pub(crate) struct Spans(Option<Box<Seen>>);
 
     struct Seen {
-        around: Around,
+        outer_span: OuterSpan,
         stage: Option<Span>,
     }
 
@@ -47,20 +47,20 @@ mod on {
         /// The span of the setup, and the one that is around it.
         #[cold]
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
-            let around = || Around(Some(Arc::new(Span::current())));
-            self.step(around, || span!("setup", context))
+            let outer_span = || OuterSpan(Some(Arc::new(Span::current())));
+            self.step(outer_span, || span!("setup", context))
         }
 
         /// The span of the teardown.
         #[cold]
         pub(crate) fn teardown(&mut self, context: Definition) -> Step {
-            self.step(Around::none, || span!("teardown", context))
+            self.step(OuterSpan::none, || span!("teardown", context))
         }
 
-        fn step(&mut self, around: fn() -> Around, stage: impl FnOnce() -> Span) -> Step {
+        fn step(&mut self, outer_span: fn() -> OuterSpan, stage: impl FnOnce() -> Span) -> Step {
             let seen = self.0.get_or_insert_with(|| {
                 Box::new(Seen {
-                    around: around(),
+                    outer_span: outer_span(),
                     stage: None,
                 })
             });
@@ -75,10 +75,10 @@ mod on {
             }
         }
 
-        pub(crate) fn around(&self) -> Around {
+        pub(crate) fn outer_span(&self) -> OuterSpan {
             match &self.0 {
-                Some(seen) => seen.around.clone(),
-                None => Around(None),
+                Some(seen) => seen.outer_span.clone(),
+                None => OuterSpan(None),
             }
         }
     }
@@ -94,16 +94,16 @@ mod on {
 
     /// The span in which a context was entered: one word, since every rollback keeps it, and hardly any has one.
     #[derive(Clone)]
-    pub struct Around(Option<Arc<Span>>);
+    pub struct OuterSpan(Option<Arc<Span>>);
 
-    impl Around {
+    impl OuterSpan {
         pub(crate) fn none() -> Self {
-            Around(None)
+            OuterSpan(None)
         }
 
         /// The first of the two that is known.
         pub(crate) fn or(self, other: Self) -> Self {
-            Around(self.0.or(other.0))
+            OuterSpan(self.0.or(other.0))
         }
 
         pub(crate) fn enter(&self) -> Option<Entered<'_>> {
@@ -155,8 +155,8 @@ mod off {
 
         pub(crate) fn end(&mut self) {}
 
-        pub(crate) fn around(&self) -> Around {
-            Around
+        pub(crate) fn outer_span(&self) -> OuterSpan {
+            OuterSpan
         }
     }
 
@@ -169,11 +169,11 @@ mod off {
     }
 
     #[derive(Clone)]
-    pub struct Around;
+    pub struct OuterSpan;
 
-    impl Around {
+    impl OuterSpan {
         pub(crate) fn none() -> Self {
-            Around
+            OuterSpan
         }
 
         pub(crate) fn or(self, _: Self) -> Self {

@@ -8,7 +8,7 @@ use crate::{
     kind::Kind,
     report::{self, Failure},
     teardown::finish_alone,
-    trace::Around,
+    trace::OuterSpan,
 };
 use std::{
     fmt::{self, Debug},
@@ -91,7 +91,7 @@ impl<M: ?Sized> RawRollback<M> {
     #[inline(always)]
     fn begin(mut frame: Held<M>, runtime: RuntimeId) -> Self {
         let (kept, mut frame_mut) = frame.parts();
-        kept.begin(runtime, frame_mut.around());
+        kept.begin(runtime, frame_mut.outer_span());
         RawRollback(Some(frame))
     }
 
@@ -149,7 +149,7 @@ pub(crate) struct RollbackState {
     pub(crate) entered: Entered,
     left: Left,
     stage: Stage,
-    around: Around,
+    outer_span: OuterSpan,
     places: Places,
 }
 
@@ -193,7 +193,7 @@ impl RollbackState {
             entered,
             left: Left::SETUP,
             stage: Stage::Over,
-            around: Around::none(),
+            outer_span: OuterSpan::none(),
             places: Places::none(),
         }
     }
@@ -211,8 +211,8 @@ impl RollbackState {
     }
 
     #[inline(always)]
-    fn begin(&mut self, runtime: RuntimeId, around: Around) {
-        self.around = around;
+    fn begin(&mut self, runtime: RuntimeId, outer_span: OuterSpan) {
+        self.outer_span = outer_span;
         let waits = self.places.take(&self.entered, runtime);
         self.stage = match self.left.start {
             Start::Setup => Stage::Setup,
@@ -229,8 +229,8 @@ impl RollbackState {
 
     fn poll(&mut self, mut frame: FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
         let _inside = self.enter();
-        let around = self.around.clone();
-        let _span = around.enter();
+        let outer_span = self.outer_span.clone();
+        let _span = outer_span.enter();
         if !matches!(self.stage, Stage::Parts | Stage::Over) {
             let finished = catch_unwind(AssertUnwindSafe(|| {
                 ready!(self.step(&mut frame, cx));
@@ -301,8 +301,8 @@ impl RollbackState {
             Stage::Parts => {}
             Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
                 let _inside = self.enter();
-                let around = self.around.clone();
-                let _span = around.enter();
+                let outer_span = self.outer_span.clone();
+                let _span = outer_span.enter();
                 report::failure(&self.entered, self.left.exit, Failure::Lost(because));
                 self.drop_frame(frame);
             }

@@ -208,7 +208,7 @@ where
         C::defined(seed)
     }
 
-    hands_on! { definition polls_body around interrupt begin_body resume resume_evicted abandon }
+    hands_on! { definition polls_body outer_span interrupt begin_body resume resume_evicted abandon }
 
     fn poll_setup(
         self: Pin<&mut Self>,

@@ -96,7 +96,7 @@ where
         N::defined(seed)
     }
 
-    hands_on! { definition polls_body around interrupt begin_body resume_evicted abandon finish }
+    hands_on! { definition polls_body outer_span interrupt begin_body resume_evicted abandon finish }
 
     fn poll_setup(
         self: Pin<&mut Self>,

@@ -1,7 +1,7 @@
 //! What drives a frame: setup, body, teardown.
 
 use super::{Body, Ending, Payload};
-use crate::{kind::Kind, site::Definition, trace::Around};
+use crate::{kind::Kind, site::Definition, trace::OuterSpan};
 use std::{
     panic::resume_unwind,
     pin::Pin,
@@ -53,8 +53,8 @@ pub trait AsyncContext: Sealed {
 
     /// The span that it was entered in.
     #[doc(hidden)]
-    fn around(self: Pin<&mut Self>) -> Around {
-        Around::none()
+    fn outer_span(self: Pin<&mut Self>) -> OuterSpan {
+        OuterSpan::none()
     }
 
     /// Whether its yield point is, or may be, inside of a future of its own. If it isn't, the body may as well be polled without it.
@@ -138,9 +138,9 @@ macro_rules! hands_on {
             self.inner().polls_body()
         }
     };
-    (@ around) => {
-        fn around(self: std::pin::Pin<&mut Self>) -> $crate::trace::Around {
-            self.inner().around()
+    (@ outer_span) => {
+        fn outer_span(self: std::pin::Pin<&mut Self>) -> $crate::trace::OuterSpan {
+            self.inner().outer_span()
         }
     };
     (@ interrupt) => {

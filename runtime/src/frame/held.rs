@@ -8,7 +8,7 @@ use super::{
 use crate::{
     background::RollbackState,
     kind::Kind,
-    trace::{Around, is_watched},
+    trace::{OuterSpan, is_watched},
 };
 use std::{
     alloc::Layout,
@@ -146,12 +146,12 @@ pub(crate) type Failed<'f> = &'f mut dyn FnMut(&dyn Debug);
 
 impl FrameMut<'_> {
     /// The span that it was entered in.
-    pub(crate) fn around(&mut self) -> Around {
+    pub(crate) fn outer_span(&mut self) -> OuterSpan {
         if !is_watched() {
-            return Around::none();
+            return OuterSpan::none();
         }
         // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
-        unsafe { (self.steps.around)(self.lodged) }
+        unsafe { (self.steps.outer_span)(self.lodged) }
     }
 
     /// Drops a setup where it stands. `true` if something has been entered already, whose teardown is to be run.
@@ -181,7 +181,7 @@ impl FrameMut<'_> {
 
 /// What a rollback does with a frame.
 struct Steps {
-    around: unsafe fn(Place) -> Around,
+    outer_span: unsafe fn(Place) -> OuterSpan,
     interrupt: unsafe fn(Place) -> bool,
     setup: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<bool>,
     teardown: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<()>,
@@ -195,7 +195,7 @@ impl Steps {
     /// For a frame that is a `C`, alive, pinned, and used by nobody else meanwhile.
     const fn of<C: AsyncContext>(layout: Layout) -> Self {
         Steps {
-            around: around::<C>,
+            outer_span: outer_span::<C>,
             interrupt: interrupt::<C>,
             setup: setup::<C>,
             teardown: teardown::<C>,
@@ -213,9 +213,9 @@ unsafe fn pinned<'f, C>(lodged: Place) -> Pin<&'f mut C> {
     unsafe { Pin::new_unchecked(&mut (*(lodged.as_ptr() as *mut Lodged<C>)).frame) }
 }
 
-unsafe fn around<C: AsyncContext>(lodged: Place) -> Around {
+unsafe fn outer_span<C: AsyncContext>(lodged: Place) -> OuterSpan {
     // SAFETY: the pointer is that of a `Held`, which is borrowed.
-    unsafe { pinned::<C>(lodged) }.around()
+    unsafe { pinned::<C>(lodged) }.outer_span()
 }
 
 unsafe fn interrupt<C: AsyncContext>(lodged: Place) -> bool {

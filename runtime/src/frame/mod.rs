@@ -64,7 +64,7 @@ use crate::{
     cold::{Clear, clear},
     kind::Kind,
     site::Definition,
-    trace::{Around, Spans, Step, is_watched},
+    trace::{OuterSpan, Spans, Step, is_watched},
 };
 use shared::{Link, Shared, Slot};
 use std::{
@@ -308,8 +308,8 @@ where
         self.rest().definition
     }
 
-    fn around(self: Pin<&mut Self>) -> Around {
-        self.rest().spans.around()
+    fn outer_span(self: Pin<&mut Self>) -> OuterSpan {
+        self.rest().spans.outer_span()
     }
 
     fn polls_body(self: Pin<&mut Self>) -> bool {

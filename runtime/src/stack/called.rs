@@ -5,7 +5,7 @@ use crate::{
     AsyncContext, BodyError, Definition,
     frame::{Ending, NotEntered, Sealed, Seed, is_its_own_seed},
     kind::{Fallible, Suppression},
-    trace::{Around, Spans, is_watched},
+    trace::{OuterSpan, Spans, is_watched},
 };
 use std::{
     marker::PhantomData,
@@ -63,8 +63,8 @@ where
         self.definition
     }
 
-    fn around(self: Pin<&mut Self>) -> Around {
-        self.spans.around()
+    fn outer_span(self: Pin<&mut Self>) -> OuterSpan {
+        self.spans.outer_span()
     }
 
     fn polls_body(self: Pin<&mut Self>) -> bool {

@@ -15,7 +15,7 @@ use crate::{
     cold::{catch, until_quiet},
     frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
     kind::Joined,
-    trace::Around,
+    trace::OuterSpan,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -456,9 +456,9 @@ where
         this.outer.polls_body() || this.inner.polls_body()
     }
 
-    fn around(self: Pin<&mut Self>) -> Around {
+    fn outer_span(self: Pin<&mut Self>) -> OuterSpan {
         let this = self.project();
-        this.outer.around().or(this.inner.around())
+        this.outer.outer_span().or(this.inner.outer_span())
     }
 
     fn poll_setup(
