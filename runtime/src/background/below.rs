@@ -3,14 +3,14 @@
 use super::{
     in_rollback::InRollback,
     lane::Number,
-    settled::{Settled, Waiter},
+    lane_range::{LaneRange, Waiter},
     table,
 };
 use std::task::{Context, Poll};
 
 /// The rollbacks started below a context.
 #[derive(Debug)]
-pub(crate) struct Below([Option<Settled>; 6]);
+pub(crate) struct Below([Option<LaneRange>; 6]);
 
 impl Below {
     /// None.
@@ -19,27 +19,27 @@ impl Below {
     }
 
     /// Those in these lanes.
-    pub(super) fn in_lanes(settled: [Option<Settled>; 6]) -> Self {
-        Below(settled)
+    pub(super) fn in_lanes(ranges: [Option<LaneRange>; 6]) -> Self {
+        Below(ranges)
     }
 
     /// Those: up to six.
-    pub(crate) fn of(rollbacks: impl IntoIterator<Item = Settled>) -> Self {
+    pub(crate) fn of(ranges: impl IntoIterator<Item = LaneRange>) -> Self {
         let mut below = Below::none();
-        for (place, settled) in below.0.iter_mut().zip(rollbacks) {
-            *place = Some(settled);
+        for (place, range) in below.0.iter_mut().zip(ranges) {
+            *place = Some(range);
         }
         below
     }
 
     /// And the context's [parts](super::Entered::parts).
-    pub(super) fn and_parts(mut self, parts: [Settled; 2]) -> Self {
+    pub(super) fn and_parts(mut self, parts: [LaneRange; 2]) -> Self {
         let [.., first, second] = &mut self.0;
         [*first, *second] = parts.map(Some);
         self
     }
 
-    pub(super) fn lanes(&self) -> &[Option<Settled>] {
+    pub(super) fn ranges(&self) -> &[Option<LaneRange>] {
         &self.0
     }
 

@@ -4,7 +4,7 @@ use super::{
     RuntimeId, Stuck,
     in_rollback::InRollback,
     lane::{Number, next_number},
-    settled::{Settled, Waiter},
+    lane_range::{LaneRange, Waiter},
     table::{Draining, Table, any_pending, pending_on, table},
 };
 use crate::cold::drop_waker;
@@ -17,7 +17,7 @@ pub(crate) struct Drained {
     /// The context of the rollback that this is polled in, or was.
     inside: Option<Number>,
     /// One of those, in a rollback.
-    later: Option<([Option<Settled>; 1], Waiter)>,
+    later: Option<([Option<LaneRange>; 1], Waiter)>,
 }
 
 impl Drained {
@@ -79,7 +79,7 @@ impl Drained {
             let Some((lane, later)) = table().any_later(number, self.runtime) else {
                 return Poll::Ready(());
             };
-            let later = Settled::new(lane, later..later + 1);
+            let later = LaneRange::new(lane, later..later + 1);
             self.later = Some(([Some(later)], Waiter::default()));
         }
     }

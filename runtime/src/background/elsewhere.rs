@@ -4,9 +4,8 @@ use super::{
     Entered, Style,
     in_rollback::InRollback,
     lane::{Lane, Number},
-    outer,
-    settled::Settled,
-    table,
+    lane_range::LaneRange,
+    outer, table,
     ticket::{Around, Ticket},
     unit::Unit,
 };
@@ -119,12 +118,12 @@ impl Elsewhere {
         is_around.then_some(rollback.began)
     }
 
-    pub(super) fn settled(&self, entered: Range<Number>) -> Settled {
-        let settled = match self.together {
-            true => Settled::new(self.lane, entered),
-            false => Settled::natives(self.lane, entered),
+    pub(super) fn range_here(&self, numbers: Range<Number>) -> LaneRange {
+        let range = match self.together {
+            true => LaneRange::new(self.lane, numbers),
+            false => LaneRange::natives(self.lane, numbers),
         };
-        let settled = settled.and_past_of(self.past);
-        settled.and_around(self.inside_of.clone())
+        let range = range.and_past_of(self.past);
+        range.and_around(self.inside_of.clone())
     }
 }

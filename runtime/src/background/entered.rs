@@ -6,9 +6,8 @@ use super::{
     elsewhere::Elsewhere,
     heirs,
     lane::{self, InLane, Lane, Number},
-    outer,
-    settled::Settled,
-    table,
+    lane_range::LaneRange,
+    outer, table,
     ticket::Around,
 };
 use crate::Definition;
@@ -138,36 +137,36 @@ impl Entered {
     pub(super) fn below_until(&self, number: Number, elsewhere: Option<&Elsewhere>) -> Below {
         let after = self.number + 1;
         let until = elsewhere.map_or(number, |elsewhere| elsewhere.until.max(after).min(number));
-        let left = Settled::new(self.root.left(), after..until);
+        let left = LaneRange::new(self.root.left(), after..until);
         Below::in_lanes(match self.style {
             Style::Guard => {
                 // A rollback has a lane of its own: in the one that its context was entered in, what has been entered since it began is around it. What was entered
                 // in a rollback is in order among itself, and with what was entered in the same lane before; so is what a rollback was given by others.
                 let around = elsewhere.and_then(|elsewhere| elsewhere.rollback);
-                let own = Settled::new(self.lane, after..around.unwrap_or(number));
+                let own = LaneRange::new(self.lane, after..around.unwrap_or(number));
                 // A future that one task has begun and another one ends.
-                let there = elsewhere.map(|elsewhere| elsewhere.settled(after..number));
+                let there = elsewhere.map(|elsewhere| elsewhere.range_here(after..number));
                 // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
                 let has_left = elsewhere.is_some_and(|elsewhere| !elsewhere.is_native());
-                let root = has_left.then(|| Settled::new(self.root, after..until));
+                let root = has_left.then(|| LaneRange::new(self.root, after..until));
                 [Some(own), there, Some(left), root, None, None]
             }
             Style::Body => {
-                let body = Settled::new(self.body_lane(), after..Number::MAX);
-                let frame = Settled::new(self.frame_lane(), after..Number::MAX);
+                let body = LaneRange::new(self.body_lane(), after..Number::MAX);
+                let frame = LaneRange::new(self.frame_lane(), after..Number::MAX);
                 // It was begun before the rollback that it is in, as a part of that.
                 let root = elsewhere.map(|elsewhere| elsewhere.root);
                 let other = root.filter(|root| *root != self.root);
-                let left_there = other.map(|root| Settled::new(root.left(), after..number));
+                let left_there = other.map(|root| LaneRange::new(root.left(), after..number));
                 [Some(body), Some(frame), Some(left), left_there, None, None]
             }
         })
     }
 
     /// The rollbacks that this context's function has started in its own lane.
-    pub(crate) fn parts(&self) -> [Settled; 2] {
+    pub(crate) fn parts(&self) -> [LaneRange; 2] {
         let lanes = self.frame_lanes();
-        lanes.map(|lane| Settled::new(lane, self.number + 1..Number::MAX))
+        lanes.map(|lane| LaneRange::new(lane, self.number + 1..Number::MAX))
     }
 
     /// Does this when what is returned is dropped: in any case, also when something panics before.

@@ -2,7 +2,7 @@
 
 use super::{
     lane::{Lane, Number, number_before},
-    settled::{Settled, Waiter},
+    lane_range::{LaneRange, Waiter},
     table::{any_pending, is_any_visited, table},
     ticket::{Around, Ticket},
 };
@@ -28,7 +28,7 @@ pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane, root: Lane) {
 #[inline]
 pub(crate) fn leave(lane: Lane, owner: Number, around: Around) {
     if is_left_anything(lane, around) {
-        leave_pending(Settled::new(lane, after(owner)), around, Some(owner));
+        leave_pending(LaneRange::new(lane, after(owner)), around, Some(owner));
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn leave(lane: Lane, owner: Number, around: Around) {
 /// the body there was entered before all that the body has entered, but maybe after a visitor.
 pub(crate) fn leave_body(lane: Lane, owner: Number, around: Around) {
     if is_left_anything(lane, around) {
-        leave_pending(Settled::natives(lane, after(owner)), around, None);
+        leave_pending(LaneRange::natives(lane, after(owner)), around, None);
     }
 }
 
@@ -52,7 +52,7 @@ fn after(owner: Number) -> Range<Number> {
 
 /// Leaves those as if they were of the context `number`, or else of the first of themselves; and the other visitors.
 #[cold]
-fn leave_pending(below: Settled, around: Around, number: Option<Number>) {
+fn leave_pending(below: LaneRange, around: Around, number: Option<Number>) {
     let (lane, others) = (below.lane, below.other_visitors());
     let first = below.first_pending(&table(), 0);
     if let Some(first) = first {
@@ -91,20 +91,20 @@ fn leave_visitors_since(distinction: u64, lane: Lane, last: Number, around: Arou
     let places = Vec::from_iter(places);
     drop(table);
     for (visitor, number) in places {
-        let settled = Settled::new(lane, visitor..visitor + 1);
-        inherit(settled, Ticket::new(Around::Visited(around), number));
+        let range = LaneRange::new(lane, visitor..visitor + 1);
+        inherit(range, Ticket::new(Around::Visited(around), number));
     }
 }
 
 /// Keeps `place` until that is settled.
-fn inherit(settled: Settled, place: Ticket) {
-    Arc::new(Heir(Mutex::new(Some((settled, Waiter::default(), place))))).wake();
+fn inherit(range: LaneRange, place: Ticket) {
+    Arc::new(Heir(Mutex::new(Some((range, Waiter::default(), place))))).wake();
 }
 
 /// Waits for a lane as its own waker, holding a place in the lane around it. What has come to visit the lane meanwhile, it leaves there as the owner would have.
 struct Heir(Mutex<Option<Inheritance>>);
 
-type Inheritance = (Settled, Waiter, Ticket);
+type Inheritance = (LaneRange, Waiter, Ticket);
 
 thread_local! {
     /// What this thread is to give up yet, while it gives up one.
@@ -113,11 +113,11 @@ thread_local! {
 
 /// Gives up the place of a lane that is settled, which may be the last thing that the next heir waits for. One after the other: each inside of the one before,
 /// a long row of them would need a long stack.
-fn give_up(settled: Inheritance) {
-    let mut settled = Some(settled);
+fn give_up(inheritance: Inheritance) {
+    let mut next = Some(inheritance);
     let queued = GIVING_UP.try_with(|giving_up| match &mut *giving_up.borrow_mut() {
         Some(queue) => {
-            queue.extend(settled.take());
+            queue.extend(next.take());
             true
         }
         none => {
@@ -126,13 +126,13 @@ fn give_up(settled: Inheritance) {
         }
     });
     if let Ok(false) = queued {
-        while let Some((below, _waiter, place)) = settled {
+        while let Some((below, _waiter, place)) = next {
             // Those who were there when the place was taken have been left there then.
             let (_, distinction) = place.place;
             let around = Around::Visited(place.lane);
             leave_visitors_since(distinction, below.lane, below.other_visitors(), around);
             drop(place);
-            settled = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());
+            next = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());
         }
         GIVING_UP.set(None);
     }
@@ -143,17 +143,17 @@ impl Wake for Heir {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waker = Waker::from(self.clone());
         let over = match &mut *held {
-            Some((settled, waiter, _)) => {
-                let settled = [Some(settled.clone())];
+            Some((range, waiter, _)) => {
+                let ranges = [Some(range.clone())];
                 let mut cx = Context::from_waker(&waker);
-                waiter.poll(&settled, &mut cx, 0).is_ready()
+                waiter.poll(&ranges, &mut cx, 0).is_ready()
             }
             None => false,
         };
         let over = if over { held.take() } else { None };
         drop(held);
-        if let Some(settled) = over {
-            give_up(settled);
+        if let Some(inheritance) = over {
+            give_up(inheritance);
         }
     }
 }

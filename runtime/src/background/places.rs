@@ -7,7 +7,7 @@ use super::{
     in_rollback::InRollback,
     in_table::Pending,
     lane::{self, Number, RuntimeId},
-    settled::Settled,
+    lane_range::LaneRange,
     table,
     ticket::{Around, KeepsPast, Ticket},
 };
@@ -69,7 +69,8 @@ impl Places {
         if let Some(elsewhere) = elsewhere {
             // In closure style the context function is in the same lane as before.
             let moves = entered.style == Style::Guard;
-            let past = || KeepsPast::begin(entered.frame_lane(), elsewhere.settled(0..self.began));
+            let past =
+                || KeepsPast::begin(entered.frame_lane(), elsewhere.range_here(0..self.began));
             let visit = Visit {
                 _places: elsewhere.places(number),
                 _past: moves.then(past),
@@ -144,10 +145,10 @@ impl Places {
     }
 
     /// What the context's function has started, here and before its rollback: in a branch that may be over since.
-    fn parts(&self, entered: &Entered) -> [Settled; 3] {
+    fn parts(&self, entered: &Entered) -> [LaneRange; 3] {
         let [here, left_here] = entered.parts();
         let after = entered.number + 1;
-        let left = Settled::new(entered.root.left(), after..self.began.max(after));
+        let left = LaneRange::new(entered.root.left(), after..self.began.max(after));
         [here, left_here, left]
     }
 

@@ -4,8 +4,8 @@ use super::{
     Below, RuntimeId, Stuck,
     in_table::{End, InTable, Many, Pending, Place, Waiting},
     lane::{self, KINDS, Lane, Number, Of, numbers_for},
+    lane_range::{LaneRange, Waits},
     lanes::Lanes,
-    settled::{Settled, Waits},
     wakers::Wakers,
 };
 use std::{
@@ -36,7 +36,7 @@ pub(super) struct Table {
     /// Tells apart what has the same number.
     last: u64,
     /// What stands for rollbacks in another lane, and for which.
-    heirs: BTreeMap<InLane, Settled>,
+    heirs: BTreeMap<InLane, LaneRange>,
     /// Of rollbacks that have begun in other lanes than their contexts': what may be pending of what was entered there, and where those were before that.
     pasts: BTreeMap<Lane, Arc<Past>>,
     /// Of contexts that were entered around a body in such a lane themselves, while anything was pending: which one. None if nothing is pending.
@@ -53,7 +53,7 @@ pub(super) struct Draining {
 
 /// Where a rollback has been before.
 struct Past {
-    there: Settled,
+    there: LaneRange,
     before: Option<Arc<Past>>,
 }
 
@@ -82,53 +82,53 @@ impl Table {
     }
 
     #[inline]
-    pub(super) fn is_any_blocked(&self, settled: &[Option<Settled>], floor: Number) -> bool {
-        let mut settled = settled.iter().flatten();
-        settled.any(|settled| settled.is_blocked(self, floor))
+    pub(super) fn is_any_blocked(&self, ranges: &[Option<LaneRange>], floor: Number) -> bool {
+        let mut ranges = ranges.iter().flatten();
+        ranges.any(|range| range.is_blocked(self, floor))
     }
 
     #[cold]
     fn is_any_of_blocked(&self, below: impl FnOnce() -> Below) -> bool {
-        self.is_any_blocked(below().lanes(), 0)
+        self.is_any_blocked(below().ranges(), 0)
     }
 
     /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
     pub(super) fn wait(
         &mut self,
-        settled: &[Option<Settled>],
+        ranges: &[Option<LaneRange>],
         floor: Number,
         waker: &mut Option<Waker>,
     ) -> Option<Waits> {
-        let mut settled = settled.iter().flatten();
-        let pending = settled.find_map(|settled| settled.where_pending(self, floor))?;
+        let mut ranges = ranges.iter().flatten();
+        let pending = ranges.find_map(|range| range.where_pending(self, floor))?;
         self.wait_in(&pending, floor, waker)
     }
 
     fn wait_in(
         &mut self,
-        settled: &Settled,
+        range: &LaneRange,
         floor: Number,
         waker: &mut Option<Waker>,
     ) -> Option<Waits> {
-        let range = settled.range(floor);
-        let place = (range.start, self.next_distinction());
-        for visitors in [false, settled.visitors] {
+        let numbers = range.numbers_above(floor);
+        let place = (numbers.start, self.next_distinction());
+        for visitors in [false, range.visitors] {
             let (lanes, spare) = self.lanes_and_spare(visitors);
-            let Some(in_lane) = lanes.get_mut(settled.lane) else {
+            let Some(in_lane) = lanes.get_mut(range.lane) else {
                 continue;
             };
-            if in_lane.first_in(range.clone()).is_some() {
-                let (end, waker) = (range.end, waker.take()?);
+            if in_lane.first_in(numbers.clone()).is_some() {
+                let (end, waker) = (numbers.end, waker.take()?);
                 in_lane.wait(place, Waiting { end, waker }, spare);
-                return Some(Waits(settled.lane, visitors, place));
+                return Some(Waits(range.lane, visitors, place));
             }
         }
         None
     }
 
     /// What is at this place stands for those.
-    pub(super) fn stands_for(&mut self, heir: InLane, settled: Settled) {
-        self.heirs.insert(heir, settled);
+    pub(super) fn stands_for(&mut self, heir: InLane, range: LaneRange) {
+        self.heirs.insert(heir, range);
     }
 
     pub(super) fn stands_for_nothing(&mut self, heir: InLane) {
@@ -141,15 +141,15 @@ impl Table {
         lane: Lane,
         visits: bool,
         numbers: RangeInclusive<Number>,
-    ) -> impl Iterator<Item = &Settled> {
+    ) -> impl Iterator<Item = &LaneRange> {
         let place = |number, distinction| (lane, visits, (number, distinction));
         let (first, last) = numbers.into_inner();
         let heirs = self.heirs.range(place(first, 0)..=place(last, u64::MAX));
-        heirs.map(|(_, settled)| settled)
+        heirs.map(|(_, range)| range)
     }
 
     /// A rollback begins, with a lane of its own, where this may be pending; in the lane there, its context was before.
-    pub(super) fn begin_past(&mut self, lane: Lane, there: Settled) {
+    pub(super) fn begin_past(&mut self, lane: Lane, there: LaneRange) {
         let before = self.pasts.get(&there.lane).cloned();
         self.pasts.insert(lane, Arc::new(Past { there, before }));
     }
@@ -165,7 +165,7 @@ impl Table {
     }
 
     /// What may be pending where the rollback of that lane has been before.
-    pub(super) fn pasts_of(&self, lane: Lane) -> impl Iterator<Item = &Settled> {
+    pub(super) fn pasts_of(&self, lane: Lane) -> impl Iterator<Item = &LaneRange> {
         let last = self.pasts.get(&lane);
         iter::successors(last, |past| past.before.as_ref()).map(|past| &past.there)
     }
@@ -439,8 +439,8 @@ pub(crate) fn insert_around(
 }
 
 /// Whether any of `lanes` has to be waited for, looking at rollbacks of contexts entered after `floor` only.
-pub(crate) fn are_blocked(lanes: &[Option<Settled>], floor: Number) -> bool {
-    table().is_any_blocked(lanes, floor)
+pub(crate) fn are_blocked(ranges: &[Option<LaneRange>], floor: Number) -> bool {
+    table().is_any_blocked(ranges, floor)
 }
 
 /// Whether a rollback of that number is pending that was entered in that lane.
@@ -532,7 +532,7 @@ pub(crate) fn remove(lane: Lane, number: Number) {
 pub(crate) fn remove_unless(
     lane: Lane,
     number: Number,
-    parts: impl FnOnce() -> [Settled; 3],
+    parts: impl FnOnce() -> [LaneRange; 3],
     floor: Number,
 ) -> bool {
     let mut wakers = Wakers::none();

@@ -3,7 +3,7 @@
 use super::{
     in_table::{Pending, Place},
     lane::{Lane, Number},
-    settled::Settled,
+    lane_range::LaneRange,
     table::{InLane, Table, table},
     wakers::Wakers,
 };
@@ -34,10 +34,10 @@ impl Ticket {
     }
 
     /// For what is pending in a lane whose owner is gone, in the one around it.
-    pub(super) fn heir(around: Around, number: Number, settled: Settled) -> Self {
+    pub(super) fn heir(around: Around, number: Number, range: LaneRange) -> Self {
         let mut table = table();
         let ticket = Ticket::take_around(&mut table, around, number);
-        table.stands_for(ticket.in_lane(), settled);
+        table.stands_for(ticket.in_lane(), range);
         ticket
     }
 
@@ -66,7 +66,7 @@ impl Drop for Ticket {
 pub(crate) struct KeepsPast(Lane);
 
 impl KeepsPast {
-    pub(crate) fn begin(lane: Lane, there: Settled) -> Self {
+    pub(crate) fn begin(lane: Lane, there: LaneRange) -> Self {
         table().begin_past(lane, there);
         KeepsPast(lane)
     }

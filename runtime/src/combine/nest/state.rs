@@ -6,7 +6,7 @@ use crate::{
     background::{
         Below, InRollback, Waiting,
         lane::{self, Lane, Number},
-        settled::Settled,
+        lane_range::LaneRange,
         table,
     },
     cold::Seldom,
@@ -39,7 +39,7 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     /// Waits for what an evicted body had started.
     pub(super) below: Option<Waiting>,
     /// What was pending inside of the outer context where the two were polled: in guard style that is in the caller's lane, until he is gone.
-    left: Seldom<Vec<Settled>>,
+    left: Seldom<Vec<LaneRange>>,
     /// None before the outer context's setup begins.
     since: Option<Since>,
     pub(super) inner_came: Option<Came<ErrorOf<B>>>,
@@ -204,10 +204,10 @@ where
 
     fn poll_for(
         &mut self,
-        settled: impl IntoIterator<Item = Settled>,
+        ranges: impl IntoIterator<Item = LaneRange>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        self.below = Some(Below::of(settled).into());
+        self.below = Some(Below::of(ranges).into());
         self.poll_below(cx)
     }
 
@@ -221,9 +221,9 @@ where
 
     /// What was entered inside of the outer context: here, and what has left the `with` it was entered in, and been dropped elsewhere.
     #[cold]
-    fn inside(&self) -> impl Iterator<Item = Settled> + use<A, B> {
+    fn inside(&self) -> impl Iterator<Item = LaneRange> + use<A, B> {
         let since = self.since();
-        let here = Settled::new(Lane::current(), since..Number::MAX);
+        let here = LaneRange::new(Lane::current(), since..Number::MAX);
         let (root, to_come) = (Lane::root(), lane::number_to_come());
         // In a rollback it goes on in another root than it began in.
         let before = self.since.as_ref().map(|since| since.root);
@@ -232,7 +232,7 @@ where
         let left = [(Some(root), to_come), (before, began)];
         let left = left.into_iter().filter_map(move |(root, end)| {
             let entered = since..end.max(since);
-            Some(Settled::new(root?.left(), entered))
+            Some(LaneRange::new(root?.left(), entered))
         });
         iter::once(here).chain(left)
     }
@@ -252,7 +252,7 @@ where
 
     #[cold]
     fn note_pending(&mut self) {
-        let here = Settled::new(Lane::current(), self.since()..lane::number_to_come());
+        let here = LaneRange::new(Lane::current(), self.since()..lane::number_to_come());
         if !table::are_blocked(&[Some(here.clone())], 0) {
             return;
         }

@@ -14,34 +14,35 @@ use std::{
 
 /// What is waited for: rollbacks of contexts with one of these numbers that are pending in `lane`.
 #[derive(Clone, Debug)]
-pub(crate) struct Settled {
+pub(crate) struct LaneRange {
     pub(super) lane: Lane,
     pub(super) visitors: bool,
     /// A rollback's own lane: also what is pending where its context was before.
     past: Option<Lane>,
     /// Lanes around this one: also what was entered and is pending there.
     around: Option<Box<[Lane]>>,
-    entered: Range<Number>,
+    numbers: Range<Number>,
 }
 
-impl Settled {
+impl LaneRange {
     /// Natives and visitors.
     #[inline]
-    pub(crate) fn new(lane: Lane, entered: Range<Number>) -> Self {
-        Settled {
+    pub(crate) fn new(lane: Lane, numbers: Range<Number>) -> Self {
+        LaneRange {
             lane,
             visitors: true,
             past: None,
             around: None,
-            entered,
+            numbers,
         }
     }
 
     /// Those only that were entered in the lane.
-    pub(crate) fn natives(lane: Lane, entered: Range<Number>) -> Self {
-        let mut settled = Settled::new(lane, entered);
-        settled.visitors = false;
-        settled
+    pub(crate) fn natives(lane: Lane, numbers: Range<Number>) -> Self {
+        LaneRange {
+            visitors: false,
+            ..LaneRange::new(lane, numbers)
+        }
     }
 
     /// And what is pending where a context was before its rollback, whose own lane `rollback` is. If that isn't one, it has no past.
@@ -58,24 +59,24 @@ impl Settled {
 
     /// From this number on.
     pub(super) fn starting_with(mut self, number: Number) -> Self {
-        self.entered.start = number;
+        self.numbers.start = number;
         self
     }
 
-    pub(crate) fn is_in_lane_of(&self, other: &Settled) -> bool {
+    pub(crate) fn is_in_lane_of(&self, other: &LaneRange) -> bool {
         self.lane == other.lane
     }
 
     /// The number up to which visitors aren't waited for.
     pub(super) fn other_visitors(&self) -> Number {
         match self.visitors {
-            true => self.entered.start - 1,
+            true => self.numbers.start - 1,
             false => Number::MAX,
         }
     }
 
-    pub(super) fn range(&self, floor: Number) -> Range<Number> {
-        self.entered.start.max(floor + 1)..self.entered.end
+    pub(super) fn numbers_above(&self, floor: Number) -> Range<Number> {
+        self.numbers.start.max(floor + 1)..self.numbers.end
     }
 
     #[inline(always)]
@@ -87,7 +88,7 @@ impl Settled {
             return false;
         }
         self.first_pending(table, floor).is_some()
-            || floor >= self.entered.start && self.clone().blocks_deeper(table, floor)
+            || floor >= self.numbers.start && self.clone().blocks_deeper(table, floor)
     }
 
     #[cold]
@@ -104,7 +105,7 @@ impl Settled {
     }
 
     /// Where something is pending of what is waited for. What was entered up to `floor` isn't waited for itself, but looked into: what is inside of that may be later.
-    pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<Settled> {
+    pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<LaneRange> {
         // Mostly it is here: nothing need be allocated then.
         if self.first_pending(table, floor).is_some() {
             return Some(self.clone());
@@ -113,27 +114,27 @@ impl Settled {
         let mut to_see = vec![self.clone()];
         if let Some(rollback) = self.past {
             let pasts = table.pasts_of(rollback).cloned();
-            to_see.extend(pasts.map(|past| past.starting_with(self.entered.start)));
+            to_see.extend(pasts.map(|past| past.starting_with(self.numbers.start)));
         }
         for lane in self.around.iter().flatten() {
-            to_see.push(Settled::natives(*lane, self.entered.clone()));
+            to_see.push(LaneRange::natives(*lane, self.numbers.clone()));
         }
-        while let Some(settled) = to_see.pop() {
-            let Range { start, end } = settled.entered;
-            if !seen.insert((settled.lane, settled.visitors, start, end)) {
+        while let Some(range) = to_see.pop() {
+            let Range { start, end } = range.numbers;
+            if !seen.insert((range.lane, range.visitors, start, end)) {
                 continue;
             }
-            if settled.first_pending(table, floor).is_some() {
-                return Some(settled);
+            if range.first_pending(table, floor).is_some() {
+                return Some(range);
             }
-            settled.add_deeper(table, floor, &mut to_see);
+            range.add_deeper(table, floor, &mut to_see);
         }
         None
     }
 
     /// What is inside of what of these was entered up to `floor`.
-    fn add_deeper(&self, table: &Table, floor: Number, to_see: &mut Vec<Settled>) {
-        let numbers = self.entered.start..=floor.min(self.entered.end - 1);
+    fn add_deeper(&self, table: &Table, floor: Number, to_see: &mut Vec<LaneRange>) {
+        let numbers = self.numbers.start..=floor.min(self.numbers.end - 1);
         if numbers.is_empty() {
             return;
         }
@@ -148,7 +149,7 @@ impl Settled {
                 let context = context_of(number);
                 let frame = Lane::frame(context);
                 let lanes = [Lane::body(context), frame, frame.left()];
-                to_see.extend(lanes.map(|lane| Settled::new(lane, context + 1..Number::MAX)));
+                to_see.extend(lanes.map(|lane| LaneRange::new(lane, context + 1..Number::MAX)));
             }
         }
     }
@@ -156,7 +157,7 @@ impl Settled {
     /// The least of the numbers of which a rollback is pending.
     #[inline]
     pub(super) fn first_pending(&self, table: &Table, floor: Number) -> Option<Number> {
-        table.first_in(self.lane, self.visitors, self.range(floor))
+        table.first_in(self.lane, self.visitors, self.numbers_above(floor))
     }
 }
 
@@ -172,14 +173,14 @@ impl Waiter {
     /// Waits until none of these is pending. Looks at rollbacks of contexts entered after `floor` only.
     pub(crate) fn poll(
         &mut self,
-        settled: &[Option<Settled>],
+        ranges: &[Option<LaneRange>],
         cx: &mut Context<'_>,
         floor: Number,
     ) -> Poll<()> {
         let mut table = table();
-        if table.is_any_blocked(settled, floor) {
+        if table.is_any_blocked(ranges, floor) {
             drop(table);
-            return self.wait(settled, cx, floor);
+            return self.wait(ranges, cx, floor);
         }
         let waker = self.leave(&mut table);
         drop(table);
@@ -191,7 +192,7 @@ impl Waiter {
     #[cold]
     fn wait(
         &mut self,
-        settled: &[Option<Settled>],
+        ranges: &[Option<LaneRange>],
         cx: &mut Context<'_>,
         floor: Number,
     ) -> Poll<()> {
@@ -199,7 +200,7 @@ impl Waiter {
         let mut waker = Some(cx.waker().clone());
         let mut table = table();
         let old = self.leave(&mut table);
-        let waits = table.wait(settled, floor, &mut waker);
+        let waits = table.wait(ranges, floor, &mut waker);
         drop(table);
         self.0 = waits.map(Box::new);
         drop_waker(old);
