@@ -1,11 +1,6 @@
 //! What is below a context, and waiting for that.
 
-use super::{
-    in_rollback::InRollback,
-    lane::Number,
-    lane_range::{LaneRange, Waiter},
-    table,
-};
+use super::{in_rollback::InRollback, lane::Number, lane_range::LaneRange, table, waiter::Waiter};
 use std::task::{Context, Poll};
 
 /// The rollbacks started below a context.

@@ -4,8 +4,9 @@ use super::{
     RuntimeId, Stuck,
     in_rollback::InRollback,
     lane::{Number, next_number},
-    lane_range::{LaneRange, Waiter},
+    lane_range::LaneRange,
     table::{Draining, Table, any_pending, pending_on, table},
+    waiter::Waiter,
 };
 use crate::cold::drop_waker;
 use std::task::{Context, Poll, Waker, ready};

@@ -2,9 +2,10 @@
 
 use super::{
     lane::{Lane, Number, number_before},
-    lane_range::{LaneRange, Waiter},
+    lane_range::LaneRange,
     table::{any_pending, is_any_visited, table},
     ticket::{Around, Ticket},
+    waiter::Waiter,
 };
 use std::{
     cell::RefCell,
@@ -128,8 +129,8 @@ fn give_up(inheritance: Inheritance) {
     if let Ok(false) = queued {
         while let Some((below, _waiter, place)) = next {
             // Those who were there when the place was taken have been left there then.
-            let (_, distinction) = place.place;
-            let around = Around::Visited(place.lane);
+            let (_, distinction) = place.at().place;
+            let around = Around::Visited(place.at().lane);
             leave_visitors_since(distinction, below.lane, below.other_visitors(), around);
             drop(place);
             next = GIVING_UP.with_borrow_mut(|queue| queue.as_mut()?.pop());

@@ -38,7 +38,7 @@ pub(super) type Place = (Number, u64);
 /// A lane in use.
 pub(super) enum InTable {
     /// One rollback, and one teardown that waits for it at the most: what most lanes have. Without the latter it needs no allocation.
-    One(Place, Pending, Option<Box<(Place, Waiting)>>),
+    One(Place, Pending, Option<Box<(Place, Parked)>>),
     Many(Box<Many>),
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Many {
 /// Those who wait in a lane.
 struct Waiters {
     /// By the first number that they wait for.
-    by_start: BTreeMap<Place, Waiting>,
+    by_start: BTreeMap<Place, Parked>,
     /// The same by the number up to which they wait.
     by_end: BTreeSet<(Number, Place)>,
 }
@@ -65,7 +65,7 @@ pub(super) struct End {
 }
 
 /// A teardown that waits for numbers up to this one.
-pub(super) struct Waiting {
+pub(super) struct Parked {
     pub(super) end: Number,
     pub(super) waker: Waker,
 }
@@ -87,11 +87,11 @@ impl InTable {
         self.many(spare).insert(place, pending);
     }
 
-    pub(super) fn wait(&mut self, place: Place, waiting: Waiting, spare: &mut Option<Box<Many>>) {
+    pub(super) fn park(&mut self, place: Place, parked: Parked, spare: &mut Option<Box<Many>>) {
         match self {
-            InTable::One(_, _, waits @ None) => *waits = Some(Box::new((place, waiting))),
+            InTable::One(_, _, one @ None) => *one = Some(Box::new((place, parked))),
             _ => {
-                self.many(spare).waiting.add(place, waiting);
+                self.many(spare).waiting.add(place, parked);
             }
         }
     }
@@ -149,7 +149,7 @@ impl InTable {
         }
     }
 
-    pub(super) fn forget(&mut self, waiter: &Place) -> Option<Waiting> {
+    pub(super) fn forget(&mut self, waiter: &Place) -> Option<Parked> {
         match self {
             InTable::One(_, _, waiting) => {
                 let waiting = waiting.take_if(|waiting| waiting.0 == *waiter)?;
@@ -231,12 +231,12 @@ impl Waiters {
         }
     }
 
-    fn add(&mut self, place: Place, waiting: Waiting) {
+    fn add(&mut self, place: Place, waiting: Parked) {
         self.by_end.insert((waiting.end, place));
         self.by_start.insert(place, waiting);
     }
 
-    fn remove(&mut self, place: &Place) -> Option<Waiting> {
+    fn remove(&mut self, place: &Place) -> Option<Parked> {
         let waiting = self.by_start.remove(place)?;
         self.by_end.remove(&(waiting.end, *place));
         Some(waiting)
@@ -328,7 +328,7 @@ mod tests {
                         }
                         let (place, woken) = ((start, step), Arc::<Woken>::default());
                         let waker = Waker::from(woken.clone());
-                        in_lane.wait(place, Waiting { end, waker }, &mut None);
+                        in_lane.park(place, Parked { end, waker }, &mut None);
                         waiting.push(Waits { place, end, woken });
                     }
                     3 if !waiting.is_empty() => {

@@ -1,16 +1,10 @@
 //! Waiting for what is pending in a lane.
 
 use super::{
-    in_table::Place,
     lane::{Lane, Number, context_of},
-    table::{Table, table},
+    table::Table,
 };
-use crate::cold::drop_waker;
-use std::{
-    collections::BTreeSet,
-    ops::Range,
-    task::{Context, Poll, Waker},
-};
+use std::{collections::BTreeSet, ops::Range};
 
 /// What is waited for: rollbacks of contexts with one of these numbers that are pending in `lane`.
 #[derive(Clone, Debug)]
@@ -158,75 +152,5 @@ impl LaneRange {
     #[inline]
     pub(super) fn first_pending(&self, table: &Table, floor: Number) -> Option<Number> {
         table.first_in(self.lane, self.visitors, self.numbers_above(floor))
-    }
-}
-
-/// One who waits for rollbacks, and where, if it has to. One word, since it moves with rollbacks that mostly don't.
-#[derive(Default, Debug)]
-pub(crate) struct Waiter(Option<Box<Waits>>);
-
-/// A lane, whether it is with the visitors there, and its place among those who wait.
-#[derive(Debug)]
-pub(super) struct Waits(pub(super) Lane, pub(super) bool, pub(super) Place);
-
-impl Waiter {
-    /// Waits until none of these is pending. Looks at rollbacks of contexts entered after `floor` only.
-    pub(crate) fn poll(
-        &mut self,
-        ranges: &[Option<LaneRange>],
-        cx: &mut Context<'_>,
-        floor: Number,
-    ) -> Poll<()> {
-        let mut table = table();
-        if table.is_any_blocked(ranges, floor) {
-            drop(table);
-            return self.wait(ranges, cx, floor);
-        }
-        let waker = self.leave(&mut table);
-        drop(table);
-        drop_waker(waker);
-        Poll::Ready(())
-    }
-
-    /// The same, where it is known that one is pending.
-    #[cold]
-    fn wait(
-        &mut self,
-        ranges: &[Option<LaneRange>],
-        cx: &mut Context<'_>,
-        floor: Number,
-    ) -> Poll<()> {
-        // Outside of the lock: wakers are code of the user's.
-        let mut waker = Some(cx.waker().clone());
-        let mut table = table();
-        let old = self.leave(&mut table);
-        let waits = table.wait(ranges, floor, &mut waker);
-        drop(table);
-        self.0 = waits.map(Box::new);
-        drop_waker(old);
-        drop_waker(waker);
-        match self.0 {
-            Some(_) => Poll::Pending,
-            // Over in the meantime.
-            None => Poll::Ready(()),
-        }
-    }
-
-    fn leave(&mut self, table: &mut Table) -> Option<Waker> {
-        let Waits(lane, visitors, place) = *self.0.take()?;
-        let in_lane = table.lanes(visitors).get_mut(lane)?;
-        in_lane.forget(&place).map(|waiting| waiting.waker)
-    }
-}
-
-impl Drop for Waiter {
-    #[inline]
-    fn drop(&mut self) {
-        if self.0.is_some() {
-            let mut table = table();
-            let waker = self.leave(&mut table);
-            drop(table);
-            drop_waker(waker);
-        }
     }
 }

@@ -82,6 +82,7 @@ mod settling;
 pub(crate) mod table;
 mod ticket;
 mod unit;
+mod waiter;
 mod wakers;
 
 pub(crate) use below::{Below, Waiting};

@@ -2,9 +2,9 @@
 
 use super::{
     Below, RuntimeId, Stuck,
-    in_table::{End, InTable, Many, Pending, Place, Waiting},
+    in_table::{End, InTable, Many, Parked, Pending, Place},
     lane::{self, KINDS, Lane, Number, Of, numbers_for},
-    lane_range::{LaneRange, Waits},
+    lane_range::LaneRange,
     lanes::Lanes,
     wakers::Wakers,
 };
@@ -19,8 +19,26 @@ use std::{
     task::Waker,
 };
 
-/// A lane, whether it is with the visitors there, and a place in it.
-pub(super) type InLane = (Lane, bool, Place);
+/// Where something is in the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Address {
+    pub(super) lane: Lane,
+    /// Whether it is with the lane's visitors, not with its natives.
+    pub(super) visits: bool,
+    pub(super) place: Place,
+}
+
+impl Address {
+    /// The one place of a context in the lane that it was entered in: the one by which its rollback is counted.
+    #[inline]
+    fn native(lane: Lane, number: Number) -> Self {
+        Address {
+            lane,
+            visits: false,
+            place: (number, 0),
+        }
+    }
+}
 
 pub(super) struct Table {
     lanes: Lanes<InTable>,
@@ -36,7 +54,7 @@ pub(super) struct Table {
     /// Tells apart what has the same number.
     last: u64,
     /// What stands for rollbacks in another lane, and for which.
-    heirs: BTreeMap<InLane, LaneRange>,
+    heirs: BTreeMap<Address, LaneRange>,
     /// Of rollbacks that have begun in other lanes than their contexts': what may be pending of what was entered there, and where those were before that.
     pasts: BTreeMap<Lane, Arc<Past>>,
     /// Of contexts that were entered around a body in such a lane themselves, while anything was pending: which one. None if nothing is pending.
@@ -93,45 +111,50 @@ impl Table {
     }
 
     /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
-    pub(super) fn wait(
+    pub(super) fn park(
         &mut self,
         ranges: &[Option<LaneRange>],
         floor: Number,
         waker: &mut Option<Waker>,
-    ) -> Option<Waits> {
+    ) -> Option<Address> {
         let mut ranges = ranges.iter().flatten();
         let pending = ranges.find_map(|range| range.where_pending(self, floor))?;
-        self.wait_in(&pending, floor, waker)
+        self.park_in(&pending, floor, waker)
     }
 
-    fn wait_in(
+    fn park_in(
         &mut self,
         range: &LaneRange,
         floor: Number,
         waker: &mut Option<Waker>,
-    ) -> Option<Waits> {
+    ) -> Option<Address> {
         let numbers = range.numbers_above(floor);
         let place = (numbers.start, self.next_distinction());
-        for visitors in [false, range.visitors] {
-            let (lanes, spare) = self.lanes_and_spare(visitors);
-            let Some(in_lane) = lanes.get_mut(range.lane) else {
+        let lane = range.lane;
+        for visits in [false, range.visitors] {
+            let (lanes, spare) = self.lanes_and_spare(visits);
+            let Some(in_lane) = lanes.get_mut(lane) else {
                 continue;
             };
             if in_lane.first_in(numbers.clone()).is_some() {
                 let (end, waker) = (numbers.end, waker.take()?);
-                in_lane.wait(place, Waiting { end, waker }, spare);
-                return Some(Waits(range.lane, visitors, place));
+                in_lane.park(place, Parked { end, waker }, spare);
+                return Some(Address {
+                    lane,
+                    visits,
+                    place,
+                });
             }
         }
         None
     }
 
     /// What is at this place stands for those.
-    pub(super) fn stands_for(&mut self, heir: InLane, range: LaneRange) {
+    pub(super) fn stands_for(&mut self, heir: Address, range: LaneRange) {
         self.heirs.insert(heir, range);
     }
 
-    pub(super) fn stands_for_nothing(&mut self, heir: InLane) {
+    pub(super) fn stands_for_nothing(&mut self, heir: Address) {
         self.heirs.remove(&heir);
     }
 
@@ -142,9 +165,13 @@ impl Table {
         visits: bool,
         numbers: RangeInclusive<Number>,
     ) -> impl Iterator<Item = &LaneRange> {
-        let place = |number, distinction| (lane, visits, (number, distinction));
+        let at = |number, distinction| Address {
+            lane,
+            visits,
+            place: (number, distinction),
+        };
         let (first, last) = numbers.into_inner();
-        let heirs = self.heirs.range(place(first, 0)..=place(last, u64::MAX));
+        let heirs = self.heirs.range(at(first, 0)..=at(last, u64::MAX));
         heirs.map(|(_, range)| range)
     }
 
@@ -260,7 +287,12 @@ impl Table {
     }
 
     #[inline(always)]
-    pub(super) fn insert(&mut self, lane: Lane, visits: bool, place: Place, pending: Pending) {
+    pub(super) fn insert(&mut self, at: Address, pending: Pending) {
+        let Address {
+            lane,
+            visits,
+            place,
+        } = at;
         if pending.stuck.is_some() {
             self.count_up(pending.runtime);
         }
@@ -275,7 +307,12 @@ impl Table {
 
     /// The rollback is over; takes out who has waited for that.
     #[inline(always)]
-    pub(super) fn remove(&mut self, lane: Lane, visits: bool, place: Place, wakers: &mut Wakers) {
+    pub(super) fn remove(&mut self, at: Address, wakers: &mut Wakers) {
+        let Address {
+            lane,
+            visits,
+            place,
+        } = at;
         let (lanes, spare) = self.lanes_and_spare(visits);
         let Some(mut found) = lanes.find(lane) else {
             return;
@@ -420,7 +457,7 @@ pub(super) fn table() -> MutexGuard<'static, Table> {
 /// Takes the one counted place of a context in its lane.
 #[inline]
 pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
-    table().insert(lane, false, (number, 0), pending);
+    table().insert(Address::native(lane, number), pending);
 }
 
 /// The same for a `with`; says whether any of what is `below` it has to be waited for.
@@ -434,7 +471,7 @@ pub(crate) fn insert_around(
     let mut table = table();
     let may_be = table.is_any_inside() || table.is_any_left();
     let blocked = may_be && table.is_any_of_blocked(below);
-    table.insert(lane, false, (number, 0), pending);
+    table.insert(Address::native(lane, number), pending);
     blocked
 }
 
@@ -523,7 +560,7 @@ pub(crate) fn lanes_around(lane: Lane, root: Lane, number: Number) -> Option<Box
 /// Gives that place up.
 pub(crate) fn remove(lane: Lane, number: Number) {
     let mut wakers = Wakers::none();
-    table().remove(lane, false, (number, 0), &mut wakers);
+    table().remove(Address::native(lane, number), &mut wakers);
     wakers.wake();
 }
 
@@ -540,7 +577,7 @@ pub(crate) fn remove_unless(
     if table.may_have_parts() && parts().iter().any(|part| part.is_blocked(&table, floor)) {
         return false;
     }
-    table.remove(lane, false, (number, 0), &mut wakers);
+    table.remove(Address::native(lane, number), &mut wakers);
     drop(table);
     wakers.wake();
     true

@@ -1,53 +1,42 @@
 //! Places in a lane that stand for rollbacks elsewhere.
 
 use super::{
-    in_table::{Pending, Place},
+    in_table::Pending,
     lane::{Lane, Number},
     lane_range::LaneRange,
-    table::{InLane, Table, table},
+    table::{Address, Table, table},
     wakers::Wakers,
 };
 
 /// A place in a lane that stands for a rollback elsewhere; its drop says that that is over.
-pub(crate) struct Ticket {
-    pub(super) lane: Lane,
-    visits: bool,
-    pub(super) place: Place,
-}
+pub(crate) struct Ticket(Address);
 
 impl Ticket {
-    fn take(table: &mut Table, lane: Lane, visits: bool, number: Number) -> Self {
-        let place = (number, table.next_distinction());
-        table.insert(lane, visits, place, Pending::ELSEWHERE);
-        Ticket {
-            lane,
-            visits,
-            place,
-        }
-    }
-
-    fn take_around(table: &mut Table, around: Around, number: Number) -> Self {
-        match around {
-            Around::Entered(lane) => Ticket::take(table, lane, false, number),
-            Around::Visited(lane) => Ticket::take(table, lane, true, number),
-        }
+    fn take(table: &mut Table, around: Around, number: Number) -> Self {
+        let at = Address {
+            lane: around.lane(),
+            visits: matches!(around, Around::Visited(_)),
+            place: (number, table.next_distinction()),
+        };
+        table.insert(at, Pending::ELSEWHERE);
+        Ticket(at)
     }
 
     /// For what is pending in a lane whose owner is gone, in the one around it.
     pub(super) fn heir(around: Around, number: Number, range: LaneRange) -> Self {
         let mut table = table();
-        let ticket = Ticket::take_around(&mut table, around, number);
-        table.stands_for(ticket.in_lane(), range);
+        let ticket = Ticket::take(&mut table, around, number);
+        table.stands_for(ticket.0, range);
         ticket
     }
 
     /// For a context, in a lane around it.
     pub(crate) fn new(around: Around, number: Number) -> Self {
-        Ticket::take_around(&mut table(), around, number)
+        Ticket::take(&mut table(), around, number)
     }
 
-    fn in_lane(&self) -> InLane {
-        (self.lane, self.visits, self.place)
+    pub(super) fn at(&self) -> Address {
+        self.0
     }
 }
 
@@ -55,8 +44,8 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut wakers = Wakers::none();
         let mut table = table();
-        table.stands_for_nothing(self.in_lane());
-        table.remove(self.lane, self.visits, self.place, &mut wakers);
+        table.stands_for_nothing(self.0);
+        table.remove(self.0, &mut wakers);
         drop(table);
         wakers.wake();
     }
