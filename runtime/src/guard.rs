@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, BodyError,
     background::Entered,
-    frame::{Ending, House, Parts, Seed},
+    frame::{Ending, House, HousedParts, Seed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
     policy::{Policy, Spawn},
@@ -184,7 +184,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// ```
     #[doc(alias = "__aexit__")]
     pub fn exit(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
-        Exit {
+        ExitFuture {
             guard: self,
             told: Some(Ending::completed()),
         }
@@ -218,7 +218,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// ```
     #[must_use = "this is the guard's own `cancel`, which runs the teardown when it is awaited; the resource's is `(*guard).cancel()`"]
     pub fn cancel(self) -> impl Future<Output = Result<(), ErrorOf<C>>> {
-        Exit {
+        ExitFuture {
             guard: self,
             told: Some(Ending::cancelled()),
         }
@@ -274,7 +274,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         self,
         exit: crate::Exit<'_, S>,
     ) -> impl Future<Output = Result<(), ErrorOf<C>>> + use<C, P, S> {
-        Exit {
+        ExitFuture {
             guard: self,
             told: Some(exit.retold()),
         }
@@ -327,7 +327,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         C::Kind: RaiseAs<B>,
         B: BodyError,
     {
-        ExitWith {
+        ExitWithFuture {
             guard: self,
             result: Some(result),
         }
@@ -337,17 +337,17 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
 // Written by hand, so that next to nothing of them is compiled for each context.
 
 /// The future of [`Guard::exit`] and [`Guard::cancel`].
-struct Exit<C: AsyncContext, P: Policy<C>> {
+struct ExitFuture<C: AsyncContext, P: Policy<C>> {
     guard: Guard<C, P>,
     told: Option<Ending>,
 }
 
-impl<C: AsyncContext, P: Policy<C>> Future for Exit<C, P> {
+impl<C: AsyncContext, P: Policy<C>> Future for ExitFuture<C, P> {
     type Output = Result<(), ErrorOf<C>>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Exit { guard, told } = self.get_mut();
+        let ExitFuture { guard, told } = self.get_mut();
         let context = task::ready!(poll_exit(guard.context().parts(), told, cx));
         guard.context = None;
         Poll::Ready(context.unwrap_or_else(|payload| resume_unwind(payload)))
@@ -356,7 +356,7 @@ impl<C: AsyncContext, P: Policy<C>> Future for Exit<C, P> {
 
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn poll_exit<T, K: Kind, O>(
-    mut context: Parts<'_, T, K, O, ()>,
+    mut context: HousedParts<'_, T, K, O, ()>,
     told: &mut Option<Ending>,
     cx: &mut Context<'_>,
 ) -> Poll<thread::Result<Result<(), K::Error>>> {
@@ -369,16 +369,16 @@ fn poll_exit<T, K: Kind, O>(
 }
 
 /// The future of [`Guard::exit_with`].
-struct ExitWith<C: AsyncContext, P: Policy<C>, R, B> {
+struct ExitWithFuture<C: AsyncContext, P: Policy<C>, R, B> {
     guard: Guard<C, P>,
     /// What the teardown isn't told of, once that has begun.
     result: Option<Result<R, B>>,
 }
 
 // Nothing of it is pinned but the frame, in the guard's box.
-impl<C: AsyncContext, P: Policy<C>, R, B> Unpin for ExitWith<C, P, R, B> {}
+impl<C: AsyncContext, P: Policy<C>, R, B> Unpin for ExitWithFuture<C, P, R, B> {}
 
-impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWith<C, P, R, B> {
+impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWithFuture<C, P, R, B> {
     #[inline]
     fn drop(&mut self) {
         if self.result.is_some() {
@@ -387,7 +387,7 @@ impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWith<C, P, R, B> {
     }
 }
 
-impl<C, P, R, B> Future for ExitWith<C, P, R, B>
+impl<C, P, R, B> Future for ExitWithFuture<C, P, R, B>
 where
     C: AsyncContext<Kind: RaiseAs<B>>,
     P: Policy<C>,
@@ -397,7 +397,7 @@ where
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ExitWith { guard, result } = self.get_mut();
+        let ExitWithFuture { guard, result } = self.get_mut();
         let end = task::ready!(poll_exit_with(guard.context().parts(), result, cx));
         guard.context = None;
         Poll::Ready(end)
@@ -406,11 +406,11 @@ where
 
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
-    mut context: Parts<'_, T, K, O, ()>,
+    mut context: HousedParts<'_, T, K, O, ()>,
     result: &mut Option<Result<R, B>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Out<K, R>, B>> {
-    if context.rest.is_open() {
+    if context.beside.is_open() {
         context.resume(match result {
             Some(Ok(_)) => Ending::completed(),
             _ => take_error(result),

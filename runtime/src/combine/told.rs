@@ -19,7 +19,7 @@ type KindOf<A, B> = Joined<<A as AsyncContext>::Kind, <B as AsyncContext>::Kind>
 pub(super) type JoinedError<A, B> = <KindOf<A, B> as Kind>::Error;
 
 /// What a context came to: it went well, or it has an error, or it has panicked.
-pub(super) type Came<E> = thread::Result<Result<(), NotEntered<E>>>;
+pub(super) type ContextResult<E> = thread::Result<Result<(), NotEntered<E>>>;
 
 /// What became of the outcome of the inner context, while the outer one sees something else, or not all of it.
 pub(super) enum Told<B: AsyncContext> {
@@ -115,7 +115,7 @@ impl Reporter {
     }
 
     /// Whatever went wrong.
-    pub(super) fn failure<E: Debug>(self, came: Came<E>) {
+    pub(super) fn failure<E: Debug>(self, came: ContextResult<E>) {
         match came {
             Ok(Ok(())) => {}
             Ok(Err(NotEntered::Failed(error))) => self.error(error),
@@ -131,9 +131,9 @@ impl Reporter {
 pub(super) fn finished_anyway<C: AsyncContext>(
     mut frame: Pin<&mut C>,
     reporter: Reporter,
-    mut came: Came<ErrorOf<C>>,
+    mut came: ContextResult<ErrorOf<C>>,
     payload: Payload,
-) -> (Came<ErrorOf<C>>, Option<Ending>) {
+) -> (ContextResult<ErrorOf<C>>, Option<Ending>) {
     let mut panics = vec![payload];
     let ending = finish_quietly(&mut || frame.as_mut().finish(), &mut |another| {
         panics.push(another);
@@ -158,7 +158,7 @@ where
     #[inline]
     pub(super) fn new_of(
         inner: Reporter,
-        came: Came<ErrorOf<B>>,
+        came: ContextResult<ErrorOf<B>>,
         ending: Option<Ending>,
     ) -> (Option<Self>, Ending) {
         match (came, ending) {
@@ -171,7 +171,7 @@ where
     #[cold]
     pub(super) fn new_of_abandoned(
         inner: Reporter,
-        came: Came<ErrorOf<B>>,
+        came: ContextResult<ErrorOf<B>>,
         ending: Option<Ending>,
     ) -> (Option<Self>, Ending) {
         inner.failure(came);
@@ -182,7 +182,7 @@ where
     #[cold]
     fn of_changed(
         inner: Reporter,
-        came: Came<ErrorOf<B>>,
+        came: ContextResult<ErrorOf<B>>,
         ending: Option<Ending>,
     ) -> (Option<Self>, Ending) {
         let (told, ending) = match (came, ending) {
@@ -217,9 +217,9 @@ where
     pub(super) fn settle<A: AsyncContext>(
         self,
         (outer, inner): (Reporter, Reporter),
-        came: Came<ErrorOf<A>>,
+        came: ContextResult<ErrorOf<A>>,
         ending: Option<Ending>,
-    ) -> (Came<JoinedError<A, B>>, Option<Ending>) {
+    ) -> (ContextResult<JoinedError<A, B>>, Option<Ending>) {
         let swallowed = ending.as_ref().is_some_and(Ending::is_suppressed);
         match self {
             Told::Body(second) => {
@@ -323,7 +323,10 @@ impl<B: AsyncContext> Told<B> {
 }
 
 /// The outer context has swallowed the inner one's failure. Without a body, that was one of its setup.
-fn skip<E>(body: Option<Ending>, swallowed: Option<Swallowed<E>>) -> (Came<E>, Option<Ending>) {
+fn skip<E>(
+    body: Option<Ending>,
+    swallowed: Option<Swallowed<E>>,
+) -> (ContextResult<E>, Option<Ending>) {
     match body {
         Some(body) => (Ok(Ok(())), Some(swallow(body))),
         None => (Ok(Err(NotEntered::Skipped(swallowed))), None),
@@ -340,13 +343,15 @@ pub(super) fn swallow(body: Ending) -> Ending {
     body
 }
 
-fn from_inner<A: AsyncContext, B: AsyncContext>(error: ErrorOf<B>) -> Came<JoinedError<A, B>> {
+fn from_inner<A: AsyncContext, B: AsyncContext>(
+    error: ErrorOf<B>,
+) -> ContextResult<JoinedError<A, B>> {
     Ok(Err(NotEntered::Failed(KindOf::<A, B>::inner(error))))
 }
 
 pub(super) fn from_outer<A: AsyncContext, B: AsyncContext>(
-    came: Came<ErrorOf<A>>,
-) -> Came<JoinedError<A, B>> {
+    came: ContextResult<ErrorOf<A>>,
+) -> ContextResult<JoinedError<A, B>> {
     came.map(|came| came.map_err(|error| error.map(KindOf::<A, B>::outer)))
 }
 

@@ -21,7 +21,7 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 // parts.
 pub struct Ending(NonNull<Head>);
 
-/// What an [`Ending`] points to: one of the two statics below, or the first field of a boxed [`Told`].
+/// What an [`Ending`] points to: one of the two statics below, or the first field of a boxed [`BoxedFailure`].
 struct Head {
     kind: ExitKind,
     /// Whether the failure is suppressed.
@@ -50,18 +50,18 @@ static CANCELLED: Head = Head::new(ExitKind::Cancelled, None);
 //
 // In this order, so that a pointer to it is one to its head.
 #[repr(C)]
-struct Told<B> {
+struct BoxedFailure<B> {
     head: Head,
     failure: B,
 }
 
-/// What is done with a [`Told`] of which only the head is known.
+/// What is done with a [`BoxedFailure`] of which only the head is known.
 struct Steps {
     view: unsafe fn(NonNull<Head>) -> NonNull<dyn Failure>,
     take: unsafe fn(NonNull<Head>) -> Box<dyn Any>,
 }
 
-impl<B: Failure> Told<B> {
+impl<B: Failure> BoxedFailure<B> {
     const STEPS: &'static Steps = &Steps {
         view: Self::view,
         take: Self::take,
@@ -69,19 +69,19 @@ impl<B: Failure> Told<B> {
 
     fn boxed(kind: ExitKind, failure: B) -> Ending {
         let head = Head::new(kind, Some(Self::STEPS));
-        let told = Box::new(Told { head, failure });
-        Ending(NonNull::from(Box::leak(told)).cast())
+        let boxed = Box::new(BoxedFailure { head, failure });
+        Ending(NonNull::from(Box::leak(boxed)).cast())
     }
 
     /// # Safety
-    /// The head is that of such a `Told`, which is alive.
+    /// The head is that of such a `BoxedFailure`, which is alive.
     unsafe fn view(head: NonNull<Head>) -> NonNull<dyn Failure> {
         // SAFETY: by this function's contract; `&raw` makes no reference, and a field's address isn't null.
         unsafe { NonNull::new_unchecked(&raw mut (*head.cast::<Self>().as_ptr()).failure) }
     }
 
     /// # Safety
-    /// The head is that of such a `Told`, made by [`boxed`](Told::boxed), and this is its last use.
+    /// The head is that of such a `BoxedFailure`, made by [`boxed`](BoxedFailure::boxed), and this is its last use.
     unsafe fn take(head: NonNull<Head>) -> Box<dyn Any> {
         // SAFETY: by this function's contract.
         unsafe { Box::from_raw(head.cast::<Self>().as_ptr()) }
@@ -173,7 +173,7 @@ impl Ending {
 
     pub(crate) fn failed<B: Any + Debug + Send>(error: B) -> Self {
         let formatting = Mutex::new(());
-        Told::boxed(ExitKind::Failed, Failed { formatting, error })
+        BoxedFailure::boxed(ExitKind::Failed, Failed { formatting, error })
     }
 
     /// A failure of which only the text is told.
@@ -192,7 +192,7 @@ impl Ending {
 
     #[cold]
     pub(crate) fn panicked(payload: Payload) -> Self {
-        Told::boxed(ExitKind::Panicked, Panicked(payload))
+        BoxedFailure::boxed(ExitKind::Panicked, Panicked(payload))
     }
 
     #[inline]
@@ -203,7 +203,7 @@ impl Ending {
 
     fn failure(&self) -> Option<&dyn Failure> {
         let steps = self.head().steps?;
-        // SAFETY: the steps are those of this `Told`, which is shared for as long as `self` is.
+        // SAFETY: the steps are those of this `BoxedFailure`, which is shared for as long as `self` is.
         Some(unsafe { (steps.view)(self.0).as_ref() })
     }
 
@@ -252,12 +252,12 @@ impl Ending {
     }
 
     /// Takes a boxed failure out.
-    fn into_told<B: Any>(self) -> Option<B> {
+    fn into_failure<B: Any>(self) -> Option<B> {
         let steps = self.head().steps?;
         let this = ManuallyDrop::new(self);
-        // SAFETY: the steps are those of this `Told`, which was boxed for this ending; that is given up.
-        let told = unsafe { (steps.take)(this.0) };
-        Some(told.downcast::<Told<B>>().ok()?.failure)
+        // SAFETY: the steps are those of this `BoxedFailure`, which was boxed for this ending; that is given up.
+        let boxed = unsafe { (steps.take)(this.0) };
+        Some(boxed.downcast::<BoxedFailure<B>>().ok()?.failure)
     }
 
     /// The body's error, if it is a `B`.
@@ -266,7 +266,7 @@ impl Ending {
             Some(error) if error.is::<B>() => {}
             _ => return Err(self),
         }
-        match self.into_told::<Failed<B>>() {
+        match self.into_failure::<Failed<B>>() {
             Some(failed) => Ok(failed.error),
             None => Err(Ending::cancelled()),
         }
@@ -274,7 +274,7 @@ impl Ending {
 
     /// The body's panic.
     pub(crate) fn into_panic(self) -> Option<Payload> {
-        self.into_told::<Panicked>().map(|panicked| panicked.0)
+        self.into_failure::<Panicked>().map(|panicked| panicked.0)
     }
 
     pub(crate) fn error_ref<T: Any + Sync>(&self) -> Option<&T> {
@@ -297,7 +297,7 @@ impl Drop for Ending {
     #[inline]
     fn drop(&mut self) {
         if let Some(steps) = self.head().steps {
-            // SAFETY: the steps are those of this `Told`, which was boxed for this ending; that is dropped.
+            // SAFETY: the steps are those of this `BoxedFailure`, which was boxed for this ending; that is dropped.
             drop(unsafe { (steps.take)(self.0) });
         }
     }

@@ -28,7 +28,7 @@ pub(crate) struct Guest<'h, 'b, R, F, Fut, M> {
 }
 
 /// The parts of a [`Guest`].
-struct Parts<'g, 'h, R, Fut, F, M> {
+struct GuestParts<'g, 'h, R, Fut, F, M> {
     work: Pin<&'g mut Work<F, Fut>>,
     lent: &'g mut Option<Lent<'h, R>>,
     made: &'g M,
@@ -51,14 +51,14 @@ where
 
 impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
     #[inline]
-    fn parts(self: Pin<&mut Self>) -> Parts<'_, 'h, R, Fut, F, M> {
+    fn parts(self: Pin<&mut Self>) -> GuestParts<'_, 'h, R, Fut, F, M> {
         // SAFETY: structural pinning of the work alone, which is never moved. A `Guest` has no `Drop`, and is `Unpin` only if the work is.
         let (work, lent, made) = unsafe {
             let this = self.get_unchecked_mut();
             let work = Pin::new_unchecked(&mut this.work);
             (work, &mut this.lent, &this.made)
         };
-        Parts { work, lent, made }
+        GuestParts { work, lent, made }
     }
 
     /// Calls the closure, once there is a resource for it, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of
@@ -75,7 +75,7 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
         Fut: Future,
         M: Fn(Fut::Output) -> X,
     {
-        let Parts {
+        let GuestParts {
             mut work,
             lent,
             made,
@@ -109,7 +109,7 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
 
     /// Drops the closure or its future, and sends the resource home, also if that unwinds.
     pub(crate) fn leave(self: Pin<&mut Self>) {
-        let Parts { mut work, lent, .. } = self.parts();
+        let GuestParts { mut work, lent, .. } = self.parts();
         let _lent = lent.take();
         work.clear();
     }

@@ -10,7 +10,7 @@ use std::{
 /// The place of a resource in closure and block style. It stays there from the setup to the teardown: its body borrows it.
 pub(crate) struct Home<R> {
     resource: UnsafeCell<Option<R>>,
-    /// While there is a [`Lent`], that alone reaches the resource; else the [`Key`] does.
+    /// While there is a [`Lent`], that alone reaches the resource; else the [`HomeKey`] does.
     lent: AtomicBool,
 }
 
@@ -30,15 +30,15 @@ impl<R> Home<R> {
 
     /// The one key to it.
     #[inline]
-    pub(crate) fn key(&mut self) -> Key<'_, R> {
-        Key(self)
+    pub(crate) fn key(&mut self) -> HomeKey<'_, R> {
+        HomeKey(self)
     }
 }
 
 /// The right to put a resource into its home and to take it out, while no body has it. There is one, since it is made from a `&mut Home`.
-pub(crate) struct Key<'h, R>(&'h Home<R>);
+pub(crate) struct HomeKey<'h, R>(&'h Home<R>);
 
-impl<'h, R> Key<'h, R> {
+impl<'h, R> HomeKey<'h, R> {
     /// The home, open; `None` if a body has the resource, or has forgotten that it has it.
     #[inline]
     pub(crate) fn open(&mut self) -> Option<Open<'_, 'h, R>> {
@@ -51,7 +51,7 @@ impl<'h, R> Key<'h, R> {
         })
     }
 
-    /// The place of the resource; `None` as in [`open`](Key::open).
+    /// The place of the resource; `None` as in [`open`](HomeKey::open).
     #[inline]
     pub(crate) fn room(&mut self) -> Option<&mut Option<R>> {
         let Open { home, .. } = self.open()?;
@@ -69,7 +69,7 @@ impl<'h, R> Key<'h, R> {
 /// A home whose resource no body has, and its key, which is borrowed exclusively.
 pub(crate) struct Open<'k, 'h, R> {
     home: &'h Home<R>,
-    _key: PhantomData<&'k mut Key<'h, R>>,
+    _key: PhantomData<&'k mut HomeKey<'h, R>>,
 }
 
 impl<'h, R> Open<'_, 'h, R> {

@@ -30,11 +30,11 @@ use std::{
 pub(crate) struct Housed<C: AsyncContext, P: Policy<C>, X = ()> {
     lodged: Lodged<C>,
     pub(crate) resource: Option<C::Resource>,
-    pub(crate) rest: Rest<P::Origin, X>,
+    pub(crate) beside: Beside<P::Origin, X>,
 }
 
 /// What of a `Housed` isn't pinned, nor lent to anybody.
-pub(crate) struct Rest<O, X> {
+pub(crate) struct Beside<O, X> {
     origin: Option<O>,
     pub(crate) extra: Option<X>,
     stage: Stage,
@@ -53,15 +53,15 @@ enum Stage {
 }
 
 /// The parts of a `Housed`, whose frame is without its type: what is done with them is compiled once for all contexts that come to the same.
-pub(crate) struct Parts<'n, T, K: Kind, O, X> {
+pub(crate) struct HousedParts<'n, T, K: Kind, O, X> {
     kept: &'n mut RollbackState,
     frame: Pin<&'n mut AnyContext<'n, T, K>>,
     pub(crate) resource: &'n mut Option<T>,
-    pub(crate) rest: &'n mut Rest<O, X>,
+    pub(crate) beside: &'n mut Beside<O, X>,
 }
 
 /// The parts of this `Housed`.
-type PartsOf<'n, C, P, X> = Parts<
+type HousedPartsOf<'n, C, P, X> = HousedParts<
     'n,
     <C as AsyncContext>::Resource,
     <C as AsyncContext>::Kind,
@@ -86,7 +86,7 @@ unsafe impl<C: AsyncContext<Resource: Sync>, P: Policy<C>, X> Sync for House<C, 
 impl<C: AsyncContext, P: Policy<C>, X> Unpin for House<C, P, X> {}
 
 impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
-    /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](Parts::poll_setup).
+    /// Puts a context in a box that is being entered. Nothing runs before [`poll_setup`](HousedParts::poll_setup).
     #[inline]
     pub(crate) fn new(seed: Seed<C>, at: &'static Location<'static>, extra: Option<X>) -> Self {
         let entered = Entered::now(|| seed.definition(), at, Style::Guard);
@@ -96,7 +96,7 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         // SAFETY: a `Housed` begins with what a frame is in. There is room for the rest of it, of which all is written, where it is, so that nothing is moved
         // twice. The policy comes first: if that unwinds, the memory is freed, without a content; and nothing unwinds after that.
         unsafe {
-            (&raw mut (*housed).rest).write(Rest::new(P::origin(), extra));
+            (&raw mut (*housed).beside).write(Beside::new(P::origin(), extra));
             (&raw mut (*housed).resource).write(None);
             lodge(seed, place);
             place.write(RollbackState::new(entered));
@@ -131,7 +131,7 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn parts(&mut self) -> PartsOf<'_, C, P, X> {
+    pub(crate) fn parts(&mut self) -> HousedPartsOf<'_, C, P, X> {
         // SAFETY: this owns the box, and is borrowed.
         unsafe { Housed::parts_at(self.housed()) }
     }
@@ -153,14 +153,14 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         // SAFETY: as above.
-        unsafe { &(*self.housed()).rest }.is_open()
+        unsafe { &(*self.housed()).beside }.is_open()
     }
 
     /// [`abandon`](House::abandon), where the context mostly is closed.
     #[inline]
     pub(crate) fn end(self) {
         // SAFETY: as above.
-        if !unsafe { &(*self.housed()).rest }.is_closed() {
+        if !unsafe { &(*self.housed()).beside }.is_closed() {
             self.abandon();
         }
     }
@@ -205,7 +205,7 @@ impl Drop for Leaving {
 }
 
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
-    pub(crate) fn parts(self: Pin<&mut Self>) -> PartsOf<'_, C, P, X> {
+    pub(crate) fn parts(self: Pin<&mut Self>) -> HousedPartsOf<'_, C, P, X> {
         // SAFETY: it is in its place, and borrowed for as long. Nothing moves the frame.
         unsafe { Housed::parts_at(self.get_unchecked_mut()) }
     }
@@ -213,24 +213,24 @@ impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     /// # Safety
     /// It is there, pinned, and nobody else uses it for as long as `'n`.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    unsafe fn parts_at<'n>(housed: *mut Self) -> PartsOf<'n, C, P, X>
+    unsafe fn parts_at<'n>(housed: *mut Self) -> HousedPartsOf<'n, C, P, X>
     where
         Self: 'n,
     {
         // SAFETY: by this function's contract. Structural pinning of the frame alone, which is never moved: a `Housed` has no `Drop`, and is `Unpin` only if
         // the frame is. What is kept was written when it was made.
         unsafe {
-            Parts {
+            HousedParts {
                 kept: (*housed).lodged.kept.assume_init_mut(),
                 frame: Pin::new_unchecked(&mut (*housed).lodged.frame),
                 resource: &mut (*housed).resource,
-                rest: &mut (*housed).rest,
+                beside: &mut (*housed).beside,
             }
         }
     }
 }
 
-impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
+impl<T, K: Kind, O, X> HousedParts<'_, T, K, O, X> {
     #[inline]
     pub(crate) fn entered(&self) -> &Entered {
         &self.kept.entered
@@ -245,14 +245,14 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         // If it unwinds, or fails, nothing is left to be set up or torn down.
-        self.rest.stage = Stage::Closed;
+        self.beside.stage = Stage::Closed;
         match self.frame.as_mut().poll_setup(self.resource, cx) {
             Poll::Pending => {
-                self.rest.stage = Stage::Setup;
+                self.beside.stage = Stage::Setup;
                 Poll::Pending
             }
             Poll::Ready(Ok(())) => {
-                self.rest.stage = Stage::Open;
+                self.beside.stage = Stage::Open;
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(not_entered)) => {
@@ -264,8 +264,8 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     /// Puts the resource back and says how the body ended.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn resume(&mut self, ending: Ending) {
-        self.rest.stage = Stage::Waiting;
-        self.rest.exit = ending.kind();
+        self.beside.stage = Stage::Waiting;
+        self.beside.exit = ending.kind();
         if self.resource.is_some() {
             self.frame.as_mut().resume(self.resource, ending);
         }
@@ -278,13 +278,13 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
         failed: &mut Option<thread::Result<Result<(), K::Error>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Ending>> {
-        if let Stage::Waiting = self.rest.stage {
+        if let Stage::Waiting = self.beside.stage {
             ready!(self.kept.poll_settled(cx));
-            self.rest.stage = Stage::Teardown;
+            self.beside.stage = Stage::Teardown;
         }
         let frame = self.frame.as_mut();
         let ending = ready!(teardown::poll(frame, &self.kept.entered, failed, cx));
-        self.rest.stage = Stage::Closed;
+        self.beside.stage = Stage::Closed;
         Poll::Ready(ending)
     }
 
@@ -293,31 +293,31 @@ impl<T, K: Kind, O, X> Parts<'_, T, K, O, X> {
     #[cold]
     fn leave(&mut self) -> Option<O> {
         let entered = &self.kept.entered;
-        let left = match mem::replace(&mut self.rest.stage, Stage::Closed) {
+        let left = match mem::replace(&mut self.beside.stage, Stage::Closed) {
             Stage::Setup => Left::SETUP,
             Stage::Open => Left::open(entered, self.frame.as_mut(), self.resource),
             Stage::Waiting => {
                 self.frame.as_mut().abandon();
-                Left::waiting(self.rest.exit)
+                Left::waiting(self.beside.exit)
             }
             Stage::Teardown => {
                 self.frame.as_mut().abandon();
-                Left::teardown(self.rest.exit)
+                Left::teardown(self.beside.exit)
             }
             Stage::Closed => return None,
         };
         self.kept.note_left(left);
-        let origin = self.rest.origin.take();
+        let origin = self.beside.origin.take();
         *self.resource = None;
-        self.rest.extra = None;
+        self.beside.extra = None;
         origin
     }
 }
 
-impl<O, X> Rest<O, X> {
+impl<O, X> Beside<O, X> {
     #[inline]
     fn new(origin: O, extra: Option<X>) -> Self {
-        Rest {
+        Beside {
             origin: Some(origin),
             extra,
             stage: Stage::Setup,

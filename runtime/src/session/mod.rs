@@ -15,7 +15,7 @@ use crate::{
         is_any_pending, quietly,
     },
     cold::{ByHand, catch},
-    frame::{AnyContext, Body, BodyPoll, Ending, Home, Key, Lent, NotEntered, Threads},
+    frame::{AnyContext, Body, BodyPoll, Ending, Home, HomeKey, Lent, NotEntered, Threads},
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, is_well, missing, refused},
     policy::{Policy, Storage},
@@ -51,7 +51,7 @@ pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
 /// How far a session is: all of it but the frame.
 pub(crate) struct State<'a, R> {
     entered: &'a Entered,
-    key: Key<'a, R>,
+    key: HomeKey<'a, R>,
     /// Whether it is the context that polls the body.
     polls_body: bool,
     stage: Stage,

@@ -114,7 +114,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let mut parts = self.parts();
-        if parts.rest.is_open() {
+        if parts.beside.is_open() {
             let told = told.take().unwrap_or_else(Ending::cancelled);
             parts.resume(told);
         }
@@ -123,7 +123,7 @@ where
         if let Some(failed) = failed {
             closed.failed.put(raised::<C::Kind, E>(failed));
         }
-        if let Some(added) = parts.rest.extra.take() {
+        if let Some(added) = parts.beside.extra.take() {
             **closed.added = added.added();
         }
         Poll::Ready(())

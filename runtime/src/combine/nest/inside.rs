@@ -1,7 +1,7 @@
 //! What runs at a yield point: the inner context at the outer one's, the body at the inner one's.
 
 use super::{
-    super::told::{Came, ErrorOf, finished_anyway},
+    super::told::{ContextResult, ErrorOf, finished_anyway},
     state::{BodyIs, State, Task},
 };
 use crate::{
@@ -122,7 +122,7 @@ where
     }
 
     /// The inner context has come to its end: what is left of its frame is dropped.
-    fn over(&mut self, came: Came<ErrorOf<B>>) {
+    fn over(&mut self, came: ContextResult<ErrorOf<B>>) {
         let definition = self.inner.as_mut().definition();
         let reporter = self.state.reporter(definition, ExitKind::Cancelled);
         let mut inner = self.inner.as_mut();

@@ -8,7 +8,7 @@ use self::{
     state::{BodyIs, Stage, State, Task},
 };
 use super::told::{
-    Came, ErrorOf, JoinedError, Told, check_early, finished_anyway, from_outer, swallow,
+    ContextResult, ErrorOf, JoinedError, Told, check_early, finished_anyway, from_outer, swallow,
 };
 use crate::{
     AsyncContext, Definition, ExitKind,
@@ -95,7 +95,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut body: Option<Body<'_, (A::Resource, B::Resource)>>,
-    ) -> Poll<Option<Came<JoinedError<A, B>>>> {
+    ) -> Poll<Option<ContextResult<JoinedError<A, B>>>> {
         loop {
             let stage = self.as_mut().state().stage;
             match stage {
@@ -164,11 +164,11 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<ErrorOf<A>>>> {
-        let mut rest = Rest(self);
-        let this = rest.0.as_mut().project();
+        let mut both = DropBoth(self);
+        let this = both.0.as_mut().project();
         this.state.begin();
         let polled = this.outer.poll_setup(&mut this.state.outer_resource, cx);
-        mem::forget(rest);
+        mem::forget(both);
         polled
     }
 
@@ -177,7 +177,7 @@ where
     fn refuse(
         mut self: Pin<&mut Self>,
         not_entered: NotEntered<ErrorOf<A>>,
-    ) -> Came<JoinedError<A, B>> {
+    ) -> ContextResult<JoinedError<A, B>> {
         let dropped = catch(&mut || self.as_mut().drop_both());
         let this = self.project();
         this.state.stage = Stage::Over;
@@ -253,7 +253,7 @@ where
     }
 
     /// Polls the outer context to its end.
-    fn poll_outer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Came<ErrorOf<A>>> {
+    fn poll_outer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ContextResult<ErrorOf<A>>> {
         let polled = catch_unwind(AssertUnwindSafe(|| self.project().outer.poll_teardown(cx)));
         Poll::Ready(match polled {
             Ok(polled) => Ok(ready!(polled).map_err(NotEntered::Failed)),
@@ -262,7 +262,10 @@ where
     }
 
     /// The outer context is over, and with it both.
-    fn leave_outer(self: Pin<&mut Self>, came: Came<ErrorOf<A>>) -> Came<JoinedError<A, B>> {
+    fn leave_outer(
+        self: Pin<&mut Self>,
+        came: ContextResult<ErrorOf<A>>,
+    ) -> ContextResult<JoinedError<A, B>> {
         let mut this = self.project();
         let (outer, inner) = (
             this.outer.as_mut().definition(),
@@ -329,7 +332,7 @@ where
     }
 
     /// Both are over, the inner one outside of the outer one: its failure is reported, as that of a rollback.
-    fn part(self: Pin<&mut Self>) -> Came<JoinedError<A, B>> {
+    fn part(self: Pin<&mut Self>) -> ContextResult<JoinedError<A, B>> {
         let mut this = self.project();
         let state = this.state;
         state.stage = Stage::Over;
@@ -370,10 +373,10 @@ where
         if thread::panicking() {
             return self.drop_quietly();
         }
-        let mut rest = Rest(self);
-        rest.0.as_mut().drop_inner();
-        rest.0.as_mut().drop_outer();
-        mem::forget(rest);
+        let mut both = DropBoth(self);
+        both.0.as_mut().drop_inner();
+        both.0.as_mut().drop_outer();
+        mem::forget(both);
     }
 
     fn drop_inner(self: Pin<&mut Self>) {
@@ -409,13 +412,13 @@ where
 }
 
 /// Drops the rest of two contexts when a part of them panics. Forgotten if none does.
-struct Rest<'n, A, B>(Pin<&'n mut Nest<A, B>>)
+struct DropBoth<'n, A, B>(Pin<&'n mut Nest<A, B>>)
 where
     A: AsyncContext,
     B: AsyncContext,
     ErrorOf<B>: Send + 'static;
 
-impl<A, B> Drop for Rest<'_, A, B>
+impl<A, B> Drop for DropBoth<'_, A, B>
 where
     A: AsyncContext,
     B: AsyncContext,

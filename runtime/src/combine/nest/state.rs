@@ -1,6 +1,6 @@
 //! Where two nested contexts are, and what is kept of them meanwhile.
 
-use super::super::told::{Came, ErrorOf, Reporter, Told};
+use super::super::told::{ContextResult, ErrorOf, Reporter, Told};
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
@@ -42,8 +42,8 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     left: Seldom<Vec<LaneRange>>,
     /// None before the outer context's setup begins.
     since: Option<Since>,
-    pub(super) inner_came: Option<Came<ErrorOf<B>>>,
-    pub(super) outer_came: Option<Came<ErrorOf<A>>>,
+    pub(super) inner_came: Option<ContextResult<ErrorOf<B>>>,
+    pub(super) outer_came: Option<ContextResult<ErrorOf<A>>>,
     /// What the outer context isn't told of the inner one's end, if there is more to it than how the body ended.
     pub(super) told: Option<Told<B>>,
     /// What an outer context without a yield point can't be told.
