@@ -27,10 +27,10 @@ impl Below {
         below
     }
 
-    /// And the context's [parts](super::Entered::parts).
-    pub(super) fn and_parts(mut self, parts: [LaneRange; 2]) -> Self {
+    /// And the context's [parts](super::Entered::frame_ranges).
+    pub(super) fn and_frame(mut self, ranges: [LaneRange; 2]) -> Self {
         let [.., first, second] = &mut self.0;
-        [*first, *second] = parts.map(Some);
+        [*first, *second] = ranges.map(Some);
         self
     }
 

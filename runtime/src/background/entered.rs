@@ -164,7 +164,7 @@ impl Entered {
     }
 
     /// The rollbacks that this context's function has started in its own lane.
-    pub(crate) fn parts(&self) -> [LaneRange; 2] {
+    pub(crate) fn frame_ranges(&self) -> [LaneRange; 2] {
         let lanes = self.frame_lanes();
         lanes.map(|lane| LaneRange::new(lane, self.number + 1..Number::MAX))
     }
@@ -216,7 +216,7 @@ impl Entered {
 
     /// The context is over, with rollbacks pending that its function has started.
     #[inline]
-    pub(crate) fn leave_parts(&self) {
+    pub(crate) fn leave_frame_lane(&self) {
         let around = Around::Entered(self.lane);
         heirs::leave(self.frame_lane(), self.number, around);
     }

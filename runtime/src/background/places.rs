@@ -99,7 +99,7 @@ impl Places {
 
     /// Waits for those, and for what the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
-        let below = self.below(entered).and_parts(entered.parts());
+        let below = self.below(entered).and_frame(entered.frame_ranges());
         let floor = InRollback::floor();
         self.settling.poll_for(|| below, floor, cx)
     }
@@ -124,8 +124,8 @@ impl Places {
             ready!(self.poll_leave_below(entered, floor, cx));
         }
         let (lane, number) = (entered.lane, entered.number);
-        while !table::remove_unless(lane, number, || self.parts(entered), floor) {
-            ready!(self.poll_parts(entered, floor, cx));
+        while !table::remove_unless(lane, number, || self.frame_ranges(entered), floor) {
+            ready!(self.poll_frame_ranges(entered, floor, cx));
         }
         self.settling.end_visit();
         Poll::Ready(())
@@ -139,23 +139,28 @@ impl Places {
         floor: Number,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        ready!(self.poll_parts(entered, floor, cx));
+        ready!(self.poll_frame_ranges(entered, floor, cx));
         self.leave_below(entered);
         Poll::Ready(())
     }
 
     /// What the context's function has started, here and before its rollback: in a branch that may be over since.
-    fn parts(&self, entered: &Entered) -> [LaneRange; 3] {
-        let [here, left_here] = entered.parts();
+    fn frame_ranges(&self, entered: &Entered) -> [LaneRange; 3] {
+        let [here, left_here] = entered.frame_ranges();
         let after = entered.number + 1;
         let left = LaneRange::new(entered.root.left(), after..self.began.max(after));
         [here, left_here, left]
     }
 
     /// Waits for what the context's function has started.
-    fn poll_parts(&mut self, entered: &Entered, floor: Number, cx: &mut Context<'_>) -> Poll<()> {
-        let parts = Below::of(self.parts(entered));
-        self.settling.poll_for(|| parts, floor, cx)
+    fn poll_frame_ranges(
+        &mut self,
+        entered: &Entered,
+        floor: Number,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let below = Below::of(self.frame_ranges(entered));
+        self.settling.poll_for(|| below, floor, cx)
     }
 
     /// The lanes around the context.

@@ -180,7 +180,7 @@ enum Stage {
     Waiting,
     Teardown,
     /// The frame is gone; what it has left to the background in its own rollback is not.
-    Parts,
+    FrameGone,
     /// It is over, or there is none yet.
     Over,
 }
@@ -231,7 +231,7 @@ impl RollbackState {
         let _inside = self.enter();
         let outer_span = self.outer_span.clone();
         let _span = outer_span.enter();
-        if !matches!(self.stage, Stage::Parts | Stage::Over) {
+        if !matches!(self.stage, Stage::FrameGone | Stage::Over) {
             let finished = catch_unwind(AssertUnwindSafe(|| {
                 ready!(self.step(&mut frame, cx));
                 Poll::Ready(frame.finish())
@@ -239,7 +239,7 @@ impl RollbackState {
             match finished {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(ending)) => {
-                    self.stage = Stage::Parts;
+                    self.stage = Stage::FrameGone;
                     if let Some(ending) = ending {
                         report::unreturned(&self.entered, ending);
                     }
@@ -251,7 +251,7 @@ impl RollbackState {
             }
         }
         // What it has dropped comes before what is around it.
-        if let Stage::Parts = self.stage {
+        if let Stage::FrameGone = self.stage {
             ready!(self.places.poll_give_up(&self.entered, cx));
             self.stage = Stage::Over;
         }
@@ -289,7 +289,7 @@ impl RollbackState {
                     *stage = Stage::Teardown;
                 }
                 Stage::Teardown => return frame.poll_teardown(cx, failed),
-                Stage::Parts | Stage::Over => return Poll::Ready(()),
+                Stage::FrameGone | Stage::Over => return Poll::Ready(()),
             }
         }
     }
@@ -298,7 +298,7 @@ impl RollbackState {
     fn be_lost(&mut self, frame: FrameMut<'_>, because: &'static str) {
         match self.stage {
             Stage::Over => return,
-            Stage::Parts => {}
+            Stage::FrameGone => {}
             Stage::Setup | Stage::Looking | Stage::Waiting | Stage::Teardown => {
                 let _inside = self.enter();
                 let outer_span = self.outer_span.clone();
@@ -320,7 +320,7 @@ impl RollbackState {
 
     /// Drops what is left of the frame.
     fn drop_frame(&mut self, mut frame: FrameMut<'_>) {
-        self.stage = Stage::Parts;
+        self.stage = Stage::FrameGone;
         self.entered.leave_body_to_frame();
         if let Err(payload) = finish_alone(&self.entered, &mut || frame.finish()) {
             self.panicked(payload);
@@ -456,7 +456,7 @@ impl<M: ?Sized> Abandonment<M> {
     fn leave(mut self, to: impl FnOnce(Held<M>)) {
         let setup = self.is_in_setup();
         let entered = self.0.parts().0.entered;
-        let _leaving = setup.then(|| entered.finally(Entered::leave_parts));
+        let _leaving = setup.then(|| entered.finally(Entered::leave_frame_lane));
         quietly(&entered, || to(self.0));
     }
 }

@@ -271,7 +271,7 @@ impl Table {
 
     /// Whether any rollback is pending that a context's function may have started.
     #[inline]
-    fn may_have_parts(&self) -> bool {
+    fn may_any_be_in_frames(&self) -> bool {
         self.has_any(Of::Frame as usize) || self.is_any_left()
     }
 
@@ -569,12 +569,16 @@ pub(crate) fn remove(lane: Lane, number: Number) {
 pub(crate) fn remove_unless(
     lane: Lane,
     number: Number,
-    parts: impl FnOnce() -> [LaneRange; 3],
+    frame_ranges: impl FnOnce() -> [LaneRange; 3],
     floor: Number,
 ) -> bool {
     let mut wakers = Wakers::none();
     let mut table = table();
-    if table.may_have_parts() && parts().iter().any(|part| part.is_blocked(&table, floor)) {
+    if table.may_any_be_in_frames()
+        && frame_ranges()
+            .iter()
+            .any(|range| range.is_blocked(&table, floor))
+    {
         return false;
     }
     table.remove(Address::native(lane, number), &mut wakers);
