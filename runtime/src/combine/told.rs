@@ -74,6 +74,13 @@ pub(super) struct Reporter {
     pub(super) exit: ExitKind,
 }
 
+/// Where the failures of both contexts are reported from.
+#[derive(Clone, Copy)]
+pub(super) struct Reporters {
+    pub(super) outer: Reporter,
+    pub(super) inner: Reporter,
+}
+
 impl Reporter {
     /// The same, of a context whose own body has ended like this.
     fn after(self, body: Option<&Ending>) -> Self {
@@ -212,79 +219,31 @@ where
         (Some(told), ending)
     }
 
-    /// The outer context, told `ending`, has come to `came`. Returns what both come to, and how the body ended.
+    /// The outer context was told `ending`, and has come to `came`. Returns what both contexts come to, and how the body ended.
     #[cold]
     pub(super) fn settle<A: AsyncContext>(
         self,
-        (outer, inner): (Reporter, Reporter),
+        reporters: Reporters,
         came: ContextResult<ErrorOf<A>>,
         ending: Option<Ending>,
     ) -> (ContextResult<JoinedError<A, B>>, Option<Ending>) {
         let swallowed = ending.as_ref().is_some_and(Ending::is_suppressed);
         match self {
             Told::Body(second) => {
-                let came = match (second.take(), came) {
-                    (None, came) => from_outer::<A, B>(came),
-                    (Some(Ok(error)), Ok(Ok(()))) if !swallowed => from_inner::<A, B>(error),
-                    (Some(Ok(error)), Ok(Err(also))) if !swallowed => {
-                        outer.failure(Ok(Err(also)));
-                        from_inner::<A, B>(error)
-                    }
-                    (Some(Ok(error)), came) => {
-                        inner.error(error);
-                        from_outer::<A, B>(came)
-                    }
-                    (Some(Err(payload)), came) => {
-                        outer.failure(came);
-                        Err(payload)
-                    }
-                };
+                let came = settle_second::<A, B>(reporters, second.take(), swallowed, came);
                 (came, ending)
             }
-            Told::Error(body) => match (ending.map(Ending::into_error::<ErrorOf<B>>), came) {
-                (Some(Ok(error)), Ok(Ok(()))) if swallowed => {
-                    let error = KindOf::<A, B>::inner(error);
-                    skip(body, Some(Swallowed::Error(error)))
-                }
-                (Some(Ok(error)), came) if swallowed => {
-                    inner.drop_quietly(error);
-                    (from_outer::<A, B>(came), body.map(swallow))
-                }
-                (Some(Ok(error)), Ok(also)) => {
-                    outer.failure(Ok(also));
-                    (from_inner::<A, B>(error), body)
-                }
-                (Some(Ok(error)), Err(payload)) => {
-                    inner.after(body.as_ref()).error(error);
-                    (Err(payload), body)
-                }
-                // It has dropped the error with its frame: nothing is left to be returned.
-                (Some(Err(_)) | None, came) => (from_outer::<A, B>(came), body),
-            },
-            Told::Panic(body) => match (ending.and_then(Ending::into_panic), came) {
-                (Some(payload), came) if swallowed => {
-                    if let Some(body) = body.as_ref().filter(|body| body.stands()) {
-                        let failure = ErrorIn(body);
-                        let inner = inner.after(Some(body));
-                        inner.report(Whose::Body, Failure::Error(&failure));
-                    }
-                    match came {
-                        Ok(Ok(())) => skip(body, Some(Swallowed::Panic(payload))),
-                        came => {
-                            inner.drop_quietly(payload);
-                            (from_outer::<A, B>(came), body.map(swallow))
-                        }
-                    }
-                }
-                (Some(payload), came) => {
-                    outer.failure(came);
-                    (Err(payload), body)
-                }
-                (None, came) => (from_outer::<A, B>(came), body),
-            },
+            Told::Error(body) => {
+                let error = ending.and_then(|ending| ending.into_error::<ErrorOf<B>>().ok());
+                settle_error::<A, B>(reporters, error, swallowed, body, came)
+            }
+            Told::Panic(body) => {
+                let payload = ending.and_then(Ending::into_panic);
+                settle_panic::<A, B>(reporters, payload, swallowed, body, came)
+            }
             Told::Swallowed(body) => (from_outer::<A, B>(came), body),
             Told::Gone(body) => {
-                outer.failure(came);
+                reporters.outer.failure(came);
                 (Ok(Ok(())), body)
             }
             Told::Skipped(swallowed) => match came {
@@ -295,6 +254,92 @@ where
                 came => (from_outer::<A, B>(came), None),
             },
         }
+    }
+}
+
+/// What both contexts come to, if the outer one was told how the body ended, and not the inner one's failure `second`.
+fn settle_second<A: AsyncContext, B: AsyncContext>(
+    Reporters { outer, inner }: Reporters,
+    second: Option<Result<ErrorOf<B>, Payload>>,
+    swallowed: bool,
+    came: ContextResult<ErrorOf<A>>,
+) -> ContextResult<JoinedError<A, B>> {
+    match (second, came) {
+        (None, came) => from_outer::<A, B>(came),
+        (Some(Ok(error)), Ok(Ok(()))) if !swallowed => from_inner::<A, B>(error),
+        (Some(Ok(error)), Ok(Err(also))) if !swallowed => {
+            outer.failure(Ok(Err(also)));
+            from_inner::<A, B>(error)
+        }
+        (Some(Ok(error)), came) => {
+            inner.error(error);
+            from_outer::<A, B>(came)
+        }
+        (Some(Err(payload)), came) => {
+            outer.failure(came);
+            Err(payload)
+        }
+    }
+}
+
+/// What both contexts come to, if the outer one was told the inner one's error. No `error`: the outer context has dropped it with its frame, so that nothing
+/// is left to be returned.
+fn settle_error<A: AsyncContext, B: AsyncContext>(
+    Reporters { outer, inner }: Reporters,
+    error: Option<ErrorOf<B>>,
+    swallowed: bool,
+    body: Option<Ending>,
+    came: ContextResult<ErrorOf<A>>,
+) -> (ContextResult<JoinedError<A, B>>, Option<Ending>) {
+    match (error, came) {
+        (Some(error), Ok(Ok(()))) if swallowed => {
+            let error = KindOf::<A, B>::inner(error);
+            skip(body, Some(Swallowed::Error(error)))
+        }
+        (Some(error), came) if swallowed => {
+            inner.drop_quietly(error);
+            (from_outer::<A, B>(came), body.map(swallow))
+        }
+        (Some(error), Ok(also)) => {
+            outer.failure(Ok(also));
+            (from_inner::<A, B>(error), body)
+        }
+        (Some(error), Err(payload)) => {
+            inner.after(body.as_ref()).error(error);
+            (Err(payload), body)
+        }
+        (None, came) => (from_outer::<A, B>(came), body),
+    }
+}
+
+/// What both contexts come to, if the outer one was told the inner one's panic.
+fn settle_panic<A: AsyncContext, B: AsyncContext>(
+    Reporters { outer, inner }: Reporters,
+    payload: Option<Payload>,
+    swallowed: bool,
+    body: Option<Ending>,
+    came: ContextResult<ErrorOf<A>>,
+) -> (ContextResult<JoinedError<A, B>>, Option<Ending>) {
+    match (payload, came) {
+        (Some(payload), came) if swallowed => {
+            if let Some(body) = body.as_ref().filter(|body| body.stands()) {
+                let failure = ErrorIn(body);
+                let inner = inner.after(Some(body));
+                inner.report(Whose::Body, Failure::Error(&failure));
+            }
+            match came {
+                Ok(Ok(())) => skip(body, Some(Swallowed::Panic(payload))),
+                came => {
+                    inner.drop_quietly(payload);
+                    (from_outer::<A, B>(came), body.map(swallow))
+                }
+            }
+        }
+        (Some(payload), came) => {
+            outer.failure(came);
+            (Err(payload), body)
+        }
+        (None, came) => (from_outer::<A, B>(came), body),
     }
 }
 

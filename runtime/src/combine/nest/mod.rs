@@ -8,7 +8,8 @@ use self::{
     state::{BodyIs, Stage, State, Task},
 };
 use super::told::{
-    ContextResult, ErrorOf, JoinedError, Told, check_early, finished_anyway, from_outer, swallow,
+    ContextResult, ErrorOf, JoinedError, Reporters, Told, check_early, finished_anyway, from_outer,
+    swallow,
 };
 use crate::{
     AsyncContext, Definition, ExitKind,
@@ -287,7 +288,10 @@ where
             return from_outer::<A, B>(came);
         };
         let exit = ending.as_ref().map_or(ExitKind::Cancelled, Ending::kind);
-        let reporters = (state.reporter(outer, exit), state.reporter(inner, exit));
+        let reporters = Reporters {
+            outer: state.reporter(outer, exit),
+            inner: state.reporter(inner, exit),
+        };
         let (came, ending) = told.settle::<A>(reporters, came, ending);
         state.ending = ending;
         came
