@@ -13,17 +13,17 @@ use std::{
     thread,
 };
 
-/// A closure that takes a resource, and then the future of that. The resource goes home when that is over or dropped. `M` makes what is wanted of what
-/// the future returns.
+/// A closure that takes a resource, and then the future that it returns. The resource goes home when that future is over or dropped. `M` converts what the
+/// future returns.
 //
-// The future's type is a parameter, and not looked up in `F`'s: a field of a type that has yet to be looked up takes the compiler one more level of its
+// The future's type is a parameter, and isn't looked up in `F`'s: a field whose type the compiler has to look up costs it one more level of the user's
 // `recursion_limit`.
 pub(crate) struct Guest<'h, 'b, R, F, Fut, M> {
     work: Work<F, Fut>,
-    /// The future borrows this. It goes home when that is over, and in [`leave`](Guest::leave); without that, never.
+    /// The future borrows from this. It goes home when the future is over, and in [`leave`](Guest::leave). A guest that is dropped otherwise never sends it home.
     lent: ByHand<Lent<'h, R>>,
     made: M,
-    // What the closure is called with.
+    // The closure is called with one of these.
     _reference: PhantomData<fn(&'b mut R)>,
 }
 
@@ -34,7 +34,7 @@ struct GuestParts<'g, 'h, R, Fut, F, M> {
     made: &'g M,
 }
 
-/// A body that hasn't been called, and has no resource yet.
+/// A body that hasn't been called yet, and has no resource.
 #[inline]
 pub(crate) fn guest<'h, 'b, R, F, Fut, O, M>(body: F, made: M) -> Guest<'h, 'b, R, F, Fut, M>
 where
@@ -52,7 +52,7 @@ where
 impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> GuestParts<'_, 'h, R, Fut, F, M> {
-        // SAFETY: structural pinning of the work alone, which is never moved. A `Guest` has no `Drop`, and is `Unpin` only if the work is.
+        // SAFETY: only the work is pinned structurally: it is never moved, a `Guest` has no `Drop`, and it is `Unpin` only if the work is.
         let (work, lent, made) = unsafe {
             let this = self.get_unchecked_mut();
             let work = Pin::new_unchecked(&mut this.work);
@@ -61,8 +61,8 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
         GuestParts { work, lent, made }
     }
 
-    /// Calls the closure, once there is a resource for it, which may do something before it returns its future, and polls that to its end and drops it; catches the panics of all of
-    /// these. What they have come to is put into `came` then; and it is `true`.
+    /// Calls the closure once it is `given` a resource, and polls the future. When that is over, it is dropped, what it has come to is put into `came`, and this
+    /// returns `true`. Panics of the closure and of the future, also in its drop, are caught and are what it has come to.
     #[inline]
     pub(crate) fn poll<X>(
         self: Pin<&mut Self>,
@@ -101,13 +101,14 @@ impl<'h, 'b, R, F, Fut, M> Guest<'h, 'b, R, F, Fut, M> {
         F: AsyncBody<&'b mut R, Fut>,
     {
         if let Some(lent) = lent {
-            // SAFETY: see `Lent::resource`. By the bound of `guest`, which alone makes a `Guest`, the closure is one for every lifetime of the reference (of which the `given` module says more), so
-            // all that can keep it is its future; that is dropped before `lent` is, in `poll` and in `leave`.
+            // SAFETY: `Lent::resource` asks that the reference is gone before `lent` is, which isn't used meanwhile. By the bound of `guest`, which alone makes a
+            // `Guest`, the closure takes a reference of any lifetime, so that only its future can keep it (the `given` module says more of this). The future is
+            // dropped before `lent` is, in `poll` and in `leave`; dropped otherwise, a guest forgets `lent`.
             work.start(|body| body.call(unsafe { lent.resource() }));
         }
     }
 
-    /// Drops the closure or its future, and sends the resource home, also if that unwinds.
+    /// Drops the closure or its future, and after that sends the resource home, also if the drop unwinds.
     pub(crate) fn leave(self: Pin<&mut Self>) {
         let GuestParts { mut work, lent, .. } = self.parts();
         let _lent = lent.take();

@@ -1,4 +1,4 @@
-//! The memory of a frame's box, for what isn't compiled for each context.
+//! The memory of a frame's box: its code isn't compiled for each context.
 
 use super::lodged::Place;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     ptr::NonNull,
 };
 
-/// Memory that was allocated with this layout. Its drop frees it, and drops nothing that is there.
+/// Owns memory that was allocated with this layout. Its drop frees the memory, and drops nothing in it.
 pub(super) struct Allocated {
     place: Place,
     layout: Layout,
@@ -19,7 +19,7 @@ impl Allocated {
     #[inline]
     pub(super) fn new(layout: Layout) -> Self {
         assert_ne!(layout.size(), 0, "a frame's box has room for a rollback");
-        // SAFETY: the size isn't zero, as has just been looked up.
+        // SAFETY: the size isn't zero, as just asserted.
         match NonNull::new(unsafe { alloc(layout) }.cast()) {
             Some(place) => Allocated { place, layout },
             None => handle_alloc_error(layout),
@@ -31,16 +31,16 @@ impl Allocated {
         self.place
     }
 
-    /// Leaves it to the caller to free it.
+    /// Leaves it to the caller to free the memory.
     #[inline]
     pub(super) fn leak(self) {
         mem::forget(self);
     }
 
-    /// The same place again.
+    /// Owns the memory of this place again.
     ///
     /// # Safety
-    /// It was leaked with this layout, or is that of a box of what has it, and nobody else frees it.
+    /// It was [leaked](Allocated::leak) with this layout, or comes from a box of a type with this layout, and nobody else frees it.
     #[inline]
     pub(super) unsafe fn again(place: Place, layout: Layout) -> Self {
         Allocated { place, layout }
@@ -50,7 +50,7 @@ impl Allocated {
 impl Drop for Allocated {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: it was allocated with this layout, and is owned by this.
+        // SAFETY: this owns the memory, which was allocated with this layout.
         unsafe { dealloc(self.place.as_ptr().cast(), self.layout) };
     }
 }

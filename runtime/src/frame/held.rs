@@ -1,4 +1,4 @@
-//! The owner of a frame: with its type, or without it, for code that is compiled once and not for each context.
+//! The owner of a frame, which may forget the frame's type: what is done without that is compiled once, and not for each context.
 
 use super::{
     AnyContext, AsyncContext, Ending, NotEntered,
@@ -22,10 +22,10 @@ use std::{
 
 /// Owns a frame that is pinned in a box, [`Lodged`] or [`Housed`](super::Housed), and what its rollback keeps there.
 ///
-/// `M` is the frame's type, or a `dyn AnyFrame`, which says of it only whether it is `Send`, and how long what it borrows lives.
+/// `M` is the frame's type, or a `dyn AnyFrame`. That says of the frame only whether it is `Send`, and how long what it borrows lives.
 //
-// Where `M` is sized, the frame is an `M`: it is made with that type, and forgets it only for a `dyn AnyFrame`. The steps are those of the frame's type,
-// and the layout in them is that of the box that it is in.
+// Where `M` is sized, the frame is an `M`: a `Held` is made with the frame's type, and forgets it only for a `dyn AnyFrame`. The steps are always those of
+// the frame's type, and the layout in them is that of the box.
 pub struct Held<M: ?Sized> {
     lodged: Place,
     steps: &'static Steps,
@@ -35,21 +35,21 @@ pub struct Held<M: ?Sized> {
 /// A frame of whatever type.
 pub(crate) trait AnyFrame {}
 
-/// What is still known of a `C` whose type is forgotten.
+/// A type that stands for a `C` whose type is forgotten.
 ///
 /// # Safety
-/// It says nothing that isn't so: a `C` is `Send` and `Sync` if this is, and what it borrows lives as long.
+/// What it says of the `C` is true: a `C` is `Send` if this is, `Sync` if this is, and what a `C` borrows lives at least as long as this.
 pub(crate) unsafe trait SaysOf<C> {}
 
-// SAFETY: it says that it lives that long, and nothing else.
+// SAFETY: it says that a `C` lives for `'a`, which it does, and is neither `Send` nor `Sync`.
 unsafe impl<'a, C: 'a> SaysOf<C> for dyn AnyFrame + 'a {}
-// SAFETY: the same, and that it is `Send`.
+// SAFETY: it says that a `C` lives for `'a` and is `Send`, which it is and does, and isn't `Sync`.
 unsafe impl<'a, C: Send + 'a> SaysOf<C> for dyn AnyFrame + Send + 'a {}
 
-// SAFETY: beside the frame there is a `RollbackState`, which is `Send` and `Sync`, and all that is left of a `Housed` is plain data, see
-// `House::abandon`; and a frame is an `M`, or of a type of which `M` says it truly, see `SaysOf`.
+// SAFETY: what is in the box besides the frame is a `RollbackState`, which is `Send` and `Sync`, and of a `Housed` only plain data, as `House::abandon` sees to.
+// The frame is an `M`, or `M` stands for it by `SaysOf`: so it is `Send` if `M` is.
 unsafe impl<M: ?Sized + Send> Send for Held<M> {}
-// SAFETY: as above; without its type, nothing can be done with a shared frame.
+// SAFETY: as above, for `Sync`. (Besides, a shared `Held` has no methods.)
 unsafe impl<M: ?Sized + Sync> Sync for Held<M> {}
 
 impl<M: ?Sized> Unpin for Held<M> {}
@@ -63,20 +63,21 @@ impl<M: ?Sized> Held<M> {
             steps: self.steps,
             _borrows: PhantomData,
         };
-        // SAFETY: that is where its first field is, and this is its owner, which is borrowed; a `FrameMut` keeps to the frame.
+        // SAFETY: the pointer is to the box's first field, which is the state. This owns the box and is borrowed exclusively; and a `FrameMut` reaches the frame
+        // only, which is another field.
         (unsafe { self.lodged.as_mut() }, frame)
     }
 }
 
 impl<C> Held<C> {
     pub(crate) fn as_mut(&mut self) -> Pin<&mut C> {
-        // SAFETY: the frame is a `C`, and this is its owner, which is borrowed.
+        // SAFETY: the frame is a `C`, and this, its owner, is borrowed exclusively.
         unsafe { pinned(self.lodged) }
     }
 
     /// What its rollback keeps, and the frame.
     pub(crate) fn typed_parts(&mut self) -> (&mut RollbackState, Pin<&mut C>) {
-        // SAFETY: as above, and in `parts`: these are two fields of what is in the box.
+        // SAFETY: as above and as in `parts`: the state and the frame are two fields of what is in the box.
         unsafe { (self.lodged.as_mut(), pinned(self.lodged)) }
     }
 
@@ -92,10 +93,10 @@ impl<C> Held<C> {
 }
 
 impl<C: AsyncContext> Held<C> {
-    /// Owns the frame in such a box, which is in its first field, a [`Lodged`].
+    /// Takes over a box with a `B`, whose first field is a [`Lodged`] with the frame.
     ///
     /// # Safety
-    /// The caller gives up the box, in which there is nothing left but plain data beside what is [`Lodged`], and that is written.
+    /// The caller gives up the box. The [`Lodged`] in it is written, its state too, and beside that there is nothing left but plain data.
     #[inline]
     pub(super) unsafe fn new<B>(place: Place) -> Self {
         Held {
@@ -109,12 +110,12 @@ impl<C: AsyncContext> Held<C> {
 impl<M: ?Sized> Drop for Held<M> {
     #[inline(never)]
     fn drop(&mut self) {
-        // SAFETY: nobody uses the box from here on.
+        // SAFETY: the steps are those of this box, by `new`, and nobody uses it from here on.
         unsafe { free(self.lodged, self.steps) };
     }
 }
 
-/// Drops what is kept, and the frame, and frees the box, also if these unwind.
+/// Drops what is kept and the frame, and frees the box, also if one of the two unwinds.
 ///
 /// # Safety
 /// The steps are those of this box, which isn't used afterwards.
@@ -126,7 +127,7 @@ unsafe fn free(lodged: Place, steps: &'static Steps) {
             unsafe { (self.1.drop)(self.0) };
         }
     }
-    // SAFETY: by this function's contract.
+    // SAFETY: by this function's contract. The guards are dropped in reverse order: the frame, after the state, and then the memory, also if these unwind.
     unsafe {
         let _emptied = Allocated::again(lodged, steps.layout);
         let _frame = Frame(lodged, steps);
@@ -141,7 +142,7 @@ pub(crate) struct FrameMut<'h> {
     _borrows: PhantomData<&'h mut ()>,
 }
 
-/// Is told of an error that the frame has returned.
+/// Called with an error that the frame has returned.
 pub(crate) type Failed<'f> = &'f mut dyn FnMut(&dyn Debug);
 
 impl FrameMut<'_> {
@@ -150,11 +151,11 @@ impl FrameMut<'_> {
         if !is_watched() {
             return OuterSpan::none();
         }
-        // SAFETY: the steps are those of this frame, which its owner keeps alive and pinned, and lends to this alone.
+        // SAFETY: the steps are those of this frame. Its owner keeps it alive and pinned, and has lent it to this alone.
         unsafe { (self.steps.outer_span)(self.lodged) }
     }
 
-    /// Drops a setup where it stands. `true` if something has been entered already, whose teardown is to be run.
+    /// Stops a setup. `true` if something has been entered already, whose teardown is to be run.
     pub(crate) fn interrupt(&mut self) -> bool {
         // SAFETY: as above.
         unsafe { (self.steps.interrupt)(self.lodged) }
@@ -187,12 +188,12 @@ struct Steps {
     teardown: unsafe fn(Place, &mut Context<'_>, Failed<'_>) -> Poll<()>,
     finish: unsafe fn(Place) -> Option<Ending>,
     drop: unsafe fn(Place),
-    /// That of the box.
+    /// The layout of the box.
     layout: Layout,
 }
 
 impl Steps {
-    /// For a frame that is a `C`, alive, pinned, and used by nobody else meanwhile.
+    /// Steps to be called with the place of a `C` that is alive, pinned, and used by nobody else meanwhile.
     const fn of<C: AsyncContext>(layout: Layout) -> Self {
         Steps {
             outer_span: outer_span::<C>,
@@ -207,14 +208,14 @@ impl Steps {
 }
 
 /// # Safety
-/// As [`Steps::of`] has it, for as long as `'f`.
+/// At this place is a `C` as [`Steps::of`] asks for it, for as long as `'f`.
 unsafe fn pinned<'f, C>(lodged: Place) -> Pin<&'f mut C> {
-    // SAFETY: by this function's contract. No reference is made to what is beside the frame.
+    // SAFETY: by this function's contract. No reference is made to what lies beside the frame, which others may use.
     unsafe { Pin::new_unchecked(&mut (*(lodged.as_ptr() as *mut Lodged<C>)).frame) }
 }
 
 unsafe fn outer_span<C: AsyncContext>(lodged: Place) -> OuterSpan {
-    // SAFETY: the pointer is that of a `Held`, which is borrowed.
+    // SAFETY: `FrameMut` calls this with the place of its frame, as `Steps::of` asks for it.
     unsafe { pinned::<C>(lodged) }.outer_span()
 }
 
@@ -223,7 +224,7 @@ unsafe fn interrupt<C: AsyncContext>(lodged: Place) -> bool {
     unsafe { pinned::<C>(lodged) }.interrupt()
 }
 
-// The inner functions know only what the frame yields and returns: they are compiled once for all such contexts.
+// The inner functions know only what the frame yields and returns. They are compiled once for all contexts that have these in common.
 
 unsafe fn setup<C: AsyncContext>(
     lodged: Place,
@@ -275,6 +276,6 @@ unsafe fn finish<C: AsyncContext>(lodged: Place) -> Option<Ending> {
 }
 
 unsafe fn drop_frame<C>(lodged: Place) {
-    // SAFETY: as above; and this is the last that is done with the frame, where it is.
+    // SAFETY: `free` calls this as `Steps::of` asks for it, and does nothing with the frame afterwards. A pinned value is dropped where it is.
     unsafe { ptr::drop_in_place(pinned::<C>(lodged).get_unchecked_mut()) };
 }

@@ -1,4 +1,4 @@
-//! A body's resource: lent to the body, or at home.
+//! The place of a body's resource, and who may reach it: the body, which borrows it, or the driver.
 
 use std::{
     cell::UnsafeCell,
@@ -7,19 +7,20 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// The place of a resource in closure and block style. It stays there from the setup to the teardown: its body borrows it.
+/// The place of a resource in closure and block style. The resource stays there from the setup to the teardown, and its body borrows it.
 pub(crate) struct Home<R> {
     resource: UnsafeCell<Option<R>>,
-    /// While there is a [`Lent`], that alone reaches the resource; else the [`HomeKey`] does.
+    /// Whether there is a [`Lent`], which alone reaches the resource then. Else the [`HomeKey`] does.
     lent: AtomicBool,
 }
 
-// SAFETY: a shared home gives nothing. Its one key, which borrows it exclusively for as long as that may be used, and the one `Lent` use it, one after the other, as the flag says; both may be on other threads, which
-// `R: Send` allows. That several threads see the resource through a shared `Lent` is up to that: it is `Sync` only if the resource is.
+// SAFETY: a shared home by itself gives nothing. The resource is reached by its one key, which borrows the home exclusively for as long as it lives, and by the
+// one `Lent`: one after the other, as the flag says. Each may be on another thread, which `R: Send` allows. Whether several threads may see the resource through
+// a shared `Lent` is up to that, which is `Sync` only if the resource is.
 unsafe impl<R: Send> Sync for Home<R> {}
 
 impl<R> Home<R> {
-    /// Nobody is home yet.
+    /// A home without a resource.
     #[inline]
     pub(crate) fn new() -> Self {
         Home {
@@ -28,14 +29,14 @@ impl<R> Home<R> {
         }
     }
 
-    /// The one key to it.
+    /// The one key to it: it borrows the home exclusively.
     #[inline]
     pub(crate) fn key(&mut self) -> HomeKey<'_, R> {
         HomeKey(self)
     }
 }
 
-/// The right to put a resource into its home and to take it out, while no body has it. There is one, since it is made from a `&mut Home`.
+/// The right to put a resource into its home and to take it out, while no body has it. There is one for a home, since it is made from a `&mut Home`.
 pub(crate) struct HomeKey<'h, R>(&'h Home<R>);
 
 impl<'h, R> HomeKey<'h, R> {
@@ -43,7 +44,7 @@ impl<'h, R> HomeKey<'h, R> {
     #[inline]
     pub(crate) fn open(&mut self) -> Option<Open<'_, 'h, R>> {
         let home = self.0;
-        // What the body has done with it before is seen then.
+        // Acquire: what the body did with the resource, before it was sent home, is visible from here on.
         let is_home = !home.lent.load(Ordering::Acquire);
         is_home.then_some(Open {
             home,
@@ -55,7 +56,7 @@ impl<'h, R> HomeKey<'h, R> {
     #[inline]
     pub(crate) fn room(&mut self) -> Option<&mut Option<R>> {
         let Open { home, .. } = self.open()?;
-        // SAFETY: as in `Open::room`; the key is borrowed for as long as the reference lives.
+        // SAFETY: no body has the resource, as `open` says, and a `Lent` could only be made by this key, which is borrowed for as long as the reference lives.
         Some(unsafe { &mut *home.resource.get() })
     }
 
@@ -76,14 +77,14 @@ impl<'h, R> Open<'_, 'h, R> {
     /// The place of the resource.
     #[inline]
     pub(crate) fn room(&mut self) -> &mut Option<R> {
-        // SAFETY: there was no `Lent` when this was made, none is made but by `lend`, which uses this up, and the one key is borrowed exclusively.
+        // SAFETY: there was no `Lent` when this was made. One is made only by `lend`, which uses this up. And the one key is borrowed exclusively.
         unsafe { &mut *self.home.resource.get() }
     }
 
     /// Lends the resource to a body.
     #[inline]
     pub(crate) fn lend(self) -> Lent<'h, R> {
-        // It is the only one, as above.
+        // There is no other one, as said in `room`.
         self.home.lent.store(true, Ordering::Relaxed);
         Lent(self.home)
     }
@@ -93,7 +94,7 @@ impl<'h, R> Open<'_, 'h, R> {
 pub struct Lent<'h, R>(&'h Home<R>);
 
 impl<R> Lent<'_, R> {
-    /// Moves what is in `from`, if anything is, into `to`, where nothing is before; comes back with whether it was there. If there was one already, it stays, and the other one goes home.
+    /// Moves what is in `from`, if anything is, into `to`, where nothing was before. Returns whether there was something in `from`.
     #[inline]
     pub(super) fn hand_over(from: Option<Self>, to: &mut Option<Self>) -> bool {
         match from {
@@ -108,10 +109,10 @@ impl<R> Lent<'_, R> {
     /// The resource, for longer than this is borrowed.
     ///
     /// # Safety
-    /// The reference is gone before this is dropped, and meanwhile this isn't used for anything else.
+    /// The reference is gone before this is dropped. Until then, this isn't used for anything else.
     #[inline]
     pub(super) unsafe fn resource<'b>(&mut self) -> &'b mut R {
-        // SAFETY: as long as there is a `Lent`, its key keeps off; and by this function's contract nobody else uses the one `Lent`.
+        // SAFETY: as long as there is a `Lent`, the key keeps off. By this function's contract, nobody else uses the one `Lent` meanwhile.
         match unsafe { &mut *self.0.resource.get() } {
             Some(resource) => resource,
             None => gone(),
@@ -119,9 +120,9 @@ impl<R> Lent<'_, R> {
     }
 }
 
-// SAFETY: it is used as a `&mut R` would be, and its flag is atomic.
+// SAFETY: it is used as a `&mut R` would be, and the flag is atomic.
 unsafe impl<R: Send> Send for Lent<'_, R> {}
-// SAFETY: as above: a shared one gives a `&R`, and nothing else.
+// SAFETY: a shared one gives a `&R`, and nothing else.
 unsafe impl<R: Sync> Sync for Lent<'_, R> {}
 
 #[cold]
@@ -134,7 +135,7 @@ impl<R> Deref for Lent<'_, R> {
 
     #[inline]
     fn deref(&self) -> &R {
-        // SAFETY: as long as there is a `Lent`, its key keeps off; and there is one `Lent`, which is borrowed for as long as the reference lives.
+        // SAFETY: as long as there is a `Lent`, the key keeps off. There is one `Lent`, and it is borrowed for as long as the reference lives.
         match unsafe { &*self.0.resource.get() } {
             Some(resource) => resource,
             None => gone(),
@@ -145,7 +146,7 @@ impl<R> Deref for Lent<'_, R> {
 impl<R> DerefMut for Lent<'_, R> {
     #[inline]
     fn deref_mut(&mut self) -> &mut R {
-        // SAFETY: as above, borrowed exclusively.
+        // SAFETY: as in `deref`; here it is borrowed exclusively.
         match unsafe { &mut *self.0.resource.get() } {
             Some(resource) => resource,
             None => gone(),

@@ -1,4 +1,4 @@
-//! A frame in its box, beside what is known of its context: what a guard and an entry of a stack own.
+//! A frame in a box, with what is known of its context: what a guard and an entry of a stack own.
 
 use super::{
     AnyContext, AsyncContext, Ending, Held, Seed,
@@ -23,9 +23,9 @@ use std::{
     thread,
 };
 
-/// An entered context: its frame, its resource while it is open, and what is known of it. `X` is what its owner keeps beside them.
+/// An entered context: its frame, its resource while it is open, and what is known of it. `X` is what its owner keeps with them.
 //
-// In this order, so that a pointer to it is one to its first field.
+// `repr(C)`, so that a pointer to it is one to its first field.
 #[repr(C)]
 pub(crate) struct Housed<C: AsyncContext, P: Policy<C>, X = ()> {
     lodged: Lodged<C>,
@@ -33,7 +33,7 @@ pub(crate) struct Housed<C: AsyncContext, P: Policy<C>, X = ()> {
     pub(crate) beside: Beside<P::Origin, X>,
 }
 
-/// What of a `Housed` isn't pinned, nor lent to anybody.
+/// What lies beside frame and resource in a [`Housed`]: it is neither pinned nor lent to anybody.
 pub(crate) struct Beside<O, X> {
     origin: Option<O>,
     pub(crate) extra: Option<X>,
@@ -52,7 +52,7 @@ enum Stage {
     Closed,
 }
 
-/// The parts of a `Housed`, whose frame is without its type: what is done with them is compiled once for all contexts that come to the same.
+/// A [`Housed`], field by field, and its frame without its type: what is done with these is compiled once for all contexts that yield and return the same.
 pub(crate) struct HousedParts<'n, T, K: Kind, O, X> {
     kept: &'n mut RollbackState,
     frame: Pin<&'n mut AnyContext<'n, T, K>>,
@@ -60,7 +60,7 @@ pub(crate) struct HousedParts<'n, T, K: Kind, O, X> {
     pub(crate) beside: &'n mut Beside<O, X>,
 }
 
-/// The parts of this `Housed`.
+/// The [`HousedParts`] of a `Housed<C, P, X>`.
 type HousedPartsOf<'n, C, P, X> = HousedParts<
     'n,
     <C as AsyncContext>::Resource,
@@ -71,18 +71,18 @@ type HousedPartsOf<'n, C, P, X> = HousedParts<
 
 /// Owns a [`Housed`], in a box. Dropped, it drops the frame where it stands; [`abandon`](House::abandon) leaves that to its policy.
 //
-// By a pointer, as a [`Lodging`](super::Lodging) does.
+// A pointer, and not a box, for the reason that `Lodging` gives.
 pub(crate) struct House<C: AsyncContext, P: Policy<C>, X = ()> {
     place: Place,
     _owns: PhantomData<Housed<C, P, X>>,
 }
 
-// SAFETY: it owns what is in the box, and memory.
+// SAFETY: it owns the `Housed` in the box, and memory.
 unsafe impl<C: AsyncContext, P: Policy<C>, X> Send for House<C, P, X> where Housed<C, P, X>: Send {}
-// SAFETY: a shared one gives shared references to the resource, and plain data: none is made to what else is in the box.
+// SAFETY: a shared one gives shared references to the resource, which is `Sync`, and to plain data. It makes none to anything else in the box.
 unsafe impl<C: AsyncContext<Resource: Sync>, P: Policy<C>, X> Sync for House<C, P, X> {}
 
-// What is pinned is in the box.
+// The frame is pinned in the box, and not in here.
 impl<C: AsyncContext, P: Policy<C>, X> Unpin for House<C, P, X> {}
 
 impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
@@ -93,8 +93,8 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         let allocated = Allocated::new(Layout::new::<Housed<C, P, X>>());
         let place = allocated.place();
         let housed = place.as_ptr() as *mut Housed<C, P, X>;
-        // SAFETY: a `Housed` begins with what a frame is in. There is room for the rest of it, of which all is written, where it is, so that nothing is moved
-        // twice. The policy comes first: if that unwinds, the memory is freed, without a content; and nothing unwinds after that.
+        // SAFETY: the memory has the layout of a `Housed`, which begins with a `Lodged`. All of its fields are written, in place, so that nothing is moved twice.
+        // The policy is asked first: if it unwinds, the memory is freed with nothing in it, and after that nothing unwinds.
         unsafe {
             (&raw mut (*housed).beside).write(Beside::new(P::origin(), extra));
             (&raw mut (*housed).resource).write(None);
@@ -108,16 +108,16 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         }
     }
 
-    /// The same as a box.
+    /// The same, as a box.
     pub(crate) fn into_box(self) -> Pin<Box<Housed<C, P, X>>> {
-        // SAFETY: it was allocated as a box allocates it, is owned by this, and nothing moves what is in it.
+        // SAFETY: this owns the `Housed`, in memory that was allocated with its layout, as a box's is. Nothing moves it.
         let housed = unsafe { Pin::new_unchecked(Box::from_raw(self.housed())) };
         mem::forget(self);
         housed
     }
 
     pub(crate) fn from_box(housed: Pin<Box<Housed<C, P, X>>>) -> Self {
-        // SAFETY: nothing moves what is in the box.
+        // SAFETY: nothing moves the `Housed` out of the box.
         let housed = Box::leak(unsafe { Pin::into_inner_unchecked(housed) });
         House {
             place: NonNull::from(housed).cast(),
@@ -132,11 +132,11 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(&mut self) -> HousedPartsOf<'_, C, P, X> {
-        // SAFETY: this owns the box, and is borrowed.
+        // SAFETY: this owns the box, and is borrowed exclusively.
         unsafe { Housed::parts_at(self.housed()) }
     }
 
-    // No reference is made to the frame in these, which may borrow from itself.
+    // These make no reference to the frame, which may borrow from itself.
 
     #[inline]
     pub(crate) fn resource(&self) -> Option<&C::Resource> {
@@ -146,7 +146,7 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
 
     #[inline]
     pub(crate) fn entered(&self) -> &Entered {
-        // SAFETY: as above. What is kept was written when it was made.
+        // SAFETY: as above. The state was written by `new`.
         &unsafe { self.place.as_ref() }.entered
     }
 
@@ -156,7 +156,7 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         unsafe { &(*self.housed()).beside }.is_open()
     }
 
-    /// [`abandon`](House::abandon), where the context mostly is closed.
+    /// [`abandon`](House::abandon), for an owner whose context is mostly closed by then.
     #[inline]
     pub(crate) fn end(self) {
         // SAFETY: as above.
@@ -173,8 +173,8 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
         };
         let place = self.place;
         mem::forget(self);
-        // SAFETY: the box is given up. All that is in it was written when it was made, and only plain data is left beside the frame: what was there may go
-        // nowhere but where the frame may, and lives no longer.
+        // SAFETY: the box is given up, and `new` wrote all that is in it. `leave` has emptied everything beside state and frame but plain data. So what was there
+        // needn't be `Send` or live for as long as the frame's new owner says of the frame.
         let frame = unsafe { Held::new::<Housed<C, P, X>>(place) };
         P::take_over(Abandonment::new(frame), origin);
     }
@@ -183,8 +183,8 @@ impl<C: AsyncContext, P: Policy<C>, X> House<C, P, X> {
 impl<C: AsyncContext, P: Policy<C>, X> Drop for House<C, P, X> {
     #[inline(never)]
     fn drop(&mut self) {
-        // SAFETY: this is the last that is done with what is in the box, where it is; what is kept is dropped, which it isn't by itself, and the memory is
-        // freed also if the rest unwinds.
+        // SAFETY: this owns the box, and does nothing with it afterwards. The `Housed` is dropped where it is; after it the state, which as a `MaybeUninit` isn't
+        // dropped with it; and then the memory is freed. All of that also if something unwinds.
         unsafe {
             let _emptied = Allocated::again(self.place, Layout::new::<Housed<C, P, X>>());
             let _kept = Leaving(self.place);
@@ -193,32 +193,32 @@ impl<C: AsyncContext, P: Policy<C>, X> Drop for House<C, P, X> {
     }
 }
 
-/// Drops what is kept in a place.
+/// Drops the state that is kept in a place.
 struct Leaving(Place);
 
 impl Drop for Leaving {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: whoever makes it does nothing else with that place afterwards.
+        // SAFETY: the state is there, and the one who made this doesn't use it afterwards.
         unsafe { ptr::drop_in_place(self.0.as_ptr()) };
     }
 }
 
 impl<C: AsyncContext, P: Policy<C>, X> Housed<C, P, X> {
     pub(crate) fn parts(self: Pin<&mut Self>) -> HousedPartsOf<'_, C, P, X> {
-        // SAFETY: it is in its place, and borrowed for as long. Nothing moves the frame.
+        // SAFETY: it is there, pinned, and borrowed exclusively. Nothing moves the frame.
         unsafe { Housed::parts_at(self.get_unchecked_mut()) }
     }
 
     /// # Safety
-    /// It is there, pinned, and nobody else uses it for as long as `'n`.
+    /// At this place is a `Housed` with its state written, pinned, which nobody else uses for as long as `'n`.
     #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn parts_at<'n>(housed: *mut Self) -> HousedPartsOf<'n, C, P, X>
     where
         Self: 'n,
     {
-        // SAFETY: by this function's contract. Structural pinning of the frame alone, which is never moved: a `Housed` has no `Drop`, and is `Unpin` only if
-        // the frame is. What is kept was written when it was made.
+        // SAFETY: by this function's contract. Only the frame is pinned structurally: it is never moved, a `Housed` has no `Drop`, and it is `Unpin` only if the
+        // frame is.
         unsafe {
             HousedParts {
                 kept: (*housed).lodged.kept.assume_init_mut(),
@@ -236,7 +236,7 @@ impl<T, K: Kind, O, X> HousedParts<'_, T, K, O, X> {
         &self.kept.entered
     }
 
-    /// Its number. If that isn't greater than this one, it is made the last one that was entered.
+    /// Its number. If that isn't greater than `other`, it first gets a new one, as if it had been entered just now.
     pub(crate) fn number_after(&mut self, other: Number) -> Number {
         self.kept.entered.number_after(other)
     }
@@ -244,7 +244,7 @@ impl<T, K: Kind, O, X> HousedParts<'_, T, K, O, X> {
     /// Runs the setup.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn poll_setup(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
-        // If it unwinds, or fails, nothing is left to be set up or torn down.
+        // What stands if the setup unwinds: then nothing is left to be set up or torn down, nor if it fails.
         self.beside.stage = Stage::Closed;
         match self.frame.as_mut().poll_setup(self.resource, cx) {
             Poll::Pending => {
@@ -271,7 +271,7 @@ impl<T, K: Kind, O, X> HousedParts<'_, T, K, O, X> {
         }
     }
 
-    /// Runs the teardown, after what was started below the context is over. What it has come to is put into `failed`, unless all is well.
+    /// Waits for the rollbacks started below the context, and runs the teardown. What that has come to is put into `failed`, unless all is well.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn poll_teardown(
         &mut self,
@@ -288,8 +288,8 @@ impl<T, K: Kind, O, X> HousedParts<'_, T, K, O, X> {
         Poll::Ready(ending)
     }
 
-    /// The owner is gone: the context gets its resource back, how far it had come is kept, and what else is beside it is dropped, if it isn't plain data.
-    /// Comes back with where it was entered; `None` if it is over.
+    /// The owner is gone: gives the context its resource back, notes how far it had come, and drops everything else but plain data. Returns where it was
+    /// entered; `None` if it is over.
     #[cold]
     fn leave(&mut self) -> Option<O> {
         let entered = &self.kept.entered;

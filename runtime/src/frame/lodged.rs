@@ -1,4 +1,4 @@
-//! A frame in its box, behind room for what its rollback keeps there: what a policy takes over.
+//! A frame in a box, behind room for the state of its rollback: what a policy takes over.
 
 use super::{AsyncContext, Held, Seed, heap::Allocated};
 use crate::background::{Entered, RollbackState};
@@ -10,41 +10,41 @@ use std::{
     ptr::{self, NonNull},
 };
 
-/// A frame, and what a rollback of it keeps: neither is moved when it is handed on.
+/// A frame, and the state of its rollback. Neither is moved when the frame is handed on.
 //
-// In this order, so that a pointer to it is one to what is kept.
+// `repr(C)`, so that a pointer to it is one to the state.
 #[repr(C)]
 pub(super) struct Lodged<C> {
-    /// Until there is a rollback, or a guard, that isn't written, nor read.
+    /// Written when there is a rollback or a guard, and not read before.
     pub(super) kept: MaybeUninit<RollbackState>,
     pub(super) frame: C,
 }
 
-/// Puts a frame there.
+/// Puts a frame into a place.
 ///
 /// # Safety
-/// There is room for a [`Lodged<C>`] there, or for what begins with one, and no frame.
+/// At the place is room for a [`Lodged<C>`], or for something that begins with one, and no frame yet.
 #[inline]
 pub(super) unsafe fn lodge<C: AsyncContext>(seed: Seed<C>, place: Place) {
     let lodged = place.as_ptr() as *mut Lodged<C>;
-    // SAFETY: by this function's contract. The frame is written where it is.
+    // SAFETY: by this function's contract, the field is valid for a write, and nothing is overwritten that would have to be dropped.
     unsafe { (&raw mut (*lodged).frame).write(seed.grow()) };
 }
 
-/// Owns a frame in a box that has room for what a rollback keeps.
+/// Owns a frame in a box that has room for the state of a rollback.
 //
-// By a pointer, and not as a box: what std does with that is compiled for each context in a dozen of functions.
+// A pointer, and not a `Box`, for which std has a dozen functions that would be compiled for each context.
 pub(crate) struct Lodging<C> {
     place: Place,
     _owns: PhantomData<C>,
 }
 
-/// Where a [`Lodged`] is, or what begins with one. It has room for a [`RollbackState`] at its beginning.
+/// Where a [`Lodged`] is, or something that begins with one. At its beginning is room for a [`RollbackState`].
 pub(super) type Place = NonNull<RollbackState>;
 
 // SAFETY: it owns a frame, and memory.
 unsafe impl<C: Send> Send for Lodging<C> {}
-// SAFETY: with a shared one nothing can be done.
+// SAFETY: as above, for `Sync`. (Besides, a shared one has no methods but a private one that gives a raw pointer.)
 unsafe impl<C: Sync> Sync for Lodging<C> {}
 
 // The frame is pinned in the box.
@@ -54,7 +54,7 @@ impl<C: AsyncContext> Lodging<C> {
     pub(crate) fn new(seed: Seed<C>) -> Self {
         let allocated = Allocated::new(Layout::new::<Lodged<C>>());
         let place = allocated.place();
-        // SAFETY: that is the layout of what a frame is in; if making it unwinds, the memory is freed, without a content.
+        // SAFETY: the memory has the layout of a `Lodged<C>`, and nothing in it. (If this unwinds, the memory is freed with nothing in it.)
         unsafe { lodge(seed, place) };
         allocated.leak();
         Lodging {
@@ -63,11 +63,11 @@ impl<C: AsyncContext> Lodging<C> {
         }
     }
 
-    /// Keeps what is known of its context beside it, for a rollback.
+    /// Hands the frame on to a rollback, with the state that the rollback begins with.
     pub(crate) fn into_held(self, entered: Entered) -> Held<C> {
         let place = self.place;
         mem::forget(self);
-        // SAFETY: there is room for it. The box is given up, with all of it written.
+        // SAFETY: the place has room for the state, which isn't written yet. The box is given up, with all of it written and nothing beside.
         unsafe {
             place.write(RollbackState::new(entered));
             Held::new::<Lodged<C>>(place)
@@ -83,7 +83,7 @@ impl<C> Lodging<C> {
 
     #[inline]
     pub(crate) fn frame(&mut self) -> Pin<&mut C> {
-        // SAFETY: the frame is there, is never moved, and this is its owner, which is borrowed.
+        // SAFETY: the frame is there and is never moved, and this, its owner, is borrowed exclusively.
         unsafe { Pin::new_unchecked(&mut (*self.lodged()).frame) }
     }
 }
@@ -91,7 +91,8 @@ impl<C> Lodging<C> {
 impl<C> Drop for Lodging<C> {
     #[inline(never)]
     fn drop(&mut self) {
-        // SAFETY: the frame is there, and this is the last that is done with it, where it is; the memory is freed also if that unwinds.
+        // SAFETY: this owns the box, and does nothing with it afterwards. The frame is dropped where it is; then the memory is freed, also if that unwinds. The
+        // state was never written: `into_held`, which writes it, forgets this.
         unsafe {
             let _emptied = Allocated::again(self.place, Layout::new::<Lodged<C>>());
             ptr::drop_in_place(&raw mut (*self.lodged()).frame);

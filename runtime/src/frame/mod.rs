@@ -1,31 +1,39 @@
 //! The frame: a context function that is suspended at its yield point.
 //!
-//! A frame is the user's `async` block and a [`Shared`] part that its one yield point and its driver both reach. The driver polls the block until
-//! it yields and takes the resource; later it puts the resource back, says how the body ended, and polls the block to its end. In closure and block
-//! style, a block whose yield point may be inside of a future of its own gets a pointer to the body *while* the driver polls it, and the yield point
-//! polls the body through that. Beside any other block, the driver polls the body itself.
+//! A frame is the user's `async` block and, beside it, a [`Shared`] part that the block's one yield point and its driver both reach. The driver polls the
+//! block until it yields, and takes the resource. Later it puts the resource back, says how the body ended, and polls the block to its end.
 //!
-//! This is one of the two modules with unsafe code. What its safety rests on:
+//! In closure and block style, the yield point may lie inside a future that the block makes, such as a timeout. Then the driver lends the yield point a
+//! pointer to the body for the length of each poll, and the yield point polls the body through it. Beside any other block, the driver polls the body itself.
 //!
-//! 1. The block is made from a [`YieldOnce`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`](crate::Exit) can leave the block; a
-//!    `YieldOnce` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
-//! 2. A frame is pinned before its first poll. `Shared` outlives the block: it is declared after it, so it is dropped after it.
-//! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker are set for one poll of
-//!    the block by the driver, right before it: they are cleared on every way out, by [`Polling`] where it unwinds.
-//! 4. Only the thread that makes, polls or drops the block, and a thread that it waits for meanwhile, reaches `Shared`; never two at a time, since the one
-//!    yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while a user's code runs.
-//! 5. The block may borrow from itself. So what is asked of a frame is asked through a `Pin<&mut _>`, and no shared reference to it is made, which would
-//!    count as a look at all of it; of what an owner shares, one is made to what is beside the frame.
+//! # What the unsafe code rests on
 //!
-//! [`Work`] is a future in one place with what it is made from. Its unsafe code is the pin projection to the future.
-//! [`Home`] is where a body's resource stays in closure and block style. Its unsafe code is what an exclusive borrow does that is given out and comes back:
-//! there is one key to a home, and at most one [`Lent`]. A [`Guest`] is a body with its `Lent`: the closure's future borrows the resource for as long as it
-//! keeps that. What else is lent to a closure, or told it, is so in a [`Given`](given::Given), its future. In both the closure is called with a lifetime that is longer than it is known to be here.
-//! [`Lodging`] and [`House`] own a frame in a box with what is known of its context, by a pointer. Their unsafe code is what a box does, pin projections, and
-//! writing into the box where it is; [`Allocated`](heap::Allocated) is the memory.
-//! An [`Exclusive`] is `Sync` since a shared one gives nothing.
-//! [`Held`] owns such a box, by a pointer to it that is one to its first field, and may forget the frame's type, but not its lifetime, nor whether it is `Send`:
-//! its steps are those of that type.
+//! This is one of the two modules with unsafe code. Its arguments cite these points by their numbers:
+//!
+//! 1. Nothing leaves the block. It is made from a [`YieldOnce`] whose brand `'y` is any lifetime, so that no yielder, [`Lend`] or [`Exit`](crate::Exit) can get
+//!    out. A `YieldOnce` has no public constructor, isn't `Clone`, and is used up by its one `lend`.
+//! 2. The block goes first. A frame is pinned before its first poll. `Shared` is declared after the block, so it is dropped after it, and outlives it.
+//! 3. `Shared` never points into a `Lend`, which may move and be forgotten. Its pointers to the body and to the driver's waker hold for one poll of the block:
+//!    the driver sets them right before it, and they are cleared on every way out of it, by [`Polling`] where the poll unwinds.
+//! 4. `Shared` has one user at a time: the driver, or the block that the driver makes, polls or drops, on the driver's thread or on one that it waits for
+//!    meanwhile. Within the block, the one yielder or `Lend` that has the pointer is used through `&mut` or by value. No `&mut Slot` is held while code of the
+//!    user's runs.
+//! 5. No shared reference is made to a frame. Its block may borrow from itself, and such a reference would count as a read of all of it. So what is asked of a
+//!    frame is asked through a `Pin<&mut _>`. What an owner shares lies beside its frame.
+//!
+//! The other types with unsafe code, and what it does there:
+//!
+//! - [`Work`] is a future in one place with what it is made from: the pin projection to the future.
+//! - [`Home`] is where a body's resource stays in closure and block style: an exclusive borrow that is given out and comes back. There is one key to a home,
+//!   and at most one [`Lent`].
+//! - A [`Guest`] is a body with its `Lent`: the closure's future borrows the resource for as long as the guest keeps the `Lent`. A
+//!   [`Given`](given::Given) is the future of a closure that was lent or told something else. In both, the closure is called with a lifetime that is longer
+//!   than what is known here.
+//! - [`Lodging`] and [`House`] own a frame in a box with what is known of its context, by a raw pointer: what a box does, pin projections, and writing into the
+//!   box in place. [`Allocated`](heap::Allocated) is the memory.
+//! - [`Held`] owns such a box by a pointer to its first field. It may forget the frame's type, but not its lifetime, nor whether it is `Send`. Its steps are
+//!   those of the type that the frame has.
+//! - An [`Exclusive`] is `Sync`, since a shared one gives nothing.
 
 mod body;
 mod context;
@@ -83,7 +91,7 @@ pub struct Frame<F, Fut, T, K> {
     _kind: PhantomData<fn() -> K>,
 }
 
-/// What of a [`Frame`] isn't its work.
+/// Everything in a [`Frame`] but its work.
 struct Rest<T> {
     shared: Shared<T>,
     definition: Definition,
@@ -91,10 +99,10 @@ struct Rest<T> {
     spans: Spans,
 }
 
-// SAFETY: what a frame owns is the closure, the block, resources, a waker, an ending and spans (`Send`), and raw pointers that are set only while
-// it is polled, when it can't be moved.
+// SAFETY: a frame owns the closure, the block, resources, a waker, an ending and spans, all of which are `Send`. Its raw pointers are set only while it is
+// polled, when it can't be moved to another thread.
 unsafe impl<F: Send, Fut: Send, T: Send, K> Send for Frame<F, Fut, T, K> {}
-// SAFETY: nothing of a frame is read through a shared reference.
+// SAFETY: nothing in a frame is read through a shared reference to it.
 unsafe impl<F, Fut, T, K> Sync for Frame<F, Fut, T, K> {}
 
 /// The frame that a closure makes.
@@ -108,7 +116,7 @@ pub struct Before<F> {
     polls_body: bool,
 }
 
-/// A context that runs `block`, which yields a `T`. `polls_body` says that it may do so inside of a future of its own.
+/// A context that runs `block`, which yields a `T`. `polls_body` says that its yield point may lie inside a future that it makes.
 pub(crate) fn before<T, K, F>(
     definition: Definition,
     polls_body: bool,
@@ -126,10 +134,10 @@ where
 }
 
 impl<F, Fut, T, K> Frame<F, Fut, T, K> {
-    /// By no shared reference to the whole: the block in the work may borrow from itself.
+    // Not by a shared reference to the whole (point 5).
     #[inline]
     fn rest(self: Pin<&mut Self>) -> &mut Rest<T> {
-        // SAFETY: nothing is moved out of the pinned frame; of this part only what is shared stays where it is, of which no more than a pointer is given.
+        // SAFETY: the block isn't reached from here. In this part, only `shared` has to stay where it is, and that gives no more than a pointer to itself.
         unsafe { &mut self.get_unchecked_mut().rest }
     }
 
@@ -156,21 +164,23 @@ where
     fn start(mut self: Pin<&mut Self>) {
         let link = self.as_mut().link();
         self.work().start(|init| {
-            // SAFETY: the block is this frame's, which shares that with it, and was type-checked for every `'y`.
+            // SAFETY: the link is to what this frame shares with its block, and the block was type-checked for every `'y`.
             init(unsafe { YieldOnce::new(link) })
         });
     }
 
-    /// Polls the block, with a body that was [brought](Link::bring) or without; if it unwinds, that is taken away again. One that has unwound is dropped, and never polled again; one that is
-    /// over stays until [`finish`](AsyncContext::finish), as a future that panics if it is polled.
+    /// Polls the block. A body for its yield point was [brought](Link::bring) before, if there is one.
+    ///
+    /// If the block unwinds, the body is taken away again, and the block is dropped: it is never polled after that. A block that is over stays until
+    /// [`finish`](AsyncContext::finish).
     //
-    // A body isn't an argument, which would be written and read again in another width, and wait for that.
+    // The body isn't an argument: it would be written in one width and read again in another, and the read would have to wait for the write.
     #[inline(never)]
     fn poll_block(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
         let mut polling = Polling::begin(self, cx.waker());
         let Some(block) = polling.frame.as_mut().work().future() else {
             let definition = polling.frame.as_mut().rest().definition;
-            // There is nothing to be dropped.
+            // The panic below comes from no block: none is left to be dropped.
             polling.unwinding = false;
             take_away(polling.frame.as_mut().link());
             drop(polling);
@@ -181,7 +191,7 @@ where
         polled.map(K::result)
     }
 
-    /// [`poll_block`](Frame::poll_block), inside of a span if somebody may want to see that.
+    /// [`poll_block`](Frame::poll_block), inside of a span if anybody listens to spans.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_step(
         self: Pin<&mut Self>,
@@ -219,18 +229,19 @@ fn polled_after_end(context: Definition) -> ! {
     panic!("{context} was polled after its end");
 }
 
-/// Takes the pointer to a body out of the slot that the driver has brought for one poll of the block, after that.
+/// After a poll of the block: takes the pointer to the body, which the driver had brought for that poll, out of the slot.
 #[inline]
 fn take_away<T>(link: Link<T>) {
-    // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
+    // SAFETY: this is the driver. The block's poll is over; or a coroutine library has suspended it half-way, and it will never go on, by the abort below.
     let in_body = unsafe { link.slot(Slot::take_away) };
     if in_body {
-        // Only switching stacks in the middle of a poll leads here; the body's frames would be freed under its feet.
+        // The block's poll has returned, and the poll of the body inside it hasn't. This takes a library that switches stacks in the middle of a poll. Were
+        // that poll to go on later, it would use a body that is freed by then.
         process::abort();
     }
 }
 
-/// The driver's poll of a block. On every way out of it, it takes the pointer to the driver's waker out of the slot; and it drops a block that has unwound.
+/// The driver's poll of a block. On every way out of it, the pointer to the driver's waker is taken out of the slot, and a block that has unwound is dropped.
 struct Polling<'p, F, Fut, T, K> {
     frame: Pin<&'p mut Frame<F, Fut, T, K>>,
     unwinding: bool,
@@ -253,10 +264,10 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
     #[inline]
     fn drop(&mut self) {
         let link = self.frame.as_mut().link();
-        // SAFETY: this is the driver, and the block's poll is over, or, if a coroutine library has suspended it half-way, will never go on.
+        // SAFETY: this is the driver, and the block's poll is over, or suspended half-way as in `take_away`.
         unsafe { link.slot(Slot::end_poll) };
         if self.unwinding {
-            // What is left of the block is out of its poll: what it drops finds no body.
+            // Before the block is dropped: a yield point in it must not find the body any more.
             take_away(link);
             let context = self.frame.as_mut().rest().definition;
             unwound(&mut self.frame.as_mut().work(), context);
@@ -264,7 +275,7 @@ impl<F, Fut, T, K> Drop for Polling<'_, F, Fut, T, K> {
     }
 }
 
-/// Drops a block that has unwound. A second panic would abort the process here, and there is nobody to return it to.
+/// Drops a block that has unwound. A second panic would abort the process, so it is caught and, having nobody to go to, reported.
 #[cold]
 fn unwound(block: &mut dyn Clear, context: Definition) {
     if let Err(second) = clear(block) {

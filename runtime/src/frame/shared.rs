@@ -1,4 +1,4 @@
-//! What the yield point and its driver share, and the pointer by which either reaches it. What its safety rests on is said in the [frame module](super).
+//! What the yield point and its driver share, and the pointer by which each reaches it. The numbered points are those of the [frame module](super).
 
 use super::{Ending, NotEntered, body::BodyPtr, never_yielded};
 use crate::{
@@ -16,15 +16,15 @@ use std::{
 /// What the yield point and the driver share.
 pub(super) struct Shared<T> {
     slot: UnsafeCell<Slot<T>>,
-    /// Written once, by the driver, and taken out after the block is dropped. Not in the slot: an [`Exit`](crate::Exit) borrows it meanwhile.
+    /// Written once, by the driver, and taken out after the block is dropped. In between, an [`Exit`](crate::Exit) borrows it: so it isn't in the slot.
     ending: UnsafeCell<ByHand<Ending>>,
     _pinned: PhantomPinned,
 }
 
-/// The part of it that either of them changes, with no code of the user's in between.
+/// What both of them change, while no code of the user's runs.
 pub(super) struct Slot<T> {
     resource: Option<T>,
-    /// The yield point's own waker, where that isn't the driver's: some combinator polls it only when this has been woken.
+    /// The yield point's own waker, where that isn't the driver's: a combinator such as `FuturesUnordered` polls it only once this is woken.
     waker: ByHand<Waker>,
     /// The driver's waker, while it polls the block.
     driver: Option<NonNull<Waker>>,
@@ -65,13 +65,13 @@ impl<T> Shared<T> {
 
     #[inline]
     pub(super) fn link(&self) -> Link<T> {
-        // From a shared reference: the slot and the ending are in `UnsafeCell`s.
+        // A pointer made from a shared reference will do: the slot and the ending are in `UnsafeCell`s.
         Link(NonNull::from(self))
     }
 }
 
 impl<T> Drop for Shared<T> {
-    // Mostly nothing is left: that is one look, and no more.
+    // By hand, so that the usual case, in which nothing is left, costs one comparison for each field. The resource is an `Option`, and drops itself.
     fn drop(&mut self) {
         if self.slot.get_mut().waker.is_some() || self.ending.get_mut().is_some() {
             self.drop_left();
@@ -80,7 +80,7 @@ impl<T> Drop for Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// Drops what is left: the resource, and then the others, also if that unwinds.
+    /// Drops what is left: the resource first, and then the waker and the ending, also if the resource's destructor unwinds.
     #[cold]
     fn drop_left(&mut self) {
         let slot = self.slot.get_mut();
@@ -90,14 +90,14 @@ impl<T> Shared<T> {
     }
 }
 
-// Here and in `Link`, not in `Frame`: so it is compiled once for all contexts that yield a `T`.
+// The logic is here and in `Link`, not in `Frame`, so that it is compiled once for all contexts that yield a `T`.
 impl<T> Slot<T> {
     #[inline]
     fn is_past(&mut self) -> bool {
         self.stage == Stage::Past
     }
 
-    // It mostly isn't there: then nothing has to be moved out.
+    // Looks first: mostly there is no waker, and then nothing has to be moved.
     #[inline]
     fn take_waker(&mut self) -> Option<Waker> {
         if self.waker.is_none() {
@@ -112,14 +112,14 @@ impl<T> Slot<T> {
         self.driver = None;
     }
 
-    /// And it had brought a body. `true` if that one's poll isn't over.
+    /// The driver's poll of the block, for which it had brought a body, is over. `true` if the poll of that body isn't.
     #[inline]
     pub(super) fn take_away(&mut self) -> bool {
         self.body = None;
         self.in_body
     }
 
-    /// Hands out the resource, if the yield point has been reached; comes back with what was in its place. `true` if it was handed out.
+    /// Hands out the resource, if the yield point has been reached. Returns whether it has, and what was in `room` before.
     #[inline]
     fn give(&mut self, room: &mut Option<T>) -> (bool, Option<T>) {
         match self.stage {
@@ -134,7 +134,7 @@ impl<T> Slot<T> {
         self.stage == Stage::Open && self.resource.is_none()
     }
 
-    /// Takes the resource back; comes back with what there is no use for.
+    /// Takes the resource back from `room`. Returns what there is no use for: a resource that comes too late, or one that was in the way.
     #[inline]
     fn put_back(&mut self, room: &mut Option<T>) -> Option<T> {
         match self.stage {
@@ -146,7 +146,9 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Puts a resource in its place; comes back with another one that was there, which there mostly isn't: then nothing has to be moved out.
+    /// Puts a resource in its place. Returns the one that was there.
+    //
+    // Looks first: mostly there was none, and then nothing has to be moved out.
     #[inline]
     pub(super) fn put(&mut self, resource: T) -> Option<T> {
         if self.resource.is_some() {
@@ -156,7 +158,7 @@ impl<T> Slot<T> {
         None
     }
 
-    // And what the yield point does:
+    // The methods above are the driver's; these are the yield point's.
 
     /// The resource is there for the driver to take.
     #[inline]
@@ -164,7 +166,7 @@ impl<T> Slot<T> {
         self.stage = Stage::Open;
     }
 
-    /// The body that the driver has brought, out of reach for everybody else.
+    /// Takes the body that the driver has brought, so that nobody else reaches it.
     #[inline]
     pub(super) fn take_body(&mut self) -> Option<BodyPtr<T>> {
         self.body.take()
@@ -175,7 +177,7 @@ impl<T> Slot<T> {
         self.body = Some(body);
     }
 
-    /// The same as [`take_body`](Slot::take_body), if it may be polled on this thread.
+    /// [`take_body`](Slot::take_body), if the body may be polled on this thread.
     #[inline]
     pub(super) fn take_body_at_home(&mut self) -> Option<BodyPtr<T>> {
         self.body.take_if(|body| body.is_at_home())
@@ -198,13 +200,13 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether the yield point has to keep `waker`: the driver, which polls the block anyway, has another one, and it hasn't kept it yet.
+    /// Whether the yield point has to keep `waker`: not if it is the driver's, which polls the block anyway, and not if it is kept already.
     ///
     /// # Safety
     /// The driver is in its poll of the block, or there is no pointer to its waker.
     #[inline]
     pub(super) unsafe fn needs(&self, waker: &Waker) -> bool {
-        // Mostly it is the driver's very own: one comparison.
+        // Mostly it is the driver's very own, at the same address: that is one comparison, where `will_wake` is a call.
         if ptr::eq(
             self.driver
                 .map_or(ptr::null(), |driver| driver.as_ptr().cast_const()),
@@ -231,28 +233,29 @@ impl<T> Slot<T> {
         self.resource.take()
     }
 
-    /// There is no yield point any more; comes back with what it leaves.
+    /// The yield point is dropped. Returns what it leaves.
     #[inline]
     pub(super) fn close(&mut self) -> (Option<T>, Option<Waker>) {
         self.stage = Stage::Past;
         self.take_left()
     }
 
-    /// What is left by a yield point that the block has forgotten.
+    /// Takes what is left behind: by the yield point as it is dropped, or by one that the block has forgotten.
     #[inline]
     fn take_left(&mut self) -> (Option<T>, Option<Waker>) {
         (self.resource.take(), self.take_waker())
     }
 }
 
-/// Moves what is in `from` into `to`; comes back with what was there, which mostly is nothing: then it is one copy, and nothing has to be moved out.
+/// Moves what is in `from` into `to`. Returns what was in `to`, which is mostly nothing: then this is one copy.
 #[inline]
 fn hand<T>(from: &mut Option<T>, to: &mut Option<T>) -> Option<T> {
-    // Small ones go through registers: as one copy they would be read in another width than they were written in, and wait for that.
+    // A small one goes through registers. As one copy, it would be read in another width than it was written in, and the read would wait for the writes.
     if to.is_some() || mem::size_of::<Option<T>>() <= 2 * mem::size_of::<usize>() {
         return mem::replace(to, from.take());
     }
-    // SAFETY: both are borrowed exclusively, so they are two; what is in `from` is moved out of there; and in `to` there is nothing that would have to be dropped.
+    // SAFETY: both are borrowed exclusively, so they don't overlap. What is in `from` is moved, since `from` is overwritten without a drop. `to` is `None`, so
+    // that overwriting it drops nothing.
     unsafe {
         ptr::copy_nonoverlapping(from, to, 1);
         ptr::write(from, None);
@@ -260,7 +263,7 @@ fn hand<T>(from: &mut Option<T>, to: &mut Option<T>) -> Option<T> {
     None
 }
 
-/// A pointer to what is shared.
+/// A pointer to what is [`Shared`]: the driver's and the yield point's.
 pub(super) struct Link<T>(NonNull<Shared<T>>);
 
 impl<T> Clone for Link<T> {
@@ -271,7 +274,7 @@ impl<T> Clone for Link<T> {
 impl<T> Copy for Link<T> {}
 
 impl<T> Link<T> {
-    /// The slot, for as long as `f` runs, which calls none of the user's code and doesn't come back here.
+    /// Lends the slot to `f`, which calls no code of the user's and doesn't come back here.
     ///
     /// # Safety
     /// The caller is the driver, or the yield point of a block that is being made, polled or dropped (point 4).
@@ -297,7 +300,8 @@ impl<T> Link<T> {
     /// The caller is the driver, and the block isn't being polled.
     #[inline]
     unsafe fn end(self, ending: Ending) {
-        // SAFETY: by this function's contract; `is_none` ends its borrow at once, and nothing has borrowed an ending that isn't there.
+        // SAFETY: by this function's contract, the block isn't running. The borrow for `is_none` ends at once. The exclusive one is made only where no ending
+        // is there yet, which nothing can have borrowed.
         unsafe {
             let cell = UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending);
             if (&*cell).is_none() {
@@ -326,7 +330,7 @@ impl<T> Link<T> {
         unsafe { self.slot(|slot| slot.driver = Some(NonNull::from(driver))) };
     }
 
-    /// Wakes the yield point, where the driver's own waker doesn't.
+    /// Wakes the yield point, where it has kept a waker of its own.
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
@@ -338,7 +342,7 @@ impl<T> Link<T> {
         }
     }
 
-    /// [`wake`](Link::wake), where a body begins that is polled at the yield point.
+    /// A body begins that is polled at the yield point: [wakes](Link::wake) that, so that it is polled at all.
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
@@ -347,7 +351,7 @@ impl<T> Link<T> {
         unsafe { self.wake() };
     }
 
-    /// What a setup has come to whose block has been polled.
+    /// What a setup has come to, by a poll of its block.
     ///
     /// # Safety
     /// As for [`bring`](Link::bring).
@@ -362,7 +366,7 @@ impl<T> Link<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(NotEntered::Failed(error))),
             // SAFETY: by this function's contract.
             Poll::Ready(Ok(())) => match unsafe { self.slot(Slot::is_past) } {
-                // It has dropped its yield point in the very poll in which that was reached.
+                // It has reached its yield point, and dropped it in the same poll.
                 true => Poll::Ready(Err(NotEntered::Skipped(None))),
                 false => never_yielded(context),
             },
@@ -389,7 +393,7 @@ impl<T> Link<T> {
                 return self.resume_late(room, ending);
             }
             self.end(ending);
-            // Nothing comes back: nothing was there.
+            // This returns nothing to be dropped: the place was empty, as `is_lent` says.
             self.slot(|slot| slot.put_back(room));
             self.wake();
         }
@@ -411,7 +415,7 @@ impl<T> Link<T> {
         unsafe { self.wake() };
     }
 
-    /// Drops what a yield point has left that the block has forgotten, and takes the ending.
+    /// Drops what was left by a yield point that the block has forgotten, and takes the ending.
     ///
     /// # Safety
     /// The block is dropped: only the driver is left.
@@ -430,7 +434,8 @@ impl<T> Link<T> {
     /// # Safety
     /// As for [`slot`](Link::slot); and the ending isn't taken out during `'y`.
     pub(super) unsafe fn ending<'y>(self) -> Option<&'y Ending> {
-        // SAFETY: by this function's contract; shared references to an ending may be many, and nobody has an exclusive one to it.
+        // SAFETY: by this function's contract. There may be many shared references to an ending; an exclusive one is made only before it is written, and after
+        // the block is dropped.
         unsafe { &*UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).ending) }.as_ref()
     }
 }
