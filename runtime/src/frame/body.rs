@@ -1,28 +1,29 @@
-//! The body as the yield point sees it: erased, and reachable only while the driver polls the block.
+//! The body as the yield point sees it: without its type, and within reach only while the driver polls the block.
 
 use crate::background::Below;
 use std::{marker::PhantomData, mem, ptr::NonNull, task::Context};
 
-/// A body that a yield point polls, and that has an `R`. It is finished after `cancel` and `evict`. A method that unwinds, as one that runs a user's destructor may, leaves
-/// it in one of these states, and the yield point to its destructor.
+/// A body that a yield point polls, and that has an `R`. After `cancel` or `evict` it is over.
+///
+/// A method that unwinds, because a destructor of the user's does, leaves the body as it was or over, so that the yield point's destructor may call it again.
 pub(crate) trait BodyPoll<R> {
     /// Polls the body; `true` once it is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;
-    /// Drops the body, and the resource that it had.
+    /// Drops the body and its resource.
     fn cancel(&mut self);
-    /// Drops the body, and gives back the resource that it had.
+    /// Drops the body and returns its resource.
     fn evict(&mut self) -> Option<R>;
     /// The rollbacks that the body has started.
     fn below(&self) -> Below;
-    /// Whether an evicted body still has something to tear down, which its driver does before it polls the context again.
+    /// Whether an evicted body still has something to tear down. Its driver does so before it polls the context again.
     fn lingers(&self) -> bool;
 }
 
-/// A body that may be polled at the yield point: a `Send` one on any thread, any other on the thread that it came from.
+/// A body that may be polled at the yield point: on any thread if it is `Send`, else on its home, the thread that it came from.
 pub struct Body<'a, R> {
     body: &'a mut dyn BodyPoll<R>,
     home: Option<Thread>,
-    // A local body may not be sent off with its home.
+    // Not `Send`: a local body could be sent away from its home.
     _not_send: PhantomData<*mut ()>,
 }
 
@@ -45,7 +46,7 @@ impl<'a, R> Body<'a, R> {
         }
     }
 
-    /// Polls the body where a frame needs no pointer to it.
+    /// Polls the body directly, where no frame needs a pointer to it.
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         self.body.poll(cx)
@@ -61,12 +62,12 @@ impl<'a, R> Body<'a, R> {
         }
     }
 
-    /// Drops the body, and the resource that it had.
+    /// Drops the body and its resource.
     pub(crate) fn cancel(&mut self) {
         self.body.cancel();
     }
 
-    /// Drops the body, and gives back the resource that it had.
+    /// Drops the body and returns its resource.
     #[inline]
     pub(crate) fn evict(&mut self) -> Option<R> {
         self.body.evict()
@@ -82,12 +83,12 @@ impl<'a, R> Body<'a, R> {
         self.body.lingers()
     }
 
-    /// Forgets how long the body lives: the frame clears the pointer before that ends.
+    /// Forgets how long the body lives. The frame clears the pointer before the body's borrow ends.
     #[inline]
     pub(super) fn erase(self) -> BodyPtr<R> {
         let body = NonNull::from(self.body);
         BodyPtr {
-            // SAFETY: only the lifetime of the trait object changes.
+            // SAFETY: only the lifetime of the trait object changes. Whoever uses the pointer answers for that.
             body: unsafe {
                 mem::transmute::<NonNull<dyn BodyPoll<R> + '_>, NonNull<dyn BodyPoll<R> + 'static>>(
                     body,
@@ -100,14 +101,14 @@ impl<'a, R> Body<'a, R> {
 
 /// On which threads a `W` may be polled.
 //
-// Apart from the body, whose type alone says it, so that a `Body` is put together where it is used and not copied there.
+// A value of its own, so that a `Body` is put together where it is used, and not copied to there.
 pub(crate) struct Threads<W> {
     home: Option<Thread>,
     _of: PhantomData<fn(W)>,
 }
 
 impl<W> Threads<W> {
-    /// On any, since it may be sent there.
+    /// On any thread: a `W` may be sent there.
     pub(crate) fn any() -> Self
     where
         W: Send,
@@ -118,7 +119,7 @@ impl<W> Threads<W> {
         }
     }
 
-    /// On this one, where it is.
+    /// On this thread only.
     pub(crate) fn this() -> Self {
         Threads {
             home: Some(Thread::current()),
@@ -127,7 +128,7 @@ impl<W> Threads<W> {
     }
 }
 
-/// A [`Body`] whose lifetime is the driver's poll.
+/// A [`Body`] without its lifetime: good for one poll of the block by the driver.
 pub(super) struct BodyPtr<R> {
     body: NonNull<dyn BodyPoll<R>>,
     home: Option<Thread>,
@@ -143,10 +144,10 @@ impl<R> BodyPtr<R> {
     /// Polls the body.
     ///
     /// # Safety
-    /// The driver's poll that set this pointer is under way, nobody else uses it, and this thread [may](BodyPtr::is_at_home).
+    /// The driver's poll for which this pointer was set is under way, nobody else uses the body, and this thread [may](BodyPtr::is_at_home).
     #[inline]
     pub(super) unsafe fn poll(&self, cx: &mut Context<'_>) {
-        // SAFETY: the contract is the caller's.
+        // SAFETY: by this function's contract, the body is alive, and nobody else uses it.
         unsafe { &mut *self.body.as_ptr() }.poll(cx);
     }
 
@@ -156,12 +157,12 @@ impl<R> BodyPtr<R> {
     /// As for [`poll`](BodyPtr::poll).
     #[inline]
     pub(super) unsafe fn cancel(&self) {
-        // SAFETY: the contract is the caller's.
+        // SAFETY: as in `poll`.
         unsafe { &mut *self.body.as_ptr() }.cancel();
     }
 }
 
-/// A thread, told apart from every other that is alive, by the address of one of its variables. Cheaper than a `ThreadId`.
+/// A thread, told apart from every other that is alive by the address of a thread-local variable. That is cheaper than a `ThreadId`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Thread(NonNull<u8>);
 

@@ -31,7 +31,7 @@ pub trait AsyncContext: Sealed {
     /// [`Infallible`](crate::kind::Infallible).
     type Kind: Kind;
 
-    /// What it is made from, where it is to stay: some of what it owns, and nothing else.
+    /// What the context is made from, in the place where it is to stay: some of the values that it owns, and nothing else.
     #[doc(hidden)]
     type Seed
     where
@@ -47,25 +47,25 @@ pub trait AsyncContext: Sealed {
     where
         Self: Sized;
 
-    /// Its name and where it is defined.
+    /// The context's name and where it is defined.
     #[doc(hidden)]
     fn definition(self: Pin<&mut Self>) -> Definition;
 
-    /// The span that it was entered in.
+    /// The span that the context was entered in.
     #[doc(hidden)]
     fn outer_span(self: Pin<&mut Self>) -> OuterSpan {
         OuterSpan::none()
     }
 
-    /// Whether its yield point is, or may be, inside of a future of its own. If it isn't, the body may as well be polled without it.
+    /// Whether the yield point is, or may be, inside a future that the context makes. If it isn't, the body may as well be polled beside the context.
     #[doc(hidden)]
     fn polls_body(self: Pin<&mut Self>) -> bool {
         true
     }
 
-    /// Runs the setup, up to the yield point, and puts the resource into `room`, in which there is nothing before.
+    /// Runs the setup, up to the yield point, and puts the resource into `room`, which is empty before.
     //
-    // Not returned: it would be moved once for everything that hands it on.
+    // The resource isn't returned: everything that hands it on would move it once more.
     #[doc(hidden)]
     fn poll_setup(
         self: Pin<&mut Self>,
@@ -73,41 +73,41 @@ pub trait AsyncContext: Sealed {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NotEntered<<Self::Kind as Kind>::Error>>>;
 
-    /// The caller is gone before the setup was over. `true` if something has been entered already: then the teardown is to be run, with no
-    /// resource to put back. Else what there is of the frame may be dropped.
+    /// The caller is gone before the setup was over. `true` if something has been entered already: then the teardown is to be run, without a resource to put
+    /// back. Else the frame may be dropped.
     #[doc(hidden)]
     fn interrupt(self: Pin<&mut Self>) -> bool {
         false
     }
 
-    /// Tells the yield point that a body is there for the next poll.
+    /// Tells the yield point that the next poll brings a body.
     #[doc(hidden)]
     fn begin_body(self: Pin<&mut Self>) {}
 
-    /// Polls the body inside the yield point; ready if the context ended without waiting for the body's end.
+    /// Polls the body inside the yield point. Ready if the context ended without waiting for the body's end.
     #[doc(hidden)]
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut body: Body<'_, Self::Resource>,
     ) -> Poll<Result<(), <Self::Kind as Kind>::Error>> {
-        // Its driver knows when the body is over.
+        // Whether the body is over now, its driver sees for itself.
         body.poll(cx);
         Poll::Pending
     }
 
-    /// Takes the resource back, which is in `room`, and says how the body ended.
+    /// Takes the resource back from `room`, and says how the body ended.
     #[doc(hidden)]
     fn resume(self: Pin<&mut Self>, room: &mut Option<Self::Resource>, ending: Ending);
 
-    /// Says how the body ended whose resource the context has taken back already, when the body was over in that same poll. Gives it back if
-    /// it has no use for it.
+    /// Says how a body ended that was over in the very poll in which the context took its resource back. Returns the ending if the context has no use for it.
     #[doc(hidden)]
     fn resume_evicted(self: Pin<&mut Self>, ending: Ending) -> Option<Ending> {
         Some(ending)
     }
 
-    /// The caller is gone after it was said how the body ended: so it is to a context whose teardown has begun, or is the next one; to those around that, their body is cancelled.
+    /// The caller is gone after the context was told how the body ended. Of contexts put together, the one whose turn it is keeps what it was told; to those
+    /// around it, their body is cancelled.
     #[doc(hidden)]
     fn abandon(self: Pin<&mut Self>) {}
 
@@ -118,12 +118,12 @@ pub trait AsyncContext: Sealed {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), <Self::Kind as Kind>::Error>>;
 
-    /// Drops what is left of the frame, and gives the ending back, changed by the teardown or not.
+    /// Drops what is left of the frame, and returns the ending, as the teardown has left it.
     #[doc(hidden)]
     fn finish(self: Pin<&mut Self>) -> Option<Ending>;
 }
 
-/// What a context that is around one other leaves to that one: to its `inner`, a method that gives its pinned frame.
+/// Implements the named methods of [`AsyncContext`] by those of the one context inside, which the method `inner` gives, pinned.
 macro_rules! hands_on {
     ($($method:ident)*) => {
         $($crate::frame::hands_on! { @ $method })*
@@ -183,7 +183,7 @@ macro_rules! hands_on {
 }
 pub(crate) use hands_on;
 
-/// A context of which only what it yields and returns is known. What isn't in a hurry takes this, and is compiled once for all of these.
+/// A context of which only what it yields and returns is known. Code that needn't be fast takes this, and is compiled once for all such contexts.
 pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> + 'f;
 
 /// Why a setup has come to no resource.
@@ -192,8 +192,8 @@ pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> 
 pub enum NotEntered<E> {
     /// It failed.
     Failed(E),
-    /// Of contexts put together: an inner one's setup failed and an outer one swallowed that, or ended it. Or the context dropped its yield point as
-    /// soon as it had reached it.
+    /// Of contexts put together: the setup of an inner one failed and an outer one swallowed that, or an outer one ended the setup of an inner one. Or the
+    /// context dropped its yield point as soon as it had reached it.
     Skipped(Option<Swallowed<E>>),
 }
 
@@ -206,10 +206,10 @@ pub enum Swallowed<E> {
 }
 
 impl<E> NotEntered<E> {
-    /// The error, where there is no body that could be skipped.
+    /// The error, for a style without a body that could be skipped.
     ///
     /// # Panics
-    /// If the setup did; or if it was ended without an error.
+    /// If the setup did, or was ended without an error.
     pub(crate) fn into_error(self, context: Definition) -> E {
         match self {
             NotEntered::Failed(error) | NotEntered::Skipped(Some(Swallowed::Error(error))) => error,

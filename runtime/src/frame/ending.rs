@@ -1,4 +1,4 @@
-//! How the body ended: owned by the frame's slot, so that a view of it lives as long as the teardown that looks at it.
+//! How the body ended. The frame owns this, so that a view of it lives as long as the teardown that looks at it.
 
 use crate::ExitKind;
 use std::{
@@ -17,16 +17,16 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// How a body ended.
 //
-// One word, as is an `Option` of it: both go through registers. A larger one would be written in parts and copied as a whole, which has to wait for the
-// parts.
+// One word, and so is an `Option` of it: both go through registers. A larger one would be written in parts and copied as a whole, and the copy would have to
+// wait for the parts.
 pub struct Ending(NonNull<Head>);
 
-/// What an [`Ending`] points to: one of the two statics below, or the first field of a boxed [`BoxedFailure`].
+/// What an [`Ending`] points to: one of the two statics below, or the first field of a [`BoxedFailure`].
 struct Head {
     kind: ExitKind,
     /// Whether the failure is suppressed.
     suppressed: AtomicBool,
-    /// Whether it is what somebody else was told, who has the failure itself.
+    /// Whether this only tells of a failure: somebody else has it, and sees to it that it goes on.
     retold: AtomicBool,
     /// `None` in the statics.
     steps: Option<&'static Steps>,
@@ -48,14 +48,14 @@ static CANCELLED: Head = Head::new(ExitKind::Cancelled, None);
 
 /// A failure, behind what every ending has.
 //
-// In this order, so that a pointer to it is one to its head.
+// `repr(C)`, so that a pointer to it is one to its head.
 #[repr(C)]
 struct BoxedFailure<B> {
     head: Head,
     failure: B,
 }
 
-/// What is done with a [`BoxedFailure`] of which only the head is known.
+/// What can be done with a [`BoxedFailure`] of which only the head is known.
 struct Steps {
     view: unsafe fn(NonNull<Head>) -> NonNull<dyn Failure>,
     take: unsafe fn(NonNull<Head>) -> Box<dyn Any>,
@@ -76,24 +76,24 @@ impl<B: Failure> BoxedFailure<B> {
     /// # Safety
     /// The head is that of such a `BoxedFailure`, which is alive.
     unsafe fn view(head: NonNull<Head>) -> NonNull<dyn Failure> {
-        // SAFETY: by this function's contract; `&raw` makes no reference, and a field's address isn't null.
+        // SAFETY: by this function's contract, the pointer is to a `BoxedFailure<B>`. `&raw` makes no reference, and a field's address isn't null.
         unsafe { NonNull::new_unchecked(&raw mut (*head.cast::<Self>().as_ptr()).failure) }
     }
 
     /// # Safety
     /// The head is that of such a `BoxedFailure`, made by [`boxed`](BoxedFailure::boxed), and this is its last use.
     unsafe fn take(head: NonNull<Head>) -> Box<dyn Any> {
-        // SAFETY: by this function's contract.
+        // SAFETY: by this function's contract, the pointer comes from the box that `boxed` leaked, and isn't used again.
         unsafe { Box::from_raw(head.cast::<Self>().as_ptr()) }
     }
 }
 
-/// What of an ending goes on until somebody gets it.
+/// An ending, by what there is in it that somebody has to get.
 pub(crate) enum Standing {
-    /// An error; still an ending, for who gets it knows its type.
+    /// An error. It is still in its ending, since only the one who gets it knows its type.
     Error(Ending),
     Panic(Payload),
-    /// It is no failure, or it is suppressed, or somebody else's.
+    /// Nothing: the ending is no failure, or is suppressed, or the failure is somebody else's.
     Nothing(Ending),
 }
 
@@ -120,7 +120,7 @@ impl<B: Any + Debug + Send> Failure for Failed<B> {
         Some(&self.error)
     }
 
-    // What is written to isn't ours: it gets the text once the lock is free again.
+    // Into a text first: `f` writes to code of the user's, which isn't to run under the lock.
     fn fmt_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         let formatted = {
@@ -135,7 +135,7 @@ impl<B: Any + Debug + Send> Failure for Failed<B> {
     }
 }
 
-/// The text of an error that isn't `Send`.
+/// The text of an error, in place of the error.
 struct Text(String);
 
 impl Debug for Text {
@@ -154,10 +154,12 @@ impl Failure for Panicked {
 
 // SAFETY: an ending points to a static, which is `Sync`, or owns a failure that is `Send`.
 unsafe impl Send for Ending {}
-// SAFETY: the error and the payload are only `Send`. What a shared `Ending` gives of them: `error_ref` and `panic_ref`, a reference to a type
-// that is `Sync`, found by comparing type ids, which touches no data; `fmt_error`, which runs the error's `Debug` under the lock, on one
-// thread at a time, so that it is as if the error were sent there and back. A reference to a `Sync` type that another thread holds
-// meanwhile may be read at the same time, which `Sync` allows. Everything else in `Ending` is `Sync`.
+// SAFETY: the error and the payload are only `Send`. A shared `Ending` gives two things of them:
+//
+// - `error_ref` and `panic_ref` give a reference to a `Sync` type. They find it by comparing type ids, which touches no data.
+// - `fmt_error` runs the error's `Debug` under the lock, on one thread at a time: that is as if the error were sent to that thread and back.
+//
+// A reference from the former may be read while the latter runs: the type is `Sync`, which allows that. Everything else in an `Ending` is `Sync`.
 unsafe impl Sync for Ending {}
 
 impl Ending {
@@ -181,7 +183,7 @@ impl Ending {
         Ending::failed(Text(text))
     }
 
-    /// The same, as told to one more context: whoever has the failure itself sees to it that it goes on.
+    /// The same, to be told to one more context. That context may not report or return the failure: whoever has it sees to that.
     pub(crate) fn retold(self) -> Self {
         let head = self.head();
         if head.steps.is_some() {
@@ -197,13 +199,13 @@ impl Ending {
 
     #[inline]
     fn head(&self) -> &Head {
-        // SAFETY: a static, or the first field of a box that lives as long as this; all that is written to it is atomic.
+        // SAFETY: the pointer is to a static, or to the first field of a box that this owns. What is written to there is atomic.
         unsafe { self.0.as_ref() }
     }
 
     fn failure(&self) -> Option<&dyn Failure> {
         let steps = self.head().steps?;
-        // SAFETY: the steps are those of this `BoxedFailure`, which is shared for as long as `self` is.
+        // SAFETY: the steps are those of this `BoxedFailure`, which this owns, and which stays shared for as long as `self` is borrowed.
         Some(unsafe { (steps.view)(self.0).as_ref() })
     }
 
@@ -235,7 +237,7 @@ impl Ending {
         self.head().retold.load(Ordering::Relaxed)
     }
 
-    /// A failure stands until something swallows it, where it was told first.
+    /// Whether this is a failure that somebody has to get: not suppressed, and not only [retold](Ending::retold).
     pub(crate) fn stands(&self) -> bool {
         self.is_failure() && !self.is_suppressed() && !self.is_retold()
     }
@@ -251,11 +253,11 @@ impl Ending {
         }
     }
 
-    /// Takes a boxed failure out.
+    /// The failure, out of its box, if it is a `B`.
     fn into_failure<B: Any>(self) -> Option<B> {
         let steps = self.head().steps?;
         let this = ManuallyDrop::new(self);
-        // SAFETY: the steps are those of this `BoxedFailure`, which was boxed for this ending; that is given up.
+        // SAFETY: the steps are those of this `BoxedFailure`, which this owns and, not being dropped, doesn't use again.
         let boxed = unsafe { (steps.take)(this.0) };
         Some(boxed.downcast::<BoxedFailure<B>>().ok()?.failure)
     }
@@ -297,7 +299,7 @@ impl Drop for Ending {
     #[inline]
     fn drop(&mut self) {
         if let Some(steps) = self.head().steps {
-            // SAFETY: the steps are those of this `BoxedFailure`, which was boxed for this ending; that is dropped.
+            // SAFETY: the steps are those of this `BoxedFailure`, which this owns and, being dropped, doesn't use again.
             drop(unsafe { (steps.take)(self.0) });
         }
     }

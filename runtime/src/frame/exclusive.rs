@@ -1,9 +1,9 @@
-//! What is reached through an exclusive borrow only.
+//! A value that is reached through an exclusive borrow only.
 
-/// Something of which a shared reference gives nothing, so that several threads may have one whatever it is.
+/// A value of which a shared reference gives nothing. So several threads may have one, whatever the value is.
 pub(crate) struct Exclusive<T>(T);
 
-// SAFETY: through a shared reference nothing of it is reached, and whoever has it exclusively is alone with it.
+// SAFETY: a shared reference to this reaches nothing of the value.
 unsafe impl<T> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {

@@ -1,9 +1,11 @@
-//! Closures that are given something for as long as their future lives, under a longer lifetime, so that the future's type has a name.
+//! Calling a closure with something that lives as long as the closure's future, but under a longer lifetime, so that the type of that future has a name.
 //!
-//! They are closures for every lifetime of what they are given: so says their `AsyncFnOnce`, which, as their `FnOnce`, is implemented by the compiler alone, for one and the same signature. So all that can keep what
-//! is given is the future; and that is in a [`Given`], which isn't there for longer than what was given really lives.
+//! Why this is sound: a closure here is bounded by `AsyncFnOnce` of an argument of *any* lifetime, beside a bound by which it takes the longer one. Both are
+//! implemented by the compiler alone, for one and the same signature. So the closure's code can't assume the longer lifetime, and all that can keep its
+//! argument is its future. The future is in a [`Given`], which doesn't outlive what was really given.
 //!
-//! Who implements the two by hand, each otherwise, can get round that: with a nightly compiler, and `fn_traits` and `async_fn_traits`, which are unstable. On a stable one nobody can.
+//! A type that implements `AsyncFnOnce` and `FnOnce` by hand, with different signatures, could get round that. This takes the unstable features `fn_traits` and
+//! `async_fn_traits`, and so a nightly compiler; on a stable one nobody can.
 
 use crate::{Exit, contexts::Teardown, manager::AsyncBody};
 use std::{
@@ -26,7 +28,7 @@ pub(crate) fn tell<'g, S, F, Fut, O>(closure: F, exit: Exit<'g, S>) -> Given<'g,
 where
     F: AsyncFnOnce(Exit<'_, S>) -> O + AsyncBody<Exit<'static, S>, Fut>,
 {
-    // SAFETY: see the module.
+    // SAFETY: as the module says, only the future keeps the exit, and the `Given` that it is in lives no longer than `'g`.
     let exit = unsafe { for_ever(exit) };
     Given::new(closure.call(exit))
 }
@@ -37,7 +39,7 @@ pub(crate) fn tell_with<'g, T, F, Fut, O>(closure: F, resource: T, exit: Exit<'g
 where
     F: AsyncFnOnce(T, Exit<'_>) -> O + Teardown<T, Fut>,
 {
-    // SAFETY: see the module.
+    // SAFETY: as in `tell`.
     let exit = unsafe { for_ever(exit) };
     Given::new(closure.call(resource, exit))
 }
@@ -48,7 +50,7 @@ pub(crate) fn lend<'g, T: 'static, F, Fut, O>(closure: F, lent: &'g T) -> Given<
 where
     F: AsyncFnOnce(&T) -> O + AsyncBody<&'static T, Fut>,
 {
-    // SAFETY: see the module.
+    // SAFETY: as in `tell`.
     let lent = unsafe { &*ptr::from_ref(lent) };
     Given::new(closure.call(lent))
 }
@@ -57,7 +59,8 @@ where
 /// What is returned is gone before `'g` ends.
 unsafe fn for_ever<S>(exit: Exit<'_, S>) -> Exit<'static, S> {
     let exit = ManuallyDrop::new(exit);
-    // SAFETY: it is the same type but for the lifetime, of which nothing is moved out twice. That it isn't used for longer is said by this function's contract.
+    // SAFETY: the two types differ in a lifetime only. The original is never dropped, so the exit is moved, not copied. By this function's contract, it isn't
+    // used for longer than it lives.
     unsafe { ptr::read((&raw const *exit).cast()) }
 }
 
@@ -76,13 +79,13 @@ impl<Fut: Future> Future for Given<'_, Fut> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        // SAFETY: structural pinning of the future, which is never moved. A `Given` is `Unpin` only if the future is, and its `Drop` does nothing.
+        // SAFETY: the future is pinned structurally: it is never moved, a `Given` is `Unpin` only if the future is, and its `Drop` does nothing.
         unsafe { self.map_unchecked_mut(|given| &mut given.future) }.poll(cx)
     }
 }
 
 impl<Fut> Drop for Given<'_, Fut> {
-    // With a `Drop`, it has to be dropped before `'g` ends.
+    // That there is a `Drop` is the point: by it, the borrow checker has a `Given` dropped before `'g` ends.
     #[inline]
     fn drop(&mut self) {}
 }

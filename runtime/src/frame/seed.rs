@@ -1,15 +1,15 @@
-//! A context that hasn't been entered: what its frame is made from.
+//! What a frame is made from: a context that hasn't been entered.
 
 use super::AsyncContext;
 use crate::site::Definition;
 
-/// A context before it is entered. Smaller than its frame, which has room for the block and its resource: that is made where it stays.
+/// A context before it is entered. It is smaller than its frame, which has room for the block and the resource, and is made in the place where it stays.
 pub struct Seed<C: AsyncContext>(C::Seed);
 
-// SAFETY: `AsyncContext` is sealed, and of each of its implementations a seed is some of the values that the frame owns, as they are in the frame before
-// its setup. So it is `Send` where the frame is. The compiler can't see that of a frame behind an `impl AsyncContext + Send`.
+// SAFETY: `AsyncContext` is sealed. In each of its implementations, a seed is some of the values that the frame owns, just as they are in the frame before its
+// setup. So it is `Send` if the frame is. (The compiler can't see that of a frame behind an `impl AsyncContext + Send`.)
 unsafe impl<C: AsyncContext + Send> Send for Seed<C> {}
-// SAFETY: of a shared seed nothing can be seen that can't be seen of the shared frame: its definition, and a timeout's handle.
+// SAFETY: a shared seed shows only its definition and, of a timeout, the handle. These are `Sync` whatever the frame is.
 unsafe impl<C: AsyncContext + Sync> Sync for Seed<C> {}
 
 impl<C: AsyncContext> Seed<C> {
@@ -39,7 +39,7 @@ impl<C: AsyncContext> Seed<C> {
     }
 }
 
-/// A context that is its own seed.
+/// Implements [`AsyncContext`]'s part about seeds for a context that is its own seed.
 macro_rules! is_its_own_seed {
     () => {
         type Seed = Self;

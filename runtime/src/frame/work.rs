@@ -1,14 +1,14 @@
-//! A future, in one place with what it is made from.
+//! A future in one place with what it is made from.
 
 use crate::{cold::Clear, session::InPlace};
 use std::{pin::Pin, ptr};
 
 /// A future that is made when it is first polled, and dropped where it is.
 pub(super) enum Work<F, Fut> {
-    /// It hasn't been made.
+    /// The future hasn't been made.
     Init(F),
     Future(Fut),
-    /// It is over; or it is being made.
+    /// The future has been dropped, or is just being made.
     Gone,
 }
 
@@ -21,26 +21,26 @@ impl<F, Fut> Work<F, Fut> {
     /// Makes the future, once.
     #[inline]
     pub(super) fn start(self: Pin<&mut Self>, make: impl FnOnce(F) -> Fut) {
-        // SAFETY: structural pinning of the future, which is never moved: it is assigned to in place, once, and dropped in place. What it is made from
-        // isn't pinned. A `Work` is `Unpin` only if the future is, and has no `Drop`.
+        // SAFETY: the future is pinned structurally. It is written in place, once, is never moved, and is dropped in place; a `Work` has no `Drop`, and is `Unpin`
+        // only if the future is. What the future is made from isn't pinned, and may move.
         let this = unsafe { self.get_unchecked_mut() };
         if let Work::Init(init) = this {
-            // SAFETY: what it is made from is moved out, and at once there is nothing any more that would have to be dropped, also if making it unwinds.
+            // SAFETY: `init` is moved out, and at once overwritten without a drop. So it isn't dropped twice, also if `make` unwinds.
             let init = unsafe {
                 let init = ptr::read(init);
                 ptr::write(this, Work::Gone);
                 init
             };
             let future = make(init);
-            // SAFETY: there is nothing that would have to be dropped, as above.
+            // SAFETY: what is overwritten is `Gone`, as written above: it has nothing to drop.
             unsafe { ptr::write(this, Work::Future(future)) };
         }
     }
 
-    // There is no way to ask by a shared reference: the future may borrow from itself.
+    // No method takes a shared reference, which would count as a read of a future that may borrow from itself.
     #[inline]
     pub(super) fn future(self: Pin<&mut Self>) -> Option<Pin<&mut Fut>> {
-        // SAFETY: structural pinning of the future, as in `start`.
+        // SAFETY: the future is pinned structurally, as said in `start`.
         match unsafe { self.get_unchecked_mut() } {
             // SAFETY: as above.
             Work::Future(future) => Some(unsafe { Pin::new_unchecked(future) }),
@@ -61,7 +61,7 @@ impl<F, Fut: Future> InPlace for Pin<&mut Work<F, Fut>> {
 impl<F, Fut> Clear for Pin<&mut Work<F, Fut>> {
     #[inline]
     fn clear(&mut self) {
-        // SAFETY: structural pinning, as in `start`: a future is dropped where it is.
+        // SAFETY: the future is pinned structurally, as said in `start`. An assignment drops it where it is.
         unsafe { *self.as_mut().get_unchecked_mut() = Work::Gone };
     }
 }

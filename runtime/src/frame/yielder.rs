@@ -1,4 +1,4 @@
-//! The yielder and the yield point: what the user's block has of its frame. What their safety rests on is said in the [frame module](super).
+//! The yielder and the yield point: what the user's block has of its frame. The numbered points are those of the [frame module](super).
 
 use super::shared::{Link, Slot};
 use crate::{Exit, cold::drop_waker, kind::Strict};
@@ -17,8 +17,8 @@ pub struct YieldOnce<'y, T, S = Strict> {
     _brand: PhantomData<(fn(&'y ()) -> &'y (), fn(T) -> T, fn(S) -> S)>,
 }
 
-// SAFETY: a yielder moves a `T` to and from the driver, perhaps on another thread, which `T: Send` allows. The body that `lend` polls is
-// either `Send` or compared with its own thread first.
+// SAFETY: a yielder moves a `T` to and from the driver, perhaps on another thread, which `T: Send` allows. The body that a `Lend` polls is either `Send`, or its
+// thread is compared with the current one first.
 unsafe impl<T: Send, S> Send for YieldOnce<'_, T, S> {}
 // SAFETY: nothing can be done with a `&YieldOnce` or a `&Lend`.
 unsafe impl<T, S> Sync for YieldOnce<'_, T, S> {}
@@ -27,7 +27,7 @@ impl<'y, T, S> YieldOnce<'y, T, S> {
     /// The yielder of a block.
     ///
     /// # Safety
-    /// It is given to the one block that shares what `link` points to, which was type-checked for every `'y` and can't tell which one this is.
+    /// It is given to the one block that shares what `link` points to. The block was type-checked for every `'y`, so that it can't assume any.
     #[inline]
     pub(super) unsafe fn new(link: Link<T>) -> Self {
         YieldOnce {
@@ -39,7 +39,7 @@ impl<'y, T, S> YieldOnce<'y, T, S> {
     /// Yields: the future hands `resource` to the caller, and comes back with it and with how the body ended.
     #[inline]
     pub fn lend(self, resource: T) -> Lend<'y, T, S> {
-        // SAFETY: a yielder can't leave its block (point 1), so that is being made, polled or dropped, and this becomes its yield point.
+        // SAFETY: a yielder can't leave its block (point 1). So the block is being made, polled or dropped, and this becomes its yield point.
         let old = unsafe { self.link.slot(|slot| slot.put(resource)) };
         drop(old);
         Lend {
@@ -74,7 +74,7 @@ impl<'y, T, S> Lend<'y, T, S> {
     #[inline]
     fn hand_over(&mut self) {
         self.state = LendState::Lent;
-        // SAFETY: the block is being made or polled: this is its yield point.
+        // SAFETY: the block is being made or polled, and this is its yield point.
         unsafe { self.yielder.link.slot(Slot::open) };
     }
 
@@ -84,12 +84,13 @@ impl<'y, T, S> Lend<'y, T, S> {
     /// If this isn't the body's thread.
     fn poll_body(&mut self, cx: &mut Context<'_>) {
         let link = self.yielder.link;
-        // SAFETY: the block is being made or polled: this is its yield point. The pointer is taken out, so that a body can't be polled from inside itself.
+        // SAFETY: the block is being made or polled, and this is its yield point. (The pointer is taken out, so that a body can't be polled from inside itself.)
         let Some(body) = (unsafe { link.slot(Slot::take_body) }) else {
             return;
         };
         if !body.is_at_home() {
-            // SAFETY: as above. When this yield point is dropped, it may be on the body's thread.
+            // Put back: when this yield point is dropped, that may be on the body's thread.
+            // SAFETY: as above.
             unsafe { link.slot(|slot| slot.put_body(body)) };
             panic!(
                 "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
@@ -98,32 +99,32 @@ impl<'y, T, S> Lend<'y, T, S> {
         // SAFETY: as above.
         unsafe { link.slot(|slot| slot.set_in_body(true)) };
         let polled = Polled(link);
-        // SAFETY: the pointer was in the slot, so the driver is in the poll that set it and the body is alive (point 3); it was taken out, so
-        // nobody else polls it; and this thread may, as has just been looked up.
+        // SAFETY: the pointer was in the slot, so the driver is in the poll for which it was set, and the body is alive (point 3). It was taken out, so nobody else
+        // uses the body. And this thread may poll it, as just asked.
         unsafe { body.poll(cx) };
         drop(polled);
-        // Also when the body is over: if this yield point is dropped before the driver hears of it, the resource goes with it.
-        // SAFETY: as above; the driver is still in that poll, which clears the pointer.
+        // Put back also when the body is over: if this yield point is dropped before the driver hears of that, it has to drop the resource through the body.
+        // SAFETY: as above. The driver is still in that poll, after which it clears the pointer.
         unsafe { link.slot(|slot| slot.put_body(body)) };
     }
 
     #[inline]
     fn take_back(&mut self) -> Option<(T, Exit<'y, S>)> {
         let link = self.yielder.link;
-        // SAFETY: the block is being made or polled: this is its yield point.
+        // SAFETY: the block is being made or polled, and this is its yield point.
         let resource = unsafe { link.slot(Slot::come_back) }?;
         self.state = LendState::Done;
-        // SAFETY: as above; it is taken out after the block is dropped, which a `'y` can't leave (point 1).
+        // SAFETY: as above. The ending is taken out after the block is dropped, and no `'y` leaves the block (point 1).
         let ending = unsafe { link.ending::<'y>() }?;
         Some((resource, Exit::view(ending)))
     }
 
-    /// Keeps the yield point's waker, unless it is the driver's own, which polls the block anyway.
+    /// Keeps the yield point's waker, unless it is that of the driver, which polls the block anyway.
     #[inline]
     fn register(&self, waker: &Waker) {
         let link = self.yielder.link;
-        // SAFETY: the block is being made or polled: this is its yield point. `will_wake` compares pointers. The pointer to the driver's waker is set for its
-        // poll only.
+        // SAFETY: the block is being made or polled, and this is its yield point. If there is a pointer to the driver's waker, the driver is in its poll of the block
+        // (point 3). `will_wake`, which compares pointers, runs no code of the user's.
         let needed = unsafe { link.slot(|slot| slot.needs(waker)) };
         if !needed {
             return;
@@ -135,12 +136,12 @@ impl<'y, T, S> Lend<'y, T, S> {
     }
 }
 
-/// Says that the yield point is out of the body's poll, also when it unwinds.
+/// Notes that the yield point is out of the body's poll, also if that unwinds.
 struct Polled<T>(Link<T>);
 
 impl<T> Drop for Polled<T> {
     fn drop(&mut self) {
-        // SAFETY: made and dropped by the yield point, while the block is polled.
+        // SAFETY: the yield point makes and drops this while the block is polled.
         unsafe { self.0.slot(|slot| slot.set_in_body(false)) };
     }
 }
@@ -148,13 +149,13 @@ impl<T> Drop for Polled<T> {
 impl<'y, T, S> Future for Lend<'y, T, S> {
     type Output = (T, Exit<'y, S>);
 
-    // What it comes to would be written and read again in another width, and wait for that.
+    // Inline: the output would be written in one width and read again in another, and the read would wait for the write.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.state {
             LendState::Fresh => self.hand_over(),
             LendState::Lent => {
-                // Only between its polls is the driver there to say that the body is over.
+                // The driver says between its polls that the body is over. So one look, before the body is polled, is enough.
                 if let Some(back) = self.take_back() {
                     return Poll::Ready(back);
                 }
@@ -182,7 +183,7 @@ impl<T, S> Lend<'_, T, S> {
     /// Dropped without having been polled.
     #[cold]
     fn keep_back(&mut self) {
-        // SAFETY: the block is being made, polled or dropped: a `Lend` can't leave it.
+        // SAFETY: a `Lend` can't leave its block (point 1), so the block is being made, polled or dropped.
         let resource = unsafe { self.yielder.link.slot(Slot::take_resource) };
         drop(resource);
     }
@@ -194,7 +195,7 @@ impl<T, S> Lend<'_, T, S> {
         // SAFETY: as in `keep_back`.
         let body = unsafe { link.slot(Slot::take_body_at_home) };
         if let Some(body) = body {
-            // SAFETY: as in `poll_body`: alive, taken out, and at home on this thread.
+            // SAFETY: as in `poll_body`: the body is alive, was taken out, and is at home on this thread.
             unsafe { body.cancel() };
         }
         // SAFETY: as above.
