@@ -1,4 +1,4 @@
-//! A lane in use: what is pending in it, and who waits for that.
+//! What the table has for a lane in use: what is pending in the lane, and who waits for that.
 
 use super::{RuntimeId, Stuck, lane::Number, row::Row, wakers::Wakers};
 use std::{
@@ -8,16 +8,16 @@ use std::{
     task::Waker,
 };
 
-/// What a rollback is known by while it is pending.
+/// What is known of a rollback while it is pending.
 #[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) runtime: RuntimeId,
-    /// `None` for what is counted elsewhere: a rollback's second lane, an heir.
+    /// The context. `None` for a place that isn't counted: a rollback's in a second lane, and one that stands for rollbacks elsewhere.
     pub(crate) stuck: Option<Stuck>,
 }
 
 impl Pending {
-    /// An entry that stands for rollbacks in another lane.
+    /// A place that isn't counted: what it stands for is counted elsewhere.
     pub(super) const ELSEWHERE: Self = Pending {
         runtime: None,
         stuck: None,
@@ -32,19 +32,19 @@ impl Pending {
 /// The runtime that a rollback was counted on, if it was counted.
 pub(super) type Counted = Option<RuntimeId>;
 
-/// A place in a lane: the number of a context, and what tells it from others of that number.
+/// A place in a lane: the number of a context, and a distinction that tells it from other places with this number.
 pub(super) type Place = (Number, u64);
 
 /// A lane in use.
 pub(super) enum InTable {
-    /// One rollback, and one teardown that waits for it at the most: what most lanes have. Without the latter it needs no allocation.
+    /// What most lanes have: one rollback, for which one teardown waits or none. Without the teardown, this needs no allocation.
     One(Place, Pending, Option<Box<(Place, Parked)>>),
     Many(Box<Many>),
 }
 
 pub(super) struct Many {
     pending: Row,
-    /// The highest distinction that has been here.
+    /// The highest distinction of any place that was taken here.
     newest: u64,
     waiting: Waiters,
 }
@@ -53,18 +53,18 @@ pub(super) struct Many {
 struct Waiters {
     /// By the first number that they wait for.
     by_start: BTreeMap<Place, Parked>,
-    /// The same by the number up to which they wait.
+    /// The same ones, by the number before which they end.
     by_end: BTreeSet<(Number, Place)>,
 }
 
-/// What has ended.
+/// The end of a rollback.
 pub(super) struct End {
     pub(super) counted: Counted,
-    /// Nothing else is pending in the lane.
+    /// Whether nothing else is pending in the lane.
     pub(super) is_last: bool,
 }
 
-/// A teardown that waits for numbers up to this one.
+/// A teardown that waits in a lane, for the numbers from that of its place on and before `end`.
 pub(super) struct Parked {
     pub(super) end: Number,
     pub(super) waker: Waker,
@@ -96,7 +96,7 @@ impl InTable {
         }
     }
 
-    /// Makes it one with room for many: `spare`, if there is that.
+    /// Makes room for many: in `spare`, if there is one.
     #[inline]
     fn many(&mut self, spare: &mut Option<Box<Many>>) -> &mut Many {
         if let InTable::One(..) = self {
@@ -120,7 +120,7 @@ impl InTable {
         }
     }
 
-    /// A rollback is over; takes out who has waited for that. `None` if it isn't here.
+    /// A rollback is over: takes out the wakers of those who have nothing left to wait for. `None` if the rollback isn't here.
     #[inline(always)]
     pub(super) fn end(&mut self, place: Place, wakers: &mut Wakers) -> Option<End> {
         match self {
@@ -128,7 +128,7 @@ impl InTable {
                 if *one != place {
                     return None;
                 }
-                // Whatever it waits for, nothing of that is pending now.
+                // Nothing is pending here any more, so there is nothing that it could still wait for.
                 if let Some(waiting) = waiting.take() {
                     wakers.push(waiting.1.waker);
                 }
@@ -167,7 +167,7 @@ impl InTable {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// The highest distinction that has been here: a later place has a higher one.
+    /// The highest distinction of any place that was taken here. A place that is taken later has a higher one.
     pub(super) fn newest(&self) -> u64 {
         match self {
             InTable::One((_, distinction), ..) => *distinction,
@@ -175,7 +175,7 @@ impl InTable {
         }
     }
 
-    /// The least of these numbers of which a rollback is pending.
+    /// The least number, of these, of a rollback that is pending.
     #[inline]
     pub(super) fn first_in(&self, entered: Range<Number>) -> Option<Number> {
         match self {
@@ -186,7 +186,7 @@ impl InTable {
 }
 
 impl Many {
-    /// What is kept of it for the next lane, once nothing is pending: a row of a few.
+    /// What is kept of it for another lane once nothing is pending here: a row of a few, which has its room already.
     pub(super) fn into_spare(mut self: Box<Self>) -> Option<Box<Self>> {
         self.newest = 0;
         Some(self).filter(|many| many.pending.is_few())
@@ -211,7 +211,8 @@ impl Many {
         (first < entered.end).then_some(first)
     }
 
-    /// Takes out those who waited for `number` and wait for nothing else. They begin after the pending number before it, and end before the one after it.
+    /// Takes out the wakers of those who waited for `number` and now wait for nothing. These begin after the pending number before it, and end before the one
+    /// after it.
     #[cold]
     fn unblocked_by(&mut self, number: Number, wakers: &mut Wakers) {
         let first = self
@@ -242,7 +243,7 @@ impl Waiters {
         Some(waiting)
     }
 
-    /// Takes out those who begin between these two, and end before `end`.
+    /// Takes out the wakers of those who begin between `first` and `last`, and end before `end`.
     fn take_between(&mut self, first: Number, last: Number, end: Number, wakers: &mut Wakers) {
         for place in self.between(first, last, end) {
             if let Some(waiting) = self.remove(&place) {
@@ -251,7 +252,8 @@ impl Waiters {
         }
     }
 
-    /// Those: looked for among those who begin there, and among those who end there, until either are looked through, which are the fewer.
+    /// Those who begin between `first` and `last`, and end before `end`. This looks through those who begin there and those who end there by turns, until it is
+    /// through with either: so it takes no more than twice the fewer of them.
     fn between(&self, first: Number, last: Number, end: Number) -> Vec<Place> {
         let mut beginning = self.by_start.range((first, 0)..=(last, Number::MAX));
         let mut ending = self.by_end.range(..=(end, (Number::MAX, u64::MAX)));
@@ -291,14 +293,14 @@ mod tests {
         }
     }
 
-    /// One who waits, as a plain list has him.
+    /// One who waits, in the plain list that the lane is compared with.
     struct Waits {
         place: Place,
         end: Number,
         woken: Arc<Woken>,
     }
 
-    /// Whoever waits is woken by the end of the last of what he waits for, and not before.
+    /// Whoever waits is woken when the last of what he waits for ends, and not before.
     #[test]
     fn wakes_who_waits_for_nothing_more() {
         let mut random = dice();

@@ -1,4 +1,4 @@
-//! What is pending in a lane, in the order of entering.
+//! The rollbacks that are pending in a lane, in the order in which their contexts were entered.
 
 use super::{
     in_table::{Counted, Pending, Place},
@@ -6,13 +6,13 @@ use super::{
 };
 use std::{cmp::Ordering, collections::BTreeMap};
 
-/// How many are few.
+/// Up to how many places a row keeps as [`Few`].
 const FEW: usize = 256;
 
 /// The rollbacks that are pending in a lane.
 //
-// Mostly they are few, begin one after the other, and end near to where the one before has ended. A stack of a hundred thousand entries is rolled back in
-// steps that cost the same each, too.
+// Mostly they are few, begin one after the other, and each ends near to where the last one has ended: that is what `Few` is fast at. `Many` is there so that a
+// stack of a hundred thousand entries is rolled back in time linear in their number, too.
 pub(super) enum Row {
     Few(Few),
     Many(BTreeMap<Place, Pending>),
@@ -30,7 +30,7 @@ impl Row {
         }
     }
 
-    /// Whether it has room for few.
+    /// Whether it is a row of [`Few`].
     pub(super) fn is_few(&self) -> bool {
         matches!(self, Row::Few(_))
     }
@@ -56,7 +56,7 @@ impl Row {
         }
     }
 
-    /// Where it was counted, if it is there.
+    /// Takes a place out, if it is there. Returns where it was counted.
     #[inline]
     pub(super) fn remove(&mut self, place: Place) -> Option<Counted> {
         match self {
@@ -65,7 +65,7 @@ impl Row {
         }
     }
 
-    /// The least number from this one on.
+    /// The least number that isn't below this one.
     pub(super) fn first_from(&self, number: Number) -> Option<Number> {
         let from = (number, 0);
         match self {
@@ -95,12 +95,12 @@ impl Row {
     }
 }
 
-/// A few of them, sorted. One that is over leaves a gap, so that the others stay where they are; there is none at the ends.
+/// A few places, sorted. One that is given up leaves a gap, so that the others stay where they are. There are no gaps at the ends.
 pub(super) struct Few {
-    /// From `first` on.
+    /// Those from `first` on.
     places: Vec<(Place, Option<Pending>)>,
     first: usize,
-    /// Near to this the next one is likely to end.
+    /// Where the last place was given up: the next one is likely to be near.
     near: usize,
 }
 
@@ -126,12 +126,12 @@ impl Few {
         self.places.len() < FEW
     }
 
-    /// Makes room for another one where the gaps are. `false` if there is none.
+    /// Closes the gaps. Returns whether that makes enough room.
     #[cold]
     fn make_room(&mut self) -> bool {
         self.places.retain(|(_, pending)| pending.is_some());
         (self.first, self.near) = (0, 0);
-        // Not for the sake of a few gaps each time.
+        // Enough is half: else all of it would be moved again soon, for a few gaps each time.
         self.places.len() <= FEW / 2
     }
 
@@ -153,7 +153,7 @@ impl Few {
         let at = self.below(place);
         let pending = Some(pending);
         match self.places.get_mut(at) {
-            // It has been here before.
+            // The place was here before, and has left this gap.
             Some((there, gap)) if *there == place => *gap = pending,
             _ => self.places.insert(at, (place, pending)),
         }
@@ -173,7 +173,7 @@ impl Few {
         Some(counted)
     }
 
-    /// Begins behind the gaps.
+    /// Lets the row begin behind the gaps at its beginning.
     fn skip_gaps(&mut self) {
         while let Some((_, None)) = self.places.get(self.first) {
             self.first += 1;
@@ -185,7 +185,7 @@ impl Few {
         }
     }
 
-    /// Ends before them.
+    /// Lets the row end before the gaps at its end.
     fn drop_gaps(&mut self) {
         while let Some((_, None)) = self.places.last() {
             self.places.pop();
@@ -204,10 +204,10 @@ impl Few {
         last.map(|(place, _)| place.0)
     }
 
-    /// Where this place is. Looks where it is likely to be first.
+    /// Where this place is. Looks first where it is likely to be.
     #[inline]
     fn find(&self, place: Place) -> Option<usize> {
-        // A gap is none: before the first there may be one of the same place.
+        // A gap doesn't count: among those before `first` there may be one that this same place has left.
         let is_at = |at: &usize| {
             let there = self.places.get(*at);
             there.is_some_and(|(there, pending)| *there == place && pending.is_some())
@@ -218,7 +218,7 @@ impl Few {
             .or_else(|| Some(self.below(place)).filter(is_at))
     }
 
-    /// Where this place would be. Looks at the ends first.
+    /// Where this place is, or would be put. Looks at the ends first.
     fn below(&self, place: Place) -> usize {
         let places = self.places();
         let (Some((first, _)), Some((last, _))) = (places.first(), places.last()) else {
@@ -245,7 +245,7 @@ mod tests {
         stuck: None,
     };
 
-    /// Near to where the last one has ended, there is a gap of the same place.
+    /// Near to where the last place was given up, there is a gap that the place looked for has left itself.
     #[test]
     fn a_place_is_found_that_has_been_there_before() {
         let mut row = Row::new();
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(row.first_from(0), Some(3));
     }
 
-    /// A row beside a plain map: whatever begins and ends, they agree.
+    /// A row agrees with a plain map, whatever begins and ends.
     #[test]
     fn is_a_sorted_map() {
         let mut random = dice();

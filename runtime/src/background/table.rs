@@ -1,4 +1,4 @@
-//! The table of the lanes in use: what is pending in each of them, and how much on each runtime. One for the process, behind a lock.
+//! The table of the lanes in use: what is pending in each of them, and how much on each runtime. There is one table for the process, behind a lock.
 
 use super::{
     Below, RuntimeId, Stuck,
@@ -41,25 +41,26 @@ impl Address {
 }
 
 pub(super) struct Table {
+    /// What is pending in each lane of what was entered there.
     lanes: Lanes<InTable>,
-    /// What was dropped in a lane but entered in another one.
+    /// What is pending in each lane of what was dropped there, but entered in another one.
     visitors: Lanes<InTable>,
-    /// How many counted rollbacks are pending on each runtime; none of them is zero.
+    /// How many counted rollbacks are pending on each runtime. No count is zero.
     counts: Vec<(RuntimeId, usize)>,
     pub(super) draining: Vec<Draining>,
     /// How many places are taken in all.
     taken: usize,
-    /// How many of those in lanes of each kind. Mostly there are none of the kind that is looked for.
+    /// How many of these are in lanes of each kind. Whoever looks for one kind mostly finds none, and is done.
     of_kind: [usize; KINDS],
-    /// Tells apart what has the same number.
+    /// The last distinction: it tells apart places with the same number.
     last: u64,
-    /// What stands for rollbacks in another lane, and for which.
+    /// For which rollbacks in another lane the place at an address stands, if it stands for any.
     heirs: BTreeMap<Address, LaneRange>,
-    /// Of rollbacks that have begun in other lanes than their contexts': what may be pending of what was entered there, and where those were before that.
+    /// By the lane of a rollback that has begun in another lane than its context was entered in: where that context was before.
     pasts: BTreeMap<Lane, Arc<Past>>,
-    /// Of contexts that were entered around a body in such a lane themselves, while anything was pending: which one. None if nothing is pending.
+    /// By the number of a `with` that was entered in another context's lane while anything was pending: that lane. Empty while nothing is pending.
     inside: BTreeMap<Number, Lane>,
-    /// Room for a lane's many, from when there were some: no more than one lane's.
+    /// Room for what is pending in a lane, kept from one that had a lot: the next such lane needn't allocate it.
     spare: Option<Box<Many>>,
 }
 
@@ -69,14 +70,14 @@ pub(super) struct Draining {
     pub(super) waker: Waker,
 }
 
-/// Where a rollback has been before.
+/// What may be pending in the lane where a context was before its rollback, and where it was before that.
 struct Past {
     there: LaneRange,
     before: Option<Arc<Past>>,
 }
 
 impl Drop for Past {
-    // One after the other: a long row of them would need a long stack.
+    // In a loop: if each dropped the one before it, a long row of them would need a long stack.
     fn drop(&mut self) {
         let mut before = self.before.take();
         while let Some(past) = before {
@@ -110,7 +111,8 @@ impl Table {
         self.is_any_blocked(below().ranges(), 0)
     }
 
-    /// If any of these is pending: takes the waker, and wakes it when none of those is that are pending in the same lane.
+    /// If anything is pending in these ranges: takes the waker, and wakes it when nothing is left of what is pending in one of their lanes. Whoever waits looks
+    /// again then.
     pub(super) fn park(
         &mut self,
         ranges: &[Option<LaneRange>],
@@ -149,7 +151,7 @@ impl Table {
         None
     }
 
-    /// What is at this place stands for those.
+    /// The place `heir` stands for these rollbacks in another lane.
     pub(super) fn stands_for(&mut self, heir: Address, range: LaneRange) {
         self.heirs.insert(heir, range);
     }
@@ -158,7 +160,7 @@ impl Table {
         self.heirs.remove(&heir);
     }
 
-    /// What stands there for rollbacks in another lane, by these numbers, and for which.
+    /// For which rollbacks in other lanes the places with these numbers stand.
     pub(super) fn heirs_in(
         &self,
         lane: Lane,
@@ -175,7 +177,7 @@ impl Table {
         heirs.map(|(_, range)| range)
     }
 
-    /// A rollback begins, with a lane of its own, where this may be pending; in the lane there, its context was before.
+    /// A rollback begins, in `lane`, of a context that was in the lane of `there` before.
     pub(super) fn begin_past(&mut self, lane: Lane, there: LaneRange) {
         let before = self.pasts.get(&there.lane).cloned();
         self.pasts.insert(lane, Arc::new(Past { there, before }));
@@ -185,19 +187,19 @@ impl Table {
         self.pasts.remove(&lane);
     }
 
-    /// Whether there is such a rollback.
+    /// Whether there is any rollback whose context was in another lane before.
     #[inline]
     pub(super) fn knows_pasts(&self) -> bool {
         !self.pasts.is_empty()
     }
 
-    /// What may be pending where the rollback of that lane has been before.
+    /// What may be pending in the lanes where the context was before whose rollback has this lane.
     pub(super) fn pasts_of(&self, lane: Lane) -> impl Iterator<Item = &LaneRange> {
         let last = self.pasts.get(&lane);
         iter::successors(last, |past| past.before.as_ref()).map(|past| &past.there)
     }
 
-    /// Those of these numbers of which a rollback is pending there.
+    /// The numbers, of these, of the rollbacks that are pending in this lane.
     pub(super) fn numbers_in(
         &self,
         lane: Lane,
@@ -214,7 +216,7 @@ impl Table {
             .filter(move |number| numbers.contains(number))
     }
 
-    /// The least of these numbers of which a rollback is pending in this lane.
+    /// The least number, of these, of a rollback that is pending in this lane.
     #[inline]
     pub(super) fn first_in(
         &self,
@@ -232,20 +234,20 @@ impl Table {
         first.into_iter().chain(other).min()
     }
 
-    /// The numbers up to this one of which a rollback visits this lane.
+    /// The numbers up to `last` of the rollbacks that visit this lane.
     pub(super) fn visitors_to(&self, lane: Lane, last: Number) -> Vec<Number> {
         let mut numbers = Vec::from_iter(self.numbers_in(lane, true, 0..=last));
         numbers.dedup();
         numbers
     }
 
-    /// Whether any that visits this lane may have come after the place with that distinction was taken.
+    /// Whether a visitor of this lane may have come after the place with this distinction was taken.
     pub(super) fn was_visited_since(&self, distinction: u64, lane: Lane) -> bool {
         let visitors = self.visitors.get(lane);
         visitors.is_some_and(|in_lane| in_lane.newest() > distinction)
     }
 
-    /// Whether that lane is visited by the context of this number, or by what stands for it.
+    /// Whether this lane is visited by the context of this number, or by something that stands for it.
     pub(super) fn is_visited_by(&self, lane: Lane, number: Number) -> bool {
         let visitors = self.visitors.get(lane);
         visitors.is_some_and(|in_lane| in_lane.first_in(numbers_for(number)).is_some())
@@ -257,13 +259,13 @@ impl Table {
         self.of_kind[kind] != 0
     }
 
-    /// Whether any rollback is pending in a lane that is some `with`'s own.
+    /// Whether any rollback is pending in a lane of some context's own.
     #[inline]
     fn is_any_inside(&self) -> bool {
         self.has_any(Of::Body as usize) || self.has_any(Of::Frame as usize)
     }
 
-    /// Whether any place is taken in a lane for what has left another one.
+    /// Whether any place is taken in a lane for what has [left](Lane::left) another one.
     #[inline]
     fn is_any_left(&self) -> bool {
         self.of_kind[lane::LEFT..].iter().any(|taken| *taken != 0)
@@ -275,7 +277,7 @@ impl Table {
         self.has_any(Of::Frame as usize) || self.is_any_left()
     }
 
-    /// Whether any rollback is pending in a lane that may be inside of another one.
+    /// Whether anything is pending that looking into lower numbers could find: in a context's own lane, or in one that a place stands for.
     #[inline]
     pub(super) fn may_any_be_inside(&self) -> bool {
         self.is_any_inside() || !self.heirs.is_empty()
@@ -305,7 +307,7 @@ impl Table {
         self.publish();
     }
 
-    /// The rollback is over; takes out who has waited for that.
+    /// Gives the place up: the rollback is over. Takes out the wakers of those who have waited for that.
     #[inline(always)]
     pub(super) fn remove(&mut self, at: Address, wakers: &mut Wakers) {
         let Address {
@@ -338,14 +340,14 @@ impl Table {
         }
     }
 
-    /// That context is over.
+    /// The context of this number is over.
     fn forget_inside(&mut self, number: Number) {
         if self.inside.remove(&number).is_some() {
             self.publish();
         }
     }
 
-    /// Says what is pending to those who don't lock the table.
+    /// Brings [`PENDING`] up to date, for those who look before they lock the table.
     #[inline]
     fn publish(&self) {
         let crowded = if self.taken == self.lanes.len() {
@@ -368,14 +370,14 @@ impl Table {
         PENDING.store(self.taken << FLAGS | flags, Ordering::Release);
     }
 
-    /// How many rollbacks belong to `runtime`: those that run on it, or nobody knows where; for `None`, all.
+    /// How many rollbacks belong to `runtime`: those that run on it, and those of which nobody knows where they run. For `None`, all.
     pub(super) fn count(&self, runtime: RuntimeId) -> usize {
         let counts = self.counts.iter();
         let belonging = counts.filter(|(pending, _)| belongs(*pending, runtime));
         belonging.map(|(_, count)| count).sum()
     }
 
-    /// A counted rollback of a context with a higher number, and its lane.
+    /// The lane and the number of a counted rollback that belongs to `runtime`, of a context with a higher number than this.
     pub(super) fn any_later(&self, number: Number, runtime: RuntimeId) -> Option<(Lane, Number)> {
         self.lanes.iter().find_map(|(lane, in_lane)| {
             let mut pending = in_lane.pending();
@@ -393,7 +395,7 @@ impl Table {
         }
     }
 
-    /// One rollback less on `runtime`; takes out who has waited for that.
+    /// One rollback less on `runtime`. Takes out the wakers of those who have waited for that.
     #[inline(always)]
     fn count_down(&mut self, runtime: RuntimeId, wakers: &mut Wakers) {
         let Some(at) = self.counts.iter().position(|(known, _)| *known == runtime) else {
@@ -407,10 +409,10 @@ impl Table {
         }
     }
 
-    /// Takes out those who have waited until nothing is pending on their runtime.
+    /// Takes out the wakers of those on whose runtime nothing is pending any more.
     #[cold]
     fn drained(&mut self, wakers: &mut Wakers) {
-        // In place: the next one who drains needs no allocation.
+        // In place, so that the vector keeps its room for the next one who drains.
         let mut at = 0;
         while let Some(draining) = self.draining.get(at) {
             if self.count(draining.runtime) == 0 {
@@ -422,16 +424,20 @@ impl Table {
     }
 }
 
-/// How many places are taken in all, and in the last bits, whether any lane has more than one, whether any has visitors, whether any is for what has left others, and whether it is known
-/// of any that it is inside of another one: what is looked at first, so that nothing is locked where there is none. It changes under the table's lock only.
+/// How many places are taken in all and, in the last bits, the flags below. Everybody looks here first, so that nobody locks the table for nothing. It changes
+/// only under the table's lock.
 ///
-/// Whoever looks after a rollback was started (in the sense of the memory model) sees that, or what has become of it since; and whoever sees that it is over
+/// Whoever looks after a rollback was started (in the sense of the memory model) sees that it was, or what has become of it since. Whoever sees that it is over
 /// sees what it has done.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 const FLAGS: u32 = 4;
+/// Some lane has more than one place taken, or has visitors.
 const ANY_CROWDED: usize = 1;
+/// Some lane has visitors.
 const ANY_VISITED: usize = 2;
+/// Some place is taken in a lane for what has left another one.
 const ANY_LEFT: usize = 4;
+/// Of some `with`, the lane is known that it is inside of.
 const ANY_INSIDE: usize = 8;
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
@@ -454,13 +460,13 @@ pub(super) fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the one counted place of a context in its lane.
+/// Takes the one counted place of a context, in the lane that it was entered in.
 #[inline]
 pub(crate) fn insert(lane: Lane, number: Number, pending: Pending) {
     table().insert(Address::native(lane, number), pending);
 }
 
-/// The same for a `with`; says whether any of what is `below` it has to be waited for.
+/// [`insert`] for a `with`. Returns whether anything that is `below` it has to be waited for.
 #[inline(always)]
 pub(crate) fn insert_around(
     lane: Lane,
@@ -475,12 +481,12 @@ pub(crate) fn insert_around(
     blocked
 }
 
-/// Whether any of `lanes` has to be waited for, looking at rollbacks of contexts entered after `floor` only.
+/// Whether anything is pending in these ranges of what was entered after `floor`.
 pub(crate) fn are_blocked(ranges: &[Option<LaneRange>], floor: Number) -> bool {
     table().is_any_blocked(ranges, floor)
 }
 
-/// Whether a rollback of that number is pending that was entered in that lane.
+/// Whether the rollback of the context of this number, which was entered in this lane, is pending.
 pub(crate) fn is_at_home(lane: Lane, number: Number) -> bool {
     table().first_in(lane, false, number..number + 1).is_some()
 }
@@ -491,7 +497,8 @@ pub(crate) fn any_other_pending() -> bool {
     PENDING.load(Ordering::Acquire) >> FLAGS > 1
 }
 
-/// Whether any lane has more than one rollback pending, or visitors, or any is for what has left others: else whoever has a place in one has nothing else to look at.
+/// Whether any lane has more than one rollback pending, or has visitors, or is for what has left another one. If not, someone with a place in one lane has
+/// nothing to look for there but himself.
 #[inline]
 pub(crate) fn is_any_crowded_or_left() -> bool {
     PENDING.load(Ordering::Acquire) & (ANY_CROWDED | ANY_LEFT) != 0
@@ -503,7 +510,7 @@ pub(crate) fn is_any_visited() -> bool {
     PENDING.load(Ordering::Acquire) & ANY_VISITED != 0
 }
 
-/// A context with that number was entered in this lane, which is some other one's own; to be remembered while anything is pending.
+/// A `with` of this number was entered in this lane of another context's own: the table remembers that while anything is pending.
 #[cold]
 pub(crate) fn note_inside(number: Number, lane: Lane) {
     let mut table = table();
@@ -513,27 +520,28 @@ pub(crate) fn note_inside(number: Number, lane: Lane) {
     }
 }
 
-/// That context is over.
+/// The context of this number is over.
 pub(crate) fn forget_inside(number: Number) {
     if knows_insides() {
         table().forget_inside(number);
     }
 }
 
-/// That context is over. Says whether anything is pending in any of its own lanes.
+/// The context of this number is over. Returns whether anything is pending in any of its `own` lanes.
 pub(crate) fn end(number: Number, mut own: impl Iterator<Item = Lane>) -> bool {
     let mut table = table();
     table.forget_inside(number);
     own.any(|lane| table.lanes.get(lane).is_some() || table.visitors.get(lane).is_some())
 }
 
-/// Whether it is known of any context that it was entered inside of another one.
+/// Whether it is known of any `with` which lane it is inside of.
 #[inline]
 fn knows_insides() -> bool {
     PENDING.load(Ordering::Acquire) & ANY_INSIDE != 0
 }
 
-/// The lanes around `lane`, as far as they are known, up to the first one that began before that number; and what has left the one around all of them.
+/// Where else than in `lane` there may be something of what was entered after `number`: in the lanes around it, as far as they are known, up to the first one
+/// that began before that number, and in the lane for what has left their `root`.
 #[cold]
 pub(crate) fn lanes_around(lane: Lane, root: Lane, number: Number) -> Option<Box<[Lane]>> {
     let pending = PENDING.load(Ordering::Acquire);
@@ -557,14 +565,14 @@ pub(crate) fn lanes_around(lane: Lane, root: Lane, number: Number) -> Option<Box
     (!lanes.is_empty()).then(|| lanes.into())
 }
 
-/// Gives that place up.
+/// Gives up the place that [`insert`] has taken.
 pub(crate) fn remove(lane: Lane, number: Number) {
     let mut wakers = Wakers::none();
     table().remove(Address::native(lane, number), &mut wakers);
     wakers.wake();
 }
 
-/// Gives that place up, unless something is pending of what its context's function has started and was entered after `floor`. `true` if it is given up.
+/// [`remove`], unless something is pending of what the context's function has started and was entered after `floor`. Returns whether the place is given up.
 #[inline(always)]
 pub(crate) fn remove_unless(
     lane: Lane,
@@ -593,7 +601,7 @@ pub(crate) fn any_pending() -> bool {
     PENDING.load(Ordering::Acquire) != 0
 }
 
-/// The pending rollbacks of contexts with a higher number than `floor` that run on `runtime`, or all of those for `None`.
+/// The contexts with a higher number than `floor` whose pending rollbacks belong to `runtime`, in the order of entering. For `None`, of any runtime.
 pub(crate) fn pending_on(runtime: RuntimeId, floor: Number) -> Vec<Stuck> {
     let table = table();
     let lanes = table.lanes.iter();
@@ -619,7 +627,7 @@ pub(crate) fn count_on(runtime: RuntimeId) -> usize {
     }
 }
 
-/// How many lanes are in the table, or known to be inside of one: for tests that nothing is left behind.
+/// How much there is in the table: lanes, and contexts known to be inside of one. For tests that nothing is left behind.
 #[doc(hidden)]
 pub fn lanes_in_use() -> usize {
     let table = table();
