@@ -1,24 +1,24 @@
-//! What is below a context, and waiting for that.
+//! The rollbacks below a context, and waiting for these.
 
 use super::{in_rollback::InRollback, lane::Number, lane_range::LaneRange, table, waiter::Waiter};
 use std::task::{Context, Poll};
 
-/// The rollbacks started below a context.
+/// The rollbacks that were started below a context.
 #[derive(Debug)]
 pub(crate) struct Below([Option<LaneRange>; 6]);
 
 impl Below {
-    /// None.
+    /// No rollbacks.
     pub(crate) fn none() -> Self {
         Below([const { None }; 6])
     }
 
-    /// Those in these lanes.
+    /// Those in these ranges.
     pub(super) fn in_lanes(ranges: [Option<LaneRange>; 6]) -> Self {
         Below(ranges)
     }
 
-    /// Those: up to six.
+    /// Those in these ranges, of which there may be six.
     pub(crate) fn of(ranges: impl IntoIterator<Item = LaneRange>) -> Self {
         let mut below = Below::none();
         for (place, range) in below.0.iter_mut().zip(ranges) {
@@ -27,7 +27,7 @@ impl Below {
         below
     }
 
-    /// And the context's [parts](super::Entered::frame_ranges).
+    /// And those that the context's [function has started](super::Entered::frame_ranges). Nothing may be in the last two places yet.
     pub(super) fn and_frame(mut self, ranges: [LaneRange; 2]) -> Self {
         let [.., first, second] = &mut self.0;
         [*first, *second] = ranges.map(Some);
@@ -43,7 +43,7 @@ impl Below {
     }
 }
 
-/// Waits for the rollbacks started below a context.
+/// Waits for the rollbacks that were started below a context.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     below: Below,

@@ -1,4 +1,4 @@
-//! Where a context is torn down, if that isn't where it was entered.
+//! Where a context is torn down, if that isn't where it was entered. The words are explained in [`lane`](super::lane).
 
 use super::{
     Entered, Style,
@@ -11,27 +11,27 @@ use super::{
 };
 use std::ops::Range;
 
-/// The lane that a teardown began in, if it isn't its own, or isn't where it was.
+/// Where the teardown of a context begins, which isn't in the lane and the root that it was entered in.
 pub(super) struct Elsewhere {
     lane: Lane,
-    /// What is around all `with`s that this one is in.
+    /// The root of that lane.
     pub(super) root: Lane,
-    /// For what has left the lanes around which it was entered, if this isn't one of them: whatever was entered before it by the same task looks there.
+    /// If the context is a visitor there: the lane for what has left its own root. Whatever the same task entered before it looks there.
     left: Option<Lane>,
-    /// When a rollback began that has dropped the context, and whose own one was entered by the same task: what has left that since was entered around it, and may
-    /// wait for what it gives back.
+    /// If a rollback drops the context, and the same task had entered that rollback's context: when the rollback began. What has left the root since was entered
+    /// around the rollback, and may wait for what it gives back. Else the highest number.
     pub(super) until: Number,
-    /// The lane of the rollback that it goes on in, if it goes on in one: where that was before, it was, too.
+    /// The lane of the rollback that the context goes on in, if that is one: the context was in that lane's past, too.
     past: Lane,
-    /// The lanes around this one that what was entered after it may be in.
+    /// The lanes around `lane` in which there may be something that was entered after the context.
     inside_of: Option<Box<[Lane]>>,
-    /// Whether it waits for other visitors there: it is known that they belong together.
+    /// Whether the context waits for other visitors of `lane`, since it is known that they belong together.
     together: bool,
-    /// When a rollback began that has dropped the context, if that was entered before, in the same lane as the rollback's own context.
+    /// If a rollback drops the context, which was entered before the rollback began and in the lane of that rollback's context: when the rollback began.
     pub(super) rollback: Option<Number>,
 }
 
-/// Whether that lane in this context's root was around it: then the context counts as entered there, if it has left what it was entered in.
+/// Whether the lane `here`, in the root of this context, was around the context. Then the context, which has left what it was entered in, counts as entered here.
 fn is_around(here: Lane, root: Lane, entered: &Entered) -> bool {
     let is_inside = |lane: Lane| lane != root && lane.owner().is_some();
     if !is_inside(here) || !is_inside(entered.lane) {
@@ -42,21 +42,22 @@ fn is_around(here: Lane, root: Lane, entered: &Entered) -> bool {
 }
 
 impl Elsewhere {
-    /// Where a context is exited, if that isn't its lane.
+    /// Where a context is exited, if that isn't where it was entered.
     #[cold]
     pub(super) fn awaited(entered: &Entered) -> Option<Self> {
         let here = Elsewhere::here(entered)?;
         Some(Elsewhere::at(here, here.0, entered))
     }
 
-    /// Where a context was dropped, if that isn't its lane.
+    /// Where a context is dropped, if that isn't where it was entered.
     #[inline]
     pub(super) fn dropped(entered: &Entered) -> Option<Self> {
         let here = Elsewhere::here(entered)?;
         Some(Elsewhere::dropped_at(here, entered))
     }
 
-    /// The current lane and its root, if they aren't those of the context; its lane may have come to be in another root since: its future goes on in a rollback, or in another task.
+    /// The current lane and its root, if they aren't those of the context. The root alone may differ: the future that the context was entered in goes on in a
+    /// rollback, or in another task.
     #[inline]
     fn here(entered: &Entered) -> Option<(Lane, Lane)> {
         let here = Lane::current_in_root();
@@ -88,12 +89,12 @@ impl Elsewhere {
         }
     }
 
-    /// Whether the context is no visitor, but counts as entered in this lane: it was, in a `with` inside of it, which it has left.
+    /// Whether the context is no visitor here but counts as entered here: it was entered in a `with` inside of this lane, which it has left.
     pub(super) fn is_native(&self) -> bool {
         self.left.is_none()
     }
 
-    /// The lanes as those around the context.
+    /// The lanes that count as around the context.
     pub(super) fn around(&self) -> [Option<Around>; 2] {
         match self.left {
             None => [Some(Around::Entered(self.lane)), None],
@@ -104,13 +105,13 @@ impl Elsewhere {
         }
     }
 
-    /// Takes the places of a context of that number.
+    /// Takes a place in each of these lanes for the context, whose number this is.
     pub(super) fn places(&self, number: Number) -> [Option<Ticket>; 2] {
         self.around()
             .map(|around| around.map(|around| Ticket::new(around, number)))
     }
 
-    /// When the rollback began that is running, if the context was entered before that, in the same lane as the rollback's own.
+    /// When the rollback began that is running, if the context was entered before that and in the lane of that rollback's context.
     fn rollback_around(entered: &Entered) -> Option<Number> {
         let rollback = InRollback::current()?;
         let is_around =
@@ -118,6 +119,7 @@ impl Elsewhere {
         is_around.then_some(rollback.began)
     }
 
+    /// What this context has to wait for here, of contexts with these numbers.
     pub(super) fn range_here(&self, numbers: Range<Number>) -> LaneRange {
         let range = match self.together {
             true => LaneRange::new(self.lane, numbers),

@@ -1,4 +1,5 @@
-//! What becomes of what is pending in a lane whose owner is gone: it is left to the lane around it, where a [`Ticket`] stands for it until its [`Heir`] sees that it is over.
+//! What becomes of the rollbacks that are pending in a lane whose owner is gone. They are left to the lane around: a [`Ticket`] has a place there and stands for
+//! them, until its [`Heir`] sees that they are over.
 
 use super::{
     lane::{Lane, Number, number_before},
@@ -14,7 +15,8 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// Leaves what is pending in `lane` to the lane `home`, which its owner, of that number, was entered in; and if it ends elsewhere, to the one that it ends in, and to what has left its `root`.
+/// Leaves what is pending in `lane` to the lane `home` that its owner was entered in. If the owner ends elsewhere, leaves it also to the lane that it ends in, and
+/// to the one for what has left its `root`.
 pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane, root: Lane) {
     leave(lane, owner, Around::Entered(home));
     let here = Lane::current();
@@ -24,8 +26,8 @@ pub(crate) fn leave_owned(lane: Lane, owner: Number, home: Lane, root: Lane) {
     }
 }
 
-/// Leaves what is pending in `lane`, whose owner is gone, to the lane `around` it: the rollbacks of contexts entered after the owner, as if they were the owner's
-/// there.
+/// Leaves what is pending in `lane`, whose owner is gone, to a lane `around` it. The rollbacks of contexts that were entered after the owner count there as the
+/// owner's.
 #[inline]
 pub(crate) fn leave(lane: Lane, owner: Number, around: Around) {
     if is_left_anything(lane, around) {
@@ -33,15 +35,16 @@ pub(crate) fn leave(lane: Lane, owner: Number, around: Around) {
     }
 }
 
-/// Leaves what is pending in the lane of a body that its context, the owner, has dropped: to the lane that it is in itself, where everybody stands for himself. What is around
-/// the body there was entered before all that the body has entered, but maybe after a visitor.
+/// Leaves what is pending in the lane of a body that its context, the owner, has dropped, to the lane that the context has at its yield point. They don't count as
+/// the owner's there, whose number is lower than those of what the context has entered around the body. They have the lowest number of theirs. Visitors of the
+/// body's lane, which may have been entered before all of that, have their own.
 pub(crate) fn leave_body(lane: Lane, owner: Number, around: Around) {
     if is_left_anything(lane, around) {
         leave_pending(LaneRange::natives(lane, after(owner)), around, None);
     }
 }
 
-// What is dropped by what is inside of it ends in its own lane.
+// The lane around may be this same one, where a context is dropped from inside of itself: then there is nothing to be left.
 #[inline]
 fn is_left_anything(lane: Lane, around: Around) -> bool {
     any_pending() && around.lane() != lane
@@ -51,13 +54,15 @@ fn after(owner: Number) -> Range<Number> {
     owner + 1..Number::MAX
 }
 
-/// Leaves those as if they were of the context `number`, or else of the first of themselves; and the other visitors.
+/// Leaves these rollbacks, with the `number` of a context, or else with the lowest number of theirs; and the visitors of their lane that aren't among them, each
+/// with a number of its own.
 #[cold]
 fn leave_pending(below: LaneRange, around: Around, number: Option<Number>) {
     let (lane, others) = (below.lane, below.other_visitors());
     let first = below.first_pending(&table(), 0);
     if let Some(first) = first {
-        // It stands for nothing with a lower number than its own, such as what has left the body and may come to be pending later: that may wait for whoever waits for it.
+        // A place stands for nothing with a lower number than its own. What has left the body, for one, may come to be pending later with such a number, and may
+        // itself wait for whoever waits for this place.
         let below = match number {
             Some(_) => below,
             None => below.starting_with(first),
@@ -68,13 +73,13 @@ fn leave_pending(below: LaneRange, around: Around, number: Option<Number>) {
     leave_visitors(lane, others, around);
 }
 
-/// Leaves the rollbacks of contexts entered up to `last` that visit `lane`, whose owner is gone, to the lane `around` it. Nobody in there has waited for these;
-/// whatever is around it and was entered before them does.
+/// Leaves the visitors of `lane` with numbers up to `last` to a lane `around` it. The owner of `lane`, who is gone, hasn't waited for these; what is around it and
+/// was entered before them does.
 pub(crate) fn leave_visitors(lane: Lane, last: Number, around: Around) {
     leave_visitors_since(0, lane, last, around);
 }
 
-/// The same, if any has come since the place with that distinction was taken.
+/// [`leave_visitors`], if any visitor has come since the place with this distinction was taken.
 fn leave_visitors_since(distinction: u64, lane: Lane, last: Number, around: Around) {
     let around = around.lane();
     if around == lane || !is_any_visited() {
@@ -85,9 +90,9 @@ fn leave_visitors_since(distinction: u64, lane: Lane, last: Number, around: Arou
         return;
     }
     let visitors = table.visitors_to(lane, last).into_iter();
-    // Lower, as whatever waits has it: guards may wander in circles.
+    // A lower number than the visitor's own, since it waits for the visitor. So nothing waits in a circle, though guards may wander in one.
     let places = visitors.filter_map(|visitor| Some((visitor, number_before(visitor)?)));
-    // Some may be there already: lanes may be left to each other in a circle.
+    // Not those that are there already. Lanes may be left to each other in a circle, in which visitors would go round for ever.
     let places = places.filter(|(visitor, _)| !table.is_visited_by(around, *visitor));
     let places = Vec::from_iter(places);
     drop(table);
@@ -97,23 +102,24 @@ fn leave_visitors_since(distinction: u64, lane: Lane, last: Number, around: Arou
     }
 }
 
-/// Keeps `place` until that is settled.
+/// Keeps `place` until nothing is pending in `range`.
 fn inherit(range: LaneRange, place: Ticket) {
     Arc::new(Heir(Mutex::new(Some((range, Waiter::default(), place))))).wake();
 }
 
-/// Waits for a lane as its own waker, holding a place in the lane around it. What has come to visit the lane meanwhile, it leaves there as the owner would have.
+/// Holds a place in a lane for rollbacks in another one, until they are over. It waits for them as its own waker. What has come to visit the other lane meanwhile,
+/// it leaves to the first one, as the owner would have.
 struct Heir(Mutex<Option<Inheritance>>);
 
 type Inheritance = (LaneRange, Waiter, Ticket);
 
 thread_local! {
-    /// What this thread is to give up yet, while it gives up one.
+    /// While this thread gives up a place: those that it has to give up after that.
     static GIVING_UP: RefCell<Option<Vec<Inheritance>>> = const { RefCell::new(None) };
 }
 
-/// Gives up the place of a lane that is settled, which may be the last thing that the next heir waits for. One after the other: each inside of the one before,
-/// a long row of them would need a long stack.
+/// Gives up a place whose rollbacks are over. It may be the last thing that another heir waits for, who is woken by that, and gives up his. That one is queued: if
+/// each were given up inside of the one before, a long row of them would need a long stack.
 fn give_up(inheritance: Inheritance) {
     let mut next = Some(inheritance);
     let queued = GIVING_UP.try_with(|giving_up| match &mut *giving_up.borrow_mut() {
@@ -128,7 +134,7 @@ fn give_up(inheritance: Inheritance) {
     });
     if let Ok(false) = queued {
         while let Some((below, _waiter, place)) = next {
-            // Those who were there when the place was taken have been left there then.
+            // The visitors that were there when the place was taken were left then.
             let (_, distinction) = place.at().place;
             let around = Around::Visited(place.at().lane);
             leave_visitors_since(distinction, below.lane, below.other_visitors(), around);

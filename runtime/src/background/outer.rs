@@ -1,9 +1,11 @@
-//! Which lane is outside of a `with`'s own: the one that it was entered in, if that is another context's.
+//! Which lane a `with` is inside of: the one that it was entered in, if that is another context's own.
 //!
-//! It is asked for what has left a `with` that is over, of which only the lane is known: whether the `with` that drops it was around that. So it is written down for the last few thousand of all
-//! contexts, in one word each, without a lock. Of what isn't known any more, more is waited for than need be.
+//! The question comes up when a guard is dropped that has left the `with` it was entered in: was the `with` that drops it around that one? The one that it has
+//! left may be over, and only its lane is known. So the answer is noted for the last few thousand contexts, in one word each, without a lock. Where it isn't known
+//! any more, a teardown waits for more than it has to.
 //!
-//! (The table has the same of what begins while anything is pending, and keeps it as long as that: what visits a body must not miss what is around that. It wants the lock.)
+//! (The table notes the same, under its lock, for a `with` that begins while anything is pending, and keeps it as long as that lasts. That note can't be
+//! forgotten too early, for without it a visitor would miss what is around the body that it visits.)
 
 use super::lane::{Lane, Number, Of, STEP};
 use std::{
@@ -11,16 +13,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Of how many numbers in a row it is known.
+/// Of how many contexts in a row it is known.
 const RECENT: u64 = 1 << 12;
 
-/// What is known of a `with`: how many contexts ago the one around it was entered, the kind of that one's lane, and which of all that have the same place this is. Zero: nothing is.
+/// A word for each: how many contexts before the `with` the one around it was entered, the kind of the lane between them, and the generation, which tells the
+/// `with` from all others that have the same word. Zero: nothing is known.
 static OUTER: [AtomicU64; RECENT as usize] = [const { AtomicU64::new(0) }; RECENT as usize];
 const AGO_BITS: u32 = 40;
 const KIND_BITS: u32 = 2;
 const GENERATION: u32 = AGO_BITS + KIND_BITS;
 
-/// A `with` of that number was entered in this lane, some other context's.
+/// A `with` of this number was entered in this lane, another context's own.
 pub(super) fn note(number: Number, lane: Lane) {
     let Some(owner) = lane.owner() else {
         return;
@@ -29,7 +32,7 @@ pub(super) fn note(number: Number, lane: Lane) {
     if ago >> AGO_BITS == 0 {
         let (at, generation) = place(number);
         let kind = (lane.kind() as u64) << AGO_BITS;
-        // Whoever asks has something that was entered inside of it, since.
+        // Relaxed: whoever asks has got something that was entered inside of this `with` later, and with it sees this.
         OUTER[at].store(generation | kind | ago, Ordering::Relaxed);
     }
 }
@@ -52,12 +55,12 @@ fn around(lane: Lane) -> Option<Lane> {
     match (known ^ generation) >> AGO_BITS {
         BODY => Some(Lane::body(owner)),
         FRAME => Some(Lane::frame(owner)),
-        // Another one's, or nobody's.
+        // The word is another `with`'s, or nobody's.
         _ => None,
     }
 }
 
-/// Where it is kept, and what tells it from the others that are kept there.
+/// The word of a `with`, and its generation.
 fn place(number: Number) -> (usize, u64) {
     let nth = number / STEP;
     ((nth % RECENT) as usize, (nth / RECENT) << GENERATION)
@@ -67,7 +70,7 @@ fn place(number: Number) -> (usize, u64) {
 mod tests {
     use super::*;
 
-    /// Bodies and functions of contexts, inside of each other, and whatever else was entered meanwhile.
+    /// A lane around another is known until a later context has got its word.
     #[test]
     fn lanes_are_known_until_others_have_taken_their_places() {
         // Apart from the numbers that other tests have.

@@ -15,9 +15,9 @@ use std::task::{Context, Poll, ready};
 
 /// A pending rollback's places: in the lane that its context was entered in, and in the one that it was dropped in, if that is another one.
 ///
-/// Its owner gives the places up, with one of the two methods, before it is dropped itself.
+/// Before this is dropped, its owner gives the places up, by [`poll_give_up`](Places::poll_give_up) or [`leave`](Places::leave).
 pub(crate) struct Places {
-    /// What is entered from then on has this number or a higher one.
+    /// When the rollback began: what is entered from then on has this number or a higher one.
     began: Number,
     settling: Settling,
 }
@@ -44,10 +44,10 @@ impl Places {
         self.settling.poll(entered, cx)
     }
 
-    /// Takes them; says whether there may be something pending that the rollback has to wait for.
+    /// Takes the places. Returns whether there may be something pending that the rollback has to wait for.
     #[inline(always)]
     pub(crate) fn take(&mut self, entered: &Entered, runtime: RuntimeId) -> bool {
-        // Whoever owned the context may have been waiting.
+        // The context's owner may have been waiting when it was dropped.
         self.settling.stop_waiting();
         let elsewhere = Elsewhere::dropped(entered);
         self.began = lane::number_to_come();
@@ -57,7 +57,8 @@ impl Places {
         };
         let (lane, number) = (entered.lane, entered.number);
         let waits = match entered.style {
-            // It looks when it is polled: it may yet be followed by those that were entered after it, as a tuple of guards is dropped in order.
+            // A guard's rollback looks when it is polled, not now. What it has to wait for may be dropped in the next moment: a tuple of guards is dropped in the
+            // order of entering.
             Style::Guard => {
                 table::insert(lane, number, pending);
                 true
@@ -67,7 +68,7 @@ impl Places {
             }),
         };
         if let Some(elsewhere) = elsewhere {
-            // In closure style the context function is in the same lane as before.
+            // The function of a guard's context used its caller's lane, and goes on in its own. In closure style it was in its own from the beginning.
             let moves = entered.style == Style::Guard;
             let past =
                 || KeepsPast::begin(entered.frame_lane(), elsewhere.range_here(0..self.began));
@@ -87,7 +88,7 @@ impl Places {
         entered.below_until(self.began, visit.map(|visit| &visit.elsewhere))
     }
 
-    /// Whether any of those is pending.
+    /// Whether any rollback is pending that this one has to wait for before its teardown.
     pub(crate) fn is_behind(&self, entered: &Entered) -> bool {
         let one_lane = entered.style == Style::Guard && self.settling.visit().is_none();
         let alone = match one_lane {
@@ -97,14 +98,14 @@ impl Places {
         !alone && self.below(entered).is_any_pending(InRollback::floor())
     }
 
-    /// Waits for those, and for what the context's setup has started.
+    /// Waits for these rollbacks, and for those that the context's setup has started.
     pub(crate) fn poll_behind(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
         let below = self.below(entered).and_frame(entered.frame_ranges());
         let floor = InRollback::floor();
         self.settling.poll_for(|| below, floor, cx)
     }
 
-    /// This rollback, to those that begin in it.
+    /// This rollback, as those see it that begin inside of it.
     pub(crate) fn rollback(&self, entered: &Entered) -> InRollback {
         InRollback {
             number: entered.number,
@@ -131,7 +132,8 @@ impl Places {
         Poll::Ready(())
     }
 
-    /// Inside of the rollback `floor`, which it blocks, and whatever waits for that: waits for the others, and leaves these.
+    /// [`poll_give_up`](Places::poll_give_up) for a rollback that runs inside of a later one, whose number is `floor`. It waits only for what was entered after
+    /// that one: the others may be waiting for that one, which this rollback blocks. They are left to the lanes around.
     #[cold]
     fn poll_leave_below(
         &mut self,
@@ -144,7 +146,7 @@ impl Places {
         Poll::Ready(())
     }
 
-    /// What the context's function has started, here and before its rollback: in a branch that may be over since.
+    /// The rollbacks that the context's function has started: in the rollback, and before it in a branch that may be over since.
     fn frame_ranges(&self, entered: &Entered) -> [LaneRange; 3] {
         let [here, left_here] = entered.frame_ranges();
         let after = entered.number + 1;
@@ -152,7 +154,7 @@ impl Places {
         [here, left_here, left]
     }
 
-    /// Waits for what the context's function has started.
+    /// Waits for the rollbacks that the context's function has started.
     fn poll_frame_ranges(
         &mut self,
         entered: &Entered,
@@ -178,14 +180,14 @@ impl Places {
         }
     }
 
-    /// Leaves what is pending below the context to the lanes around.
+    /// Leaves what is pending below the context to the lanes around it.
     fn leave_below(&self, entered: &Entered) {
         for around in self.all_around(entered) {
             entered.leave_all_to(around);
         }
     }
 
-    /// Gives the places up, to what is pending below the context.
+    /// Gives the places up without waiting: what is pending below the context is left to the lanes around it.
     pub(crate) fn leave(&mut self, entered: &Entered) {
         self.leave_below(entered);
         table::remove(entered.lane, entered.number);

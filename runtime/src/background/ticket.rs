@@ -1,4 +1,4 @@
-//! Places in a lane that stand for rollbacks elsewhere.
+//! Places in a lane that stand for rollbacks in other lanes.
 
 use super::{
     in_table::Pending,
@@ -8,7 +8,7 @@ use super::{
     wakers::Wakers,
 };
 
-/// A place in a lane that stands for a rollback elsewhere; its drop says that that is over.
+/// A place in a lane that stands for rollbacks in another one. Its drop gives the place up: they are over.
 pub(crate) struct Ticket(Address);
 
 impl Ticket {
@@ -22,7 +22,7 @@ impl Ticket {
         Ticket(at)
     }
 
-    /// For what is pending in a lane whose owner is gone, in the one around it.
+    /// A place for the rollbacks in `range`, whose lane's owner is gone, in a lane around that one.
     pub(super) fn heir(around: Around, number: Number, range: LaneRange) -> Self {
         let mut table = table();
         let ticket = Ticket::take(&mut table, around, number);
@@ -30,7 +30,7 @@ impl Ticket {
         ticket
     }
 
-    /// For a context, in a lane around it.
+    /// A place for a context, in a lane around it.
     pub(crate) fn new(around: Around, number: Number) -> Self {
         Ticket::take(&mut table(), around, number)
     }
@@ -51,7 +51,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Where a context was before its rollback, whose own lane that is: what is inside of it may have entered something there.
+/// Has the table know, while a rollback with this lane is pending, where its context was before: the context's function may have entered something there.
 pub(crate) struct KeepsPast(Lane);
 
 impl KeepsPast {
@@ -67,12 +67,12 @@ impl Drop for KeepsPast {
     }
 }
 
-/// A lane around what is left to it.
+/// A lane around a context or around another lane, and what that is in it.
 #[derive(Clone, Copy)]
 pub(crate) enum Around {
-    /// The one that the owner was entered in.
+    /// A lane that it was entered in, or counts as entered in.
     Entered(Lane),
-    /// One that it is a visitor in.
+    /// A lane that it visits.
     Visited(Lane),
 }
 
