@@ -1,4 +1,4 @@
-//! Waiting for all that is pending.
+//! Waiting for everything that is pending.
 
 use super::{
     RuntimeId, Stuck,
@@ -11,13 +11,13 @@ use super::{
 use crate::cold::drop_waker;
 use std::task::{Context, Poll, Waker, ready};
 
-/// Waits until no rollback that runs on `runtime` is pending; in a rollback, until none is of a context that was entered after its own.
+/// Waits until no rollback that runs on `runtime` is pending. Polled in a rollback, it waits only for contexts that were entered after that rollback's own.
 pub(crate) struct Drained {
     runtime: RuntimeId,
     waiter: Number,
-    /// The context of the rollback that this is polled in, or was.
+    /// The number of the context of the rollback that this is polled in, or was.
     inside: Option<Number>,
-    /// One of those, in a rollback.
+    /// In a rollback: the one that is waited for now, of those that were entered later.
     later: Option<([Option<LaneRange>; 1], Waiter)>,
 }
 
@@ -37,7 +37,7 @@ impl Drained {
         if !any_pending() {
             return Poll::Ready(());
         }
-        // Each time: a teardown that was awaited when this began may be a rollback now.
+        // At each poll: a teardown that was awaited when this began may have become a rollback since.
         if let Some(rollback) = InRollback::current() {
             self.inside = Some(rollback.number);
         }
@@ -69,7 +69,7 @@ impl Drained {
         pending_on(self.runtime, self.inside.unwrap_or(0))
     }
 
-    /// As everything in a rollback, this waits for higher numbers only: what is around may be waiting for this one.
+    /// Like everything in a rollback, this waits for higher numbers only: contexts with lower ones may be waiting for this rollback.
     #[cold]
     fn poll_later(&mut self, number: Number, cx: &mut Context<'_>) -> Poll<()> {
         loop {

@@ -1,4 +1,4 @@
-//! An entered context: its number, its lane, and where that was.
+//! An entered context: its number, its lane, and where it was entered.
 
 use super::{
     Stuck,
@@ -19,15 +19,15 @@ pub struct Entered {
     pub(crate) definition: Definition,
     pub(crate) at: &'static Location<'static>,
     pub(super) lane: Lane,
-    /// The lane that this one is in, if it is some `with`'s: what is left of that is there.
+    /// The lane around all the `with`s that `lane` is in: `lane` itself where it is no `with`'s.
     pub(super) root: Lane,
     pub(super) number: Number,
     pub(super) style: Style,
 }
 
-/// What is done with a context in the end.
+/// What is done with a context in the end: see [`Entered::finally`].
 //
-// No closure: that would be compiled for each context.
+// A function pointer and no closure, which would be compiled for each context.
 #[must_use]
 pub(crate) struct Finally<'a> {
     entered: &'a Entered,
@@ -43,13 +43,13 @@ impl Drop for Finally<'_> {
 /// How a context was entered, which decides what is below it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Style {
-    /// With a guard: what its lane entered later is below it.
+    /// With a guard: what is entered later in its lane is below it.
     Guard,
-    /// Around a body: what the body and the context function entered is below it.
+    /// Around a body: what the body and the context function enter is below it.
     Body,
 }
 
-/// The context of that number has a body, and was entered in this lane, which is some other context's.
+/// The `with` of this number was entered in this lane, another context's own.
 fn note_around(number: Number, lane: Lane) {
     outer::note(number, lane);
     if table::any_pending() {
@@ -60,7 +60,8 @@ fn note_around(number: Number, lane: Lane) {
 impl Entered {
     /// A context that is being entered here.
     //
-    // The definition is asked for last: set aside meanwhile, it would be read again in another width than it was written in, and wait for that.
+    // The definition is asked for last. If it were set aside meanwhile, it would be read again in another width than it was written in, and the read would wait
+    // for the writes.
     #[inline(always)]
     pub(crate) fn now(
         definition: impl FnOnce() -> Definition,
@@ -81,7 +82,7 @@ impl Entered {
         }
     }
 
-    /// What is said of it while its rollback is pending.
+    /// What is said of the context while its rollback is pending.
     #[inline]
     pub(crate) fn stuck(&self) -> Stuck {
         Stuck {
@@ -90,7 +91,7 @@ impl Entered {
         }
     }
 
-    /// Its number. If that isn't greater than this one, it is made the last one that was entered.
+    /// Its number. If that isn't greater than `other`, it first gets a new one, as if it had been entered just now.
     pub(crate) fn number_after(&mut self, other: Number) -> Number {
         if self.number <= other {
             self.number = lane::next_number();
@@ -104,13 +105,14 @@ impl Entered {
         Lane::body(self.number)
     }
 
-    /// The lane of what the context function enters: in closure style from its setup on, in guard style (where it uses its caller's) in a rollback.
+    /// The lane of what the context function enters: in closure style from its setup on. In guard style only in a rollback, since before that the function uses its
+    /// caller's lane.
     #[inline]
     pub(crate) fn frame_lane(&self) -> Lane {
         Lane::frame(self.number)
     }
 
-    /// That, and the one beside it, for what has left it: in its rollback.
+    /// The lane of the context function, and the one for what has left it.
     #[inline]
     fn frame_lanes(&self) -> [Lane; 2] {
         let lane = self.frame_lane();
@@ -140,13 +142,14 @@ impl Entered {
         let left = LaneRange::new(self.root.left(), after..until);
         Below::in_lanes(match self.style {
             Style::Guard => {
-                // A rollback has a lane of its own: in the one that its context was entered in, what has been entered since it began is around it. What was entered
-                // in a rollback is in order among itself, and with what was entered in the same lane before; so is what a rollback was given by others.
+                // If a rollback drops this context, which was entered in the lane of that rollback's own context: a rollback has a lane of its own, so what has
+                // been entered in this one since it began is around it, and not below this context.
                 let around = elsewhere.and_then(|elsewhere| elsewhere.rollback);
                 let own = LaneRange::new(self.lane, after..around.unwrap_or(number));
-                // A future that one task has begun and another one ends.
+                // Where it is torn down, if that isn't where it was entered: a future, for example, that one task has begun and another one ends.
                 let there = elsewhere.map(|elsewhere| elsewhere.range_here(after..number));
-                // Of what has left the lanes that were around it, it is known only that what the same task has entered since is below it.
+                // If the context has left the lanes that were around it, it is no longer known which of them are. What is below it is then what the same task has
+                // entered since, wherever that is in the root.
                 let has_left = elsewhere.is_some_and(|elsewhere| !elsewhere.is_native());
                 let root = has_left.then(|| LaneRange::new(self.root, after..until));
                 [Some(own), there, Some(left), root, None, None]
@@ -154,7 +157,7 @@ impl Entered {
             Style::Body => {
                 let body = LaneRange::new(self.body_lane(), after..Number::MAX);
                 let frame = LaneRange::new(self.frame_lane(), after..Number::MAX);
-                // It was begun before the rollback that it is in, as a part of that.
+                // The future that the context is a part of may have gone on in another root, a rollback's or a task's: what has left that one since.
                 let root = elsewhere.map(|elsewhere| elsewhere.root);
                 let other = root.filter(|root| *root != self.root);
                 let left_there = other.map(|root| LaneRange::new(root.left(), after..number));
@@ -169,7 +172,7 @@ impl Entered {
         lanes.map(|lane| LaneRange::new(lane, self.number + 1..Number::MAX))
     }
 
-    /// Does this when what is returned is dropped: in any case, also when something panics before.
+    /// Calls `does` when the returned value is dropped, also if something panics before.
     #[inline]
     pub(crate) fn finally(&self, does: fn(&Entered)) -> Finally<'_> {
         Finally {
@@ -178,7 +181,8 @@ impl Entered {
         }
     }
 
-    /// The context is over, maybe without having waited for what was started below it: whatever is around it does, in its own lane and in the one that it ends in.
+    /// The context is over, perhaps without having waited for what was started below it. Whatever is around it waits for that instead, in the lane that it was
+    /// entered in and in the one that it ends in.
     #[inline]
     pub(crate) fn leave_all(&self) {
         if table::any_pending() {
@@ -186,7 +190,7 @@ impl Entered {
         }
     }
 
-    /// Nothing is entered or dropped in its body any more: where that was needn't be known.
+    /// Nothing is entered or dropped in its body any more: which lane the body was inside of needn't be known.
     pub(crate) fn forget_inside(&self) {
         table::forget_inside(self.number);
     }
@@ -201,41 +205,41 @@ impl Entered {
         }
     }
 
-    /// The same, for whatever is around it in that lane.
+    /// [`leave_all`](Entered::leave_all), for whatever is around it in this one lane.
     pub(super) fn leave_all_to(&self, around: Around) {
         for lane in self.own_lanes() {
             heirs::leave(lane, self.number, around);
         }
     }
 
-    /// The lanes that end with it.
+    /// The lanes that end with this context.
     fn own_lanes(&self) -> impl Iterator<Item = Lane> {
         let body = (self.style == Style::Body).then(|| self.body_lane());
         body.into_iter().chain(self.frame_lanes())
     }
 
-    /// The context is over, with rollbacks pending that its function has started.
+    /// The context is over, and rollbacks that its function has started may be pending: whatever is around it waits for them.
     #[inline]
     pub(crate) fn leave_frame_lane(&self) {
         let around = Around::Entered(self.lane);
         heirs::leave(self.frame_lane(), self.number, around);
     }
 
-    /// Leaves what has been dropped inside of the context, but was entered before it, to whatever is around it in that lane.
+    /// Leaves what was dropped inside of the context, but entered before it, to whatever is around the context in this lane.
     pub(super) fn leave_visitors_to(&self, around: Around) {
         for lane in self.own_lanes() {
             heirs::leave_visitors(lane, self.number, around);
         }
     }
 
-    /// The context has dropped its body, whose rollbacks are now below whatever the context is inside of at its yield point.
+    /// The context has dropped its body: the body's rollbacks are now below whatever is around the context's yield point, which is what runs now.
     pub(crate) fn leave_body(&self) {
         if table::any_pending() {
             self.leave_body_in(Lane::current());
         }
     }
 
-    /// The context's frame is going to be dropped: what that holds was around the body.
+    /// The context's frame is going to be dropped: what the frame holds was around the body, and so waits for the body's rollbacks.
     pub(crate) fn leave_body_to_frame(&self) {
         if table::any_pending() {
             self.leave_body_in(self.frame_lane());

@@ -4,7 +4,7 @@ use super::lane::{Lane, Number};
 use std::cell::Cell;
 
 thread_local! {
-    // An `InRollback`, or zeros. In parts, since one would be restored in another width than it was saved in, and wait for that.
+    // An `InRollback`, or zeros. In three variables: a single one would be restored in another width than it was saved in, and the read would wait for the writes.
     static ROLLBACK: Cell<Number> = const { Cell::new(0) };
     static BEGAN: Cell<Number> = const { Cell::new(0) };
     static ROOT: Cell<Option<Lane>> = const { Cell::new(None) };
@@ -13,11 +13,11 @@ thread_local! {
 /// The rollback that a thread is polling.
 #[derive(Clone, Copy)]
 pub(crate) struct InRollback {
-    /// Its context. What is torn down inside can't wait for it, nor for what waits for it: contexts with lower numbers.
+    /// Its context's number. What is torn down inside of the rollback can't wait for it, nor for what may be waiting for it: contexts with lower numbers.
     pub(crate) number: Number,
-    /// What has been entered around it since is below nothing that it tears down.
+    /// When it began. What has been entered around it since is below nothing that it tears down.
     pub(crate) began: Number,
-    /// The lane around all `with`s that its context was entered in.
+    /// The root that its context was entered in.
     pub(crate) root: Option<Lane>,
 }
 
@@ -37,12 +37,13 @@ impl InRollback {
         }
     }
 
-    /// What is torn down here waits for higher numbers than this only: whatever waits for a rollback that is polled here has a lower one.
+    /// What is torn down here waits only for higher numbers than this. Whatever waits for a rollback that this thread is polling has a lower one.
     pub(crate) fn floor() -> Number {
         ROLLBACK.try_with(Cell::get).unwrap_or(0)
     }
 
-    /// Makes this the current rollback until the returned value is dropped. One that blocks another one keeps its number, if that is higher: neither can be waited for.
+    /// Makes this the current rollback until the returned value is dropped. If it runs inside of another one, which it blocks, neither can be waited for: so the
+    /// higher number of the two counts.
     pub(crate) fn enter(self) -> Rolling {
         // An error: the thread is ending, and there is nothing to be restored.
         let number = ROLLBACK.try_with(|number| number.replace(self.number.max(number.get())));

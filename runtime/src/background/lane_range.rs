@@ -1,4 +1,4 @@
-//! Waiting for what is pending in a lane.
+//! What a teardown waits for: a range of numbers in a lane.
 
 use super::{
     lane::{Lane, Number, context_of},
@@ -6,20 +6,21 @@ use super::{
 };
 use std::{collections::BTreeSet, ops::Range};
 
-/// What is waited for: rollbacks of contexts with one of these numbers that are pending in `lane`.
+/// The rollbacks of contexts with one of these numbers that are pending in `lane`, now or whenever it is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct LaneRange {
     pub(super) lane: Lane,
+    /// Whether visitors of the lane are among them, or only what was entered there.
     pub(super) visitors: bool,
-    /// A rollback's own lane: also what is pending where its context was before.
+    /// A rollback's lane: also those that are pending in the lanes where its context was before.
     past: Option<Lane>,
-    /// Lanes around this one: also what was entered and is pending there.
+    /// Lanes around this one: also those that were entered there.
     around: Option<Box<[Lane]>>,
     numbers: Range<Number>,
 }
 
 impl LaneRange {
-    /// Natives and visitors.
+    /// Those that were entered in the lane, and its visitors.
     #[inline]
     pub(crate) fn new(lane: Lane, numbers: Range<Number>) -> Self {
         LaneRange {
@@ -31,7 +32,7 @@ impl LaneRange {
         }
     }
 
-    /// Those only that were entered in the lane.
+    /// Only those that were entered in the lane.
     pub(crate) fn natives(lane: Lane, numbers: Range<Number>) -> Self {
         LaneRange {
             visitors: false,
@@ -39,19 +40,19 @@ impl LaneRange {
         }
     }
 
-    /// And what is pending where a context was before its rollback, whose own lane `rollback` is. If that isn't one, it has no past.
+    /// And those in the lanes where a context was before its rollback, whose lane is `rollback`. A lane that is no rollback's has no past.
     pub(super) fn and_past_of(mut self, rollback: Lane) -> Self {
         self.past = Some(rollback);
         self
     }
 
-    /// And what was entered, and is pending, in these lanes around it.
+    /// And those that were entered in these lanes around this one.
     pub(super) fn and_around(mut self, around: Option<Box<[Lane]>>) -> Self {
         self.around = around;
         self
     }
 
-    /// From this number on.
+    /// Only those from this number on.
     pub(super) fn starting_with(mut self, number: Number) -> Self {
         self.numbers.start = number;
         self
@@ -61,7 +62,7 @@ impl LaneRange {
         self.lane == other.lane
     }
 
-    /// The number up to which visitors aren't waited for.
+    /// The number up to which visitors of the lane aren't among them.
     pub(super) fn other_visitors(&self) -> Number {
         match self.visitors {
             true => self.numbers.start - 1,
@@ -69,10 +70,12 @@ impl LaneRange {
         }
     }
 
+    /// The numbers that are waited for themselves: see [`InRollback::floor`](super::InRollback::floor).
     pub(super) fn numbers_above(&self, floor: Number) -> Range<Number> {
         self.numbers.start.max(floor + 1)..self.numbers.end
     }
 
+    /// Whether any of them is pending, and waited for: see [`where_pending`](LaneRange::where_pending).
     #[inline(always)]
     pub(super) fn is_blocked(&self, table: &Table, floor: Number) -> bool {
         if self.past.is_some() && table.knows_pasts() || self.around.is_some() {
@@ -91,16 +94,16 @@ impl LaneRange {
         self.where_pending(table, floor).is_some()
     }
 
-    // By value: it need not be in memory unless it comes to this.
+    // By value, so that in the usual case, which doesn't come to this, the caller's needn't be in memory.
     #[cold]
     #[inline(never)]
     fn blocks_deeper(self, table: &Table, floor: Number) -> bool {
         table.may_any_be_inside() && self.blocks_anywhere(table, floor)
     }
 
-    /// Where something is pending of what is waited for. What was entered up to `floor` isn't waited for itself, but looked into: what is inside of that may be later.
+    /// Where one of them is pending. Those with numbers up to `floor` aren't waited for themselves, but looked into: what is inside of them may have a higher one.
     pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<LaneRange> {
-        // Mostly it is here: nothing need be allocated then.
+        // Mostly it is in this very lane: then nothing need be allocated.
         if self.first_pending(table, floor).is_some() {
             return Some(self.clone());
         }
@@ -126,7 +129,7 @@ impl LaneRange {
         None
     }
 
-    /// What is inside of what of these was entered up to `floor`.
+    /// Adds what there may be inside of those with numbers up to `floor`.
     fn add_deeper(&self, table: &Table, floor: Number, to_see: &mut Vec<LaneRange>) {
         let numbers = self.numbers.start..=floor.min(self.numbers.end - 1);
         if numbers.is_empty() {
@@ -148,7 +151,7 @@ impl LaneRange {
         }
     }
 
-    /// The least of the numbers of which a rollback is pending.
+    /// The least number that is pending in this very lane.
     #[inline]
     pub(super) fn first_pending(&self, table: &Table, floor: Number) -> Option<Number> {
         table.first_in(self.lane, self.visitors, self.numbers_above(floor))

@@ -14,7 +14,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A future that is polled and dropped in a lane of its own; it is dropped when it is over, so that nobody has to do so before its rollbacks are waited for.
+/// A future that is polled and dropped in a lane of its own. As soon as it is over, it is dropped, whoever still has this: so its rollbacks have begun when they are
+/// waited for.
 pub(super) struct Laned<F>(Option<Inside<F>>);
 
 struct Inside<F> {
@@ -24,7 +25,7 @@ struct Inside<F> {
 }
 
 impl<F> Laned<F> {
-    /// It is around whatever this is called in.
+    /// The lane around it is the current one.
     pub(super) fn new(future: F) -> Self {
         let (around, root) = Lane::current_in_root();
         Laned(Some(Inside {
@@ -39,21 +40,22 @@ impl<F> Laned<F> {
     }
 }
 
-/// A lane, and what is around it, to which it leaves its pending rollbacks.
+/// A branch's lane, with the lanes to which it leaves its pending rollbacks.
 struct OwnLane {
     made: Number,
-    /// Once it is polled.
+    /// `None` before the first poll.
     begun: Option<Begun>,
     /// The lane that it was made in.
     around: Lane,
-    /// What all of these are in.
+    /// The root of that lane.
     root: Lane,
 }
 
-/// How a lane began. Mostly it is numbered then, like the contexts that this happens between.
+/// How a branch began. It is numbered then, like a context that is entered at that moment.
 struct Begun {
     number: Number,
-    /// In another task than it was made in, or in a rollback. What was rolled back meanwhile may be what ends it: so it counts as entered when it was made, too.
+    /// Whether it began in another task than it was made in, or in a rollback. Then a context that ends it, such as a group of tasks, may have been rolled back in
+    /// between: so it counts also as entered when it was made.
     apart: bool,
 }
 
@@ -97,7 +99,7 @@ impl<F: Future> Future for Laned<F> {
         };
         let output = ready!(inside.poll(cx));
         if let Err(payload) = catch(&mut || self.0 = None) {
-            // By itself: dropped by this panic, a second one would abort the process.
+            // Dropped on its own: a panic of its destructor, while this one unwinds, would abort the process.
             if let Err(second) = clear(&mut Some(output)) {
                 report::discard(second);
             }

@@ -10,13 +10,13 @@ use std::{
     mem,
 };
 
-/// What is known of each lane in use.
+/// A map from the lanes in use to what is known of each.
 //
-// What is rolled back at the same time was mostly entered so, by tasks or contexts with numbers next to each other. Each lane has one slot to be in, and
-// neighbours have neighbouring ones: there is nothing to be searched, and a lane that is given up leaves no trace. Where a lane's slot is taken it is
-// among the others, in a map of std's.
+// What is rolled back at the same time was mostly entered at the same time, by tasks or contexts with numbers next to each other. So each lane has one slot that
+// it may be in, and neighbours have neighbouring slots. There is nothing to be searched, and a lane that is given up leaves no trace. A lane whose slot is taken
+// is among the others, in a map of std's.
 pub(super) struct Lanes<T> {
-    /// As many as some power of two, or none.
+    /// None, or a power of two of them.
     slots: Vec<Option<(Lane, T)>>,
     others: Others<T>,
     len: usize,
@@ -24,9 +24,9 @@ pub(super) struct Lanes<T> {
 
 type Others<T> = HashMap<Lane, T, BuildHasherDefault<Mixed>>;
 
-/// As many slots there are at first.
+/// How many slots there are at first.
 const FIRST: usize = 1 << 4;
-/// As many are kept, however few are in use: more are given back after many at once.
+/// Up to how many slots are kept, however few are in use. What many at once took beyond that is given back.
 const KEPT: usize = 1 << 10;
 
 impl<T> Lanes<T> {
@@ -64,7 +64,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Adds a lane, or has `merge` put what is new to what is known of it.
+    /// Adds a lane, or has `merge` add what is new to what is known of the lane.
     #[inline(always)]
     pub(super) fn insert<N: Into<T>>(&mut self, lane: Lane, new: N, merge: impl FnOnce(&mut T, N)) {
         let slot = self.slot_of(lane);
@@ -78,7 +78,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The same, where it may be among the others.
+    /// [`insert`](Lanes::insert) for a lane that may be among the others, or has to go there.
     #[cold]
     fn insert_elsewhere<N: Into<T>>(&mut self, lane: Lane, new: N, merge: impl FnOnce(&mut T, N)) {
         if let Some(known) = self.others.get_mut(&lane) {
@@ -107,7 +107,7 @@ impl<T> Lanes<T> {
         self.make_slots((self.len * 4).next_power_of_two().max(FIRST));
     }
 
-    /// Makes as many slots, and puts each lane where it is then.
+    /// Makes this number of slots, and puts each lane where it then belongs.
     fn make_slots(&mut self, number: usize) {
         let mut slots = Vec::new();
         slots.resize_with(number, || None);
@@ -124,7 +124,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// A lane that may be given up.
+    /// A lane in use, to look at and perhaps to give up.
     #[inline]
     pub(super) fn find(&mut self, lane: Lane) -> Option<Found<'_, T>> {
         let slot = self.slot_of(lane);
@@ -146,7 +146,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// To be called when one was removed: gives room back after many at once.
+    /// Gives room back that many at once have taken. To be called after a lane was given up.
     #[inline]
     pub(super) fn tidy(&mut self) {
         if self.slots.len() > KEPT && self.len < self.slots.len() / 16 {
@@ -167,7 +167,7 @@ impl<T> Lanes<T> {
     }
 }
 
-/// A lane in use.
+/// A lane that was [found](Lanes::find).
 pub(super) struct Found<'l, T> {
     place: Where<'l, T>,
     len: &'l mut usize,
@@ -188,7 +188,7 @@ impl<T> Found<'_, T> {
         }
     }
 
-    /// Gives it up.
+    /// Gives the lane up.
     #[inline]
     pub(super) fn remove(self) -> Option<T> {
         *self.len -= 1;
@@ -199,7 +199,7 @@ impl<T> Found<'_, T> {
     }
 }
 
-/// Mixes the numbers that lanes are told apart by. Nobody from outside can choose them.
+/// Hashes lanes by their numbers. These count up, and nobody from outside can choose them: so it need not be hard to find some that collide.
 #[derive(Default)]
 struct Mixed(u64);
 
@@ -235,7 +235,7 @@ mod tests {
         removed
     }
 
-    /// The lanes beside a plain map: whatever begins and ends, wherever the numbers are, they agree.
+    /// They agree with a plain map, whatever begins and ends, and whatever the numbers are.
     #[test]
     fn are_a_map() {
         let mut random = dice();
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// Many at once leave no room behind, also while one of them is still there.
+    /// The room that many at once have taken is given back, also while one of them is still there.
     #[test]
     fn give_room_back() {
         for stride in [1, 1 << 12] {

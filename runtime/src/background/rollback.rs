@@ -56,7 +56,7 @@ impl<C: AsyncContext> Rollback<C> {
         self.raw.discard();
     }
 
-    /// Forgets which context it is of.
+    /// Forgets the context's type.
     pub(crate) fn into_any<M: SaysOf<C> + ?Sized>(mut self) -> RawRollback<M> {
         RawRollback(self.raw.0.take().map(Held::into_any))
     }
@@ -84,7 +84,7 @@ impl<C: AsyncContext> Future for Rollback<C> {
 
 /// A [`Rollback`] that may have forgotten its context's type, so that what runs it is compiled once. `None` once it is over, or was taken over.
 //
-// Two words: how far it is, is kept beside its frame.
+// Two words, which is cheap to spawn: the state is kept beside the frame.
 pub(crate) struct RawRollback<M: ?Sized>(Option<Held<M>>);
 
 impl<M: ?Sized> RawRollback<M> {
@@ -125,7 +125,7 @@ impl<M: ?Sized> Future for RawRollback<M> {
         if let Some(held) = &mut self.0 {
             let (kept, frame) = held.parts();
             ready!(kept.poll(frame, cx));
-            // There is nothing left in its box.
+            // Frees the box, in which there is nothing left.
             self.0 = None;
         }
         Poll::Ready(())
@@ -143,8 +143,8 @@ impl<M: ?Sized> Drop for RawRollback<M> {
     }
 }
 
-/// What is kept beside a frame: what is known of its context, and once its owner is gone, how far its rollback is, and where. Whatever that does with the
-/// frame, it does without its type.
+/// What is kept beside a frame: what is known of its context and, once the owner is gone, how far the rollback is, and its places. What the rollback does with the
+/// frame, it does without the frame's type.
 pub(crate) struct RollbackState {
     pub(crate) entered: Entered,
     left: Left,
@@ -153,7 +153,7 @@ pub(crate) struct RollbackState {
     places: Places,
 }
 
-// A `Held` relies on it.
+// The safety of `Held` relies on this.
 const _: () = {
     const fn may_be_anywhere<T: Send + Sync>() {}
     may_be_anywhere::<RollbackState>();
@@ -166,22 +166,22 @@ enum Start {
     Setup,
     /// A teardown that hasn't begun.
     Beginning,
-    /// The rest of a teardown: it doesn't wait for what it has started itself.
+    /// The rest of a teardown. It doesn't wait before it goes on: it would wait for what it has started itself.
     Middle,
 }
 
 #[derive(Clone, Copy)]
 enum Stage {
-    /// The setup isn't over; its resource goes straight to the teardown.
+    /// The setup isn't over. Its resource goes straight to the teardown.
     Setup,
-    /// The teardown hasn't begun: there may be something to wait for.
+    /// The teardown hasn't begun, and there may be something to wait for.
     Looking,
-    /// There is.
+    /// The teardown hasn't begun, and there is something to wait for.
     Waiting,
     Teardown,
-    /// The frame is gone; what it has left to the background in its own rollback is not.
+    /// The frame is gone, but rollbacks that it has started may be pending.
     FrameGone,
-    /// It is over, or there is none yet.
+    /// The rollback is over, or hasn't been begun.
     Over,
 }
 
@@ -221,7 +221,7 @@ impl RollbackState {
         };
     }
 
-    /// Makes it the current rollback, and its lane the current one, as that of a branch, until what is returned is dropped: what is dropped meanwhile belongs together.
+    /// Makes this the current rollback, and its lane the current branch and lane, until the returned values are dropped.
     fn enter(&self) -> (InBranch, Rolling) {
         let lane = self.entered.frame_lane().enter_branch();
         (lane, self.places.rollback(&self.entered).enter())
@@ -250,7 +250,7 @@ impl RollbackState {
                 }
             }
         }
-        // What it has dropped comes before what is around it.
+        // What the context's function has dropped is over before what is around the context goes on.
         if let Stage::FrameGone = self.stage {
             ready!(self.places.poll_give_up(&self.entered, cx));
             self.stage = Stage::Over;
@@ -258,7 +258,7 @@ impl RollbackState {
         Poll::Ready(())
     }
 
-    /// One step; ready once the teardown is over.
+    /// Goes on with the rollback. Ready once the teardown is over.
     fn step(&mut self, frame: &mut FrameMut<'_>, cx: &mut Context<'_>) -> Poll<()> {
         let RollbackState {
             entered,
@@ -294,7 +294,7 @@ impl RollbackState {
         }
     }
 
-    /// Ends before its end.
+    /// Ends the rollback early, and reports that its teardown is lost.
     fn be_lost(&mut self, frame: FrameMut<'_>, because: &'static str) {
         match self.stage {
             Stage::Over => return,
@@ -310,9 +310,9 @@ impl RollbackState {
         self.leave();
     }
 
-    /// Ends without its teardown.
+    /// Ends the rollback without a teardown.
     fn discard(&mut self, frame: FrameMut<'_>) {
-        // What is dropped in there can't wait for it.
+        // What the frame drops must know that it is inside of this rollback, for which it can't wait.
         let _inside = self.enter();
         self.drop_frame(frame);
         self.leave();
@@ -327,13 +327,13 @@ impl RollbackState {
         }
     }
 
-    /// The frame has panicked, with nobody to tell.
+    /// The frame has panicked, and nobody gets that.
     #[cold]
     fn panicked(&self, payload: Payload) {
         report::panicked(&self.entered, self.left.exit, payload);
     }
 
-    /// Ends without waiting for anything more.
+    /// Ends the rollback without waiting for anything more.
     fn leave(&mut self) {
         self.stage = Stage::Over;
         self.places.leave(&self.entered);
@@ -344,7 +344,7 @@ impl RollbackState {
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 pub struct Left {
-    /// What the context is told of its body.
+    /// What the context is or was told of its body.
     exit: ExitKind,
     start: Start,
 }
@@ -374,13 +374,13 @@ impl Left {
         }
     }
 
-    /// At the yield point, where `frame` gets its resource back from `room`.
+    /// At the yield point: gives `frame` its resource back from `room`.
     pub(crate) fn open<T, K: Kind>(
         entered: &Entered,
         mut frame: Pin<&mut AnyContext<'_, T, K>>,
         room: &mut Option<T>,
     ) -> Self {
-        // What is dropped on the way may panic: the teardown is to run nevertheless.
+        // Destructors on the way may panic. The teardown has to run nevertheless.
         if room.is_some() {
             reported(entered, &mut || {
                 frame.as_mut().resume(room, Ending::cancelled());
@@ -390,7 +390,7 @@ impl Left {
     }
 }
 
-/// A frame whose caller is gone; how far it had come is kept beside it.
+/// A frame whose caller is gone. How far it had come is kept beside it.
 #[doc(hidden)]
 pub struct Abandonment<M: ?Sized>(Held<M>);
 
@@ -400,7 +400,7 @@ impl<C> Abandonment<C> {
         Abandonment(frame)
     }
 
-    /// Which context it is of.
+    /// The context, and where it was entered.
     pub(crate) fn context(&mut self) -> Stuck {
         self.0.parts().0.entered.stuck()
     }
@@ -411,14 +411,14 @@ impl<C> Abandonment<C> {
         (self.0, entered, left)
     }
 
-    /// Forgets which context it is of.
+    /// Forgets the frame's type.
     pub(crate) fn into_any<M: SaysOf<C> + ?Sized>(self) -> Abandonment<M> {
         Abandonment(self.0.into_any())
     }
 }
 
 impl<M: ?Sized> Abandonment<M> {
-    /// Has `run` roll it back, if there is anything to be rolled back: a setup is dropped where it stands.
+    /// Has `run` roll the frame back, if there is anything to be rolled back: a setup is dropped where it stands.
     #[inline]
     pub(crate) fn roll_back<O>(
         mut self,
@@ -436,7 +436,7 @@ impl<M: ?Sized> Abandonment<M> {
         run(RawRollback::begin(self.0, runtime), origin);
     }
 
-    /// Has `run` roll it back: a setup goes on to its yield point first.
+    /// Has `run` roll the frame back. A setup goes on to its yield point first.
     #[inline]
     pub(crate) fn finish_then_roll_back<O>(
         self,
@@ -451,7 +451,7 @@ impl<M: ?Sized> Abandonment<M> {
         self.0.parts().0.left.start == Start::Setup
     }
 
-    /// Leaves the frame to `to`, also while the thread panics; and what its setup has entered, to whatever is around it.
+    /// Hands the frame to `to`, also while the thread panics. What its setup has entered is left to whatever is around it.
     #[cold]
     fn leave(mut self, to: impl FnOnce(Held<M>)) {
         let setup = self.is_in_setup();
@@ -461,7 +461,7 @@ impl<M: ?Sized> Abandonment<M> {
     }
 }
 
-/// Drops a setup where it stands; `false` if there is nothing to be torn down.
+/// Stops a setup. `false` if there is nothing to be torn down: then the frame is dropped.
 fn stop_setup<M: ?Sized>(frame: &mut Held<M>) -> bool {
     let (kept, mut frame_mut) = frame.parts();
     if kept.left.start == Start::Setup {
@@ -476,7 +476,7 @@ fn stop_setup<M: ?Sized>(frame: &mut Held<M>) -> bool {
     true
 }
 
-/// Runs `abandon`, which runs destructors of the user's: if one panics while the thread is panicking already, that would abort the process.
+/// Runs `abandon`, which runs destructors of the user's. While the thread is panicking, their panics are caught and reported: they would abort the process.
 #[inline]
 pub(crate) fn quietly(entered: &Entered, abandon: impl FnOnce()) {
     if !thread::panicking() {
@@ -490,7 +490,7 @@ pub(crate) fn quietly(entered: &Entered, abandon: impl FnOnce()) {
     });
 }
 
-/// Runs this, and reports its panic.
+/// Calls `run`, and reports its panic.
 #[cold]
 fn reported(entered: &Entered, run: &mut dyn FnMut()) {
     if let Err(payload) = catch(run) {

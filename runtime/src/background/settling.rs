@@ -1,4 +1,4 @@
-//! What a context waits for before its teardown.
+//! Waiting, before a context's teardown, for the rollbacks below it.
 
 use super::{
     Entered,
@@ -11,10 +11,10 @@ use super::{
 use crate::cold::Seldom;
 use std::task::{Context, Poll, ready};
 
-/// Waits for the rollbacks started below a context, before its teardown begins. One atomic load where none is pending anywhere.
+/// Waits for the rollbacks started below a context, before its teardown begins. Where none is pending anywhere, that is one atomic load.
 pub(crate) struct Settling(Seldom<Unsettled>);
 
-/// What there is to be settled first, and where.
+/// What has to be over first, and, of a rollback, the places in the lane that it visits.
 #[derive(Default)]
 pub(crate) struct Unsettled {
     waiting: Option<Waiting>,
@@ -27,12 +27,12 @@ impl Settling {
         Settling(Seldom::none())
     }
 
-    /// Goes on waiting, if that has begun.
+    /// Goes on where another one has left off.
     pub(crate) fn again(unsettled: Option<Box<Unsettled>>) -> Self {
         Settling(Seldom::new(unsettled))
     }
 
-    /// What it waits for, if it does.
+    /// What it waits for, if it does: for [`again`](Settling::again).
     pub(crate) fn into_unsettled(mut self) -> Option<Box<Unsettled>> {
         self.0.take()
     }
@@ -52,7 +52,7 @@ impl Settling {
         self.poll_for(|| entered.below(), floor, cx)
     }
 
-    /// Waits for what `below` comes to when it is first asked.
+    /// Waits for the rollbacks that `below` returns. It is called once, where the waiting begins.
     pub(super) fn poll_for(
         &mut self,
         below: impl FnOnce() -> Below,

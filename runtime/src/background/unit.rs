@@ -1,4 +1,4 @@
-//! Whether what this thread drops belongs together.
+//! Whether the contexts that this thread drops belong together.
 
 use super::Entered;
 use std::cell::Cell;
@@ -7,12 +7,12 @@ thread_local! {
     static UNIT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, what this thread drops belongs together, and is in order, also what visits another lane.
+/// While this lives, the contexts that the thread drops belong together: they are rolled back in order, also those that are visitors in the current lane.
 #[must_use]
 pub(crate) struct Unit(bool);
 
 impl Unit {
-    /// For contexts that were entered in these lanes. Nothing need be said where they are one and the same: there they are in order anyway.
+    /// For these contexts. `None` if all were entered in one lane: then they are in order anyway.
     pub(crate) fn of(mut entered: impl Iterator<Item = Entered>) -> Option<Self> {
         let first = entered.next()?.lane;
         if entered.all(|entered| entered.lane == first) {
@@ -21,7 +21,7 @@ impl Unit {
         Unit::begin()
     }
 
-    /// None: the thread is ending.
+    /// `None` if the thread is ending.
     pub(crate) fn begin() -> Option<Self> {
         UNIT.try_with(|unit| Unit(unit.replace(true))).ok()
     }

@@ -3,10 +3,10 @@
 use crate::cold::{Seldom, wake};
 use std::task::Waker;
 
-/// Those whom the end of a rollback wakes: mostly nobody, or one.
+/// The wakers of those who have waited for a rollback that is over: mostly none, or one.
 pub(super) struct Wakers {
     one: Option<Waker>,
-    /// If there is one.
+    /// Empty unless there is `one`.
     more: Seldom<Vec<Waker>>,
 }
 
@@ -28,9 +28,9 @@ impl Wakers {
         }
     }
 
-    /// Wakes them, without a lock held. A waker that panics keeps nobody else waiting.
+    /// Wakes them. To be called without a lock held. A waker that panics keeps nobody else waiting.
     //
-    // By reference: moved, they would be copied in another width than they were written in, and wait for that.
+    // By reference: a move would copy them in another width than they were written in, and the copy would wait for the writes.
     #[inline]
     pub(super) fn wake(&mut self) {
         if self.one.is_some() {
