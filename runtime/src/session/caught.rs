@@ -1,4 +1,4 @@
-//! Polling a body, whose panics are its outcome.
+//! Polling a body: its panics are caught, and are its outcome.
 
 use crate::{
     background::Entered,
@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-/// A place where a body's future is pinned, if it is there.
+/// A place in which a body's future is pinned, if there is one.
 pub(crate) trait InPlace: Clear {
     type Fut: Future;
     fn in_place(&mut self) -> Option<Pin<&mut Self::Fut>>;
@@ -28,14 +28,14 @@ impl<Fut: Future> InPlace for Pin<&mut Option<Fut>> {
     }
 }
 
-/// Polls the future that is there once `start` is through, and drops it at its end; catches the panics of all of these.
+/// Calls `start`, polls the future that is in the place then, and drops it at its end. Catches the panics of all of these.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn poll_caught<P: InPlace>(
     place: &mut P,
     start: impl FnOnce(&mut P),
     cx: &mut Context<'_>,
 ) -> Poll<thread::Result<<P::Fut as Future>::Output>> {
-    // Out here it isn't dropped by a panic of the future's destructor: a second one would abort the process.
+    // Outside of the closure, so that a panic of the future's destructor doesn't drop it: a second panic from there would abort the process.
     let mut output = None;
     let polled = catch_unwind(AssertUnwindSafe(|| {
         start(place);
@@ -44,7 +44,7 @@ pub(crate) fn poll_caught<P: InPlace>(
         };
         if let Poll::Ready(returned) = future.poll(cx) {
             output = Some(returned);
-            // Before the resource moves: a future that is over may still use it in its destructor.
+            // At once, before the resource moves: the destructor of a future that is over may still use it.
             place.clear();
         }
     }));
@@ -57,7 +57,7 @@ pub(crate) fn poll_caught<P: InPlace>(
     }
 }
 
-/// The panic that goes to the caller. A second one is reported.
+/// The panic that goes to the caller. If there is a second one, it is reported.
 #[cold]
 pub(super) fn first_of(entered: &Entered, payload: Payload) -> Payload {
     match payload.downcast::<Twice>() {

@@ -1,9 +1,10 @@
-//! What a context comes to that has ended by itself.
+//! The outcome of a context that has ended by itself, without waiting for its body: as a timeout does.
 
 use crate::{ExitKind, background::Entered, report};
 use std::{fmt::Debug, thread};
 
-/// What a context has come to that has ended by itself, while it waits for what its body had started. Dropped meanwhile, it reports that.
+/// What a context that has ended by itself has come to. It is kept here while the rollbacks that the body had started are waited for. If that is given up, the
+/// drop of this reports it.
 pub(super) struct Early<'a, E: Debug> {
     context: Option<thread::Result<Result<(), E>>>,
     entered: &'a Entered,

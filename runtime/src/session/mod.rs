@@ -1,4 +1,5 @@
-//! Closure and block style: a context around a body, which is polled inside its yield point where that may wrap it, and beside it where not.
+//! Closure and block style: a context around a body. The body is polled inside the context's yield point where the context may wrap it, and beside the context
+//! where not.
 
 mod caught;
 mod early;
@@ -38,7 +39,7 @@ use std::{
 type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 
-/// What a body comes to.
+/// What a body comes to: what it returns, or its panic.
 pub(crate) type Returned<V, B> = thread::Result<Result<V, B>>;
 
 /// A context with its body. Dropped before its end, it leaves the frame to the policy.
@@ -48,7 +49,7 @@ pub struct Session<'a, C: AsyncContext, P: Policy<C>> {
     state: State<'a, C::Resource>,
 }
 
-/// How far a session is: all of it but the frame.
+/// All of a session but the frame: how far it is.
 pub(crate) struct State<'a, R> {
     entered: &'a Entered,
     key: HomeKey<'a, R>,
@@ -69,7 +70,7 @@ enum Stage {
     /// The teardown hasn't begun.
     Waiting,
     Teardown,
-    /// Over without having waited for what the body had entered.
+    /// The context is over, but hasn't waited yet for what its body had entered.
     Early,
     Closed,
 }
@@ -114,9 +115,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
         Setup::new(frame, state)
     }
 
-    /// Runs a body of which nothing is known but that it is on this thread, and the teardown.
-    ///
-    /// `made` makes a `Result` of what the body returns.
+    /// Runs the body, which has to stay on this thread, and the teardown. `made` converts what the body returns into a `Result`.
     pub async fn run<'s, V, B, Fut, M>(
         &'s mut self,
         place: Pin<&'s mut Option<Fut>>,
@@ -138,7 +137,7 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     }
 }
 
-/// Gives the resource back, if it isn't gone, and says how the body ended.
+/// Gives the context its resource back, unless the context has taken it already, and says how the body ended.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn resume<D: AsyncContext + ?Sized>(
     frame: Pin<&mut D>,
@@ -158,10 +157,10 @@ fn resume<D: AsyncContext + ?Sized>(
 
 #[cold]
 fn still_lent() -> ! {
-    panic!("a body that is over gives its resource back")
+    panic!("a body that is over has given its resource back")
 }
 
-/// Runs the setup. `D` is the frame's type, or what isn't forgotten of it.
+/// Runs the setup. `D` is the frame's type, or a `dyn` in its place.
 pub struct Setup<'s, 'a, D: AsyncContext + ?Sized> {
     frame: Pin<&'s mut D>,
     state: &'s mut State<'a, D::Resource>,
@@ -184,7 +183,7 @@ impl<'a, D: AsyncContext + ?Sized> Future for Setup<'_, 'a, D> {
     }
 }
 
-/// Goes into the context function's lane for that.
+/// Runs the setup in the context function's lane.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn poll_setup<'a, D: AsyncContext + ?Sized>(
     frame: Pin<&mut D>,
@@ -193,7 +192,7 @@ fn poll_setup<'a, D: AsyncContext + ?Sized>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Lent<'a, D::Resource>, NotEntered<ErrorOf<D>>>> {
     lane.go(state.entered.frame_lane());
-    // If it unwinds, nothing is left to be set up or torn down.
+    // What stands if the setup unwinds: then nothing is left to be set up or torn down.
     state.stage = Stage::Closed;
     let mut home = state.key.open().expect("no body has the resource yet");
     match frame.poll_setup(home.room(), cx) {
@@ -212,11 +211,12 @@ fn poll_setup<'a, D: AsyncContext + ?Sized>(
 /// What running a body comes to.
 pub struct BodyEnd<V, B, E>(Ended<V, B, E>);
 
-/// Says where the yield point may poll a body: [`Threads::any`] or [`Threads::this`].
+/// On which threads the yield point may poll a body: [`Threads::any`] or [`Threads::this`].
 type Polled<W> = fn() -> Threads<W>;
 
-/// A context with its body, from the end of its setup to that of its teardown. `D` and `X` are the types of the frame and of the body's place, or what
-/// isn't forgotten of them: for all that come to the same, this is compiled once then.
+/// A context with its body, from the end of its setup to the end of its teardown.
+///
+/// `D` and `X` are the types of the frame and of the body's place, or a `dyn` in place of each: then this is compiled once for all that yield and return the same.
 pub(crate) struct Running<'s, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
@@ -225,9 +225,9 @@ where
     frame: Pin<&'s mut D>,
     run: Run<'s, 'a, D::Resource, X, V, B>,
     threads: Polled<Run<'s, 'a, D::Resource, X, V, B>>,
-    // These are dropped by `leave`: mostly nothing is left of them, nor of what runs, and that is one look.
+    // These two are dropped by `leave`. Mostly nothing is left of them, nor of `run`, and by one look at `run` a drop knows that.
     unsettled: ByHand<Box<Unsettled>>,
-    /// Of a context that has ended by itself, as a timeout does.
+    /// What a context that has ended by itself, as a timeout does, has come to.
     early: ByHand<Box<Early<'a, ErrorOf<D>>>>,
     _finish: PhantomData<fn() -> Z>,
 }
@@ -237,7 +237,7 @@ where
     D: AsyncContext + ?Sized,
     X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
 {
-    /// `threads` says where the yield point may poll the body, `keep` what the teardown sees of its error.
+    /// `threads` says where the yield point may poll the body, and `keep` what the teardown sees of the body's error.
     pub(crate) fn new(
         frame: Pin<&'s mut D>,
         state: &'s mut State<'a, D::Resource>,
@@ -260,16 +260,16 @@ where
         self.run.state().polls_body
     }
 
-    /// The setup is over, and it is the context that polls the body.
+    /// The setup is over, and the context is to poll the body.
     fn begin_inside(&mut self) {
         self.frame.as_mut().begin_body();
         *self.run.stage() = Stage::Inside;
     }
 
-    /// Drops what is left of it.
+    /// Drops what is left.
     #[cold]
     fn leave(&mut self) {
-        // After the body, also if that unwinds.
+        // Dropped after the body, also if the body's drop unwinds.
         let _rest = (self.early.take(), self.unsettled.take());
         self.run.leave();
     }
@@ -288,7 +288,7 @@ where
     }
 }
 
-// What is pinned is elsewhere.
+// It holds only references to what is pinned.
 impl<'a, D, X, V, B, Z> Unpin for Running<'_, 'a, D, X, V, B, Z>
 where
     D: AsyncContext + ?Sized,
@@ -305,7 +305,7 @@ where
 {
     type Output = Z::Output;
 
-    // What every wake-up of the body goes through, and no more.
+    // Small and inline: every wake-up of the body goes through here.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(self.poll_open(cx));
@@ -320,7 +320,7 @@ where
     B: Debug + 'static,
     Z: Finish<V, B, D::Kind>,
 {
-    /// Polls a body beside its context; ready without one where that is none. What every wake-up of the body goes through.
+    /// Polls a body beside its context. Ready where the body is over, or isn't polled beside the context.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.run.stage(), Stage::Open) && !self.run.poll_open(cx) {
@@ -329,7 +329,7 @@ where
         Poll::Ready(())
     }
 
-    /// The setup is over: lends the body its resource, and polls it in its lane, or leaves that to its context.
+    /// The setup is over: lends the body its resource, and polls the body in its lane, or leaves that to the context.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn begin(
         &mut self,
@@ -351,13 +351,13 @@ where
         Poll::Ready(())
     }
 
-    /// [`poll_rest`](Running::poll_rest), not in what every wake-up of the body goes through.
+    /// [`poll_rest`](Running::poll_rest), kept out of the code that every wake-up of the body goes through.
     #[inline(never)]
     fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
         self.poll_rest(&InLane::here(), cx)
     }
 
-    /// The body inside its context, if it isn't over without that, and the teardown, after what has been started below the context.
+    /// Polls the body inside its context, if it is to be, waits for the rollbacks started below the context, and runs the teardown.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_rest(&mut self, lane: &InLane, cx: &mut Context<'_>) -> Poll<Z::Output> {
         let mut resumed = self.run.is_over();
@@ -367,9 +367,9 @@ where
             ready!(self.poll_inside(cx));
             resumed = matches!(self.run.stage(), Stage::Waiting);
         }
-        // Once it is resumed, it waits: to look that up, as a `match` of the stage would, takes 9 instructions.
+        // `resumed` says the same as the stage, without a look at that: a `match` of the stage alone would take 9 instructions more.
         if resumed || matches!(self.run.stage(), Stage::Waiting) {
-            // What has been waited for before may be over by now: something is left of the waiting all the same.
+            // In a later poll, nothing may be pending any more. The look is needed all the same, to drop what is left of the waiting.
             if !resumed || is_any_pending() {
                 ready!(self.poll_settled(cx));
             }
@@ -385,7 +385,7 @@ where
         *self.run.stage() = Stage::Closed;
         if is_well(&failed, &ending) {
             if let Some(value) = self.run.take_value() {
-                // Nothing of these is to be dropped.
+                // All is well, so neither has anything to drop: don't look.
                 mem::forget((failed, ending));
                 return Poll::Ready(Z::well(value));
             }
@@ -400,7 +400,7 @@ where
         Z::otherwise(came, self.run.entered())
     }
 
-    /// A context that has ended by itself is over once it has waited for what the body had started.
+    /// A context that has ended by itself: it is over once the rollbacks that its body had started are.
     #[cold]
     fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
         let Stage::Early = *self.run.stage() else {
@@ -424,7 +424,7 @@ where
     X: BodyPlace<'a, D::Resource, V, B> + ?Sized,
     B: Debug + 'static,
 {
-    /// Tells the context how the body ended that is over.
+    /// The body is over: tells the context how it ended.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn resume(&mut self) {
         let ending = self.run.tell();
@@ -462,7 +462,7 @@ where
         self.early.put(Box::new(Early::new(context, entered)));
     }
 
-    /// Waits for what has been started below the context. Nothing is left of the waiting afterwards.
+    /// Waits for the rollbacks started below the context. When these are over, nothing is left of the waiting.
     #[cold]
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut settling = Settling::again(self.unsettled.take());
@@ -474,18 +474,18 @@ where
     }
 }
 
-/// A context has failed around a body that can't return an error, and that has come to `body`.
+/// A context has failed around a body that can't return an error and has come to `body`: panics with the context's error.
 #[cold]
 #[track_caller]
 fn failed<E: Debug, V>(entered: &Entered, error: E, body: V) -> ! {
-    // While something panics, or a panic's message is made, another panic would abort the process.
+    // The text is made, and both are dropped, before the panic: a panic in there while this one unwinds, or while its message is made, would abort the process.
     let text = text_of(&error);
     report::drop_quietly(entered, ExitKind::Completed, error);
     report::drop_quietly(entered, ExitKind::Completed, body);
     panic!("{} failed: {text}", entered.definition)
 }
 
-/// What block style says at a context's end.
+/// What block style returns at a context's end.
 impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     /// The end of a context whose body returns a `Result`.
     pub fn returned<V, B>(&self, end: BodyEnd<V, B, ErrorOf<C>>) -> Result<Out<C::Kind, V>, B>
@@ -592,15 +592,15 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
 }
 
 impl<R> State<'_, R> {
-    /// Whether its setup is over, and the context isn't.
+    /// Whether the setup is over, and the context isn't.
     fn is_set_up(&self) -> bool {
         !matches!(self.stage, Stage::Setup | Stage::Closed)
     }
 }
 
-// The caller is gone. Without the frame's type: compiled once for all contexts that come to the same.
+// What happens when the caller is gone. It doesn't know the frame's type, and so is compiled once for all contexts that yield and return the same.
 impl<R> State<'_, R> {
-    /// The context gets its resource back, and how far it had come is kept; `false` if it was over early.
+    /// Gives the context its resource back, and notes how far it had come. `false` if there is nothing left to be rolled back.
     fn leave<K: Kind>(
         &mut self,
         kept: &mut RollbackState,
@@ -612,7 +612,7 @@ impl<R> State<'_, R> {
             Stage::Open | Stage::Inside => match self.key.room() {
                 Some(room @ Some(_)) => Left::open(entered, frame, room),
                 Some(None) => Left::teardown(ExitKind::Cancelled),
-                // Its yield point would wait for it for ever.
+                // The body was forgotten with the resource, for which the yield point would wait for ever.
                 None => {
                     entered.leave_all();
                     return false;
@@ -634,13 +634,13 @@ impl<R> State<'_, R> {
         true
     }
 
-    /// Drops what there is of a frame that can't be taken over.
+    /// Drops what is left of a frame that can't be taken over.
     fn discard<K: Kind>(&mut self, mut frame: Pin<&mut AnyContext<'_, R, K>>) {
         let entered = self.entered;
         let _leaving = entered.finally(Entered::leave_all);
         quietly(entered, || {
             let resource = {
-                // A resource such as a stack drops what the body has entered.
+                // In the body's lane: a resource such as a stack holds what the body has entered.
                 let _lane = entered.body_lane().enter();
                 catch(&mut || drop(self.key.take()))
             };

@@ -23,27 +23,27 @@ use std::{
 
 /// The place of a body's future, whatever that is.
 pub(crate) trait BodyPlace<'h, R, V, B> {
-    /// Polls the future, if there is one. Once it is over, it is `true`, and what it has come to is put into `came`, in which there is nothing before. What a body in closure style
-    /// borrows is `lent` to it in its first poll.
+    /// Polls the future, if there is one. When it is over, this returns `true`, and what it has come to is in `came`, which is empty before. A body in closure style
+    /// is `lent` its resource at its first poll.
     //
-    // Not returned: it would be moved once for everything that hands it on.
+    // The outcome isn't returned: everything that hands it on would move it once more.
     fn poll_body(
         self: Pin<&mut Self>,
         lent: Option<Lent<'h, R>>,
         cx: &mut Context<'_>,
         came: &mut ByHand<Returned<V, B>>,
     ) -> bool;
-    /// Drops it.
+    /// Drops the future, or what it would be made from.
     fn clear_body(self: Pin<&mut Self>);
 }
 
-/// The future of a block, which has its resource itself, and what makes a `Result` of what it returns.
+/// The future of a block, which has its resource itself. `made` converts what it returns into a `Result`.
 pub(super) struct Block<'p, Fut, M> {
     pub(super) place: Pin<&'p mut Option<Fut>>,
     pub(super) made: M,
 }
 
-// What is pinned is elsewhere.
+// It holds only a reference to what is pinned.
 impl<Fut, M> Unpin for Block<'_, Fut, M> {}
 
 impl<'h, R, V, B, Fut, M> BodyPlace<'h, R, V, B> for Block<'_, Fut, M>
@@ -99,7 +99,7 @@ where
     Cleared(body, PhantomData)
 }
 
-/// Drops a body of whatever type.
+/// The drop of a body, as [`Clear`]: for code that doesn't know the body's type.
 struct Cleared<'p, 'a, X: ?Sized, R, V, B>(
     Pin<&'p mut X>,
     PhantomData<fn(Lent<'a, R>) -> Returned<V, B>>,
@@ -117,15 +117,15 @@ pub(crate) struct Run<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> {
     course: Course<'s, 'a, R, V, B>,
 }
 
-/// What a body comes to: apart from its future, so that whatever is done with it is compiled once for all bodies that come to the same.
+/// All of a [`Run`] but the body's future. What is done with it is compiled once for all bodies that return the same.
 struct Course<'s, 'a, R, V, B> {
     state: &'s mut State<'a, R>,
     span: BodySpan,
     keep: Keep<B>,
     progress: Progress,
-    /// For a body that is polled inside its context: its resource until it is first polled.
+    /// The resource of a body that is polled inside its context, until the body is first polled.
     lent: ByHand<Lent<'a, R>>,
-    /// What the body has come to, before its context is told; or, if its context has dropped it, its panic then; afterwards what its context isn't told.
+    /// What the body has come to, until its context is told; after that, what its context isn't told of it. Of a body that its context has dropped: the panic of that.
     came: ByHand<Returned<V, B>>,
 }
 
@@ -133,7 +133,7 @@ struct Course<'s, 'a, R, V, B> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Open,
-    /// It is over, and its context hasn't been told. Its resource is at home meanwhile.
+    /// It is over, and its context hasn't been told how it ended. Its resource is at home.
     Over,
     /// Its context has dropped it.
     Cancelled,
@@ -180,7 +180,7 @@ impl<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B
         self.course.lent.put(lent);
     }
 
-    /// Whether there is nothing left of it that would have to be dropped.
+    /// Whether nothing is left of it that would have to be dropped.
     #[inline]
     pub(super) fn is_gone(&self) -> bool {
         self.course.progress == Progress::Gone
@@ -192,7 +192,7 @@ impl<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B
         self.course.progress == Progress::Over
     }
 
-    /// The value that the body has returned, if it has: the last that is left of it.
+    /// The value that the body has returned, if it has. After that, nothing is left of the body.
     #[inline]
     pub(super) fn take_value(&mut self) -> Option<V> {
         match self.course.came.take_if(|came| matches!(came, Ok(Ok(_)))) {
@@ -204,19 +204,19 @@ impl<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B
         }
     }
 
-    /// What was kept of the outcome of a body whose context has been told of it.
+    /// What was kept of the outcome of a body, whose context has been told how it ended.
     #[inline]
     pub(super) fn take_kept(&mut self) -> Kept<V, B> {
         self.course.came.take()?.ok()
     }
 
-    /// Drops a body that won't run.
+    /// Drops a body that won't run, since the setup has come to no resource.
     #[cold]
     pub(super) fn dismiss(&mut self) -> thread::Result<()> {
         self.course.dismiss(&mut cleared(self.body.as_mut()))
     }
 
-    /// The outcome of a body whose context hasn't waited for it, and has dropped it.
+    /// The outcome of a body whose context has ended without it. There is one if the body was over in that same poll, or has panicked as it was dropped.
     #[cold]
     pub(super) fn take_outcome(&mut self) -> Option<Returned<V, B>> {
         self.course.take_outcome()
@@ -224,7 +224,7 @@ impl<'s, 'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'s, 'a, R, X, V, B
 }
 
 impl<'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B: Any> Run<'_, 'a, R, X, V, B> {
-    /// How a body ended that is over, for the teardown. The rest is kept here.
+    /// How the body ended, which is over, for the teardown to see. The rest of its outcome is kept here.
     #[inline]
     pub(super) fn tell(&mut self) -> Ending {
         self.course.tell()
@@ -238,20 +238,20 @@ impl<'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B: Any> Run<'_, 'a, R, X, V, 
             self.body.as_mut().poll_body(lent, cx, &mut course.came)
         };
         if is_over {
-            // Not when the teardown is over.
+            // Closes the span now, and not only with this, when the teardown is over.
             course.span = BodySpan::none();
         }
         is_over
     }
 
-    /// Polls a body that isn't over, in its lane; `true` once it is.
+    /// Polls a body that isn't over, in its lane. `true` once it is over.
     #[inline]
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
         let _lane = self.course.in_lane();
         self.poll_here(None, cx)
     }
 
-    /// Polls a body that isn't over, in the current lane; `true` once it is. The first time it is lent its resource.
+    /// Polls a body that isn't over, in the current lane. `true` once it is over. At the first poll it is `lent` its resource.
     #[inline]
     pub(super) fn poll_here(&mut self, lent: Option<Lent<'a, R>>, cx: &mut Context<'_>) -> bool {
         let is_over = match is_watched() {
@@ -299,7 +299,7 @@ where
 }
 
 impl<'a, R, X: BodyPlace<'a, R, V, B> + ?Sized, V, B> Run<'_, 'a, R, X, V, B> {
-    /// Drops what is left of it.
+    /// Drops what is left of the body and of its outcome.
     #[cold]
     pub(super) fn leave(&mut self) {
         let _lent = self.course.lent.take();
@@ -323,7 +323,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         Some(came.map_err(|payload| first_of(self.state.entered, payload)))
     }
 
-    /// Drops the body, which sends its resource home, and takes that.
+    /// Drops the body, which sends its resource home, and takes the resource out of there.
     fn take_apart(&mut self, body: &mut dyn Clear) -> (thread::Result<()>, Option<R>) {
         let body = {
             let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
@@ -334,7 +334,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         (body, self.state.key.take())
     }
 
-    /// Drops the body, and the resource that it had.
+    /// Drops the body and its resource.
     #[cold]
     fn cancel(&mut self, body: &mut dyn Clear) {
         self.progress = Progress::Cancelled;
@@ -345,10 +345,10 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         self.ended_with(body.err(), resource.err());
     }
 
-    /// Drops the body, and gives back the resource that it had.
+    /// Drops the body and returns its resource.
     #[cold]
     fn evict(&mut self, body: &mut dyn Clear) -> Option<R> {
-        // A body that is over tells how, as if it still had its resource.
+        // A body that is over still tells its context how it ended.
         if self.progress == Progress::Open {
             self.progress = Progress::Cancelled;
         }
@@ -373,7 +373,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         }
     }
 
-    /// Reports what neither the context nor the caller has been told.
+    /// Reports the outcome, of which neither the context nor the caller has been told.
     fn leave_untold(&mut self) {
         if let Some(returned) = self.take_outcome() {
             let (ending, kept) = split(returned, self.keep);
@@ -383,24 +383,24 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
         }
     }
 
-    /// Drops a body that won't run: its context has refused it.
+    /// Drops a body that won't run.
     #[cold]
     fn dismiss(&mut self, body: &mut dyn Clear) -> thread::Result<()> {
         self.progress = Progress::Told;
         clear(body)
     }
 
-    /// Drops a body that isn't over, which sends its resource home. Of one that is, nobody is told any more how.
+    /// Drops a body that isn't over, which sends its resource home. The failure of one that is over is reported, since nobody will be told.
     #[cold]
     fn abandon(&mut self, body: &mut dyn Clear) {
         if self.progress != Progress::Open {
             return self.leave_untold();
         }
-        // One that hasn't begun is a closure, and belongs to whoever has made that.
+        // In its lane only if it has begun. Before that it is a closure, whose captures were made, and count as dropped, by the caller.
         let _lane = self.state.is_set_up().then(|| self.in_lane());
         let _span = is_watched().then(|| self.span.enter(self.state.entered.definition));
         if thread::panicking() {
-            // A second panic on its way would abort the process.
+            // A second panic that got out of here would abort the process.
             if let Err(payload) = clear(body) {
                 report::second_panic(self.state.entered, payload);
             }
@@ -411,7 +411,7 @@ impl<R, V, B> Course<'_, '_, R, V, B> {
 }
 
 impl<R, V, B: Any> Course<'_, '_, R, V, B> {
-    /// How a body ended that is over, for the teardown: its value stays here, as does what else the context isn't told.
+    /// How the body ended, which is over, for the teardown to see. Its value stays here, and so does what else the context isn't told.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn tell(&mut self) -> Ending {
         if !matches!(*self.came, Some(Ok(Ok(_)))) {

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A context with its body, before its setup: after that, it is what it is made from.
+/// A context with its body, from the beginning of its setup: [`Running`], with the setup before it.
 pub(crate) struct With<'s, 'a, D, X, V, B, Z>(pub(crate) Running<'s, 'a, D, X, V, B, Z>)
 where
     D: AsyncContext + ?Sized,
@@ -30,7 +30,7 @@ where
 {
     type Output = Z::Output;
 
-    // What every wake-up of the body goes through, and no more.
+    // Small and inline: every wake-up of the body goes through here.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(self.0.poll_open(cx));
@@ -45,7 +45,7 @@ where
     B: Debug + 'static,
     Z: Refuse<V, B, D::Kind>,
 {
-    /// The setup, if that isn't over, and what there is to do next.
+    /// Runs the setup, if that isn't over, and goes on with the body.
     #[inline(never)]
     fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<Z::Output> {
         let lane = InLane::here();
@@ -62,7 +62,7 @@ where
         self.0.poll_rest(&lane, cx)
     }
 
-    /// The setup has come to no resource: the body won't run. Panics if the body does so when it is dropped.
+    /// The setup has come to no resource, and the body won't run. Panics if the body does when it is dropped.
     #[cold]
     fn refuse(&mut self, not_entered: NotEntered<ErrorOf<D>>) -> Z::Output {
         let entered = self.0.run.entered();
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// Reports the failure of a setup whose caller gets a panic instead.
+/// Reports the failure of a setup whose caller gets the panic of the body's drop instead.
 fn report_unreturned<E: Debug>(not_entered: NotEntered<E>, entered: &Entered) {
     // The body hasn't run.
     let exit = ExitKind::Cancelled;
