@@ -1,4 +1,5 @@
-//! What is seldom done, in one function for all that do it: `catch_unwind` makes five for each closure, in the crate of whoever uses a context.
+//! What is seldom done, or seldom there. Each such thing is one function here, for all who need it. The alternative is costly: each closure given to `catch_unwind`
+//! makes five functions, in the crate of whoever uses a context.
 
 use crate::{frame::Payload, report};
 use std::{
@@ -10,14 +11,14 @@ use std::{
     thread,
 };
 
-/// [`catch_unwind`] where nothing is in a hurry. Runs `run` once.
+/// [`catch_unwind`] for code that needn't be fast. Calls `run` once.
 #[cold]
 #[inline(never)]
 pub(crate) fn catch(run: &mut dyn FnMut()) -> thread::Result<()> {
     catch_unwind(AssertUnwindSafe(run))
 }
 
-/// Runs what drops one thing after the other, as often as it takes: a panic has dropped what it came from.
+/// Calls `run`, which drops one thing after the other, until it returns. Each panic is handed to `panicked`; what it came from is dropped by then.
 #[cold]
 pub(crate) fn until_quiet(run: &mut dyn FnMut(), panicked: &mut dyn FnMut(Payload)) {
     while let Err(payload) = catch(run) {
@@ -25,7 +26,7 @@ pub(crate) fn until_quiet(run: &mut dyn FnMut(), panicked: &mut dyn FnMut(Payloa
     }
 }
 
-/// Wakes somebody. A waker that panics keeps nothing from going on.
+/// Wakes somebody. If the waker panics, that is dropped, and everything goes on.
 #[inline(never)]
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
@@ -33,7 +34,7 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Drops a waker that is needed no more: its destructor's panic keeps nothing from going on.
+/// Drops a waker. If its destructor panics, that is dropped, and everything goes on.
 #[inline]
 pub(crate) fn drop_waker(waker: Option<Waker>) {
     if let Some(waker) = waker {
@@ -65,12 +66,12 @@ impl<T> Clear for Pin<&mut Option<T>> {
     }
 }
 
-/// Drops what is there, and catches its panic.
+/// Clears a place, and catches the panic of what is dropped.
 pub(crate) fn clear(place: &mut dyn Clear) -> thread::Result<()> {
     catch(&mut || place.clear())
 }
 
-/// What an unwinding future panicked with, that is dropped here: one payload, or [`Twice`].
+/// Drops a future that has panicked with `payload`. Returns the payload, or a [`Twice`] if the drop panics, too.
 #[cold]
 pub(crate) fn unwound(future: &mut dyn Clear, payload: Payload) -> Payload {
     match clear(future) {
@@ -82,13 +83,13 @@ pub(crate) fn unwound(future: &mut dyn Clear, payload: Payload) -> Payload {
     }
 }
 
-/// A future that panicked, and again while it was dropped: for whoever knows where to report the second panic.
+/// The payload for a future that has panicked, and again while it was dropped. The second panic is for someone who knows what to report it as.
 pub(crate) struct Twice {
     pub(crate) first: Payload,
     pub(crate) second: Payload,
 }
 
-/// What whoever has it drops, if it is there, and not by itself: who knows that it isn't need not look.
+/// An `Option` that isn't dropped by itself: its owner drops the content. An owner who knows that there is none needn't look.
 pub(crate) struct ByHand<T>(ManuallyDrop<Option<T>>);
 
 impl<T> ByHand<T> {
@@ -97,7 +98,7 @@ impl<T> ByHand<T> {
         ByHand(ManuallyDrop::new(None))
     }
 
-    /// Puts something where nothing is. What was there before would be forgotten: it isn't looked for.
+    /// Puts something where nothing is. It isn't looked whether that is so: a content that was there would be forgotten.
     #[inline]
     pub(crate) fn put(&mut self, content: T) {
         debug_assert!(self.0.is_none(), "there is something already");
@@ -121,7 +122,7 @@ impl<T> DerefMut for ByHand<T> {
     }
 }
 
-/// What mostly isn't there any more when it is dropped. Whether it is, is looked up on the spot; what else there is to do then isn't.
+/// An `Option` that is mostly empty when it is dropped. The look whether it is goes inline, and the drop of the content doesn't.
 pub(crate) struct Emptied<T>(ByHand<T>);
 
 impl<T> Emptied<T> {
@@ -161,7 +162,7 @@ impl<T> Drop for Emptied<T> {
     }
 }
 
-/// What is seldom there, in a box.
+/// An `Option`, in a box, of something that is seldom there.
 pub(crate) struct Seldom<T>(Emptied<Box<T>>);
 
 impl<T> Seldom<T> {

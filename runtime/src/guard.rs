@@ -37,7 +37,7 @@ type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 /// If the resource has a method with the name of one of the guard's, call it through the resource: `(*guard).cancel()`.
 #[must_use = "a guard that is dropped at once rolls its context back; keep it and call `.exit().await`"]
 pub struct Guard<C: AsyncContext, P: Policy<C> = Spawn> {
-    /// `None` once it is dropped.
+    /// `None` before the setup and after the exit.
     context: Option<House<C, P>>,
 }
 
@@ -75,7 +75,7 @@ impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
     }
 }
 
-/// Implemented for nothing: says what is missing where what `enter` returns is taken for the guard.
+/// Implemented for nothing. Its message says what is missing where the future of `enter` is taken for the guard.
 #[diagnostic::on_unimplemented(
     message = "there is no guard yet: `enter()` isn't awaited",
     label = "this is called on the future of `enter()`",
@@ -83,7 +83,7 @@ impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
 )]
 pub trait IsAwaited {}
 
-/// Nothing of this can be called.
+/// Methods of the guard, on its future: no bound of theirs holds, so that nobody can call them, and whoever tries gets the message above.
 #[doc(hidden)]
 impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
     pub fn exit(self) -> Self
@@ -109,7 +109,7 @@ impl<C: AsyncContext, P: Policy<C>> Future for Enter<C, P> {
         let this = self.get_mut();
         if let Some(seed) = this.seed.take() {
             let house = House::new(seed, this.at, None);
-            // Where there is a seed there is no guard yet: nothing is there to be dropped.
+            // While there is a seed there is no context yet, and nothing to be dropped: don't look.
             mem::forget(this.guard.context.replace(house));
         }
         let Some(context) = &mut this.guard.context else {
@@ -334,7 +334,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     }
 }
 
-// Written by hand, so that next to nothing of them is compiled for each context.
+// These futures are written by hand, and no `async` blocks, so that next to nothing of them is compiled for each context.
 
 /// The future of [`Guard::exit`] and [`Guard::cancel`].
 struct ExitFuture<C: AsyncContext, P: Policy<C>> {
@@ -371,11 +371,11 @@ fn poll_exit<T, K: Kind, O>(
 /// The future of [`Guard::exit_with`].
 struct ExitWithFuture<C: AsyncContext, P: Policy<C>, R, B> {
     guard: Guard<C, P>,
-    /// What the teardown isn't told of, once that has begun.
+    /// The result. Once the teardown has begun: what the teardown isn't told of it.
     result: Option<Result<R, B>>,
 }
 
-// Nothing of it is pinned but the frame, in the guard's box.
+// Only the frame is pinned, in the guard's box.
 impl<C: AsyncContext, P: Policy<C>, R, B> Unpin for ExitWithFuture<C, P, R, B> {}
 
 impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWithFuture<C, P, R, B> {
@@ -422,7 +422,7 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
     Poll::Ready(ended.into_result::<K>(context.entered()))
 }
 
-/// The error in a result, for the teardown to see.
+/// Takes the error out of a result, for the teardown to see.
 #[cold]
 fn take_error<R, B: BodyError>(result: &mut Option<Result<R, B>>) -> Ending {
     match result.take() {
@@ -466,7 +466,7 @@ impl<C: AsyncContext<Resource: fmt::Display>, P: Policy<C>> fmt::Display for Gua
     }
 }
 
-/// A guard is dropped un-exited.
+/// A guard is dropped un-exited: tells the hook, unless a panic drops it.
 #[cold]
 fn unexited(entered: &Entered) {
     if !thread::panicking() {

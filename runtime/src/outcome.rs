@@ -73,7 +73,7 @@ impl<R, B: Debug + 'static, E> Ended<R, B, E> {
     }
 }
 
-/// Whether a body's value is all that there is to say of its context's end.
+/// Whether nothing has failed, so that the body's value is the whole outcome.
 #[inline]
 pub(crate) fn is_well<F>(failed: &Option<F>, ending: &Option<Ending>) -> bool {
     failed.is_none() && !ending.as_ref().is_some_and(Ending::is_failure)
@@ -95,9 +95,9 @@ impl<R, B: Debug + 'static, E> Came<R, B, E> {
     }
 }
 
-/// What the caller gets of a context's end.
+/// Makes what the caller gets of a context's end.
 //
-// Told where the teardown is polled, so that nothing larger is handed on from there.
+// It is called where the teardown is polled, so that no larger value is handed on from there.
 pub(crate) trait Finish<R, B, K: Kind> {
     type Output;
     /// The body came to a value, and nothing else happened.
@@ -105,12 +105,12 @@ pub(crate) trait Finish<R, B, K: Kind> {
     fn otherwise(came: Came<R, B, K::Error>, entered: &Entered) -> Self::Output;
 }
 
-/// And of a setup's.
+/// Makes also what the caller gets if the setup comes to no resource.
 pub(crate) trait Refuse<R, B, K: Kind>: Finish<R, B, K> {
     fn refuse(not_entered: NotEntered<K::Error>, entered: &Entered) -> Self::Output;
 }
 
-/// The one outcome; the other, if it is a failure too, is reported.
+/// The caller gets one outcome. The other one is reported, if it is a failure too.
 pub(crate) enum AsResult {}
 
 impl<R, B: Debug, K: RaiseAs<B>> Finish<R, B, K> for AsResult {
@@ -132,7 +132,7 @@ impl<R, B: Debug, K: RaiseAs<B>> Refuse<R, B, K> for AsResult {
     }
 }
 
-/// Both outcomes.
+/// The caller gets both outcomes.
 pub(crate) enum AsOutcome {}
 
 impl<R, B: Debug, K: Kind> Finish<R, B, K> for AsOutcome {
@@ -166,7 +166,7 @@ impl<R, B: Debug, K: Kind> Refuse<R, B, K> for AsOutcome {
     }
 }
 
-/// What is to be looked at later.
+/// The caller makes one of the others of it later.
 pub(crate) enum AsItIs {}
 
 impl<R, B, K: Kind> Finish<R, B, K> for AsItIs {
@@ -183,7 +183,7 @@ impl<R, B, K: Kind> Finish<R, B, K> for AsItIs {
 }
 
 impl<R, B: Debug, E: Debug> Ended<R, B, E> {
-    /// The one outcome that the caller gets; the other, if it is a failure too, is reported.
+    /// The one outcome that the caller gets. The other one is reported, if it is a failure too.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn into_result<K>(self, entered: &Entered) -> Result<Out<K, R>, B>
     where
@@ -195,7 +195,7 @@ impl<R, B: Debug, E: Debug> Ended<R, B, E> {
         }
     }
 
-    /// Both outcomes. A panic goes on, and then what else had failed is reported.
+    /// Both outcomes. A panic goes on instead, and what else has failed is reported then.
     pub(crate) fn into_outcome<K>(self, entered: &Entered) -> Outcome<R, B, E>
     where
         K: Kind<Error = E>,
@@ -220,7 +220,7 @@ impl<R, B: Debug, E: Debug> Came<R, B, E> {
         } = self;
         let (body, context) = unwound(entered, body, suppressed, context);
         match (body, context) {
-            // What was swallowed then is the failure of an inner context's teardown.
+            // The body has a value, so what was swallowed is the failure of an inner context's teardown.
             (Some(Ok(Ok(_))), Ok(())) if suppressed => Ok(missing::<K, R>(entered.definition)),
             (Some(Ok(Ok(value))), Ok(())) => Ok(K::Suppression::value(value)),
             (None, Err(error)) => Err(K::raise(error)),
@@ -280,8 +280,8 @@ impl<R, B: Debug, E: Debug> Came<R, B, E> {
     }
 }
 
-/// A context that panicked has nothing to return: its panic reaches the caller, and the body's error is reported. Where the body had panicked
-/// first, the caller gets that panic, and the context's is reported. What the context had suppressed is neither returned nor reported.
+/// Resumes the panic of a context, if there is one: it reaches the caller, and the body's error is reported. If the body had panicked before, the caller gets that
+/// panic, and the context's is reported. What the context has suppressed is neither returned nor reported.
 fn unwound<R, B: Debug, E>(
     entered: &Entered,
     body: Option<thread::Result<Result<R, B>>>,
@@ -315,7 +315,7 @@ fn report_second<E: Debug>(entered: &Entered, exit: ExitKind, context: Result<()
     }
 }
 
-/// What a body would have returned whose context's setup has failed.
+/// What the caller gets if the setup has come to no resource.
 pub(crate) fn refused<K: RaiseAs<B>, V, B>(
     not_entered: NotEntered<K::Error>,
     entered: &Entered,
@@ -326,7 +326,7 @@ pub(crate) fn refused<K: RaiseAs<B>, V, B>(
     }
 }
 
-/// No value: what a suppressing context may come to, and no other.
+/// The outcome without a value: only a suppressing context may come to that. Panics for any other.
 pub(crate) fn missing<K: Kind, R>(context: Definition) -> Out<K, R> {
     match K::Suppression::missing() {
         Some(missing) => missing,

@@ -127,7 +127,7 @@ pub type Hook = Arc<dyn Fn(&Report<'_>) + Send + Sync>;
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
-/// Whether there is one: looked at where nobody else would be told. It changes under the lock only.
+/// Whether there is a hook: for a report that would go nowhere else. It changes only under the lock.
 static IS_HOOKED: AtomicBool = AtomicBool::new(false);
 
 /// Replaces the report hook, for the whole process.
@@ -176,7 +176,7 @@ fn failure_in(entered: &Entered, whose: Whose, exit: ExitKind, failure: Failure<
     });
 }
 
-/// Nobody is left who would get what the body came to: reports it, if that is a failure that nothing has swallowed.
+/// Nobody is left to get what the body came to: reports it, if it is a failure that nothing has swallowed.
 #[inline]
 pub(crate) fn unreturned(entered: &Entered, ending: Ending) {
     if ending.is_failure() {
@@ -200,7 +200,7 @@ fn failed_alone(entered: &Entered, ending: Ending) {
     }
 }
 
-/// Reports that one of the contexts that were put together `at` has failed, or what is inside of it.
+/// Reports a failure of one of the contexts that were put together `at`, or of its body.
 #[cold]
 pub(crate) fn failure_of(
     context: Definition,
@@ -218,7 +218,7 @@ pub(crate) fn failure_of(
     });
 }
 
-/// The error in an ending, to print.
+/// The error in an ending, for printing.
 pub(crate) struct ErrorIn<'a>(pub(crate) &'a Ending);
 
 impl Debug for ErrorIn<'_> {
@@ -247,7 +247,7 @@ fn report(report: &Report<'_>) {
     if let Err(payload) = called {
         discard(payload);
     }
-    // The last owner of a replaced hook; its captures' destructors are the user's.
+    // The hook may have been replaced meanwhile, and this be its last owner: then the drop runs destructors of the user's.
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(hook))) {
         discard(payload);
     }
@@ -256,8 +256,8 @@ fn report(report: &Report<'_>) {
 fn default_hook(report: &Report<'_>) {
     #[cfg(feature = "tracing")]
     event(report);
-    // Also where the feature was asked for by somebody else, and nobody listens. A guard that was dropped isn't worth a line of everybody's standard error: it is the way
-    // in which `?` leaves a context, too.
+    // A line is written also with the feature `tracing`, if nobody listens: somebody else in the dependency tree may have asked for the feature. But not for a guard
+    // that was dropped, which is also how `?` leaves a context: that isn't worth a line of everybody's standard error.
     if !is_watched() && !matches!(report.failure, Failure::Unexited) {
         eprintln!("contextlib: {report}");
     }
@@ -266,7 +266,7 @@ fn default_hook(report: &Report<'_>) {
 #[cfg(feature = "tracing")]
 fn event(report: &Report<'_>) {
     if matches!(report.failure, Failure::Unexited) {
-        // The way in which `?` leaves a context, too: no warning.
+        // This is also how `?` leaves a context: so it is no warning.
         tracing::debug!(
             target: "contextlib",
             context = report.context.name(),
@@ -291,28 +291,28 @@ fn event(report: &Report<'_>) {
     }
 }
 
-/// A body that had panicked panicked again while it was dropped.
+/// Reports that a body which had panicked has panicked again while it was dropped.
 #[cold]
 pub(crate) fn second_panic(entered: &Entered, payload: Box<dyn Any + Send>) {
     bodys_failure(entered, ExitKind::Panicked, Failure::Panic(&*payload));
     discard(payload);
 }
 
-/// The context `entered` has failed, with nobody to get that.
+/// Reports an error of the context `entered`, which nobody gets, and drops it.
 #[cold]
 pub(crate) fn failed<E: Debug>(entered: &Entered, exit: ExitKind, error: E) {
     failure(entered, exit, Failure::Error(&error));
     drop_quietly(entered, exit, error);
 }
 
-/// The context `entered` has panicked, with nobody to get that.
+/// Reports a panic of the context `entered`, which nobody gets, and drops its payload.
 #[cold]
 pub(crate) fn panicked(entered: &Entered, exit: ExitKind, payload: Box<dyn Any + Send>) {
     failure(entered, exit, Failure::Panic(&*payload));
     discard(payload);
 }
 
-/// A context function that had unwound panicked again while it was dropped: the second panic has nobody to go to.
+/// Reports that a context function which had unwound has panicked again while it was dropped: the second panic has nobody to go to.
 #[cold]
 pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
     report(&Report {
@@ -325,7 +325,7 @@ pub(crate) fn panic_in_drop(context: Definition, payload: Box<dyn Any + Send>) {
     discard(payload);
 }
 
-/// Drops `value` where its destructor's panic would take the place of another failure: that panic is reported.
+/// Drops `value`, and reports the panic of its destructor, which would otherwise take the place of another failure.
 #[cold]
 pub(crate) fn drop_quietly<T>(entered: &Entered, exit: ExitKind, value: T) {
     let mut value = Some(value);
@@ -334,7 +334,7 @@ pub(crate) fn drop_quietly<T>(entered: &Entered, exit: ExitKind, value: T) {
     }
 }
 
-/// Drops what the caller would have got, who is gone: quietly where that is for a panic, which a second one would make an abort.
+/// Drops what the caller, who is gone, would have got. If a panic is the reason, a panic of this destructor is reported: a second one would abort the process.
 #[cold]
 pub(crate) fn drop_unreturned<T>(entered: &Entered, value: T) {
     if std::thread::panicking() {

@@ -5,7 +5,7 @@ use std::{fmt, panic::Location};
 /// A context function's name and where it stands in the source.
 #[derive(Clone, Copy)]
 pub struct Definition {
-    // Two words with the location, which go through registers.
+    // A function, and not a `&str`: with the location these are two words, which go through registers.
     name: fn() -> &'static str,
     location: &'static Location<'static>,
 }

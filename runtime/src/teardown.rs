@@ -20,10 +20,11 @@ use std::{
 /// What a context's teardown came to: what it returned, or its panic.
 pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
 
-/// Runs a teardown, and drops what is left of the frame after it. What it has come to is put into `failed`, unless all is well. The lane is up to the
-/// caller, who knows the context's style.
+/// Runs a teardown, and drops what is left of the frame after it. What the teardown has come to is put into `failed`, unless all is well. The caller, who knows the
+/// context's style, has entered the right lane.
 //
-// Apart from what is returned, which is one word so: a larger one would be written in parts and copied as a whole, which has to wait for the parts.
+// `failed` isn't returned, so that what is returned is one word: something larger would be written in parts and copied as a whole, and the copy would have to wait
+// for the parts.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn poll<C: AsyncContext + ?Sized>(
     mut frame: Pin<&mut C>,
@@ -47,7 +48,7 @@ pub(crate) fn poll<C: AsyncContext + ?Sized>(
     Poll::Ready(ending)
 }
 
-/// Drops what is left of a frame whose context has come to `torn` before its time.
+/// Drops what is left of a frame whose context has ended early, with `torn`.
 #[cold]
 pub(crate) fn finish_late<C: AsyncContext + ?Sized>(
     mut frame: Pin<&mut C>,
@@ -62,7 +63,7 @@ pub(crate) fn finish_late<C: AsyncContext + ?Sized>(
     }
 }
 
-/// A destructor in the frame has panicked. What it belongs to is gone nevertheless; what is left behind can be had.
+/// A destructor in the frame has panicked, with `payload`. What it belongs to is gone all the same. Drops the rest of the frame, and takes the ending out of it.
 #[cold]
 fn finished_anyway<C: AsyncContext + ?Sized>(
     mut frame: Pin<&mut C>,
@@ -77,7 +78,7 @@ fn finished_anyway<C: AsyncContext + ?Sized>(
     (first_panic(entered, exit, torn, payload), ending)
 }
 
-/// Drops what is left of a frame, in as many calls as that takes.
+/// Drops what is left of a frame. Each panic of a destructor ends one call of `finish`, so this calls it until one returns.
 #[cold]
 pub(crate) fn finish_quietly(
     finish: &mut dyn FnMut() -> Option<Ending>,
@@ -88,7 +89,8 @@ pub(crate) fn finish_quietly(
     ending
 }
 
-/// Drops what is left of a frame whose caller is gone, and reports the failure of its body, which nobody gets. Comes back with the first panic of a destructor.
+/// Drops what is left of a frame whose caller is gone, and reports the failure of its body, which nobody gets. Returns the first panic of a destructor; further ones
+/// are reported.
 #[cold]
 pub(crate) fn finish_alone(
     entered: &Entered,
@@ -97,7 +99,7 @@ pub(crate) fn finish_alone(
     finish_after(Ok(()), entered, finish)
 }
 
-/// The same, after what may have panicked already.
+/// [`finish_alone`], after something that may have panicked already: `finished` says how that went.
 #[cold]
 pub(crate) fn finish_after(
     mut finished: thread::Result<()>,
@@ -114,7 +116,7 @@ pub(crate) fn finish_after(
     finished
 }
 
-/// A context's destructor panicked after its teardown had come to `torn`.
+/// A destructor of the context has panicked, with `payload`, after the teardown had come to `torn`. Returns the first panic, and reports everything else.
 fn first_panic<E: Debug>(
     entered: &Entered,
     exit: ExitKind,
@@ -134,7 +136,7 @@ fn first_panic<E: Debug>(
     }
 }
 
-/// How a body's error is kept for the teardown to see: boxed, or as a text while the error itself stays here.
+/// How a body's error is made an [`Ending`] for the teardown to see: with the error in it, or with its text, while the error itself is returned beside it.
 pub(crate) type Keep<B> = fn(B) -> (Ending, Option<B>);
 
 /// Keeps an error that can go to the background with its frame.
@@ -144,7 +146,7 @@ pub(crate) fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option
 
 /// Keeps an error that has to stay on its thread.
 pub(crate) fn keep_text<B: Debug>(error: B) -> (Ending, Option<B>) {
-    // Inside the yield point: what unwinds from here would take the context's teardown with it.
+    // `text_of` catches the panics of `Debug`. This may run inside the yield point, and a panic from here would unwind the context, and end it without a teardown.
     (Ending::failed_as(text_of(&error)), Some(error))
 }
 
@@ -156,7 +158,7 @@ pub(crate) fn text_of(error: &dyn Debug) -> String {
     })
 }
 
-/// What of a body's outcome isn't in its [`Ending`]: its value, or an error that stays here.
+/// The part of a body's outcome that isn't in its [`Ending`]: its value, or an error of which the ending has only the text.
 pub(crate) type Kept<V, B> = Option<Result<V, B>>;
 
 /// Takes a body's outcome apart, into what the teardown is told and the rest.
@@ -175,7 +177,7 @@ pub(crate) fn split<V, B>(
     }
 }
 
-/// Puts it together again.
+/// Puts what [`split`] has taken apart together again.
 pub(crate) fn join<V, B: Any>(
     kept: Kept<V, B>,
     ending: Option<Ending>,

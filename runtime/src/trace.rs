@@ -12,13 +12,13 @@ mod on {
     use std::sync::Arc;
     use tracing::{Span, dispatcher, span::Entered, trace_span};
 
-    /// Whether anybody may want to see a span. Nothing is looked up, and no span made, before the process has a subscriber.
+    /// Whether anybody may want to see a span. Before the process has a subscriber, nothing else is looked up, and no span is made.
     #[inline(always)]
     pub(crate) fn is_watched() -> bool {
         dispatcher::has_been_set()
     }
 
-    // A callsite for each name.
+    // A macro, since each name needs a callsite of its own.
     macro_rules! span {
         ($name:literal, $context:expr) => {
             trace_span!(
@@ -30,7 +30,7 @@ mod on {
         };
     }
 
-    /// A context's spans: one word, where nobody wants to see any. No span is made that a subscriber doesn't want.
+    /// A context's spans: one word, and nothing else where nobody wants to see any. No span is made that the subscriber doesn't want.
     pub(crate) struct Spans(Option<Box<Seen>>);
 
     struct Seen {
@@ -44,7 +44,7 @@ mod on {
             Spans(None)
         }
 
-        /// The span of the setup, and the one that is around it.
+        /// The span of the setup. The first time, this also notes the span around it.
         #[cold]
         pub(crate) fn setup(&mut self, context: Definition) -> Step {
             let outer_span = || OuterSpan(Some(Arc::new(Span::current())));
@@ -83,7 +83,7 @@ mod on {
         }
     }
 
-    /// The span in which something is to be run.
+    /// The span in which a setup or a teardown is polled.
     pub(crate) struct Step(Span);
 
     impl Step {
@@ -92,7 +92,7 @@ mod on {
         }
     }
 
-    /// The span in which a context was entered: one word, since every rollback keeps it, and hardly any has one.
+    /// The span that a context was entered in. One word, since every rollback has room for it, and hardly any has a span.
     #[derive(Clone)]
     pub struct OuterSpan(Option<Arc<Span>>);
 
@@ -101,7 +101,7 @@ mod on {
             OuterSpan(None)
         }
 
-        /// The first of the two that is known.
+        /// This one if it is known, else the other one.
         pub(crate) fn or(self, other: Self) -> Self {
             OuterSpan(self.0.or(other.0))
         }
@@ -111,7 +111,7 @@ mod on {
         }
     }
 
-    /// A body's span, in whatever its context has put around the yield point.
+    /// A body's span. It is made at the yield point, inside of whatever span the context has put around that.
     pub(crate) struct BodySpan(Option<Box<Span>>);
 
     impl BodySpan {
@@ -197,6 +197,6 @@ mod off {
         }
     }
 
-    /// What would leave the span.
+    /// In place of the guard that leaves a span when it is dropped.
     pub(crate) struct Nothing;
 }
