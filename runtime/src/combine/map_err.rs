@@ -155,9 +155,9 @@ impl<C, F> MapErr<C, F> {
     }
 }
 
-/// The user's closure, which is dropped with the rest of the frame: what its destructor panics with is told, and is never a second panic.
+/// The user's closure. It is dropped with the rest of the frame: a panic of its destructor goes where those of the frame go, and never becomes a second one.
 struct Mapping<F> {
-    /// There until the frame is dropped.
+    /// `None` once the frame is finished.
     closure: Option<F>,
     context: Definition,
 }
@@ -171,7 +171,7 @@ impl<F> Mapping<F> {
 
 impl<F> Drop for Mapping<F> {
     fn drop(&mut self) {
-        // The frame's end has taken it, unless the setup has panicked, or failed.
+        // `finish` has dropped the closure, unless the setup has failed or panicked.
         if self.closure.is_some() && thread::panicking() {
             let dropped = catch(&mut || drop(self.closure.take()));
             if let Err(payload) = dropped {

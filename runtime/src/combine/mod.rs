@@ -1,6 +1,9 @@
 //! Contexts put together into one: tuples.
 //!
-//! `nest` puts one context around another, in one frame; `told` says what the outer one sees of the inner one's end; `tuple` makes nests of tuples.
+//! - `nest` puts one context around another, in one frame.
+//! - `told` decides what the outer one sees of the inner one's end, and what both come to.
+//! - `tuple` makes nests of tuples.
+//! - `map_err` changes a context's error.
 
 mod map_err;
 mod nest;

@@ -1,4 +1,4 @@
-//! What an outer context sees of an inner one's end, and what both come to: the same as for one `with` inside of another.
+//! What an outer context sees of an inner one's end, and what both come to. It is the same as for one `with` inside of another.
 
 use crate::{
     AsyncContext, Definition, ExitKind,
@@ -18,26 +18,26 @@ pub(super) type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 type KindOf<A, B> = Joined<<A as AsyncContext>::Kind, <B as AsyncContext>::Kind>;
 pub(super) type JoinedError<A, B> = <KindOf<A, B> as Kind>::Error;
 
-/// What a context came to: it went well, or it has an error, or it has panicked.
+/// What a context came to: all is well, it has an error, or it has panicked.
 pub(super) type ContextResult<E> = thread::Result<Result<(), NotEntered<E>>>;
 
-/// What became of the outcome of the inner context, while the outer one sees something else, or not all of it.
+/// What the outer context was told, where that isn't just how the body ended: and with it, what it wasn't told, which is kept here meanwhile.
 pub(super) enum Told<B: AsyncContext> {
-    /// The outer context sees how the body ended, and not the inner one's failure.
+    /// How the body ended, and not the inner context's failure.
     Body(Second<ErrorOf<B>>),
-    /// It sees the inner context's error, and not how the body ended.
+    /// The inner context's error, and not how the body ended.
     Error(Option<Ending>),
-    /// It sees the inner context's panic, and not how the body ended.
+    /// The inner context's panic, and not how the body ended.
     Panic(Option<Ending>),
-    /// It sees that all is well, though the inner context has swallowed how the body ended, or has ended it.
+    /// That all is well, though the inner context has swallowed the body's outcome, or has ended the body.
     Swallowed(Option<Ending>),
-    /// It sees a cancelled body, since the caller is gone: what it comes to is reported.
+    /// That its body is cancelled, since the caller is gone. What the outer context comes to is reported.
     Gone(Option<Ending>),
-    /// It sees that all is well, though a context inside of the inner one has swallowed what went wrong in its setup.
+    /// That all is well, though a context inside of the inner one has swallowed a failure in a setup, so that there was no body.
     Skipped(Option<Swallowed<ErrorOf<B>>>),
 }
 
-/// A failure that is told apart from the body's. Where both contexts are dropped before it can be, it is reported.
+/// A failure of the inner context, which its caller is to get beside the body's outcome. If the contexts are dropped before that, it is reported.
 pub(super) struct Second<E: Debug> {
     failure: Option<Result<E, Payload>>,
     inner: Reporter,
@@ -66,7 +66,7 @@ impl<E: Debug> Drop for Second<E> {
     }
 }
 
-/// Where failures that nobody gets are reported from: contexts put together know where that was, and not where they were entered.
+/// What a failure that nobody gets is reported with. Contexts put together know where that was done, but not where they were entered.
 #[derive(Clone, Copy)]
 pub(super) struct Reporter {
     pub(super) context: Definition,
@@ -82,7 +82,7 @@ pub(super) struct Reporters {
 }
 
 impl Reporter {
-    /// The same, of a context whose own body has ended like this.
+    /// The same, for a context whose own body ended like this.
     fn after(self, body: Option<&Ending>) -> Self {
         let exit = body.map_or(ExitKind::Cancelled, Ending::kind);
         Reporter { exit, ..self }
@@ -102,7 +102,7 @@ impl Reporter {
         report::discard(payload);
     }
 
-    /// A failure of the context's, as the one around it was told of it.
+    /// Reports a failure of the context, out of the ending by which the context around it was told.
     fn ending(self, ending: Ending) {
         match ending.into_standing() {
             Standing::Error(ending) => {
@@ -114,14 +114,14 @@ impl Reporter {
         }
     }
 
-    /// Drops what has a destructor of the user's.
+    /// Drops something with a destructor of the user's, and reports its panic.
     pub(super) fn drop_quietly<T>(self, value: T) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
             self.panic(payload);
         }
     }
 
-    /// Whatever went wrong.
+    /// Reports whatever went wrong.
     pub(super) fn failure<E: Debug>(self, came: ContextResult<E>) {
         match came {
             Ok(Ok(())) => {}
@@ -132,8 +132,8 @@ impl Reporter {
     }
 }
 
-/// A destructor in the frame of a context that has come to `came` has panicked. Drops what is left of that: the first panic is what the context has come to,
-/// unless something has gone wrong before; all others are reported.
+/// A destructor in the frame of a context that has come to `came` has panicked. Drops what is left of the frame. The first panic is what the context has come to,
+/// unless something had gone wrong before; all others are reported.
 #[cold]
 pub(super) fn finished_anyway<C: AsyncContext>(
     mut frame: Pin<&mut C>,
@@ -160,8 +160,8 @@ where
     B: AsyncContext,
     ErrorOf<B>: Send + 'static,
 {
-    /// The inner context has come to `came`; its body, if there was one that is over, has ended like `ending`. Returns what the outer context is to
-    /// be told, and what there is besides.
+    /// The inner context has come to `came`. Its body, if there was one and it is over, ended like `ending`. Returns the ending that the outer context is to be told
+    /// and, if there is more to it, what kind of thing that is.
     #[inline]
     pub(super) fn new_of(
         inner: Reporter,
@@ -174,7 +174,7 @@ where
         }
     }
 
-    /// The same, where nobody is left to be told: the inner context's failure is reported, and the outer one's body is cancelled.
+    /// The same where the caller is gone: the inner context's failure is reported, and the outer one is told that its body is cancelled.
     #[cold]
     pub(super) fn new_of_abandoned(
         inner: Reporter,
@@ -344,7 +344,7 @@ fn settle_panic<A: AsyncContext, B: AsyncContext>(
 }
 
 impl<B: AsyncContext> Told<B> {
-    /// The outer context, told `ending`, is dropped before its end. Reports the inner one's failure, and returns how the body ended.
+    /// The outer context was told `ending`, and is dropped before its end. Reports the inner one's failure, and returns how the body ended.
     #[cold]
     pub(super) fn left(self, inner: Reporter, ending: Option<Ending>) -> Option<Ending> {
         match self {
@@ -367,7 +367,7 @@ impl<B: AsyncContext> Told<B> {
     }
 }
 
-/// The outer context has swallowed the inner one's failure. Without a body, that was one of its setup.
+/// What both come to if the outer context has swallowed the inner one's failure. Without a body, that was a failure of the setup.
 fn skip<E>(
     body: Option<Ending>,
     swallowed: Option<Swallowed<E>>,
@@ -378,7 +378,7 @@ fn skip<E>(
     }
 }
 
-/// The same ending, swallowed: there is no value, though the body may have completed.
+/// An ending that says that the outcome was swallowed. It has no value, though the body may have completed.
 pub(super) fn swallow(body: Ending) -> Ending {
     let body = match body.kind() {
         ExitKind::Completed | ExitKind::Cancelled => Ending::failed_as(String::new()),
@@ -400,7 +400,7 @@ pub(super) fn from_outer<A: AsyncContext, B: AsyncContext>(
     came.map(|came| came.map_err(|error| error.map(KindOf::<A, B>::outer)))
 }
 
-/// A context that may not end its body early without an error has done so: its panic.
+/// A context has ended its body early, without an error. Unless it is a suppressing one, that is a panic, which this returns.
 pub(super) fn check_early<K: Kind>(context: Definition) -> thread::Result<()> {
     match K::Suppression::missing::<()>() {
         Some(_) => Ok(()),

@@ -46,7 +46,7 @@ pub trait Flatten<Nested> {
     fn nest(flat: Self::Flat) -> Nested;
 }
 
-/// A body that has a flat tuple, for a context that yields a nested one.
+/// A body that takes a flat tuple, as one that takes pairs in pairs.
 struct Unflat<'b, N, W: Flatten<N>>(Body<'b, W::Flat>);
 
 impl<N, W: Flatten<N>> crate::frame::BodyPoll<N> for Unflat<'_, N, W> {
@@ -229,7 +229,7 @@ macro_rules! pairs {
     ($pairs:tt, $next:ident $(, $rest:ident)*) => { pairs!(($pairs, $next) $(, $rest)*) };
 }
 
-/// The context that some together make.
+/// The type of the context that some make together: a [`Nest`] of nests.
 macro_rules! nested {
     ($a:ident $(, $rest:ident)*) => { nested!(@ [$a::Context] $(, $rest)*) };
     (@ [$($nested:tt)*]) => { $($nested)* };
@@ -238,7 +238,7 @@ macro_rules! nested {
     };
 }
 
-/// The policy that some have together.
+/// The policy that some have together, by [`Combined`].
 macro_rules! policy {
     ($a:ident $(, $rest:ident)*) => { policy!(@ [$a::Policy] $(, $rest)*) };
     (@ [$($policy:tt)*]) => { $($policy)* };
@@ -269,7 +269,7 @@ macro_rules! tuple {
         impl<$A, $($M),*> ContextTuple for ($A, $($M,)*)
         where
             $A: IntoContextManager,
-            // The outer contexts are told the errors of the inner ones.
+            // `Send + 'static`: the outer contexts are told the errors of the inner ones.
             $($M: IntoContextManager, ErrorOf<$M::Context>: Send + 'static,)*
         {
             type Context = Flat<nested!($A $(, $M)*), width!($a $(, $m)*)>;

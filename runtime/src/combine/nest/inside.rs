@@ -1,4 +1,4 @@
-//! What runs at a yield point: the inner context at the outer one's, the body at the inner one's.
+//! What runs at the two yield points of a nest: the inner context at the outer one's, and the body at the inner one's.
 
 use super::{
     super::told::{ContextResult, ErrorOf, finished_anyway},
@@ -15,14 +15,14 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The inner context, as a body of the outer one's.
+/// The inner context, as the body of the outer one.
 pub(super) struct Inside<'s, 'b, A: AsyncContext, B: AsyncContext> {
     pub(super) inner: Pin<&'s mut B>,
     pub(super) state: &'s mut State<A, B>,
     pub(super) body: Option<Body<'b, (A::Resource, B::Resource)>>,
 }
 
-/// The body, as the inner context's.
+/// The body of both, as the body of the inner one.
 struct Innermost<'s, 'b, A: AsyncContext, B: AsyncContext> {
     state: &'s mut State<A, B>,
     body: &'s mut Body<'b, (A::Resource, B::Resource)>,
@@ -83,7 +83,7 @@ where
                 }
                 polled
             }
-            // Without its yield point it runs to its end.
+            // It has dropped its yield point, and runs to its end.
             Task::Open if state.inner_left => catch_unwind(AssertUnwindSafe(|| {
                 inner.as_mut().poll_teardown(cx).map_err(NotEntered::Failed)
             })),
@@ -92,7 +92,7 @@ where
                     return;
                 };
                 let mut innermost = Innermost { state, body };
-                // As for the outer context.
+                // The poll of a context that awaits its yield point itself would only lead to the body.
                 if !inner.as_mut().polls_body() {
                     innermost.poll(cx);
                     return;
@@ -104,7 +104,7 @@ where
                         .map_err(NotEntered::Failed)
                 }));
                 if !matches!(polled, Ok(Poll::Pending)) && !innermost.state.inner_left {
-                    // It has ended and left its yield point behind.
+                    // It has ended with its yield point still there.
                     innermost.cancel();
                 }
                 polled
@@ -121,7 +121,7 @@ where
         }
     }
 
-    /// The inner context has come to its end: what is left of its frame is dropped.
+    /// The inner context is over, and has come to `came`. Drops what is left of its frame.
     fn over(&mut self, came: ContextResult<ErrorOf<B>>) {
         let definition = self.inner.as_mut().definition();
         let reporter = self.state.reporter(definition, ExitKind::Cancelled);
@@ -138,7 +138,7 @@ where
         self.state.task = Task::Over;
     }
 
-    /// The setup of the inner context is cancelled.
+    /// The inner context's setup is cancelled.
     pub(super) fn interrupt(&mut self) {
         self.state.body = BodyIs::Gone;
         let definition = self.inner.as_mut().definition();
@@ -151,7 +151,7 @@ where
                 self.over(Ok(Ok(())));
             }
         }
-        // What it comes to is told as a cancelled body is.
+        // To the outer context, the inner one counts as a body that was cancelled.
         self.state.body_ending.get_or_insert_with(Ending::cancelled);
     }
 }

@@ -85,7 +85,9 @@ where
     B: AsyncContext,
     ErrorOf<B>: Send + 'static,
 {
-    /// What isn't pinned. By no shared reference to the whole, as the dot would make one of a `Pin`: both contexts may borrow from themselves.
+    /// What isn't pinned.
+    //
+    // Through a projection, and not by a field access on the `Pin`, which would make a shared reference to the whole: both contexts may borrow from themselves.
     #[inline]
     fn state(self: Pin<&mut Self>) -> &mut State<A, B> {
         self.project().state
@@ -197,7 +199,7 @@ where
             state: this.state,
             body: body.as_mut().map(Body::reborrow),
         };
-        // To poll an outer context that awaits its yield point itself would only lead back here.
+        // The poll of an outer context that awaits its yield point itself would only lead back to here.
         if !this.outer.as_mut().polls_body() {
             inside.step(cx);
             return;
@@ -211,7 +213,7 @@ where
             Err(payload) => Err(payload),
         };
         if !inside.state.outer_left {
-            // It has ended and left its yield point behind.
+            // It has ended with its yield point still there.
             inside.cancel();
         }
         inside.state.outer_came = Some(came);
@@ -234,7 +236,7 @@ where
         let definition = this.inner.as_mut().definition();
         let ending = state.body_ending.take();
         let came = match state.inner_came.take() {
-            // It has ended its body by itself.
+            // Without an ending, the context has ended its body by itself.
             Some(Ok(Ok(()))) if ending.is_none() => check_early::<B::Kind>(definition).map(Ok),
             Some(came) => came,
             None => Ok(Ok(())),
@@ -311,7 +313,7 @@ where
         came
     }
 
-    /// The outer context has dropped its yield point: first the inner one comes to its end, then it.
+    /// The outer context has dropped its yield point. Polls first the inner one to its end, and then the outer one.
     fn poll_apart(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut this = self.as_mut().project();
@@ -349,7 +351,7 @@ where
         Poll::Ready(())
     }
 
-    /// Both are over, the inner one outside of the outer one: its failure is reported, as that of a rollback.
+    /// Both are over, and the inner one was torn down outside of the outer one: its failure is reported, as that of a rollback is.
     fn part(self: Pin<&mut Self>) -> ContextResult<JoinedError<A, B>> {
         let mut this = self.project();
         let state = this.state;
@@ -366,7 +368,7 @@ where
             came = check_early::<A::Kind>(this.outer.as_mut().definition()).map(Ok);
         }
         if state.body == BodyIs::Told {
-            // The body was over in the poll in which its outermost context left: a failure of its is told, a value isn't there any more.
+            // The body was over in the very poll in which the outermost context left its yield point. If it has failed, that is told. A value is gone.
             state.ending = match ending {
                 Some(ending) if ended_early && !ending.stands() => Some(swallow(ending)),
                 ending => ending,
@@ -378,14 +380,14 @@ where
     }
 }
 
-/// What is left of two contexts where one of them panics as it is dropped.
+/// Dropping both contexts, where destructors may panic.
 impl<A, B> Nest<A, B>
 where
     A: AsyncContext,
     B: AsyncContext,
     ErrorOf<B>: Send + 'static,
 {
-    /// Drops what is left of both. The first panic goes on when that is done; one that comes after it is reported, and so are all of them where a panic is going on already.
+    /// Drops what is left of both. The first panic goes on when that is done, and further ones are reported. If the thread is panicking already, all of them are.
     #[cold]
     fn drop_both(self: Pin<&mut Self>) {
         if thread::panicking() {
@@ -413,7 +415,7 @@ where
         }
     }
 
-    /// Drops them, and reports each panic.
+    /// Drops what is left of both, and reports each panic.
     fn drop_quietly(mut self: Pin<&mut Self>) {
         let this = self.as_mut().project();
         let (outer, inner) = (this.outer.definition(), this.inner.definition());
@@ -429,7 +431,7 @@ where
     }
 }
 
-/// Drops the rest of two contexts when a part of them panics. Forgotten if none does.
+/// Drops what is left of two contexts, if a part of one of them panics. Forgotten if none does.
 struct DropBoth<'n, A, B>(Pin<&'n mut Nest<A, B>>)
 where
     A: AsyncContext,

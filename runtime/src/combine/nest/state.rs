@@ -1,4 +1,4 @@
-//! Where two nested contexts are, and what is kept of them meanwhile.
+//! How far two nested contexts are, and what is kept of them meanwhile.
 
 use super::super::told::{ContextResult, ErrorOf, Reporter, Told};
 use crate::{
@@ -21,32 +21,33 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) definition: Definition,
     pub(super) stage: Stage,
     pub(super) task: Task,
-    /// The outer context's resource, while nobody else has it.
+    /// The outer context's resource, while neither the context nor the body has it.
     pub(super) outer_resource: Option<A::Resource>,
-    /// The inner context's, on its way from the setup, or back from an evicted body.
+    /// The inner context's resource, on its way from the setup, or back from an evicted body.
     pub(super) inner_resource: Option<B::Resource>,
-    /// The outer context has dropped its yield point.
+    /// Whether the outer context has dropped its yield point.
     pub(super) outer_left: bool,
-    /// It has done so while the inner one was being set up.
+    /// Whether it has done so while the inner one was being set up.
     pub(super) interrupted: bool,
-    /// The caller has gone after the inner context was told how the body ended, and before that was over.
+    /// Whether the caller was gone after the inner context was told how the body ended, and before that context was over.
     pub(super) abandoned: bool,
-    /// The inner context has dropped its yield point while the body was there.
+    /// Whether the inner context has dropped its yield point while the body was there.
     pub(super) inner_left: bool,
     pub(super) body: BodyIs,
-    /// How the body ended, where the inner context isn't told.
+    /// How the body ended, unless the inner context has been told and still has that.
     pub(super) body_ending: Option<Ending>,
     /// Waits for what an evicted body had started.
     pub(super) below: Option<Waiting>,
-    /// What was pending inside of the outer context where the two were polled: in guard style that is in the caller's lane, until he is gone.
+    /// What was pending inside of the outer context in the lanes where the two were polled. They may go on in another lane: in guard style, that is the caller's
+    /// until the caller is gone.
     left: Seldom<Vec<LaneRange>>,
     /// None before the outer context's setup begins.
     since: Option<Since>,
     pub(super) inner_came: Option<ContextResult<ErrorOf<B>>>,
     pub(super) outer_came: Option<ContextResult<ErrorOf<A>>>,
-    /// What the outer context isn't told of the inner one's end, if there is more to it than how the body ended.
+    /// What the outer context was told, and what not, if there is more to it than how the body ended.
     pub(super) told: Option<Told<B>>,
-    /// What an outer context without a yield point can't be told.
+    /// What the outer context, having left its yield point, couldn't be told.
     pub(super) untold: Option<Ending>,
     /// How the body ended, as both contexts leave it.
     pub(super) ending: Option<Ending>,
@@ -54,9 +55,9 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
 
 /// When the outer context's setup began, and where.
 struct Since {
-    /// What is inside of it has a higher number.
+    /// What is inside of the outer context has a higher number.
     number: Number,
-    /// What is around all `with`s there.
+    /// The root there.
     root: Lane,
 }
 
@@ -65,18 +66,19 @@ struct Since {
 pub(super) enum Stage {
     /// The outer context is being set up.
     Setup,
-    /// It was dropped in its setup, and has something to tear down.
+    /// The outer context was dropped in its setup, and has something to tear down.
     Interrupted,
     /// The inner context runs inside the outer one's yield point.
     Inside,
-    /// The inner context is over; what it has started isn't.
+    /// The inner context is over. Rollbacks that it has started may be pending.
     Settling,
     /// The outer context is being torn down.
     Outside,
-    /// The outer context has dropped its yield point: the inner one is torn down outside of it.
+    /// The outer context has dropped its yield point. The inner one is torn down outside of it.
     Apart,
+    /// Both are over.
     Over,
-    /// Over, and nothing is left of their frames.
+    /// Both are over, and nothing is left of their frames.
     Gone,
 }
 
@@ -86,12 +88,12 @@ pub(super) enum Task {
     Setup,
     /// Its body has the resource.
     Open,
-    /// It runs to its end.
+    /// It runs to its end: it was told how its body ended, or has dropped its yield point.
     Teardown,
     Over,
 }
 
-/// How far the body is, as the contexts know.
+/// How far the body is, and whether the contexts know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyIs {
     Running,
@@ -140,13 +142,13 @@ where
         }
     }
 
-    /// Drops what nobody takes back from a body that was dropped: a panic there is reported.
+    /// Drops a resource of a body that was dropped, which nobody takes back. A panic of that is reported.
     pub(super) fn drop_quietly<R>(&self, resource: R) {
         let reporter = self.reporter(self.definition, ExitKind::Cancelled);
         reporter.drop_quietly(resource);
     }
 
-    /// Takes the resources back from a body, which is dropped unless it is over.
+    /// Takes the resources back from a body, and drops it.
     pub(super) fn evict(
         &mut self,
         body: &mut Body<'_, (A::Resource, B::Resource)>,
@@ -161,7 +163,7 @@ where
         resources
     }
 
-    /// Both are gone, perhaps before their end. Reports what one of them has come to meanwhile, and returns how the body ended.
+    /// Both contexts are dropped, perhaps before their end. Reports what one of them has come to meanwhile, and returns how the body ended.
     #[cold]
     pub(super) fn left(&mut self, (outer, inner): (Definition, Definition)) -> Option<Ending> {
         let exit = self.body_ending.as_ref().or(self.untold.as_ref());
@@ -219,13 +221,13 @@ where
         Poll::Ready(())
     }
 
-    /// What was entered inside of the outer context: here, and what has left the `with` it was entered in, and been dropped elsewhere.
+    /// What was entered inside of the outer context: in the current lane, or in a `with` that it has left, to be dropped elsewhere.
     #[cold]
     fn inside(&self) -> impl Iterator<Item = LaneRange> + use<A, B> {
         let since = self.since();
         let here = LaneRange::new(Lane::current(), since..Number::MAX);
         let (root, to_come) = (Lane::root(), lane::number_to_come());
-        // In a rollback it goes on in another root than it began in.
+        // If the two go on in a rollback, that is another root than the one that they began in.
         let before = self.since.as_ref().map(|since| since.root);
         let before = before.filter(|before| *before != root);
         let began = InRollback::current().map_or(to_come, |rollback| rollback.began);
@@ -242,7 +244,7 @@ where
         self.since.as_ref().map_or(0, |since| since.number) + 1
     }
 
-    /// The two wait for something, and may go on in another lane.
+    /// The two wait for something, and may go on in another lane: notes what is pending in this one.
     #[inline]
     pub(super) fn note_left(&mut self) {
         if table::any_pending() {
