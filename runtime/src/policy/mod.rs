@@ -90,11 +90,11 @@ pub trait Policy<C: AsyncContext>: Sized {
 
     /// Makes a [`Rollback`] of the frame for [`rollback`](Policy::rollback).
     //
-    // What is here forgets the frame's type at once instead: the rest is compiled once then, and not for each context.
+    // The policies of this crate override it, to forget the frame's type at once: so the rest is compiled once, and not for each context.
     #[doc(hidden)]
     fn take_over(mut frame: Abandonment<C>, origin: Self::Origin) {
         let context = frame.context();
-        // Everybody's: whatever runtime it is that will run it.
+        // No runtime: it isn't known which one will run this. So it counts for each of them.
         frame.roll_back(None, origin, |raw, origin| {
             Self::rollback(Rollback::new(raw, context), origin);
         });

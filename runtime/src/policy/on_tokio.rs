@@ -134,9 +134,9 @@ impl<C: AsyncContext> Policy<C> for Block {
     }
 }
 
-// What the policies do, for contexts of whatever type: compiled once, here, and not for each of them.
+// What the policies do. It doesn't know the contexts' types, and so is compiled once, here, and not for each context.
 
-// Inline: this is on everybody's way.
+// Inline: every context that is entered comes through here.
 #[inline]
 fn here() -> Option<Handle> {
     Handle::try_current().ok()
@@ -186,7 +186,7 @@ fn spawn(rollback: RawRollback<dyn AnyFrame + Send>, origin: Option<Handle>) {
 
 #[inline(never)]
 fn spawn_local(rollback: RawRollback<dyn AnyFrame>, (): ()) {
-    // There is no way to ask for a `LocalSet`; without one `spawn_local` panics.
+    // Without a `LocalSet`, `spawn_local` panics. There is no other way to ask whether there is one.
     let spawned = catch_unwind(|| {
         task::spawn_local(async {});
     });

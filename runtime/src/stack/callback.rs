@@ -21,7 +21,7 @@ use crate::policy::Spawn as OnCancel;
 #[cfg(not(feature = "tokio"))]
 use without_tokio::OnCancel;
 
-/// Without an executor, a closure runs only when its stack's exit is awaited.
+/// Without an executor, a closure runs only if its stack's exit is awaited.
 #[cfg(not(feature = "tokio"))]
 mod without_tokio {
     use crate::{
@@ -279,7 +279,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
 
 impl<E, S> Adds<E> for Arc<ExitStack<'static, E, S>> {
     fn added(self) -> Option<List<'static, E>> {
-        // The callback is over, and with it the other owner.
+        // The callback, which was the other owner, is over.
         Arc::into_inner(self).map(|mut stack| stack.entries.take())
     }
 }

@@ -1,4 +1,4 @@
-//! A context whose teardown is a call, and nothing else.
+//! A context whose teardown is a call and nothing else.
 
 use super::callback::EntryEnd;
 use crate::{
@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What [`callback`](super::ExitStack::callback) puts on a stack: no future, so there is nothing that would have to be polled.
+/// What [`callback`](super::ExitStack::callback) puts on a stack. There is no future in it, and so no block that would have to be polled.
 pub(super) struct Called<F, E, S> {
     callback: Option<F>,
     definition: Definition,
@@ -22,7 +22,7 @@ pub(super) struct Called<F, E, S> {
     _kind: PhantomData<fn() -> (E, S)>,
 }
 
-// Nothing of it is pinned.
+// Nothing in it is pinned.
 impl<F, E, S> Unpin for Called<F, E, S> {}
 
 impl<F, E, S> Sealed for Called<F, E, S> {}

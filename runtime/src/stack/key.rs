@@ -9,7 +9,7 @@ use std::{fmt, marker::PhantomData};
 /// to another one by [`pop_all`](super::ExitStack::pop_all). `stack[key]` is the resource.
 pub struct Key<R> {
     number: Number,
-    // Invariant: what a key finds has exactly the type that it was made with.
+    // Invariant: a key finds a resource of exactly the type that the key was made with.
     _resource: PhantomData<fn(R) -> R>,
 }
 

@@ -1,14 +1,17 @@
 //! The entries of a stack: where their resources live while the stack hands out references to them.
 //!
-//! An entry is a node, a [`Housed`]: one allocation that holds the context's frame, its resource and what is known of it. This is one of the two modules
-//! with unsafe code. What its safety rests on:
+//! An entry is a node, a [`Housed`]: one allocation that holds the context's frame, its resource and what is known of it.
 //!
-//! 1. A node is never moved, and freed by its one owner: an [`Entering`], then an [`Entry`] in a [`List`], then perhaps a `Held`.
-//! 2. While a stack is shared ([`Entries`] by `&`), nodes are only added to it. No reference to a whole node is made then: [`Entries`] reads
-//!    the pointers beside it, never through them. So the `&mut` to a resource that `push` returns is the only access to that resource.
-//! 3. A [`List`] comes out of [`Entries`] by `&mut` or by value, when the borrows that `push` and `get` gave out are over. From then on, the list's owner
-//!    is the only one who reaches its nodes.
-//! 4. A resource that has a [`Key`] was never given out by `push`; it is reached with the key alone: shared through `&`, exclusively through `&mut`.
+//! # What the unsafe code rests on
+//!
+//! This is one of the two modules with unsafe code. Its arguments cite these points by their numbers:
+//!
+//! 1. A node is never moved. It is freed by its one owner: an [`Entering`], then an [`Entry`] in a [`List`], then perhaps a `Held`.
+//! 2. While a stack is shared ([`Entries`] by `&`), nodes are only added to it. No reference to a node is made then: [`Entries`] reads the pointers to them, and
+//!    never through these. So the `&mut` to a resource that `push` returns is the only access to that resource.
+//! 3. A [`List`] comes out of [`Entries`] by `&mut` or by value, when the borrows that `push` and `get` gave out are over. From then on, the list's owner is the only
+//!    one who reaches its nodes.
+//! 4. A resource with a [`Key`] was never given out by `push`. It is reached with the key alone: shared through `&Entries`, exclusively through `&mut Entries`.
 
 use super::key::Key;
 use crate::{
@@ -30,11 +33,11 @@ use std::{
     thread,
 };
 
-/// What an entry has come to: mostly nothing of this.
+/// What an entry has come to, if that is more than that all is well. Mostly it is nothing.
 pub(super) struct Closed<E> {
-    /// What its teardown came to if that has failed, its error raised as the stack's.
+    /// What the teardown came to, if it has failed, with its error converted to the stack's.
     pub(super) failed: Emptied<thread::Result<Result<(), E>>>,
-    /// The entries that it has added.
+    /// The entries that this one, a callback, has added.
     pub(super) added: Emptied<List<'static, E>>,
 }
 
@@ -48,31 +51,31 @@ impl<E> Closed<E> {
     }
 }
 
-/// What a stack does with its entries, whatever they are. `E` is the error that their errors are raised as.
+/// What a stack does with its entries, whatever they are. `E` is the error that their errors are converted to.
 trait Exits<E> {
-    // By no shared reference to the node: its frame may borrow from itself.
+    // Not through a shared reference to the node, whose frame may borrow from itself.
     fn entered(self: Pin<&mut Self>) -> Entered;
-    /// Runs the teardown. At the first time, `told` is how the body ended; at the end, that is there again, suppressed or not.
+    /// Runs the teardown. The first call takes how the body ended out of `told`; when the teardown is over, that is put back, suppressed or not.
     //
-    // What is mostly nothing isn't returned: it would be copied in another width than it was written in, and wait for that.
+    // `closed`, which is mostly nothing, isn't returned: it would be copied in another width than it was written in, and the copy would wait for the writes.
     fn poll_close(
         self: Pin<&mut Self>,
         told: &mut Option<Ending>,
         closed: &mut Closed<E>,
         cx: &mut Context<'_>,
     ) -> Poll<()>;
-    /// Frees it; leaves what isn't closed yet to its policy. Comes back with the panic of a destructor.
+    /// Frees the node. A context that isn't closed yet is left to its policy. Returns the panic of a destructor.
     fn end(self: Pin<Box<Self>>) -> Result<(), Panicked>;
 }
 
-/// A destructor has panicked, in this context.
+/// The panic of a destructor, and the context that it happened in.
 pub(super) struct Panicked {
     pub(super) entered: Entered,
     pub(super) payload: Payload,
 }
 
 impl Panicked {
-    /// Goes on unwinding, or reports the panic, if the thread unwinds already.
+    /// Resumes the panic; or reports it, if the thread is panicking already.
     fn go_on(self) {
         if !thread::panicking() {
             resume_unwind(self.payload);
@@ -85,12 +88,12 @@ impl Panicked {
     }
 }
 
-/// Where entries come from that a callback adds to the stack while it is unwound.
+/// Where the entries are that a callback adds to the stack while the stack is unwound.
 pub(super) trait Adds<E> {
     fn added(self) -> Option<List<'static, E>>;
 }
 
-/// Every entry but such a callback.
+/// Any entry but such a callback adds none.
 impl<E> Adds<E> for () {
     fn added(self) -> Option<List<'static, E>> {
         None
@@ -137,14 +140,14 @@ where
     }
 }
 
-/// What a teardown has come to, with its error as the stack's.
+/// What a teardown has come to, with its error converted to the stack's.
 #[cold]
 fn raised<K: RaiseAs<E>, E>(
     failed: thread::Result<Result<(), K::Error>>,
 ) -> thread::Result<Result<(), E>> {
     match failed {
         Ok(Ok(())) => Ok(Ok(())),
-        // `From` of the user's.
+        // The conversion is a `From` of the user's, which may panic.
         Ok(Err(error)) => catch_unwind(AssertUnwindSafe(|| Err(K::raise(error)))),
         Err(payload) => Err(payload),
     }
@@ -152,7 +155,7 @@ fn raised<K: RaiseAs<E>, E>(
 
 const ONCE: &str = "a context is put on a stack once, when it is set up";
 
-/// A context that is being entered. Nothing runs, and nothing is allocated, before it is polled; dropped after that, it leaves the setup to the policy.
+/// A context that is being entered. Nothing runs, and nothing is allocated, before the first poll. Dropped after that, it leaves the context to its policy.
 pub(super) struct Entering<C: AsyncContext, P: Policy<C>> {
     /// `None` once its frame is in the node.
     seed: Option<Seed<C>>,
@@ -160,7 +163,7 @@ pub(super) struct Entering<C: AsyncContext, P: Policy<C>> {
     node: Option<House<C, P>>,
 }
 
-// The frame is pinned in the node only.
+// The frame is pinned in the node, and not in here.
 impl<C: AsyncContext, P: Policy<C>> Unpin for Entering<C, P> {}
 
 impl<C: AsyncContext, P: Policy<C>> Entering<C, P> {
@@ -203,7 +206,7 @@ impl<C: AsyncContext, P: Policy<C>> Drop for Entering<C, P> {
     }
 }
 
-/// An open entry, or one being closed. Dropped, it leaves the rest to its policy.
+/// An entry that is open or being closed. Dropped, it leaves its context to the policy.
 pub(super) struct Entry<'e, E> {
     node: NonNull<dyn Exits<E> + Send + 'e>,
     resource: NonNull<()>,
@@ -214,9 +217,9 @@ pub(super) struct Entry<'e, E> {
 unsafe impl<E> Send for Entry<'_, E> {}
 
 impl<E> Entry<'_, E> {
-    // For all of these: an entry outside of `Entries` is its node's one owner (point 3).
     fn node(&mut self) -> Pin<&mut (dyn Exits<E> + Send)> {
-        // SAFETY: as said above; the node is pinned where it is (point 1).
+        // SAFETY: this is called only for an entry that is out of `Entries`, where entries are added and looked up, and nothing else is done with them. So nobody
+        // else reaches the node (point 3). It is pinned where it is (point 1).
         unsafe { Pin::new_unchecked(self.node.as_mut()) }
     }
 
@@ -224,7 +227,8 @@ impl<E> Entry<'_, E> {
         self.node().entered()
     }
 
-    /// Runs the teardown. At the first time, `told` is the outcome as the inner entries left it; at the end, as it is then.
+    /// Runs the teardown. The first call takes the outcome, as the inner entries left it, out of `told`. When the teardown is over, the outcome as it is then is put
+    /// back.
     #[inline]
     pub(super) fn poll_close(
         &mut self,
@@ -235,11 +239,11 @@ impl<E> Entry<'_, E> {
         self.node().poll_close(told, closed, cx)
     }
 
-    /// Frees it; leaves what isn't closed yet to its policy. Comes back with the panic of a destructor.
+    /// Frees the entry. A context that isn't closed yet is left to its policy. Returns the panic of a destructor.
     #[inline]
     pub(super) fn end(self) -> Result<(), Panicked> {
         let entry = ManuallyDrop::new(self);
-        // SAFETY: the entry isn't used, nor dropped, from here on.
+        // SAFETY: nothing else is done with the entry, not even its drop.
         unsafe { entry.take() }.end()
     }
 
@@ -247,23 +251,23 @@ impl<E> Entry<'_, E> {
     /// Nothing else is done with the entry afterwards.
     #[inline]
     unsafe fn take(&self) -> Pin<Box<dyn Exits<E> + Send + '_>> {
-        // SAFETY: the pointer comes from a box, whose owner is this entry, and isn't used from here on; the node is pinned and stays so.
+        // SAFETY: the pointer comes from a box that this entry owns. By this function's contract, it isn't used again. The node stays where it is, pinned.
         unsafe { Pin::new_unchecked(Box::from_raw(self.node.as_ptr())) }
     }
 }
 
 impl<E> Drop for Entry<'_, E> {
     fn drop(&mut self) {
-        // SAFETY: this is the last that is done with the entry.
+        // SAFETY: the entry is being dropped: nothing else is done with it.
         if let Err(panicked) = unsafe { self.take() }.end() {
             panicked.go_on();
         }
     }
 }
 
-/// Entries that nobody else reaches. Dropped, it leaves them to their policies, from the innermost on.
+/// A list of entries. Dropped, it leaves them to their policies, from the innermost on.
 pub(super) struct List<'e, E> {
-    /// The first of them has a place of its own, so that a stack of one needs no allocation beside its entry's.
+    /// The first entry has a place of its own, so that a stack of one needs no allocation but that entry's.
     outermost: Option<Entry<'e, E>>,
     others: Vec<Entry<'e, E>>,
 }
@@ -280,7 +284,7 @@ impl<'e, E> List<'e, E> {
         usize::from(self.outermost.is_some()) + self.others.len()
     }
 
-    /// The number of the innermost one, which is the greatest. What has been taken out was entered before whatever is added then.
+    /// The number of the innermost entry, which is the greatest.
     fn newest(&self) -> Number {
         let innermost = self.others.last().or(self.outermost.as_ref());
         innermost.map_or(0, |entry| entry.number)
@@ -299,7 +303,7 @@ impl<'e, E> List<'e, E> {
         self.others.pop().or_else(|| self.outermost.take())
     }
 
-    /// Puts `added`, entered later, inside of what is there.
+    /// Puts `added`, which was entered later, inside of what is there.
     pub(super) fn append(&mut self, mut added: List<'e, E>) {
         if let Some(outermost) = added.outermost.take() {
             self.push(outermost);
@@ -325,7 +329,7 @@ impl<E> Drop for List<'_, E> {
         let _unit = Unit::of(entries.map(Entry::entered));
         let mut first: Option<Panicked> = None;
         while let Some(entry) = self.pop() {
-            // A destructor of the user's that panics keeps no other entry from its rollback.
+            // If a destructor of the user's panics, the other entries are rolled back all the same.
             match (entry.end(), &first) {
                 (Ok(()), _) => {}
                 (Err(panicked), None) => first = Some(panicked),
@@ -350,7 +354,7 @@ impl<'e, E> Entries<'e, E> {
         Entries::new(List::new())
     }
 
-    /// The list, for as long as no code of the user's runs.
+    /// The list. No code of the user's may run while it is locked.
     fn lock(&self) -> MutexGuard<'_, List<'e, E>> {
         // Nothing in this module panics with the list half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -373,7 +377,7 @@ impl<'e, E> Entries<'e, E> {
         mem::replace(self.list(), List::new())
     }
 
-    /// Adds a context that is set up, and lends its resource for as long as the entries stay.
+    /// Adds a context that is set up, and lends its resource for as long as the entries stay here.
     #[expect(
         clippy::mut_from_ref,
         reason = "each call lends the resource of another entry"
@@ -385,8 +389,7 @@ impl<'e, E> Entries<'e, E> {
         X: Adds<E> + Send + 'e,
     {
         let (mut resource, _) = self.add(node);
-        // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`; and this is the only access to the
-        // resource until then (point 2).
+        // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`. Until then, this is the only access to the resource (point 2).
         unsafe { resource.as_mut() }
     }
 
@@ -408,17 +411,17 @@ impl<'e, E> Entries<'e, E> {
     {
         assert!(node.resource().is_some(), "{ONCE}");
         let mut list = self.lock();
-        // Under the lock, so that the numbers, which are the order of rollbacks, are in the order of the list, which is that of awaited exits. An entry keeps its own where
-        // that is so anyway: what its setup has entered is below it then.
+        // The numbers are the order of rollbacks, and the list that of awaited exits. Under the lock, both are made the same. An entry whose number fits anyway keeps
+        // it, so that what its setup has entered stays below it.
         let number = node.parts().number_after(list.newest());
-        // SAFETY: nothing moves the node: it stays where it is until it is dropped.
+        // SAFETY: nothing moves the node until it is dropped.
         let node = Box::into_raw(unsafe { Pin::into_inner_unchecked(node.into_box()) });
-        // SAFETY: a box's pointer isn't null; the node is alive and nobody else reaches it yet.
+        // SAFETY: a box's pointer isn't null. The node is alive, and nobody else reaches it yet.
         let (node, resource) = unsafe {
             let resource = &mut (*node).resource;
             (NonNull::new_unchecked(node), resource.as_mut())
         };
-        let resource = NonNull::from(resource.expect("looked up above"));
+        let resource = NonNull::from(resource.expect("asserted above"));
         list.push(Entry {
             node,
             resource: resource.cast(),
@@ -430,20 +433,20 @@ impl<'e, E> Entries<'e, E> {
     /// The resource of the entry with this key.
     pub(super) fn get<R: Sync>(&self, key: Key<R>) -> Option<&R> {
         let resource = find(&self.lock(), key)?;
-        // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`; until then the resource, which has a key, is
-        // only read (point 4), perhaps on several threads.
+        // SAFETY: the node is alive until the entries are taken, which ends the borrow of `self`. Until then the resource, which has a key, is only read (point 4),
+        // perhaps on several threads, which `R: Sync` allows.
         Some(unsafe { resource.as_ref() })
     }
 
     /// The resource of the entry with this key, exclusively.
     pub(super) fn get_mut<R>(&mut self, key: Key<R>) -> Option<&mut R> {
         let mut resource = find(self.list(), key)?;
-        // SAFETY: as in `get`; and `&mut self` makes this the only access.
+        // SAFETY: as in `get`; by `&mut self`, this is the only access.
         Some(unsafe { resource.as_mut() })
     }
 }
 
-/// Where the resource with this key is. A number belongs to one entry ever, and the key was made with that entry's type.
+/// Where the resource with this key is. It has the type that the key says: no two entries ever have the same number, and the key was made with its entry's type.
 fn find<R, E>(list: &List<'_, E>, key: Key<R>) -> Option<NonNull<R>> {
     Some(list.find(key.number())?.resource.cast())
 }

@@ -12,19 +12,19 @@ use std::{
     thread,
 };
 
-/// Closes entries from the innermost on. Dropped half-way, it leaves what is left to the entries' policies, in the same order.
+/// Closes entries from the innermost on. Dropped half-way, it leaves the remaining ones to their policies, in the same order.
 pub(super) struct Unwinding<'e, E> {
-    /// The one under way: the innermost that is left.
+    /// The entry that is being closed: the innermost that is left.
     current: Option<Entry<'e, E>>,
     entries: List<'e, E>,
-    /// The outcome as the inner entries left it: what the next one is told. `None` while an entry has it.
+    /// The outcome, as the inner entries left it: what the next entry is told. `None` while an entry has it.
     pending: Option<Ending>,
     body: Body,
 }
 
 impl<E> Drop for Unwinding<'_, E> {
     fn drop(&mut self) {
-        // Dropped together: they are in order then, whatever lanes they are in.
+        // Back into the list, whose drop keeps all of them in order, whatever lanes they were entered in.
         if let Some(entry) = self.current.take() {
             self.entries.push(entry);
         }
@@ -33,11 +33,11 @@ impl<E> Drop for Unwinding<'_, E> {
 
 /// Where the outcome of the stack's own body is.
 enum Body {
-    /// It is what is pending.
+    /// It is the pending outcome.
     Pending,
-    /// An entry has put another one in its place: it failed where the body hadn't, or has swallowed the body's.
+    /// An entry has put another outcome in its place: it has failed where the body hadn't, or has swallowed the body's failure.
     Aside(Ending),
-    /// It was an error and is reported: an entry has panicked over it.
+    /// It was an error, and is reported: an entry has panicked over it.
     Reported,
 }
 
@@ -51,7 +51,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         }
     }
 
-    /// Closes the entries, each of which is off the list before it runs.
+    /// Closes the entries. Each is taken off the list before it runs.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let entry = match &mut self.current {
@@ -80,7 +80,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         if let Some(added) = closed.added.take() {
             self.entries.append(added);
         }
-        // A destructor that panics, as if the teardown had.
+        // A panic of a destructor counts as one of the teardown.
         if let Err(Panicked { entered, payload }) = entry.end() {
             let told = self.pending.take();
             self.change(&entered, Err(payload), told);
@@ -132,7 +132,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         }
     }
 
-    /// The outcome, if no entry has it.
+    /// The pending outcome, if no entry has it.
     pub(super) fn take_pending(&mut self) -> Option<Ending> {
         self.pending.take()
     }
@@ -145,7 +145,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             Body::Aside(ending) => Some(ending),
             Body::Reported => None,
         };
-        // Every entry's error was raised as an `E`.
+        // Every entry's error was converted to an `E`.
         let context = match pending.map(Ending::into_error) {
             Some(Ok(error)) => Ok(Err(error)),
             Some(Err(ending)) => ending.into_panic().map_or(Ok(Ok(())), Err),

@@ -1,4 +1,4 @@
-//! How many threads of a runtime are blocked at once, and how many would be too many.
+//! How many of a runtime's threads are blocked at once, and how many would be too many.
 
 use std::{
     cell::Cell,
@@ -7,11 +7,11 @@ use std::{
 };
 use tokio::runtime::{Handle, Id};
 
-/// Those of the runtimes that have any.
+/// The crowd of each runtime that has one.
 static CROWDS: Mutex<Vec<Crowd>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// By what this thread is blocked.
+    /// What this thread is blocked by.
     static BLOCKED: Cell<Option<Blocked>> = const { Cell::new(None) };
 }
 
@@ -25,36 +25,37 @@ struct Blocked {
 enum By {
     /// A rollback, on one of the runtime's threads.
     One,
-    /// One that makes room, and is only to be dropped yet.
+    /// A rollback that makes room: it has given up, and is being dropped.
     OneTooMany,
-    /// A rollback on a thread that the runtime doesn't miss.
+    /// A rollback on a thread that isn't the runtime's.
     Outsider,
 }
 
+/// The threads of a runtime that are blocked at once.
 struct Crowd {
     runtime: Id,
     blocked: usize,
-    /// With how many of them the runtime still has a thread to run on: learned from one too many.
+    /// With how many blocked threads the runtime still has one to run on. It is learned when there is one too many.
     most: usize,
-    /// When one gave up last.
+    /// When the last rollback gave up.
     given_up: Option<Instant>,
 }
 
 /// One rollback that blocks its thread.
 pub(super) struct InCrowd {
     runtime: Id,
-    /// How many threads it blocks: none if it is inside of another one, or outside of the runtime.
+    /// How many of the runtime's threads it blocks: none if it is inside of another rollback, or on a thread that isn't the runtime's.
     threads: usize,
     is_outside: bool,
-    /// By what the thread was blocked before.
+    /// What the thread was blocked by before.
     around: Option<Blocked>,
 }
 
-/// It would leave the runtime without a thread to run on.
+/// One more would leave the runtime without a thread to run on.
 pub(super) struct Full;
 
 impl InCrowd {
-    /// On one of the runtime's threads, or inside of another one.
+    /// A rollback on one of the runtime's threads, perhaps inside of another one there.
     pub(super) fn join(runtime: Id) -> Result<Self, Full> {
         let around = BLOCKED.get().filter(|around| around.runtime == runtime);
         match around.map(|around| around.by) {
@@ -67,13 +68,13 @@ impl InCrowd {
                 crowd.blocked += 1;
                 Ok(InCrowd::new(runtime, 1, By::One))
             }
-            // What it holds has no thread either.
+            // The rollback around this one is being dropped for want of a thread. There is none for what it holds, either.
             Some(By::OneTooMany) => Err(Full),
             Some(by) => Ok(InCrowd::new(runtime, 0, by)),
         }
     }
 
-    /// On a thread that isn't one of the runtime's.
+    /// A rollback on a thread that isn't one of the runtime's.
     pub(super) fn outside(runtime: Id) -> Self {
         InCrowd::new(runtime, 0, By::Outsider)
     }
@@ -87,9 +88,9 @@ impl InCrowd {
         }
     }
 
-    /// Whether it is this one that gives up, of those that have seen ever `since` that nothing runs on the runtime. One at a time: its thread may be enough.
+    /// Nothing has run on the runtime `since` then: whether this rollback is the one that gives up. One at a time does: its thread may be enough.
     //
-    // Fewer than the workers can't hold all of them up.
+    // Nobody does while fewer are blocked than there are workers, since then they aren't what holds up the runtime.
     pub(super) fn gives_up(&self, runtime: &Handle, since: Instant) -> bool {
         if self.is_outside {
             return false;
@@ -117,7 +118,7 @@ impl Drop for InCrowd {
         let mut crowds = lock();
         let crowd = of(&mut crowds, self.runtime);
         crowd.blocked -= self.threads;
-        // Some of the threads may have been something else's, and be free again.
+        // What `most` was learned from may have changed: other work that took threads of the pool may be over. So it is forgotten when half of them are gone.
         if crowd.blocked <= crowd.most / 2 {
             crowd.most = usize::MAX;
         }

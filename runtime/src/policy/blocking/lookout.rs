@@ -1,4 +1,4 @@
-//! Whether a runtime will ever do what is waited for.
+//! Finding out whether a runtime will ever do what a rollback waits for.
 
 use super::crowd::InCrowd;
 use std::{
@@ -8,10 +8,10 @@ use std::{
 };
 use tokio::{runtime::Handle, task::JoinHandle};
 
-/// How long nothing runs on a runtime before it is taken to have no thread left.
+/// After how long without anything run a runtime is taken to have no thread left.
 const STANDSTILL: Duration = Duration::from_secs(4);
 
-/// Why it won't.
+/// Why a runtime won't do what is waited for.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum InVain {
     ShutDown,
@@ -31,7 +31,7 @@ impl InVain {
     }
 }
 
-/// Looks, from time to time.
+/// Probes a runtime, at each [`look`](Lookout::look).
 pub(super) struct Lookout<'a> {
     runtime: &'a Handle,
     crowd: &'a InCrowd,
@@ -74,13 +74,13 @@ struct Probe {
 }
 
 impl Probe {
-    /// None if the runtime takes on no work any more.
+    /// `None` if the runtime takes on no work any more.
     //
-    // A task would be refused later than this: only once some worker has begun to shut down the others.
+    // The work for the pool tells that earlier than a task, which is refused only once some worker has begun to shut down the others.
     fn send(runtime: &Handle) -> Option<Self> {
         let (sender, wait) = mpsc::channel::<()>();
         let work = AssertUnwindSafe(|| runtime.spawn_blocking(move || wait.recv().unwrap_or(())));
-        // A panic: there are no threads to be had.
+        // It panics if no further thread can be started.
         let work = catch_unwind(work).ok();
         if work.as_ref().is_some_and(JoinHandle::is_finished) {
             return None;
@@ -92,7 +92,7 @@ impl Probe {
         })
     }
 
-    /// Whether any of it was done.
+    /// Whether the runtime has done any of it.
     fn is_answered(&self) -> bool {
         self.work.iter().flatten().any(JoinHandle::is_finished)
     }

@@ -1,4 +1,4 @@
-//! A rollback that is driven by the thread that drops it.
+//! Driving a rollback on the thread that drops it.
 
 mod crowd;
 mod lookout;
@@ -22,40 +22,40 @@ use tokio::{
     task,
 };
 
-/// How long a rollback isn't woken before this asks whether it ever will be.
+/// After how long without a wake-up a rollback is suspected to wait in vain.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same for what a thread drops after it has waited in vain: a thousand contexts don't keep a runtime from shutting down for a thousand seconds.
+/// The same for what a thread drops after it has waited in vain once, so that a thousand contexts don't keep a runtime from shutting down for a thousand seconds.
 const IMPATIENCE: Duration = Duration::from_millis(10);
 
 thread_local! {
-    /// The runtime whose shutdown has made this thread lose a rollback.
+    /// The runtime in whose shutdown this thread has waited in vain.
     static IN_VAIN: Cell<Option<Id>> = const { Cell::new(None) };
 }
 
-/// Drives it on a thread of `runtime`'s, whose other work moves to another one meanwhile.
+/// Drives a rollback on one of `runtime`'s threads, whose other work moves to another thread meanwhile.
 pub(super) fn in_place(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
     let Ok(crowd) = InCrowd::join(runtime.id()) else {
         return rollback.lose(InVain::NoThreadLeft.reason());
     };
-    // There is no way to ask for a `LocalSet`, inside which `block_in_place` panics before it calls the closure.
+    // Inside a `LocalSet`, `block_in_place` panics before it calls the closure. There is no other way to ask whether there is one.
     if catch_unwind(|| task::block_in_place(|| {})).is_err() {
         return rollback.lose("its policy is `block`, which can't work inside a `LocalSet`");
     }
     task::block_in_place(|| drive(rollback, runtime, crowd));
 }
 
-/// Drives it on a thread that isn't one of `runtime`'s.
+/// Drives a rollback on a thread that isn't one of `runtime`'s.
 pub(super) fn from_outside(rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle) {
     let _inside = runtime.enter();
     drive(rollback, runtime, InCrowd::outside(runtime.id()));
 }
 
-/// Drives it to its end, on a thread whose current runtime is that one; where that is shut down meanwhile, or has been, or has no thread left to run on, for as long as somebody
-/// wakes it.
+/// Drives a rollback to its end, on a thread whose current runtime is `runtime`. If that is shut down, or has no thread left to run on, the rollback is driven only
+/// for as long as something wakes it.
 //
-// Not by tokio's `block_on`, which in a shutdown may wait for ever, since this thread may be the one that would turn the timer, or shut down the task that is waited for; and which
-// panics where tokio drops a future that it has refused.
+// Not by tokio's `block_on`. In a shutdown, that may wait for ever: this thread may be the one that would turn the timer, or shut down the task that is waited for.
+// And it panics where tokio drops a future that it has refused.
 fn drive(mut rollback: RawRollback<dyn AnyFrame + '_>, runtime: &Handle, crowd: InCrowd) {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
@@ -81,7 +81,7 @@ fn patience(runtime: &Handle) -> Duration {
     }
 }
 
-/// Whether a rollback was woken. Not with `thread::park`, whose token may be somebody else's, who has polled what is dropped here.
+/// Whether a rollback was woken. Not `thread::park`: its token may be meant for an executor further up on this thread, which has polled what is dropped here.
 #[derive(Default)]
 struct Woken {
     woken: Mutex<bool>,
@@ -93,7 +93,7 @@ impl Woken {
         self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for that, for so long at the most.
+    /// Waits for a wake-up, at most as long as `patience`.
     fn wait(&self, patience: Duration) -> bool {
         let waited = self
             .change
