@@ -7,9 +7,9 @@ use std::fmt::Debug;
 /// A context function looks at it as an [`ErrorView`](crate::ErrorView), possibly on another thread. Errors that aren't `Send` are for
 /// [`with_local`](crate::ContextManager::with_local).
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` isn't `Debug + Send + 'static`, as that of a body or of a stack has to be",
+    message = "the error type of a body or of a stack has to be `Debug + Send + 'static`, and `{Self}` isn't",
     label = "`{Self}` isn't `Debug + Send + 'static`",
-    note = "instead of `Box<dyn Error>` return `Box<dyn Error + Send + Sync>`; to an error type of yours add `#[derive(Debug)]`",
+    note = "instead of `Box<dyn Error>`, return `Box<dyn Error + Send + Sync>`; to an error type of yours, add `#[derive(Debug)]`",
     note = "`with_local` takes errors that aren't `Send`"
 )]
 pub trait BodyError: Debug + Send + 'static {}

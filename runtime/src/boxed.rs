@@ -117,12 +117,12 @@ pub struct BoxContext<'a, T, K> {
 
 struct Erased<C: AsyncContext, P: Policy<C>> {
     lodging: Lodging<C>,
-    /// What the policy remembers from where the context was entered.
+    /// What the policy knows of the place where the context was entered. `None` before that.
     origin: Option<P::Origin>,
 }
 
 trait Boxable<T, K> {
-    /// Lets the policy look round where the context is entered.
+    /// The context is entered here: asks the policy for its origin.
     fn enter(&mut self);
     fn frame<'s>(&'s mut self) -> Pin<&'s mut (dyn AsyncContext<Resource = T, Kind = K> + 's)>;
     fn outer_span(&mut self) -> OuterSpan;

@@ -89,9 +89,9 @@ use crate::{
 /// ```
 #[doc(alias = "AbstractAsyncContextManager")]
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no context of a `{T}` whose errors become `{E}`s",
-    label = "a context that yields a `{T}` is asked for here",
-    note = "a context function has to be called, `name(…)`; a struct implements `AsyncContextManager`, and is passed by value"
+    message = "`{Self}` isn't a context that yields a `{T}` and whose errors become a `{E}`",
+    label = "not a context that yields a `{T}`",
+    note = "call a context function: `name(…)`; for a struct, implement `AsyncContextManager`, and pass it by value"
 )]
 pub trait ContextOf<T, E>:
     IntoContextManager<
@@ -104,7 +104,7 @@ pub trait ContextOf<T, E>:
 {
 }
 
-// No `do_not_recommend`: rustc names the bound that isn't met, and those have messages of their own.
+// No `do_not_recommend`: so rustc names the bound that isn't met, each of which has a message of its own.
 impl<M, T, E> ContextOf<T, E> for M where
     M: IntoContextManager<
             Context: AsyncContext<

@@ -79,7 +79,7 @@ impl<C: AsyncContext, P: Policy<C>> Enter<C, P> {
 #[diagnostic::on_unimplemented(
     message = "there is no guard yet: `enter()` isn't awaited",
     label = "this is called on the future of `enter()`",
-    note = "write `context().enter().await?`; or for a context that can't fail, `let Ok(guard) = context().enter().await;`"
+    note = "write `context().enter().await?`; or, for a context that can't fail, `let Ok(guard) = context().enter().await;`"
 )]
 pub trait IsAwaited {}
 

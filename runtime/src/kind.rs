@@ -74,8 +74,8 @@ pub trait Suppression: Sealed + 'static {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` isn't a `Result`, as a context function takes it to be",
-    label = "a context function takes this to be a `Result`",
-    note = "a type whose name ends in `Result`, or one under `#[async_context(fallible)]`, is taken for one; if it is what the context yields, write `#[async_context(infallible)]`, or leave out `fallible`"
+    label = "taken for a `Result` here",
+    note = "a type is taken for a `Result` if its name ends in `Result`, or under `#[async_context(fallible)]`; if it is what the context yields, write `#[async_context(infallible)]`, or leave out `fallible`"
 )]
 pub trait Declared {
     /// What the context yields.
@@ -94,9 +94,9 @@ impl<T, E> Declared for Result<T, E> {
 /// [`#[within]`](macro@crate::within) asks this of what its function returns, or, if that is a `Result`, of what is in its `Ok`. Mirrors a Python
 /// function whose decorator has swallowed its exception: it returns `None`.
 #[diagnostic::on_unimplemented(
-    message = "this context may suppress the function's failure, and a `{Self}` can't be missing then",
+    message = "this context may suppress the function's failure, and then there is no `{Self}` to return",
     label = "a suppressing context around a function that returns a `{Self}`",
-    note = "let the function return `()` or an `Option`, in a `Result` or not; or run its body with `async_with!`, which returns an `Option`"
+    note = "let the function return `()` or an `Option`, with or without a `Result` around it; or run its body with `async_with!`, which returns an `Option`"
 )]
 pub trait MayBeMissing {
     /// What is returned in place of a value.
@@ -162,7 +162,7 @@ impl Suppression for Suppressing {
     message = "this context doesn't say that it may suppress its body's failure",
     label = "only a suppressing context may do this",
     note = "declare it with `#[async_context(suppress)]`; `with` then returns an `Option`, since the body's value may be missing",
-    note = "what is called by a stack may do this on `ExitStack::suppressing()`, and in a `suppressing_scope` or a `suppressing_context`"
+    note = "what a stack calls may do this on an `ExitStack::suppressing()`, and in a `suppressing_scope` or a `suppressing_context`"
 )]
 pub trait CanSuppress: Suppression {}
 impl CanSuppress for Suppressing {}
@@ -184,9 +184,9 @@ impl Shape for Wrapping {
 
 /// A context's marker: its error, and what it can do to its body. Implemented by [`Fallible`] and [`Infallible`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no kind of a context",
-    label = "write `contextlib::kind::Fallible<…>` with its error in it, or `contextlib::kind::Infallible`",
-    note = "the `Infallible` of `std` is an error type, which is `kind::Never` here: `enter` and `exit` of an infallible context return a `Result<_, Never>`"
+    message = "`{Self}` isn't the kind of a context",
+    label = "write `contextlib::kind::Fallible<E>`, where `E` is its error, or `contextlib::kind::Infallible`",
+    note = "`std::convert::Infallible` is an error type, and called `kind::Never` here: `enter` and `exit` of an infallible context return a `Result<_, Never>`"
 )]
 pub trait Kind: Sealed {
     /// The error of its setup and teardown. Debug, since the error of a teardown that nobody awaits is [reported](crate::report).
@@ -423,8 +423,8 @@ pub type Out<K, R> = <<K as Kind>::Suppression as Suppression>::Out<R>;
 #[diagnostic::on_unimplemented(
     message = "the error type `{B}` can't be made from the error of this context",
     label = "the error here is a `{B}`",
-    note = "a context's own error reaches the caller as this one: implement `From<the context's error> for {B}`; where both types are foreign, change the context's error first: `context.map_err(…)`, or `context.err_into::<E>()` with an `E` that `{B}` is made from",
-    note = "in closure style `outcome` converts nothing: it returns both",
+    note = "a context's own error is converted to this one: implement `From<the context's error> for {B}`; if both types are foreign, change the context's error first: `context.map_err(…)`, or `context.err_into::<E>()` with an `E` that `{B}` is made from",
+    note = "in closure style, `outcome` converts nothing: it returns both outcomes",
     note = "a function that takes any context asks for `impl ContextOf<T, {B}>`, or for `M::Context: AsyncContext<Kind: RaiseAs<{B}>>`"
 )]
 pub trait RaiseAs<B>: Kind {
@@ -459,7 +459,7 @@ impl<A: RaiseAs<X>, B: RaiseAs<X>, X> RaiseAs<X> for Joined<A, B> {
 #[diagnostic::on_unimplemented(
     message = "this context's error `{Self}` isn't `Send`",
     label = "the context fails with `{Self}`",
-    note = "let it fail with an error that is `Send`: instead of `Box<dyn Error>` with `Box<dyn Error + Send + Sync>`",
+    note = "let it fail with an error that is `Send`: `Box<dyn Error + Send + Sync>` instead of `Box<dyn Error>`",
     note = "`with_local`, `async_with!` and guards take errors that aren't `Send`"
 )]
 pub trait ContextError: Send {}
@@ -482,9 +482,9 @@ impl<R: Send> ContextResource for R {}
 
 /// A context of this kind can be entered with a guard: everything but a [`Wrapping`] one.
 #[diagnostic::on_unimplemented(
-    message = "this context can't be entered with a guard, or isn't known to: it may wrap its body",
+    message = "this context may wrap its body, so it can't be entered with a guard",
     label = "a wrapping context polls its body inside its own yield point",
-    note = "run a wrapping context with `.with(async |resource| …)` or `async_with!`. Only if what is around its yield wraps nothing, as in `my_log!(yield_resource!(…))`, write `#[async_context(guard)]` on the context function: a timeout there would do nothing then",
+    note = "run a wrapping context with `.with(async |resource| …)` or `async_with!`. If what is around its yield wraps nothing, as in `my_log!(yield_resource!(…))`, write `#[async_context(guard)]` on the context function; under a guard, a timeout there would do nothing",
     note = "a function that takes any context asks for `M::Context: AsyncContext<Kind: CanEnter>`"
 )]
 pub trait CanEnter: Kind {}

@@ -70,7 +70,7 @@ macro_rules! yield_resource {
     (@move $yielder:ident, $value:expr) => {
         $yielder.lend($value).await
     };
-    // A mistake has been reported, and this keeps the import in use.
+    // A mistake has been reported. This expansion keeps the import of the macro in use, which would be a warning beside that.
     (@mention) => {};
     ($($anything:tt)*) => {
         ::core::compile_error!(

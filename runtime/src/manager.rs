@@ -125,14 +125,16 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 /// # }
 /// ```
 //
-// The future is a parameter, for an argument of one lifetime, whichever. A trait in which it is an associated type, for every lifetime, would be the shorter way to say so. But whether an `async` closure implements
-// that, rustc (1.95 and 1.97, at least) evaluates now in one way and now in another: it ends with an internal error after one in four changes of a program that joins futures of `with`, and goes on to until its
-// cache is deleted. `tests/incremental` has such a program.
+// The future is a parameter, and the argument has one lifetime, whichever. It would be shorter to bound a body by a trait with the future as an associated type, for
+// every lifetime. But rustc (1.95 and 1.97, at least) doesn't always come to the same answer whether an `async` closure implements such a trait. In a program that
+// joins futures of `with`, one change in four then ends in an internal compiler error, and so does every build after that, until the incremental cache is deleted.
+// `tests/incremental` has such a program.
 #[diagnostic::on_unimplemented(
-    message = "what is run here is an `async` closure that takes `{A}`",
-    label = "not an `async |…| …` that takes that and returns what is asked for here",
-    note = "a context's body takes its resource, `async |resource| …`, and isn't an `async {{ … }}` block: write `async |_| {{ … }}`; what an `ExitStack` is to call takes how the body ended, `async |exit| …`: a context is entered instead",
-    note = "a function that is given a body asks for `F: AsyncFnOnce(&mut T) -> Result<R, E> + AsyncBody<&'b mut T, Fut> + Send` and `Fut: Future<Output = Result<R, E>> + Send`; or it runs the body in an `async_with!`, which asks for neither"
+    message = "an `async` closure that takes a `{A}` is needed here",
+    label = "not an `async |…| …` that takes a `{A}` and returns what is asked for here",
+    note = "a context's body takes the resource: `async |resource| …`; instead of a block `async {{ … }}`, write `async |_| {{ … }}`",
+    note = "what is pushed on an `ExitStack` takes how the body ended: `async |exit| …`; a context is entered instead: `stack.enter(context)`",
+    note = "a function that is given a body to run asks for `F: AsyncFnOnce(&mut T) -> Result<R, E> + AsyncBody<&'b mut T, Fut> + Send` and `Fut: Future<Output = Result<R, E>> + Send`; or it runs the body in an `async_with!`, which asks for neither"
 )]
 pub trait AsyncBody<A, Fut>: sealed::Sealed<A, Fut> {
     #[doc(hidden)]
@@ -154,7 +156,7 @@ where
     }
 }
 
-/// A frame without its type: what drives it is compiled once for all that come to the same, and not for each use.
+/// A frame without its type: what drives it is compiled once for all that yield and return the same, and not for each use.
 type FrameOf<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource, Kind = <C as AsyncContext>::Kind>
     + Send
     + 'f;
@@ -162,11 +164,14 @@ type FrameOf<'f, C> = dyn AsyncContext<Resource = <C as AsyncContext>::Resource,
 /// The place of a body without its type.
 type PlaceOf<'h, 'f, C, R, B> = dyn BodyPlace<'h, <C as AsyncContext>::Resource, R, B> + Send + 'f;
 
-/// Runs a body inside a context: what all of closure style shares. A macro, since a function couldn't say of the body's future that it is `Send`
-/// in one use and needn't be in another.
+/// Runs a body inside a context: what all methods of closure style share. A macro, since a function couldn't say of the body's future that it is `Send` in one use and
+/// needn't be in another.
 ///
-/// `$threads` says on which threads the yield point may poll the body, `$keep` what the teardown sees of its error; `$as_result` makes a `Result` of what it returns;
-/// `$finish` says what the caller gets; `$frame` and `$place` are the types that the context and its body are driven with.
+/// - `$threads`: on which threads the yield point may poll the body.
+/// - `$keep`: what the teardown sees of the body's error.
+/// - `$as_result`: converts what the body returns into a `Result`.
+/// - `$finish`: what the caller gets.
+/// - `$frame` and `$place`: the types by which the context and the body are driven.
 macro_rules! run_inside {
     (
         $seed:expr, $at:expr, $body:expr,
@@ -395,7 +400,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
                 keep: keep_text,
                 as_result: identity,
                 finish: AsResult,
-                // With their types, so that the future is `Send` where they are.
+                // By their own types, so that the future is `Send` where they are.
                 driven: C, Guest<'_, '_, _, _, _, _>,
             )
         }

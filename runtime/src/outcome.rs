@@ -331,7 +331,7 @@ pub(crate) fn missing<K: Kind, R>(context: Definition) -> Out<K, R> {
     match K::Suppression::missing() {
         Some(missing) => missing,
         None => panic!(
-            "{context} ended its body early and then returned successfully: it has to return an error there, or to say `#[async_context(suppress)]`"
+            "{context} ended its body early and then returned successfully: return an error there, or declare it with `#[async_context(suppress)]`"
         ),
     }
 }

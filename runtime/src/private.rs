@@ -43,7 +43,7 @@ where
     }
 }
 
-/// That `V` is `()`. Of the form that lets rustc infer it: `Err(…)` alone says nothing of what would be in an `Ok`.
+/// Says that `V` is `()`, in the form by which rustc infers it: a tail `Err(…)` alone says nothing of what would be in an `Ok`.
 pub trait Nothing<V> {}
 impl Nothing<()> for () {}
 
@@ -62,11 +62,11 @@ impl<E> Tail<E> for <fn() -> ! as Returns>::Out {
     }
 }
 
-/// What a function has returned that is run within contexts, and by its type's name returns no `Result`.
+/// What was returned by a function that is run within contexts, and whose type isn't a `Result` by its name.
 pub struct Returning<'v, V>(pub &'v V);
 
 impl<V, E> Returning<'_, Result<V, E>> {
-    /// Found before the other one: it is a `Result` all the same.
+    /// It is a `Result` all the same. Method lookup finds this one before that of [`NoResult`].
     pub fn no_result(&self)
     where
         Result<V, E>: ByItsName,
@@ -74,23 +74,23 @@ impl<V, E> Returning<'_, Result<V, E>> {
     }
 }
 
-/// What is no `Result`.
+/// For what is no `Result`.
 pub trait NoResult {
     fn no_result(&self) {}
 }
 
 impl<V> NoResult for Returning<'_, V> {}
 
-/// Implemented for nothing: says what to do.
+/// Implemented for nothing. Its message says what to do.
 #[diagnostic::on_unimplemented(
     message = "this function returns a `Result`, though its type's name doesn't say so",
-    label = "as it is, an `Err` would be a success to the contexts",
+    label = "to the contexts, an `Err` would be a success",
     note = "write `#[within(fallible, …)]`: then an `Err` is a failure to the contexts, and their errors are converted to its type; or `#[within(infallible, …)]`, if it is a value like any other"
 )]
 pub trait ByItsName {}
 
-/// What the functions below make. No `impl AsyncContext`: that would repeat their bounds, and with them each compiler error, wherever it is
-/// mentioned; the context function's own return type is one.
+/// What the functions below return. Not an `impl AsyncContext`, which would repeat their bounds, and with them each compiler error, wherever it is mentioned. The return
+/// type of the context function itself is one.
 type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
 /// What is known of a context function.
@@ -108,7 +108,7 @@ pub fn defined(name: fn() -> &'static str) -> Defined {
     }
 }
 
-/// The same of one whose yield point is, or may be, inside of a future that it makes.
+/// [`defined`], for a context function whose yield point is, or may be, inside a future that it makes.
 #[track_caller]
 pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined {
     Defined {
@@ -117,11 +117,11 @@ pub fn defined_around_its_body(name: fn() -> &'static str) -> Defined {
     }
 }
 
-/// That the feature `tokio` is on: of each frame, since what is true of nothing couldn't be asked.
+/// Says that the feature `tokio` is on. It has a parameter, the frame: a bound without one, which can't hold, would be an error where it stands.
 #[diagnostic::on_unimplemented(
-    message = "the `on_cancel` policies `spawn`, which is the default, `spawn_local` and `block` need the feature `tokio` of `contextlib`",
-    label = "without the feature `tokio` nothing can run this context's teardown once its caller is gone",
-    note = "take the feature `tokio`; or write `#[async_context(on_cancel = drop)]`, or `on_cancel = YourPolicy` for another executor"
+    message = "the `on_cancel` policies `spawn` (the default), `spawn_local` and `block` need the feature `tokio` of `contextlib`",
+    label = "without the feature `tokio`, nothing can run this context's teardown once its caller is gone",
+    note = "turn on the feature `tokio`; or write `#[async_context(on_cancel = drop)]`, or `on_cancel = YourPolicy` for another executor"
 )]
 pub trait Tokio {}
 #[cfg(feature = "tokio")]
@@ -156,7 +156,7 @@ where
     made(defined, block)
 }
 
-/// The same, for what is here with or without a runtime.
+/// The same, for contexts of this crate, which are there with and without the feature `tokio`.
 pub(crate) fn spawned<T, K, F>(defined: Defined, block: F) -> Made<F, T, K, policy::Spawn>
 where
     K: Kind + 'static,
@@ -222,7 +222,7 @@ where
     made(defined, block)
 }
 
-/// A context whose policy takes it. Not a bound of the function above: to rustc, a frame named there isn't one for every brand.
+/// Checks that a policy takes this context. It can't be a bound of the function above: to rustc, a frame that is named there isn't one for every brand.
 pub fn frame_must_satisfy_its_on_cancel_policy<P: Policy<C>, C: AsyncContext>(
     manager: ContextManager<C, P>,
 ) -> ContextManager<C, P> {
@@ -233,7 +233,7 @@ pub fn frame_must_satisfy_its_on_cancel_policy<P: Policy<C>, C: AsyncContext>(
 pub struct Opening<C: AsyncContext, P> {
     entered: Entered,
     home: Home<C::Resource>,
-    /// There has been a session: another one would have the same number.
+    /// Whether there has been a session. Another one would have the same number.
     used: bool,
     _policy: PhantomData<fn() -> P>,
 }
@@ -248,7 +248,7 @@ impl Block {
     #[track_caller]
     pub fn open<M, C, P>(self, context: M) -> (Opening<C, P>, P::Storage)
     where
-        // Not `M::Context` and `M::Policy` above: what is no context would be a second error there.
+        // `C` and `P` are parameters: for something that is no context, `M::Context` and `M::Policy` in the return type would be a second error.
         M: IntoContextManager<Context = C, Policy = P>,
         C: AsyncContext,
         P: Policy<C>,
@@ -294,7 +294,7 @@ impl<V, B> Returned for Result<V, B> {
     }
 }
 
-/// What becomes of what a body returns. Says of one that returns something else that it does, and says it once.
+/// How what a body returns is made a `Result`. For a body that returns something else, this is the one place with an error.
 pub fn returned<O, V, B>() -> fn(O) -> Result<V, B>
 where
     O: Returned<Value = V, Error = B>,
@@ -308,7 +308,7 @@ pub fn value<R>(result: Result<R, Infallible>) -> R {
     value
 }
 
-/// Boxes a manager. Of the bounds of a function rustc says which isn't satisfied; of those of a method, only that there are some.
+/// Boxes a manager. A function, since rustc then says which of its bounds isn't satisfied. Of a method, it would only say that some aren't.
 pub fn boxed_needs_a_frame_that_is_send<'a, C, P>(
     manager: ContextManager<C, P>,
 ) -> BoxedManager<'a, C::Resource, C::Kind>

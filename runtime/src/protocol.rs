@@ -86,8 +86,8 @@ type OriginOf<M> =
     "__exit__"
 ))]
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no context",
-    label = "neither has it `enter` and `exit`, nor did a context function return it",
+    message = "`{Self}` isn't a context",
+    label = "neither an `AsyncContextManager` nor what a context function returns",
     note = "implement `AsyncContextManager` for `{Self}`; if it is a context function, call it: `name(…)`"
 )]
 pub trait AsyncContextManager: Send {
@@ -203,18 +203,18 @@ impl<M: AsyncContextManager> AsyncContextManager for &mut M {
 /// `async fn doubled(context: impl ContextOf<u8, io::Error>)`. A parameter of one type, [`BoxContextManager`](crate::BoxContextManager), needs no
 /// bounds.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no context",
-    label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
+    message = "`{Self}` isn't a context",
+    label = "neither what a context function returns, nor an `AsyncContextManager`, nor a tuple of contexts",
     note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value: a clone, if it is a handle",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
-    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one",
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one of them is boxed and keeps its policy inside: choose one policy for all, as in `combine((…)).on_cancel::<policy::Spawn>()`",
     note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),
     diagnostic::on_unimplemented(
-        note = "without the feature `tokio` a struct is used by `protocol(it).on_cancel::<policy::Drop>()`"
+        note = "without the feature `tokio`, a struct needs a policy: `protocol(it).on_cancel::<policy::Drop>()`"
     )
 )]
 pub trait IntoContextManager: Sized {
@@ -455,21 +455,23 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
 
 /// What counts as a context: what [`IntoContextManager`] is implemented for. Not to be implemented itself.
 ///
-/// One implementation for whatever there may be, on a trait of this name: then rustc says of a method call what is missing. Of several
-/// implementations it says only that none applies.
+/// There is one blanket implementation of [`IntoContextManager`] for this trait's types. So rustc says what is missing when a method is called on something else. If there
+/// were several implementations, it would say only that none applies. The name is what it shows.
+//
+// The messages are those of `IntoContextManager`, word by word.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no context",
-    label = "neither did a context function return it, nor is it an `AsyncContextManager` or a tuple of contexts",
+    message = "`{Self}` isn't a context",
+    label = "neither what a context function returns, nor an `AsyncContextManager`, nor a tuple of contexts",
     note = "if it is a struct, implement `AsyncContextManager` for it, and pass it by value: a clone, if it is a handle",
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
-    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one is boxed and has its own inside: choose one with `combine((…)).on_cancel::<policy::Spawn>()`, or another one",
+    note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one of them is boxed and keeps its policy inside: choose one policy for all, as in `combine((…)).on_cancel::<policy::Spawn>()`",
     note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),
     diagnostic::on_unimplemented(
-        note = "without the feature `tokio` a struct is used by `protocol(it).on_cancel::<policy::Drop>()`"
+        note = "without the feature `tokio`, a struct needs a policy: `protocol(it).on_cancel::<policy::Drop>()`"
     )
 )]
 pub trait AsyncContextManagerOrTuple: Sized {

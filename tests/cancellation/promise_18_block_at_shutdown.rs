@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn lost(context: &str) -> String {
     format!(
-        "{context} lost its teardown: its runtime is being shut down, and nobody drives any more what it waits for after cancelled"
+        "{context} lost its teardown: its runtime is being shut down, and nothing drives what it waits for any more after cancelled"
     )
 }
 

@@ -211,7 +211,7 @@ impl<C: AsyncContext> Undecided<C> {
 
 /// A tuple of contexts, whatever their policies.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no tuple of contexts",
+    message = "`{Self}` isn't a tuple of contexts",
     label = "not a tuple of contexts",
     note = "`combine((a, b))` takes one tuple, of up to twelve contexts"
 )]

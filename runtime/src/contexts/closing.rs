@@ -32,9 +32,9 @@ use std::fmt::Debug;
 /// ```
 #[doc(alias = "aclose")]
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` doesn't implement `AsyncClose`, which `closing` closes it by",
+    message = "`closing` can't close a `{Self}`, which doesn't implement `AsyncClose`",
     label = "not an `AsyncClose`",
-    note = "say how it is closed, as in `closing_with(resource, async |resource| resource.close().await)`; or implement `contextlib::contexts::AsyncClose` for it, if it is a type of yours"
+    note = "say how to close it: `closing_with(resource, async |resource| resource.close().await)`; or, for a type of yours, implement `contextlib::contexts::AsyncClose`"
 )]
 pub trait AsyncClose {
     /// [`Fallible<E>`] with the error of `close`, or [`Infallible`](crate::kind::Infallible).

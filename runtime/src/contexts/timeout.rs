@@ -133,7 +133,7 @@ pub fn move_on_at(deadline: impl Deadline) -> TimeoutManager<Infallible<Suppress
 #[diagnostic::on_unimplemented(
     message = "a timeout's delay is a `Duration`, not a `{Self}`",
     label = "write `Duration::from_secs(…)`, or `None` for no limit",
-    note = "for a point in time there are `timeout_at` and `move_on_at`"
+    note = "for a point in time, there are `timeout_at` and `move_on_at`"
 )]
 pub trait Delay {
     #[doc(hidden)]
@@ -156,7 +156,7 @@ impl Delay for Option<Duration> {
 #[diagnostic::on_unimplemented(
     message = "a timeout's deadline is a `tokio::time::Instant`, not a `{Self}`",
     label = "write `Instant::now() + Duration::from_secs(…)` with tokio's `Instant`, or `None` for no limit",
-    note = "for a duration there are `timeout` and `move_on_after`; an instant of the standard library becomes one of tokio's with `Instant::from_std(…)`"
+    note = "for a duration, there are `timeout` and `move_on_after`; to convert an instant of the standard library, use tokio's `Instant::from_std(…)`"
 )]
 pub trait Deadline {
     #[doc(hidden)]
@@ -229,7 +229,7 @@ pub struct Timeout(Arc<Mutex<Shared>>);
 struct Shared {
     deadline: Option<Instant>,
     stage: Stage,
-    /// The task that has to look at a deadline that has been moved.
+    /// Wakes the task that has to look at the deadline when that is moved.
     waker: Option<Waker>,
 }
 
@@ -243,7 +243,7 @@ enum Stage {
 
 impl Timeout {
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // Nothing here panics with it half-changed.
+        // Nothing here panics with the state half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -293,7 +293,7 @@ impl Timeout {
         Ok(())
     }
 
-    /// The deadline, until whose next change this is the one to be woken.
+    /// The deadline. From now on, `waker` is the one that is woken when the deadline is moved.
     fn wake_on_change(&self, waker: &Waker) -> Option<Instant> {
         let shared = self.lock();
         let known = matches!(&shared.waker, Some(old) if old.will_wake(waker));
@@ -301,7 +301,7 @@ impl Timeout {
             return shared.deadline;
         }
         drop(shared);
-        // Somebody else's code, as is the drop of the old one: without the lock.
+        // The waker's `clone`, and the drop of the old one, are code of the user's: outside of the lock.
         let waker = waker.clone();
         let mut shared = self.lock();
         let old = shared.waker.replace(waker);
@@ -323,7 +323,7 @@ impl fmt::Debug for Timeout {
         let Shared {
             deadline, stage, ..
         } = *self.lock();
-        // The writer is somebody else's code: without the lock.
+        // The lock is free again: the writer is code of the user's.
         f.debug_struct("Timeout")
             .field("when", &deadline)
             .field("stage", &stage)
@@ -399,14 +399,14 @@ pin_project! {
         timeout: Owner,
         #[pin]
         timer: Option<Sleep>,
-        // The body has been suspended: from then on, time may be up.
+        // Whether the body has been suspended. Only from then on, time may be up.
         suspended: bool,
         ending: Option<Ending>,
         _kind: std::marker::PhantomData<fn() -> K>,
     }
 }
 
-/// The handle that ends the timeout.
+/// The context's own handle. Its drop ends the timeout.
 struct Owner(Timeout);
 
 impl Owner {
@@ -448,7 +448,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
         let this = self.project();
         assert!(
             Handle::try_current().is_ok(),
-            "{} was entered outside of a tokio runtime, which has the timer that it needs",
+            "{} was entered outside of a tokio runtime, whose timer it needs",
             this.definition
         );
         let timeout = this.timeout.0.clone();
@@ -464,7 +464,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
     ) -> Poll<Result<(), K::Error>> {
         let mut this = self.project();
         let due = |deadline: Option<Instant>| deadline.is_some_and(|due| due <= Instant::now());
-        // Before the body, so that of two timeouts that are due the outer one ends both.
+        // Before the body is polled: so of two timeouts that are due, the outer one ends both.
         if *this.suspended && due(this.timeout.0.when()) {
             this.timeout.end(Stage::Expired);
             body.cancel();
@@ -483,7 +483,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
         }
         if let Some(timer) = this.timer.as_pin_mut() {
             if timer.poll(cx).is_ready() {
-                // It fires as a timer does: in a poll of its own.
+                // The timer has just been set to a time that has passed. Time is up at the next poll, as if the timer had fired later.
                 wake(cx.waker().clone());
             }
         }

@@ -18,10 +18,10 @@ pub(crate) use sealed::Sealed;
 /// Sealed: `#[async_context]` makes these, and [`AsyncContextManager`](crate::AsyncContextManager) is the trait to implement by hand.
 /// Use it as a bound: `C: AsyncContext<Resource = Connection>`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no `AsyncContext`, which is what a `ContextManager` has inside",
-    label = "not a context function's own type, which has no name",
-    note = "what a context function returns is a `ContextManager<impl AsyncContext<Resource = T>>`; what takes any context, takes an `impl ContextOf<T, Error>`",
-    note = "a manager or a guard that yields a `T` has a type to write if it is boxed: `.boxed()` makes a `BoxContextManager<'_, T, Error>`, whose guard is a `BoxGuard<'_, T, Error>`"
+    message = "`{Self}` isn't an `AsyncContext`, which is what a `ContextManager` has inside",
+    label = "not the type of a context function's frame, which has no name",
+    note = "a context function returns a `ContextManager<impl AsyncContext<Resource = T>>`; a function that takes any context takes an `impl ContextOf<T, Error>`",
+    note = "to have a type that can be written, box the context: `.boxed()` makes a `BoxContextManager<'_, T, Error>`, whose guard is a `BoxGuard<'_, T, Error>`"
 )]
 #[must_use = "a context does nothing until it is entered: use `.with(…)` or `.enter()`"]
 pub trait AsyncContext: Sealed {
@@ -215,7 +215,7 @@ impl<E> NotEntered<E> {
             NotEntered::Failed(error) | NotEntered::Skipped(Some(Swallowed::Error(error))) => error,
             NotEntered::Skipped(Some(Swallowed::Panic(payload))) => resume_unwind(payload),
             NotEntered::Skipped(None) => panic!(
-                "{context} ended before it had a resource to hand out, without an error, so there is nothing to enter: run it with `with`, which skips the body then"
+                "{context} ended without an error before it had a resource to hand out, so there is nothing to enter: run it with `with`, which skips the body then"
             ),
         }
     }

@@ -93,7 +93,7 @@ impl<'y, T, S> Lend<'y, T, S> {
             // SAFETY: as above.
             unsafe { link.slot(|slot| slot.put_body(body)) };
             panic!(
-                "a yield point was polled on another thread than its body's: with `with_local`, in a block and in a tuple it has to stay on the thread that polls the whole"
+                "a yield point was polled on another thread than its body: with `with_local`, in a block and in a tuple, it has to stay on the thread that polls the whole"
             );
         }
         // SAFETY: as above.
@@ -161,7 +161,7 @@ impl<'y, T, S> Future for Lend<'y, T, S> {
                 }
                 self.poll_body(cx);
             }
-            LendState::Done => panic!("a yield point was polled after it had come back"),
+            LendState::Done => panic!("a yield point was polled after its end"),
         }
         self.register(cx.waker());
         Poll::Pending

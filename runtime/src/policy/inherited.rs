@@ -23,7 +23,7 @@ pub(crate) use sealed::RollsBack;
 
 /// A context that has its policy inside: a boxed one, also with another error.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no policy inside",
+    message = "`{Self}` isn't a boxed context, so it has no policy to inherit",
     label = "not a boxed context"
 )]
 pub trait RollsItselfBack: AsyncContext + RollsBack + Sized {}

@@ -48,8 +48,8 @@ mod without_tokio {
 // What a context function may end in, with a message of its own.
 #[diagnostic::on_unimplemented(
     message = "a closure on an `ExitStack` returns `()` or a `Result<(), {E}>`, not a `{Self}`",
-    label = "nobody would get what this one returns",
-    note = "end it with a `;` or with `Ok(())`; an `async` closure goes into `async_callback`"
+    label = "nobody would get the value that this closure returns",
+    note = "end it with a `;` or with `Ok(())`; for an `async` closure, use `async_callback`"
 )]
 pub trait EntryEnd<E>: Tail<E> {}
 

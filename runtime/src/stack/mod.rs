@@ -127,7 +127,7 @@ pub struct ExitStack<'e, E, S = Strict> {
 #[diagnostic::on_unimplemented(
     message = "a suppressing context can't be entered on this `ExitStack`",
     label = "it may swallow the outcome, and the stack's `exit_with` has to return a value",
-    note = "use `ExitStack::suppressing()`, whose `exit_with` returns a `Result<Option<R>, _>`, or a `suppressing_scope` or a `suppressing_context`"
+    note = "use `ExitStack::suppressing()`, whose `exit_with` returns a `Result<Option<R>, _>`; or `suppressing_scope` or `suppressing_context`"
 )]
 pub trait AllowedOn<S>: Suppression {}
 impl AllowedOn<Strict> for Strict {}

@@ -22,7 +22,7 @@ impl InVain {
     pub(super) fn reason(self) -> &'static str {
         match self {
             InVain::ShutDown => {
-                "its runtime is being shut down, and nobody drives any more what it waits for"
+                "its runtime is being shut down, and nothing drives what it waits for any more"
             }
             InVain::NoThreadLeft => {
                 "its policy is `block`, and more contexts block at once than its runtime has threads"
