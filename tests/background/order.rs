@@ -2,7 +2,7 @@
 
 use crate::shared::{Broken, Log, closed, gated, giving_back, poll_once, quick, settle, slow};
 use contextlib::{
-    BoxGuard, ExitStack, IntoContextManager, async_context, async_with,
+    BoxGuard, ContextManager, ExitStack, IntoContextManager, async_context, async_with,
     background::{drain, lane, pending},
     null_context, yield_resource,
 };
@@ -915,6 +915,29 @@ async fn a_stack_that_two_tasks_fill_and_a_third_one_drops() {
     thread::spawn(move || drop(stack)).join().unwrap();
     drain().await;
     assert_eq!(log.said(), "+a, +b, +c, +d, -d, -c, -b, -a Cancelled");
+}
+
+/// What a rollback drops belongs together, as what is on a stack does.
+#[tokio::test]
+async fn what_two_tasks_have_entered_and_a_rollback_drops() {
+    /// Its teardown drops what it was given, in order.
+    #[async_context]
+    async fn holds<A: Send + 'static, B: Send + 'static>(first: A, second: B) {
+        let _ = yield_resource!();
+        drop(first);
+        drop(second);
+    }
+
+    let log = Log::default();
+    let enter = |context: ContextManager<_>| async {
+        let entered = tokio::spawn(async move { context.enter().await.unwrap() });
+        entered.await.unwrap()
+    };
+    let a = enter(slow(log.clone(), "a")).await;
+    let b = enter(slow(log.clone(), "b")).await;
+    drop(holds(a, b).enter().await);
+    drain().await;
+    assert_eq!(log.said(), "+a, +b, -b, -a");
 }
 
 /// An awaited teardown is given up while an entry of its stack is being set up: the entries were begun in one lane, the last one is set up in another.
