@@ -1,4 +1,4 @@
-//! Where a context is torn down, if that isn't where it was entered. The words are explained in [`lane`](super::lane).
+//! Where a context is torn down, if that isn't where it was entered. The words are explained in [`lane`](mod@super::lane).
 
 use super::{
     Entered, Style,

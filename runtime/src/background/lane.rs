@@ -1,38 +1,67 @@
 //! Lanes: which rollbacks a teardown waits for.
 //!
-//! Every entered context has a number, later ones higher ones, and a lane: that of the `with` it was entered in, else of the task, else of the
-//! thread. Every `with` has two lanes of its own, for what its body and for what its context function enters. A lane exists in the table only while
-//! a rollback in it is pending, so that lanes nobody uses cost nothing and leave nothing behind.
+//! # Words
 //!
-//! A teardown waits for the rollbacks of contexts that were entered in its lane after its own and before it began (a later one may need what this one
-//! gives back). So everything waits for higher numbers only, never in a circle. (A branch is numbered when it begins; if that is in another task, or in a rollback, when it was made, too: a group of tasks is rolled back, and ends
-//! a task that has begun since.) A lane whose owner is gone while rollbacks in it are pending has an
-//! *heir*: an entry in the lane around it, and in the one that its owner visited, that lasts as long as they do.
+//! - Every entered context has a *number*. Later ones have higher ones.
+//! - It is entered in a *lane*: that of the body of the `with` around it, else of the task, else of the thread. A [branch](fn@super::lane) has a lane of its own. So
+//!   has the function of every context, for what it enters: in closure style from the setup on, in guard style in its rollback. A lane is in the table only while
+//!   something is pending in it, so that lanes nobody uses cost nothing and leave nothing behind.
+//! - The *root* of a lane is the one around all `with`s that it is in: a branch's, a rollback's, a task's or a thread's.
+//! - A context that ends in another lane than its own is a *visitor* there. Such are a guard that was sent to another task, and what is in a future that one task
+//!   has begun and another one ends. What was entered in a lane is *native* there.
+//! - Rollbacks that are pending in a lane whose owner is gone have an *heir*: it holds a place in another lane that stands for them until they are over.
 //!
-//! A context that is dropped in another lane than its own (a guard that was sent to another task, a future that one task has begun and another one
-//! ends) is a *visitor* there: what was entered in that lane before it waits for it, but two visitors, who may have nothing to do with each other, don't.
-//! They do where it is known that they belong together: what a rollback drops, or a context that is only dropped, and what is on one stack. It isn't known of the parts of a future that was
-//! polled in two tasks and is dropped in a third one; those of each of the two are in order.
+//! # Rules
 //!
-//! What was entered in a `with` that is over, and is dropped around that, is no visitor: it counts as entered in the lane that it is dropped in. That it comes from there is known by its *root*, the lane around all
-//! `with`s (a branch's, a rollback's, a task's or a thread's), which is the same, and of the body of a `with` by what is remembered of the last few thousand: the lane *outside* of each. What is dropped in another root, or in a `with`
-//! that isn't known to have been around it, is a visitor; and it has a place in a lane beside its root, for what has *left* that. Whatever was entered in that root looks there for higher numbers: of one task's contexts, one after the other, these are
-//! inside of those with lower ones, wherever they were entered. It looks into the root's own lane for what is below itself, too.
+//! Each has the function that implements it, and a test in `tests/background` that fails or hangs without it (or the one in `tests/model`).
 //!
-//! A visitor in a `with` that is inside of others looks into the lanes of these, too, up to one that began before it was entered. Which lane a lane is in is known as long as anything is pending anywhere: a `with` that begins in another one says so then.
+//! | | rule | function | test |
+//! |---|---|---|---|
+//! | 1 | A teardown waits for what was entered in its lane after its context | `Entered::below_until` | `order::guards_in_one_scope_dropped` |
+//! | 2 | A teardown doesn't wait for what was entered after it began | `Entered::below_until` | `overlap::a_rollback_does_not_wait_for_what_was_entered_after_it_began` |
+//! | 3 | A `with` waits for all that its body has entered | `Entered::below_until` | `order::an_outer_with_that_is_awaited_waits_for_an_inner_one_that_timed_out` |
+//! | 4 | A `with` waits for all that its function has entered | `Entered::below_until` | `trees_do_what_the_model_says` |
+//! | 5 | What is pending in a lane without an owner is left to the lane that the owner was entered in | `heirs::leave` | `order::a_lane_is_below_what_is_around_it` |
+//! | 6 | It is left to the lane that the owner ends in, too | `heirs::leave_owned` | `spawned::in_a_group` |
+//! | 7 | A branch that begins apart from where it was made counts from both moments | `OwnLane::drop` | `spawned::in_a_group_that_ends_before_they_begin` |
+//! | 8 | Visitors of a lane don't wait for each other | `Elsewhere::range_here` | `order::guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_other` |
+//! | 9 | Visitors that are known to belong together do | `Unit`, `Elsewhere::dropped_at` | `order::a_stack_that_two_tasks_fill_and_a_third_one_drops`, `order::what_two_tasks_have_entered_and_a_rollback_drops` |
+//! | 10 | What has left its `with`, and ends around that, is native where it ends | `elsewhere::is_around` | `left_its_with::apart::two_branches_are_apart` |
+//! | 11 | A visitor has a second place, in the lane beside its own root | `Elsewhere::around` | `left_its_with::anywhere::before_an_exit` |
+//! | 12 | A teardown looks into the lane beside its root | `Entered::below_until` | `left_its_with::anywhere::in_a_task` |
+//! | 13 | A visitor looks into its own root | `Entered::below_until` | `left_its_with::bodies::in_bodies_inside_of_each_other` |
+//! | 14 | A visitor in a `with` looks into the lanes around that | `table::lanes_around` | `left_its_with::bodies::in_bodies_inside_of_each_other` |
+//! | 15 | An owner doesn't wait for visitors that were entered before it: they are left to the lane around | `heirs::leave_visitors` | `order::a_guard_that_has_left_its_lane::for_a_body_that_ends` |
+//! | 16 | A visitor isn't left to a lane that it visits already | `Table::is_visited_by` | `order::a_guard_that_has_left_its_lane::for_lanes_that_end_in_each_other` |
+//! | 17 | What a rollback drops doesn't wait for what is around the rollback | `Elsewhere::rollback_around` | `order::a_rollback_inside_of_a_rollback` |
+//! | 18 | What ends in a rollback looks into the rollback's past | `KeepsPast` | `from_lane_to_lane::in_a_rollback_within_another_one` |
+//! | 19 | Inside of a rollback, only higher numbers than the rollback's are waited for | `InRollback::floor` | `overlap::a_rollback_that_exits_a_guard_entered_before_it_does_not_wait_for_itself` |
+//! | 20 | Inside of a rollback, what is inside of lower numbers is looked for | `LaneRange::where_pending` | `ends_in_a_rollback::waits_for_what_an_inner_teardown_has_dropped` |
 //!
-//! What a rollback drops, and was entered in the same lane as its context, mostly was the rollback's own when it began: what has been entered there since is around it, and may
-//! wait for what it gives back. So it isn't waited for. What comes from another lane waits for all that was entered there since.
+//! # Reasons
 //!
-//! A context with a guard goes on in another lane when it is rolled back: its function may have entered something with its caller, and more where it was dropped, if that was in a rollback, too. So a
-//! rollback's lane has a *past*: the lanes that its context was in before, until it was dropped. What is torn down in the rollback, and was entered elsewhere, looks there, too.
-//!
-//! What is torn down inside of a rollback waits for higher numbers only than that of the rollback, for which those with lower ones may wait. It looks into these: an heir has the number of its lane's
-//! owner, and what it stands for may be later than the rollback's context; so may be what is inside of an earlier context that is rolled back, too.
-//!
-//! The owner of a lane doesn't wait for visitors that were entered before it. When it is over and they are still pending, each has an heir in the lane around, as a visitor
-//! there, with a number just below its own: lower, since that waits for it, and above whatever was entered before it. Where it is there already, by
-//! whichever of these numbers, it isn't left there again. So guards may wander through lanes that are left to each other, and nothing waits or goes round in a circle.
+//! - 1: Everything waits for higher numbers only. So nothing waits in a circle.
+//! - 2: What is entered later may need what this teardown gives back.
+//! - 7: Apart: in another task, or in a rollback. A group of tasks may have been rolled back meanwhile, and end a task that has begun since. So the branch counts as
+//!   entered when it was made, as well as when it began.
+//! - 8: They may have nothing to do with each other. What was entered in the lane before a visitor does wait for it.
+//! - 9: What one rollback drops belongs together; so does what is in a context that is only dropped, and what is on one stack. Of the parts of a future that was
+//!   polled in two tasks and is dropped in a third one, it isn't known; but those of each of the two are in order.
+//! - 10: That a context comes from inside is known by its root, which is the same, and by its lane. Of bodies, the lanes that they were inside of are remembered for
+//!   the last few thousand: see [`outer`](super::outer). What ends in another root, or in a `with` that isn't known to have been around it, is a visitor.
+//! - 11 to 13: A visitor is one of its own task's contexts still. The lane beside a root is for what has [left](Lane::left) it. Of the
+//!   contexts of one task, one after the other, those with higher numbers are inside of those with lower ones, wherever they were entered.
+//! - 14: Up to the first one that began before the visitor was entered. While anything is pending, the table knows which lane a `with` is inside of.
+//! - 15: Each visitor is left with a number [just below its own](number_before). That is lower, since it waits for the visitor, and higher than the number of anything
+//!   that was entered before the visitor.
+//! - 16: By whichever of these numbers it does so. Guards may wander through lanes that are left to each other in a circle, and mustn't go round for ever.
+//! - 17: What it drops, if that was entered in the lane of the rollback's own context, mostly was the rollback's from the beginning. What has been entered in that
+//!   lane since the rollback began is around it, and may wait for what it gives back. What a rollback drops from another lane waits for all that was entered there.
+//! - 18: The function of a guard's context may have entered something in its caller's lane, and more in the lane of a rollback that then dropped it. The past is
+//!   these lanes. What ends in the rollback, and was entered elsewhere, looks there, too.
+//! - 19: Those with lower numbers may be waiting for the rollback.
+//! - 20: There may be something later inside of them. An heir's place has the number of the lane's owner, and may stand for later rollbacks. And an earlier context
+//!   that is being rolled back may have entered later ones.
 
 use std::{
     cell::Cell,
@@ -42,14 +71,14 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Where a context was entered. One word: what kind of lane it is, and its number.
+/// A lane: in one word, its kind and the number of its owner.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Lane(NonZero<u64>);
 
-/// The kinds of lanes, as their numbers' last bits.
+/// The kinds of lanes: the last bits of the word.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
-    // Not 0, so that no lane is.
+    // From 1 on, so that no lane is 0.
     Body = 1,
     Frame,
     Branch,
@@ -58,10 +87,10 @@ pub(super) enum Of {
     Thread,
 }
 
-/// How many kinds of lanes there are, and some that aren't.
+/// More than there are kinds of lanes: how many the bits have room for.
 pub(super) const KINDS: usize = 1 << KIND_BITS;
 const KIND_BITS: u32 = 4;
-/// Of the lane beside a branch's, a rollback's, a task's or a thread's. Kinds from this on are those of such lanes.
+/// The bit in the kind of a lane for what has [left](Lane::left) another one. So these are the kinds from this on.
 pub(super) const LEFT: usize = 1 << (KIND_BITS - 1);
 
 impl Lane {
@@ -73,7 +102,7 @@ impl Lane {
         }
     }
 
-    /// Of a context, or of a branch. Its number is a multiple of [`STEP`], so that the kind has room there as it is.
+    /// A lane of a context or of a branch. The owner's number is a multiple of [`STEP`], so that its last bits have room for the kind.
     #[inline]
     const fn numbered(of: Of, number: Number) -> Self {
         debug_assert!(number % STEP == 0, "it is no context's own number");
@@ -88,10 +117,9 @@ impl Lane {
         self.0.get() as usize % KINDS
     }
 
-    /// A number that is the next one's neighbour for the next lane of the same kind.
+    /// A number for a table of lanes: those of lanes of the same kind with neighbouring owners are neighbours, and those of different kinds are far apart.
     #[inline]
     pub(super) fn spread(self) -> usize {
-        // The kinds are apart from each other, wherever their numbers are.
         let kinds = (self.kind() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let number = match self.kind() % LEFT <= Of::Branch as usize {
             true => self.0.get() / STEP,
@@ -100,31 +128,31 @@ impl Lane {
         (number ^ kinds) as usize
     }
 
-    /// The body of the `with` of that number.
+    /// The lane of the body of the `with` of this number.
     #[inline]
     pub(crate) const fn body(with: Number) -> Self {
         Lane::numbered(Of::Body, with)
     }
 
-    /// The context function of that number: in closure style all of it, in guard style its rollback.
+    /// The lane of the function of the context of this number: in closure style all of it, in guard style its rollback.
     #[inline]
     pub(crate) const fn frame(context: Number) -> Self {
         Lane::numbered(Of::Frame, context)
     }
 
-    /// For what was entered inside of this one, a branch's, a rollback's, a task's or a thread's, and has left it: apart from what is in it.
+    /// The lane beside this one, which is a root: for what was entered inside of the root and has left it.
     #[inline]
     pub(crate) fn left(self) -> Self {
         Lane(self.0 | LEFT as u64)
     }
 
-    /// A branch separated by `background::lane`.
+    /// The lane of the branch of this number, which `background::lane` has made.
     #[inline]
     pub(crate) const fn branch(branch: Number) -> Self {
         Lane::numbered(Of::Branch, branch)
     }
 
-    /// A thread, off a runtime or while it drives the root future of that one.
+    /// The lane of the current thread: off a runtime, or while it drives the root future of this one.
     fn thread(runtime: RuntimeId) -> Self {
         static THREADS: AtomicU64 = AtomicU64::new(1);
         let thread = THREAD.try_with(|thread| {
@@ -133,7 +161,7 @@ impl Lane {
             }
             thread.get()
         });
-        // An error: the thread is ending, and its variables are gone. Both are counted from one on, so that there is room for either.
+        // An error: the thread is ending, and its variables are gone. Threads and runtimes are both counted from one on, so that a few bits are enough for either.
         Lane::new(
             Of::Thread,
             thread.unwrap_or(0) << 24 ^ runtime.map_or(0, number_of),
@@ -141,7 +169,7 @@ impl Lane {
     }
 }
 
-/// The number inside of an id of tokio's, which doesn't show it otherwise.
+/// The number in an id of tokio's, which shows it only to a hasher.
 #[inline]
 fn number_of(id: impl Hash) -> u64 {
     struct Number(u64);
@@ -169,7 +197,7 @@ fn number_of(id: impl Hash) -> u64 {
     number.finish()
 }
 
-/// The runtime that a rollback runs on, if it runs on one that we know.
+/// The runtime that a rollback runs on, if it is known.
 #[cfg(feature = "tokio")]
 pub(crate) type RuntimeId = Option<tokio::runtime::Id>;
 #[cfg(not(feature = "tokio"))]
@@ -178,7 +206,7 @@ pub(crate) type RuntimeId = Option<std::convert::Infallible>;
 /// The number of an entered context, in the order of entering.
 pub(crate) type Number = u64;
 
-/// The numbers of contexts are multiples of this. Those between are for what stands for a context in another lane.
+/// The numbers of contexts are multiples of this. Those in between are for places that stand for a context in another lane.
 pub(super) const STEP: Number = 1 << 16;
 
 static NEXT: AtomicU64 = AtomicU64::new(STEP);
@@ -188,24 +216,25 @@ pub(crate) fn next_number() -> Number {
     NEXT.fetch_add(STEP, Ordering::Relaxed)
 }
 
-/// A lower number than this, which is higher than that of every context entered before: of what waits for this, and stands for it elsewhere. None, after so many others.
+/// A number for a place that waits for something with this number, and stands for it elsewhere. It is lower than this one, and higher than that of any context
+/// entered before. `None` if all of these are used up: so many places in a row stand for each other.
 pub(super) fn number_before(number: Number) -> Option<Number> {
     let before = number - 1;
     (before % STEP != 0).then_some(before)
 }
 
-/// The number of a context for which something stands by this one, or whose own it is.
+/// The number of the context whose own number this is, or for which a place with this number stands.
 pub(super) fn context_of(number: Number) -> Number {
     number.next_multiple_of(STEP)
 }
 
-/// The numbers of a context and of what stands for it, of which this is one.
+/// All numbers of a context and of places that stand for it. `number` is one of them.
 pub(super) fn numbers_for(number: Number) -> Range<Number> {
     let end = context_of(number) + 1;
     end - STEP..end
 }
 
-/// Whatever has been entered so far has a lower number than this, whatever is entered from now on has not.
+/// What has been entered so far has a lower number than this. What is entered from now on hasn't.
 #[inline]
 pub(crate) fn number_to_come() -> Number {
     NEXT.load(Ordering::Relaxed)
@@ -237,7 +266,7 @@ impl Lane {
         Lane::thread(super::current_runtime())
     }
 
-    /// The current lane, and the one that all `with`s are in that it is in.
+    /// The current lane and its root.
     #[inline]
     pub(crate) fn current_in_root() -> (Self, Self) {
         match CURRENT.try_with(Cell::get) {
@@ -249,7 +278,7 @@ impl Lane {
         }
     }
 
-    /// The lane that all `with`s are in that are around the code that is running: that of the branch or the rollback, else of the task.
+    /// The root of the current lane: the lane of the branch or the rollback, else of the task.
     #[cold]
     pub(crate) fn root() -> Self {
         match BRANCH.try_with(Cell::get) {
@@ -258,12 +287,12 @@ impl Lane {
         }
     }
 
-    /// Whether what has been entered by the same task, with that number, was so after this began, if it is some context's.
+    /// Whether the context of this number, which the same task has entered, was entered after this lane began. A lane that is no context's has always been there.
     pub(crate) fn began_before(self, number: Number) -> bool {
         self.owner().is_none_or(|owner| owner < number)
     }
 
-    /// The number of the context whose body or function enters what is in this lane, if it is such a one.
+    /// The number of the context whose body or function has this lane, if it is such a lane.
     pub(super) fn owner(self) -> Option<Number> {
         let kind = self.kind();
         let is_of_context = kind == Of::Body as usize || kind == Of::Frame as usize;
@@ -282,7 +311,7 @@ impl Lane {
     }
 }
 
-/// Restores the branch that was current before.
+/// Restores the branch and the lane that were current before.
 #[must_use]
 pub(crate) struct InBranch {
     before: Option<Lane>,
@@ -290,7 +319,7 @@ pub(crate) struct InBranch {
 }
 
 impl Lane {
-    /// Makes this branch the current one, and its lane, until the returned value is dropped.
+    /// Makes this lane the current one, and the current branch, until the returned value is dropped.
     pub(crate) fn enter_branch(self) -> InBranch {
         let before = BRANCH.try_with(|branch| branch.replace(Some(self)));
         InBranch {
@@ -312,19 +341,19 @@ impl Drop for InBranch {
 pub(crate) struct InLane(Option<Lane>);
 
 impl InLane {
-    /// In the one that is current, to go into others from there, one after the other.
+    /// Stays in the current lane for now, to [go](InLane::go) into others later.
     #[inline]
     pub(crate) fn here() -> Self {
         InLane(CURRENT.try_with(Cell::get).ok().flatten())
     }
 
-    /// Makes this the current lane, instead of the one before.
+    /// Makes `lane` the current lane.
     #[inline]
     pub(crate) fn go(&self, lane: Lane) {
         set_current(Some(lane));
     }
 
-    /// Back to the lane that it began in.
+    /// Makes the lane current in which this began.
     #[inline]
     pub(crate) fn go_back(&self) {
         set_current(self.0);
@@ -348,7 +377,7 @@ impl Drop for InLane {
 mod tests {
     use super::*;
 
-    /// What stands for a context is above every context before that one; there is room for a row of these, and an end to it.
+    /// The number of what stands for a context is above that of every earlier context. There is room for many in a row, and then an end.
     #[test]
     fn numbers_between_contexts() {
         let (earlier, number) = (STEP, 2 * STEP);
