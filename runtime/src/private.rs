@@ -89,8 +89,8 @@ impl<V> NoResult for Returning<'_, V> {}
 )]
 pub trait ByItsName {}
 
-/// What the functions below return. Not an `impl AsyncContext`, which would repeat their bounds, and with them each compiler error, wherever it is mentioned. The return
-/// type of the context function itself is one.
+/// What the functions below return. Not an `impl AsyncContext`, which would repeat their bounds, and with them each compiler error, wherever it is mentioned. The
+/// return type of the context function itself is one.
 type Made<F, T, K, P> = ContextManager<FrameOf<F, T, K>, P>;
 
 /// What is known of a context function.

@@ -455,8 +455,8 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
 
 /// What counts as a context: what [`IntoContextManager`] is implemented for. Not to be implemented itself.
 ///
-/// There is one blanket implementation of [`IntoContextManager`] for this trait's types. So rustc says what is missing when a method is called on something else. If there
-/// were several implementations, it would say only that none applies. The name is what it shows.
+/// [`IntoContextManager`] has one implementation, for all types of this trait. So if a method is called on something else, rustc says what is missing, by this
+/// trait's name. If there were several implementations, it would only say that none applies.
 //
 // The messages are those of `IntoContextManager`, word by word.
 #[diagnostic::on_unimplemented(

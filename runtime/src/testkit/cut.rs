@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 /// makes it panic, `fail@2 drop@5` does both. The empty text is a run to the end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Cut {
-    // In this order, so that the lesser of two cuts is the simpler one.
+    // The order of the fields is that of the derived `Ord`: by it, of two cuts the simpler one is the lesser.
     pub(super) inject: Option<(usize, Injection)>,
     pub(super) drop_after: Option<usize>,
 }
@@ -33,7 +33,7 @@ impl Cut {
         self.inject
     }
 
-    /// How long the run is that shows something: the shorter the better.
+    /// How much it does, and how late: of two cuts that show a problem, the one with less is the better.
     pub(super) fn length(&self) -> (usize, usize) {
         let parts = usize::from(self.inject.is_some()) + usize::from(self.drop_after.is_some());
         let at = self.inject.map_or(0, |(step, _)| step) + self.drop_after.unwrap_or(0);
@@ -87,7 +87,7 @@ impl FromStr for Cut {
             let at: usize = at.parse().map_err(|_| error())?;
             match (what, at) {
                 ("drop", polls) => cut.drop_after = Some(polls),
-                // Steps are counted from one on.
+                // Steps are counted from 1 on.
                 (_, 0) => return Err(error()),
                 ("fail", step) => cut.inject = Some((step, Injection::Failure)),
                 ("panic", step) => cut.inject = Some((step, Injection::Panic)),

@@ -133,7 +133,7 @@ impl<T, S: AsyncFn(Recorder) -> T> Search<'_, S> {
         inject: Option<(usize, Injection)>,
         polls: usize,
     ) -> Result<(), Found> {
-        // The last poll is the one in which it ends.
+        // Not after the last poll, in which the scenario ends.
         for polls in 0..polls {
             self.attempt(Cut {
                 inject,
@@ -195,7 +195,7 @@ pub fn replay<T>(cut: &str, scenario: impl AsyncFn(Recorder) -> T) -> Result<(),
     }
 }
 
-/// Each run has a runtime of its own, which can't be started inside of another one.
+/// Panics inside of a runtime: each run has a runtime of its own, which can't be started inside of another one.
 #[track_caller]
 fn outside_of_a_runtime() {
     assert!(

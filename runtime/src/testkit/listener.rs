@@ -1,15 +1,15 @@
-//! What a run hears of its contexts.
+//! What a run hears of the contexts in it.
 
 use super::Recorder;
 use crate::report::{Failure, Report};
 use std::cell::RefCell;
 
 thread_local! {
-    /// A run has one thread, and a thread one run.
+    /// The recorder of this thread's run: a run has one thread, and a thread one run.
     static LISTENING: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
 
-/// While it lives, what this thread's contexts lose is in the record.
+/// While this lives, teardowns that this thread's contexts lose are written into the record.
 pub(super) struct Listener(());
 
 impl Listener {
@@ -28,7 +28,7 @@ impl Drop for Listener {
 /// Writes down why a teardown didn't run: what it would have released is found to be held.
 pub(crate) fn reported(report: &Report<'_>) {
     if matches!(report.failure, Failure::Lost(_)) {
-        // A thread that ends may report something, too.
+        // An error: the thread is ending, and may report something all the same.
         let recorder = LISTENING.try_with(|recorder| recorder.borrow().clone());
         if let Ok(Some(recorder)) = recorder {
             recorder.note(report.to_string());

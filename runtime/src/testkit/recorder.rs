@@ -173,7 +173,7 @@ impl Recorder {
         match injection {
             None => Ok(()),
             Some(Injection::Failure) => Err(Injected { step: name }),
-            // Past the panic hook, which would print every one of them.
+            // Not by `panic!`: the panic hook would print each of them.
             Some(Injection::Panic) => resume_unwind(Box::new(InjectedPanic)),
         }
     }

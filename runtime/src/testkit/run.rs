@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// Longer than anything takes that ends at all. Virtual.
+/// Longer than anything takes that ends at all, in virtual time.
 pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// What a run has come to.
@@ -47,14 +47,14 @@ pub(super) fn run<T>(scenario: &impl AsyncFn(Recorder) -> T, cut: Cut) -> Ran {
             recorder.problem(Problem::Hung);
         }
         recorder.over();
-        // A task that is aborted begins its rollback when it is dropped.
+        // Before the drain: the rollbacks of an aborted task begin only when the runtime drops it.
         idle.tasks_over().await;
         if let Err(stuck) = drain_timeout(FOREVER).await {
             recorder.problem(Problem::Stuck(stuck.to_string()));
         }
         polls
     });
-    // What is stuck is dropped with the runtime, and says what it likes then.
+    // Before the runtime is dropped, and with it what is stuck: reports of that are nothing new.
     drop(listener);
     let steps = recorder.steps();
     let (problems, trace) = recorder.close();

@@ -12,15 +12,15 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::Notify, task::yield_now, time::timeout};
 
-/// More turns of the runtime, and more timers, than tasks take that end at all; and more than the clock makes stops on its way to [`FOREVER`].
+/// More turns of the runtime, and more timers, than any task takes that ends at all. It is also more than the stops that the clock makes on its way to [`FOREVER`].
 pub(super) const MANY: usize = 200;
 
-/// A runtime that had something to do all that time does nothing else. Not virtual, whose clock stands still meanwhile.
+/// A runtime that has something to do for so long is taken to be busy for ever. This is real time: the virtual clock stands still while a runtime is busy.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How often the runtime of a run was idle, and whether it has been so too often to wait for its tasks.
+/// How often the runtime of a run was idle, and whether that was too often for its tasks to be waited for any longer.
 pub(super) struct Idle {
-    /// Up to [`MANY`] while that is looked at.
+    /// At most [`MANY`] while tasks are waited for, else more.
     times: AtomicUsize,
     enough: Notify,
 }
@@ -43,7 +43,7 @@ impl Idle {
     /// Lets the runtime run until no task is alive, or until those that are will never end: they await nothing that comes, or a timer again and again, or are
     /// always ready.
     pub(super) async fn tasks_over(self: &Arc<Self>) {
-        // Most take no time.
+        // First without the watching thread below: most tasks end at once.
         for _ in 0..MANY {
             if Handle::current().metrics().num_alive_tasks() == 0 {
                 return;
@@ -55,7 +55,7 @@ impl Idle {
         let _ = timeout(FOREVER, self.enough.notified()).await;
     }
 
-    /// Says that it is enough when the runtime isn't idle any more.
+    /// Starts a thread that says that it is enough when the runtime is never idle any more. It ends when the returned sender is dropped.
     fn watch(self: Arc<Self>) -> Sender<()> {
         let (stop, stopped) = channel();
         thread::spawn(move || {
