@@ -3,7 +3,7 @@
 use crate::{
     AsyncContext, BodyError,
     background::Entered,
-    frame::{Ending, House, HousedParts, Seed},
+    frame::{Ending, ErrorOf, House, HousedParts, Seed},
     kind::{Kind, Out, RaiseAs},
     outcome::Ended,
     policy::{Policy, Spawn},
@@ -19,8 +19,6 @@ use std::{
     task::{self, Context, Poll},
     thread,
 };
-
-type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
 /// An entered context. Dereferences to the resource.
 ///

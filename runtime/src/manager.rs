@@ -3,9 +3,9 @@
 use crate::{
     AsyncContext, BodyError, Outcome,
     background::{Entered, Style},
-    frame::{Guest, Home, Seed, Threads, guest},
+    frame::{ErrorOf, Guest, Home, Seed, Threads, guest},
     guard::Enter,
-    kind::{CanEnter, CannotFail, ContextError, ContextResource, Kind, Never, Out, RaiseAs},
+    kind::{CanEnter, CannotFail, ContextError, ContextResource, Never, Out, RaiseAs},
     outcome::{AsOutcome, AsResult},
     policy::{Policy, Spawn, Storage},
     session::{BodyPlace, Running, Session, With},
@@ -18,8 +18,6 @@ use std::{
     panic::Location,
     pin::{Pin, pin},
 };
-
-type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 
 /// A context that hasn't been entered yet: what calling a context function returns.
 ///

@@ -12,8 +12,8 @@ use crate::{
 };
 use std::{any::type_name, fmt::Debug};
 
-type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
-type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
+pub(crate) type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
+pub(crate) type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
 type ErrorOf<M> = <KindOf<M> as Kind>::Error;
 type StorageOf<M> =
     <<M as IntoContextManager>::Policy as Policy<<M as IntoContextManager>::Context>>::Storage;

@@ -4,8 +4,7 @@ use crate::{
     AsyncContext, ExitKind,
     background::Entered,
     cold::{catch, until_quiet},
-    frame::{Ending, Payload},
-    kind::Kind,
+    frame::{Ending, ErrorOf, Payload},
     report,
 };
 use std::{
@@ -18,7 +17,7 @@ use std::{
 };
 
 /// What a context's teardown came to: what it returned, or its panic.
-pub(crate) type Torn<C> = thread::Result<Result<(), <<C as AsyncContext>::Kind as Kind>::Error>>;
+pub(crate) type Torn<C> = thread::Result<Result<(), ErrorOf<C>>>;
 
 /// Runs a teardown, and drops what is left of the frame after it. What the teardown has come to is put into `failed`, unless all is well. The caller, who knows the
 /// context's style, has entered the right lane.

@@ -1,11 +1,10 @@
 //! A context with another error.
 
-use super::told::ErrorOf;
 use crate::{
     AsyncContext, ContextManager, Definition,
     background::{Entered, Left},
     cold::catch,
-    frame::{Body, Ending, NotEntered, Sealed, Seed, hands_on},
+    frame::{Body, Ending, ErrorOf, NotEntered, Sealed, Seed, hands_on},
     kind::{Fallible, Kind, RaiseAs},
     policy::{Policy, RollsBack},
     report,

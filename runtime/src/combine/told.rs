@@ -2,7 +2,7 @@
 
 use crate::{
     AsyncContext, Definition, ExitKind,
-    frame::{Ending, NotEntered, Payload, Standing, Swallowed},
+    frame::{Ending, ErrorOf, NotEntered, Payload, Standing, Swallowed},
     kind::{Joined, Kind, Suppression},
     report::{self, ErrorIn, Failure, Whose},
     teardown::finish_quietly,
@@ -14,7 +14,6 @@ use std::{
     thread,
 };
 
-pub(super) type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 type KindOf<A, B> = Joined<<A as AsyncContext>::Kind, <B as AsyncContext>::Kind>;
 pub(super) type JoinedError<A, B> = <KindOf<A, B> as Kind>::Error;
 

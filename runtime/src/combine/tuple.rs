@@ -1,9 +1,9 @@
 //! Tuples of contexts.
 
-use super::{Nest, told::ErrorOf};
+use super::Nest;
 use crate::{
     AsyncContext, ContextManager, Definition, IntoContextManager,
-    frame::{Body, Ending, NotEntered, Sealed, Seed, hands_on},
+    frame::{Body, Ending, ErrorOf, NotEntered, Sealed, Seed, hands_on},
     policy::{Combine, Combined, Policy},
     protocol::AsyncContextManagerOrTuple,
 };

@@ -183,6 +183,9 @@ macro_rules! hands_on {
 }
 pub(crate) use hands_on;
 
+/// A context's error.
+pub(crate) type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
+
 /// A context of which only what it yields and returns is known. Code that needn't be fast takes this, and is compiled once for all such contexts.
 pub(crate) type AnyContext<'f, T, K> = dyn AsyncContext<Resource = T, Kind = K> + 'f;
 

@@ -54,7 +54,7 @@ mod yielder;
 pub use body::Body;
 pub(crate) use body::{BodyPoll, Threads};
 pub use context::AsyncContext;
-pub(crate) use context::{AnyContext, NotEntered, Sealed, Swallowed, hands_on};
+pub(crate) use context::{AnyContext, ErrorOf, NotEntered, Sealed, Swallowed, hands_on};
 pub use ending::Ending;
 pub(crate) use ending::{Payload, Standing};
 pub(crate) use exclusive::Exclusive;

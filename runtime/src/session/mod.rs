@@ -16,7 +16,9 @@ use crate::{
         is_any_pending, quietly,
     },
     cold::{ByHand, catch},
-    frame::{AnyContext, Body, BodyPoll, Ending, Home, HomeKey, Lent, NotEntered, Threads},
+    frame::{
+        AnyContext, Body, BodyPoll, Ending, ErrorOf, Home, HomeKey, Lent, NotEntered, Threads,
+    },
     kind::{Kind, Never, Out, RaiseAs, Suppression, Whole},
     outcome::{AsItIs, Came, Ended, Finish, is_well, missing, refused},
     policy::{Policy, Storage},
@@ -36,7 +38,6 @@ use std::{
     thread,
 };
 
-type ErrorOf<C> = <<C as AsyncContext>::Kind as Kind>::Error;
 type SuppressionOf<C> = <<C as AsyncContext>::Kind as Kind>::Suppression;
 
 /// What a body comes to: what it returns, or its panic.

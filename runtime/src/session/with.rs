@@ -1,10 +1,10 @@
 //! Closure style: a context with its body, from the beginning of its setup to the end of its teardown.
 
-use super::{BodyPlace, ErrorOf, Running, Stage, poll_setup};
+use super::{BodyPlace, Running, Stage, poll_setup};
 use crate::{
     AsyncContext, ExitKind,
     background::{Entered, InLane},
-    frame::NotEntered,
+    frame::{ErrorOf, NotEntered},
     outcome::Refuse,
     report,
 };

@@ -16,6 +16,7 @@ use crate::{
     kind::{CanEnter, Fallible, Kind, RaiseAs, Strict, Suppressing, Suppression},
     outcome::Ended,
     policy::{self, Policy},
+    protocol::{KindOf, ResourceOf},
     report,
     teardown::{keep_error, split},
 };
@@ -510,8 +511,6 @@ impl<T> Drop for Unreturned<T> {
     }
 }
 
-type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
-type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
 type EnterOf<'s, 'e, M, E, T> =
     Enter<'s, 'e, <M as IntoContextManager>::Context, <M as IntoContextManager>::Policy, E, T>;
 

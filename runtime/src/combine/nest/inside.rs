@@ -1,13 +1,13 @@
 //! What runs at the two yield points of a nest: the inner context at the outer one's, and the body at the inner one's.
 
 use super::{
-    super::told::{ContextResult, ErrorOf, finished_anyway},
+    super::told::{ContextResult, finished_anyway},
     state::{BodyIs, State, Task},
 };
 use crate::{
     AsyncContext, ExitKind,
     background::Below,
-    frame::{Body, BodyPoll, Ending, NotEntered},
+    frame::{Body, BodyPoll, Ending, ErrorOf, NotEntered},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -8,13 +8,12 @@ use self::{
     state::{BodyIs, Stage, State, Task},
 };
 use super::told::{
-    ContextResult, ErrorOf, JoinedError, Reporters, Told, check_early, finished_anyway, from_outer,
-    swallow,
+    ContextResult, JoinedError, Reporters, Told, check_early, finished_anyway, from_outer, swallow,
 };
 use crate::{
     AsyncContext, Definition, ExitKind,
     cold::{catch, until_quiet},
-    frame::{Body, BodyPoll, Ending, NotEntered, Sealed, Seed},
+    frame::{Body, BodyPoll, Ending, ErrorOf, NotEntered, Sealed, Seed},
     kind::Joined,
     trace::OuterSpan,
 };

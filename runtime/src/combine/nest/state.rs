@@ -1,6 +1,6 @@
 //! How far two nested contexts are, and what is kept of them meanwhile.
 
-use super::super::told::{ContextResult, ErrorOf, Reporter, Told};
+use super::super::told::{ContextResult, Reporter, Told};
 use crate::{
     AsyncContext, Definition, ExitKind,
     background::{
@@ -10,7 +10,7 @@ use crate::{
         table,
     },
     cold::Seldom,
-    frame::{Body, Ending},
+    frame::{Body, Ending, ErrorOf},
 };
 use std::{
     iter,
