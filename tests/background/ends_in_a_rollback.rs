@@ -14,6 +14,7 @@ use futures::future::{BoxFuture, Either, select};
 use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, oneshot},
+    task::yield_now,
     time::timeout,
 };
 
@@ -181,4 +182,41 @@ async fn does_not_wait_in_a_circle() {
         log.said(),
         "+outer, +inner, ~inner, -inner, -outer Completed"
     );
+}
+
+/// Its setup has dropped `inner`. Its teardown blocks the thread that drops it.
+#[async_context(on_cancel = block)]
+async fn blocks(log: Log, gate: Arc<Semaphore>) -> Result<(), Broken> {
+    drop(gated(log.clone(), "inner", gate).enter().await?);
+    let _ = yield_resource!();
+    log.say("-blocks");
+}
+
+/// It blocks a rollback that may itself be waited for by what its setup has dropped, and so doesn't wait for that. What is around both does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_cannot_wait_for_is_left_to_what_is_around_it() {
+    let (log, gate) = (Log::default(), closed());
+    let outer = quick(log.clone(), "outer").enter().await.unwrap();
+    let with = blocks(log.clone(), gate.clone());
+    let mut with = Box::pin(with.with(async |_| -> Result<(), Broken> { pending().await }));
+    assert!(poll_once(with.as_mut()).await.is_none());
+    let (give, things) = oneshot::channel();
+    drop(drops(things).enter().await);
+    assert!(give.send(with).is_ok());
+    while !log.said().contains("-blocks") {
+        yield_now().await;
+    }
+    let mut exit = pin!(outer.exit());
+    for _ in 0..100 {
+        assert!(poll_once(exit.as_mut()).await.is_none(), "{}", log.said());
+        yield_now().await;
+    }
+    gate.add_permits(1);
+    exit.await.unwrap();
+    assert!(
+        log.said().ends_with("-inner, -outer Completed"),
+        "{}",
+        log.said()
+    );
+    drain().await;
 }

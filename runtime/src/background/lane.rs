@@ -37,6 +37,7 @@
 //! | 18 | What ends in a rollback looks into the rollback's past | `KeepsPast` | `from_lane_to_lane::in_a_rollback_within_another_one` |
 //! | 19 | Inside of a rollback, only higher numbers than the rollback's are waited for | `InRollback::floor` | `overlap::a_rollback_that_exits_a_guard_entered_before_it_does_not_wait_for_itself` |
 //! | 20 | Inside of a rollback, what is inside of lower numbers is looked for | `LaneRange::where_pending` | `ends_in_a_rollback::waits_for_what_an_inner_teardown_has_dropped` |
+//! | 21 | What a rollback inside of a later one can't wait for is left to the lanes around | `Places::poll_leave_below` | `ends_in_a_rollback::what_it_cannot_wait_for_is_left_to_what_is_around_it` |
 //!
 //! # Reasons
 //!
@@ -62,6 +63,7 @@
 //! - 19: Those with lower numbers may be waiting for the rollback.
 //! - 20: There may be something later inside of them. An heir's place has the number of the lane's owner, and may stand for later rollbacks. And an earlier context
 //!   that is being rolled back may have entered later ones.
+//! - 21: By rule 19, it doesn't wait for what its own function has entered, if that has a lower number than the later one. What is around both has to.
 
 use std::{
     cell::Cell,
