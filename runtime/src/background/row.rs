@@ -153,7 +153,7 @@ impl Few {
         let at = self.below(place);
         let pending = Some(pending);
         match self.places.get_mut(at) {
-            // The place was here before, and has left this gap.
+            // The place was here before, and has left this gap: no need to move the others.
             Some((there, gap)) if *there == place => *gap = pending,
             _ => self.places.insert(at, (place, pending)),
         }

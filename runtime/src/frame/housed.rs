@@ -79,7 +79,8 @@ pub(crate) struct House<C: AsyncContext, P: Policy<C>, X = ()> {
 
 // SAFETY: it owns the `Housed` in the box, and memory.
 unsafe impl<C: AsyncContext, P: Policy<C>, X> Send for House<C, P, X> where Housed<C, P, X>: Send {}
-// SAFETY: a shared one gives shared references to the resource, which is `Sync`, and to plain data. It makes none to anything else in the box.
+// SAFETY: a shared one gives a shared reference to the resource, which is `Sync`, and to the `Entered`, which is plain data. Of what lies beside, it reads the stage. It
+// reaches nothing else in the box.
 unsafe impl<C: AsyncContext<Resource: Sync>, P: Policy<C>, X> Sync for House<C, P, X> {}
 
 // The frame is pinned in the box, and not in here.

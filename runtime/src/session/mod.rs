@@ -158,7 +158,7 @@ fn resume<D: AsyncContext + ?Sized>(
 
 #[cold]
 fn still_lent() -> ! {
-    panic!("a body that is over has given its resource back")
+    panic!("a body that is over gives its resource back")
 }
 
 /// Runs the setup. `D` is the frame's type, or a `dyn` in its place.
