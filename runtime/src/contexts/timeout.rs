@@ -483,7 +483,7 @@ impl<K: Expires> AsyncContext for Timed<K> {
         }
         if let Some(timer) = this.timer.as_pin_mut() {
             if timer.poll(cx).is_ready() {
-                // The timer has just been set to a time that has passed. Time is up at the next poll, as if the timer had fired later.
+                // The deadline has passed by now. Time is up in a poll of its own, as when the timer fires later.
                 wake(cx.waker().clone());
             }
         }
