@@ -25,7 +25,7 @@
 //! | 6 | It is left to the lane that the owner ends in, too | `heirs::leave_owned` | `spawned::in_a_group` |
 //! | 7 | A branch that begins apart from where it was made counts from both moments | `OwnLane::drop` | `spawned::in_a_group_that_ends_before_they_begin` |
 //! | 8 | Visitors of a lane don't wait for each other | `Elsewhere::range_here` | `order::guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_other` |
-//! | 9 | Visitors that are known to belong together do | `Unit`, `Elsewhere::dropped_at` | `order::a_stack_that_two_tasks_fill_and_a_third_one_drops`, `order::what_two_tasks_have_entered_and_a_rollback_drops` |
+//! | 9 | Visitors that are known to belong together do | `Unit`, `Elsewhere::at` | `order::a_stack_that_two_tasks_fill_and_a_third_one_drops`, `order::what_two_tasks_have_entered_and_a_rollback_drops` |
 //! | 10 | What has left its `with`, and ends around that, is native where it ends | `elsewhere::is_around` | `left_its_with::apart::two_branches_are_apart` |
 //! | 11 | A visitor has a second place, in the lane beside its own root | `Elsewhere::around` | `left_its_with::anywhere::before_an_exit` |
 //! | 12 | A teardown looks into the lane beside its root | `Entered::below_until` | `left_its_with::anywhere::in_a_task` |
