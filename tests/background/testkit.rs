@@ -478,6 +478,8 @@ fn cuts_are_text() {
         "drop@x",
         "stop@3",
         "drop@1 nothing",
+        "drop@1 drop@2",
+        "fail@1 panic@2",
         "fail@0",
         "panic@0",
     ] {

@@ -127,6 +127,21 @@ async fn a_panic_over_an_error() {
     );
 }
 
+/// An entry's error, over which another one panics, is reported as its own.
+#[tokio::test]
+async fn a_panic_over_the_error_of_an_entry() {
+    let reports = Reports::keep();
+    let stack = ExitStack::<Numbered>::new();
+    stack.callback(|| panic!("two"));
+    stack
+        .enter(says(Log::new(), "1", || Err(Numbered(1))))
+        .await
+        .expect("its setup is empty");
+    let result = caught(stack.exit()).await;
+    assert_eq!(result, Err("two".into()));
+    assert_eq!(reports.take(), ["says failed: Numbered(1) after completed"]);
+}
+
 /// A panic may be swallowed too. The body's error, over which it came, has been reported.
 #[tokio::test]
 async fn a_panic_is_swallowed() {

@@ -19,6 +19,8 @@ pub(super) struct Unwinding<'e, E> {
     entries: List<'e, E>,
     /// The outcome, as the inner entries left it: what the next entry is told. `None` while an entry has it.
     pending: Option<Ending>,
+    /// The entry whose failure that is, and how its own body ended.
+    failed: Option<(Entered, ExitKind)>,
     body: Body,
 }
 
@@ -47,6 +49,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             current: None,
             entries,
             pending: Some(body),
+            failed: None,
             body: Body::Pending,
         }
     }
@@ -99,7 +102,10 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         let exit = told.kind();
         let stands = told.stands();
         match context {
-            Ok(Ok(())) if told.is_suppressed() => self.replace(entered, told, Ending::completed()),
+            Ok(Ok(())) if told.is_suppressed() => {
+                self.replace(entered, told, Ending::completed());
+                self.failed = None;
+            }
             Ok(Ok(())) => self.pending = Some(told),
             Ok(Err(error)) if stands => {
                 report::failed(entered, exit, error);
@@ -111,7 +117,11 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
                 self.pending = Some(told);
             }
             Err(payload) if stands => {
-                report::bodys_failure(entered, exit, Failure::Error(&ErrorIn(&told)));
+                let error = Failure::Error(&ErrorIn(&told));
+                match self.failed.replace((*entered, exit)) {
+                    Some((failed, exit)) => report::failure(&failed, exit, error),
+                    None => report::bodys_failure(entered, exit, error),
+                }
                 report::drop_quietly(entered, exit, told);
                 if matches!(self.body, Body::Pending) {
                     self.body = Body::Reported;
@@ -122,9 +132,10 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         }
     }
 
-    /// From here on, `new` is the outcome.
+    /// From here on, `new` is the outcome: the failure of `entered`, if it is one.
     fn replace(&mut self, entered: &Entered, told: Ending, new: Ending) {
         self.pending = Some(new);
+        self.failed = Some((*entered, told.kind()));
         if matches!(self.body, Body::Pending) {
             self.body = Body::Aside(told);
         } else {

@@ -60,7 +60,7 @@ impl fmt::Display for Cut {
     }
 }
 
-/// A text that is no [`Cut`].
+/// A text that is no [`Cut`], or says twice where to cut.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParseCutError(String);
 
@@ -68,7 +68,7 @@ impl fmt::Display for ParseCutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is none of `drop@N`, `fail@N` and `panic@N`, with an N from 1 on for the last two",
+            "`{}` is none of `drop@N`, `fail@N` and `panic@N`, with an N from 1 on for the last two; or it is the second `drop`, or the second of the others",
             self.0
         )
     }
@@ -85,13 +85,16 @@ impl FromStr for Cut {
             let error = || ParseCutError(word.to_owned());
             let (what, at) = word.split_once('@').ok_or_else(error)?;
             let at: usize = at.parse().map_err(|_| error())?;
-            match (what, at) {
-                ("drop", polls) => cut.drop_after = Some(polls),
+            let is_second = match (what, at) {
+                ("drop", polls) => cut.drop_after.replace(polls).is_some(),
                 // Steps are counted from 1 on.
                 (_, 0) => return Err(error()),
-                ("fail", step) => cut.inject = Some((step, Injection::Failure)),
-                ("panic", step) => cut.inject = Some((step, Injection::Panic)),
+                ("fail", step) => cut.inject.replace((step, Injection::Failure)).is_some(),
+                ("panic", step) => cut.inject.replace((step, Injection::Panic)).is_some(),
                 _ => return Err(error()),
+            };
+            if is_second {
+                return Err(error());
             }
         }
         Ok(cut)
