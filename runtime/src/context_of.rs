@@ -1,8 +1,8 @@
-//! One bound for functions that take any context.
+//! Bounds for whatever takes any context.
 
 use crate::{
     AsyncContext, IntoContextManager,
-    kind::{ContextError, Kind, RaiseAs, Strict},
+    kind::{ContextError, ContextResource, Kind, RaiseAs, Strict},
     policy::Policy,
 };
 
@@ -111,6 +111,57 @@ impl<M, T, E> ContextOf<T, E> for M where
                 Resource = T,
                 Kind: RaiseAs<E> + Kind<Error: ContextError, Suppression = Strict>,
             > + Send,
+            Policy: Policy<Self::Context, Storage: Send, Origin: Send>,
+        >
+{
+}
+
+/// A context that may be run in a task: what [`with`](IntoContextManager::with), [`run`](IntoContextManager::run) and [`outcome`](IntoContextManager::outcome) ask of a tuple, of a struct, and
+/// of whatever else is a context by [`IntoContextManager`].
+///
+/// Implemented for every context that is `Send`, and hands out and fails with what is `Send`. A function that takes any context asks for a [`ContextOf`], which is one of these.
+///
+/// ```
+/// use contextlib::{IntoContextManager, Outcome, SendContext, async_context, yield_resource};
+///
+/// /// Whether the teardown went well.
+/// async fn ends_well<M: SendContext>(context: M) -> bool {
+///     let context = context.into_context_manager();
+///     let outcome: Outcome<_, std::fmt::Error, _> = context.outcome(async |_| Ok(())).await;
+///     outcome.context.is_ok()
+/// }
+///
+/// #[async_context]
+/// async fn number() -> std::io::Result<u8> {
+///     let _ = yield_resource!(7);
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert!(ends_well(number()).await);
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` isn't known to be a context that is `Send`",
+    label = "`with`, `run` and `outcome` ask for a context that is `Send`, and hands out and fails with what is",
+    note = "a function that returns a context says which: `-> ContextManager<impl AsyncContext<Resource = T, Kind = Fallible<E>>>`, and not `-> impl IntoContextManager`",
+    note = "a function that takes any context asks for `impl ContextOf<T, E>`",
+    note = "`with_local`, `run_local`, `async_with!` and guards take contexts that aren't `Send`"
+)]
+pub trait SendContext:
+    IntoContextManager<
+        Context: AsyncContext<Resource: ContextResource, Kind: Kind<Error: ContextError>> + Send,
+        Policy: Policy<Self::Context, Storage: Send, Origin: Send>,
+    >
+{
+}
+
+// One error where there would be five, each for every place at which the future is mentioned.
+#[diagnostic::do_not_recommend]
+impl<M> SendContext for M where
+    M: IntoContextManager<
+            Context: AsyncContext<Resource: ContextResource, Kind: Kind<Error: ContextError>>
+                         + Send,
             Policy: Policy<Self::Context, Storage: Send, Origin: Send>,
         >
 {

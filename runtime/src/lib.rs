@@ -222,7 +222,7 @@ pub use boxed::{
     InfallibleBoxGuard,
 };
 pub use combine::{ContextTuple, Undecided, combine};
-pub use context_of::ContextOf;
+pub use context_of::{ContextOf, SendContext};
 pub use contextlib_macros::async_context;
 /// Contexts around a whole function, as a decorator or as a fixture.
 ///

@@ -5,8 +5,9 @@ use crate::{
     boxed::BoxedManager,
     combine::{ErrInto, MapErr},
     contained::{Contained, ContainedIn},
+    context_of::SendContext,
     frame::{Seed, before},
-    kind::{CanEnter, CannotFail, ContextError, ContextResource, Kind, Out, RaiseAs},
+    kind::{CanEnter, CannotFail, Kind, Out, RaiseAs},
     policy::{Policy, Spawn},
     site::Definition,
 };
@@ -15,8 +16,6 @@ use std::{any::type_name, fmt::Debug};
 pub(crate) type ResourceOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Resource;
 pub(crate) type KindOf<M> = <<M as IntoContextManager>::Context as AsyncContext>::Kind;
 type ErrorOf<M> = <KindOf<M> as Kind>::Error;
-type StorageOf<M> =
-    <<M as IntoContextManager>::Policy as Policy<<M as IntoContextManager>::Context>>::Storage;
 type OriginOf<M> =
     <<M as IntoContextManager>::Policy as Policy<<M as IntoContextManager>::Context>>::Origin;
 
@@ -327,12 +326,8 @@ pub trait IntoContextManager: Sized {
         body: F,
     ) -> impl Future<Output = Result<Out<KindOf<Self>, R>, B>> + Send
     where
-        Self::Context: Send,
-        ResourceOf<Self>: ContextResource,
-        ErrorOf<Self>: ContextError,
+        Self: SendContext,
         KindOf<Self>: RaiseAs<B>,
-        StorageOf<Self>: Send,
-        OriginOf<Self>: Send,
         R: Send,
         B: BodyError,
         ResourceOf<Self>: 'b,
@@ -380,11 +375,8 @@ pub trait IntoContextManager: Sized {
     #[track_caller]
     fn run<'b, R, F, Fut>(self, body: F) -> impl Future<Output = Out<KindOf<Self>, R>> + Send
     where
-        Self::Context: Send,
-        ResourceOf<Self>: ContextResource,
+        Self: SendContext,
         KindOf<Self>: CannotFail,
-        StorageOf<Self>: Send,
-        OriginOf<Self>: Send,
         R: Send,
         ResourceOf<Self>: 'b,
         F: AsyncFnOnce(&mut ResourceOf<Self>) -> R
@@ -426,11 +418,7 @@ pub trait IntoContextManager: Sized {
         body: F,
     ) -> impl Future<Output = Outcome<R, B, ErrorOf<Self>>> + Send
     where
-        Self::Context: Send,
-        ResourceOf<Self>: ContextResource,
-        ErrorOf<Self>: ContextError,
-        StorageOf<Self>: Send,
-        OriginOf<Self>: Send,
+        Self: SendContext,
         R: Send,
         B: BodyError,
         ResourceOf<Self>: 'b,
