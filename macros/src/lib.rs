@@ -80,8 +80,9 @@ use proc_macro::TokenStream;
 /// - `-> Result<T, E>`, and each type whose name ends in `Result`, makes a fallible context that yields a `T`. Its setup and teardown may use `?`.
 ///   Any other return type makes an infallible context.
 /// - The function ends in `()` or in `Ok(())`, which may be left out. The resource is yielded, not returned.
-/// - Each path to a successful end yields exactly once. A second yield is a compile error. A path without a yield panics when it is taken, and the
-///   panic names the function. A sketch that ends in `todo!()` or its like need not yield yet.
+/// - Each path to a successful end yields exactly once. A second yield is a compile error. So is a function without a yield, and a success that can be
+///   seen to come before the yield: `return Ok(());`, or `return;` where nothing can fail. Any other path without a yield panics when it is taken, and
+///   the panic names the function. A sketch that ends in `todo!()` or its like need not yield yet.
 /// - A yield nested in an `async` block, in a closure or in a macro other than the standard library's makes a *wrapping* context, such as one with a
 ///   timeout around the body. It has no guard: use `with` or `async_with!`.
 /// - A context that a trait declares with `on_cancel = drop` or `block` isn't known to be `Send` in generic code, but `with` needs that there.
