@@ -420,8 +420,9 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 ///
 /// # Arguments
 ///
-/// The contexts are entered when the function is called, from left to right, the later ones inside the earlier ones. Their expressions may use the
-/// function's arguments and the resources before them. They may borrow a value that has no name, as in `name = context(&format!("…"))`.
+/// The contexts are entered when the function runs, from left to right, the later ones inside the earlier ones. Nothing happens before its future is
+/// polled, as with any `async fn`. The contexts' expressions may use the function's arguments and the resources before them. They may borrow a value
+/// that has no name, as in `name = context(&format!("…"))`.
 ///
 /// `#[within(a)]` above `#[within(b)]`, both by this name, is `#[within(a, b)]`: as with Python's decorators, the upper one is around the lower one.
 ///
