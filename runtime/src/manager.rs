@@ -245,8 +245,11 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     /// A [suppressing](crate::kind::Suppressing) context makes the value an `Option`, `None` where the body's outcome was swallowed.
     ///
     /// # Panics
-    /// The body's panic goes on after the teardown, with the same payload. A panic of setup or teardown goes on as well. A context that returns
-    /// successfully without having yielded, or after having dropped its yield point, panics.
+    /// The body's panic goes on after the teardown, with the same payload. A panic of setup or teardown goes on as well; if the body had failed, its
+    /// error is [reported](crate::report) then. Of two panics the body's goes on, and the other is reported.
+    ///
+    /// A context that returns successfully without having yielded panics. So does one that returns successfully after having dropped its yield point,
+    /// unless it is suppressing: then the value is `None`.
     ///
     /// # Cancellation
     /// Dropping the future drops the body, and leaves the teardown to the context's [policy](crate::policy).

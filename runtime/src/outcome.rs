@@ -35,9 +35,10 @@ use std::{fmt::Debug, panic::resume_unwind, thread};
 #[must_use = "an outcome holds the errors of the body and of the context"]
 #[non_exhaustive]
 pub struct Outcome<R, B, E> {
-    /// What the body returned; `None` if it didn't run (the setup failed) or was ended by its context.
+    /// What the body returned, also an error that the context swallowed. `None` if the body didn't run (the setup failed), was ended by its context, or
+    /// panicked and the context swallowed that.
     pub body: Option<Result<R, B>>,
-    /// Whether the context swallowed the body's error. Of contexts put together: also whether an outer one swallowed an inner one's.
+    /// Whether the context swallowed the body's error or panic. Of contexts put together: also whether an outer one swallowed an inner one's.
     pub suppressed: bool,
     /// What the context's setup or teardown returned.
     pub context: Result<(), E>,
