@@ -89,10 +89,12 @@
 //! | returns `Ok` | [`Exit::Completed`] | the value, or the teardown's error |
 //! | returns `Err` | [`Exit::Failed`] | that error |
 //! | panics | [`Exit::Panicked`] | that panic, with the same payload, after the teardown |
-//! | is dropped, or its guard is | [`Exit::Cancelled`] | nothing: the teardown is a rollback |
+//! | is dropped | [`Exit::Cancelled`] | nothing, since it is gone: the teardown is a rollback |
+//! | drops its guard: by `?`, by a panic | [`Exit::Cancelled`] | the error or the panic, at once: the teardown is a rollback |
 //!
 //! The body's own outcome is never swallowed, except by a context that says so in its type ([`Suppressing`](kind::Suppressing)). Where body and
-//! teardown both fail, the caller gets the body's error, and the [report hook](set_report_hook) gets the teardown's.
+//! teardown both fail, the caller gets the body's error, and the [report hook](set_report_hook) gets the teardown's. Only a panic of the teardown goes
+//! before an error of the body, which is then reported.
 //!
 //! # Contexts made of others
 //!
@@ -165,7 +167,7 @@
 //! | feature | |
 //! |---|---|
 //! | `tokio`, on by default | the policies `spawn`, `spawn_local` and `block`, and what needs a timer |
-//! | `tracing` | where the process has a subscriber: reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard dropped un-exited |
+//! | `tracing` | where the process has a subscriber: reports as `tracing` events instead of lines on standard error, spans, and a `DEBUG` event for each guard that is dropped un-exited while nothing panics |
 //! | `testkit` | the module `testkit`, which finds out whether a context loses anything, wherever it is cancelled |
 //!
 //! The spans are `setup`, `body` (in closure and block style) and `teardown`, at the level `TRACE` and with the target `contextlib`. Their fields
