@@ -245,12 +245,13 @@ pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeou
     }
 }
 
-/// How many rollbacks are pending on this runtime; off a runtime, in the process.
+/// How many rollbacks are pending on this runtime; off a runtime, in the process. Those that a [policy of yours](policy::Policy) has taken over count
+/// on every runtime.
 pub fn pending() -> usize {
     table::count_on(current_runtime())
 }
 
-/// The contexts whose rollbacks are pending on this runtime, in the order in which they were entered; off a runtime, in the process.
+/// The contexts whose rollbacks are [`pending`] on this runtime, in the order in which they were entered; off a runtime, in the process.
 pub fn stuck() -> Vec<Stuck> {
     table::pending_on(current_runtime(), 0)
 }
