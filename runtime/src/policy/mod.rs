@@ -5,7 +5,7 @@
 //! | `on_cancel` | type | the teardown of a cancelled context | the frame must be |
 //! |---|---|---|---|
 //! | `spawn`, the default | [`Spawn`] | runs as a task on the runtime that the context was entered on | `Send + 'static` |
-//! | `spawn_local` | [`SpawnLocal`] | runs as a task on the current `LocalSet` | `'static` |
+//! | `spawn_local` | [`SpawnLocal`] | runs as a task on the current `LocalSet` or `LocalRuntime` | `'static` |
 //! | `block` | [`Block`] | runs inside `Drop`, which blocks its thread | anything |
 //! | `drop` | [`Drop`] | doesn't run: the destructors of the frame's locals do | anything |
 //! | a type of yours | that type | whatever its [`Policy::rollback`] does | what its bounds say |
@@ -83,7 +83,7 @@ pub trait Policy<C: AsyncContext>: Sized {
     fn origin() -> Self::Origin;
 
     /// Called when a context's guard was dropped before its end. Also called when its `with` future was dropped, if the [storage](Policy::Storage) is
-    /// a box.
+    /// a box. It isn't called for a setup that is cancelled, which has nothing to tear down.
     ///
     /// It shouldn't panic: a panic in it reaches whoever dropped the guard.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);

@@ -65,11 +65,11 @@ where
     }
 }
 
-/// `on_cancel = spawn_local`: the teardown runs as a task of the current `LocalSet`.
+/// `on_cancel = spawn_local`: the teardown runs as a task of the current `LocalSet`, or of tokio's `LocalRuntime`.
 ///
-/// The frame has to be `'static`, but not `Send`. Outside of a `LocalSet` the teardown is reported as lost. There is no way to ask tokio for a
-/// `LocalSet`, so this tries to spawn. The panic that says that there is no `LocalSet` is caught, after the panic hook has seen it. (With
-/// `panic = "abort"` it can't be caught.)
+/// The frame has to be `'static`, but not `Send`. Outside of both the teardown is reported as lost. There is no way to ask tokio for a `LocalSet`, so
+/// this tries to spawn. The panic that says that there is no `LocalSet` is caught, after the panic hook has seen it. (With `panic = "abort"` it can't
+/// be caught.)
 ///
 /// The teardown goes on while its `LocalSet` is polled, and whatever waits for it waits as long. So before a `LocalSet` that was polled by `run_until`
 /// is left, `set.run_until(background::drain())` ends what is pending there.
