@@ -106,7 +106,8 @@ pub trait AsyncContextManager: Send {
         &mut self,
     ) -> impl Future<Output = Result<Self::Resource, <Self::Kind as Kind>::Error>> + Send;
 
-    /// The teardown, told how the body ended. It runs once for each `enter` that succeeded.
+    /// The teardown, told how the body ended. It runs once for each `enter` that succeeded, unless the context is cancelled under a
+    /// [policy](crate::policy) that doesn't run it, such as [`Drop`](crate::policy::Drop).
     ///
     /// # Errors
     /// The context's own. The body's error is handed on by itself.

@@ -10,8 +10,8 @@ use std::any::Any;
 
 /// A context that swallows its body's error if that is an `E`.
 ///
-/// What comes out of the body is then an `Option`, `None` for an error that was swallowed. Other errors pass, and so do panics. Mirrors
-/// `contextlib.suppress`.
+/// What comes out of the body is then an `Option`, `None` for an error that was swallowed. Other errors pass, and so do panics. It has nothing to tear
+/// down: its [policy] is `drop`, and `with` allocates nothing but the box of a failed body's error. Mirrors `contextlib.suppress`.
 ///
 /// The error's type is the one that the body returns. (Or it is the error of what is inside of this context: in a
 /// [tuple](crate::IntoContextManager#tuples), the next context's own.) These errors it doesn't see:

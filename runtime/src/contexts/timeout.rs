@@ -35,7 +35,8 @@ use tokio::{
 /// It has nothing to tear down: its [policy] is `drop`.
 ///
 /// # Panics
-/// `with` panics outside of a tokio runtime that has its timer enabled.
+/// `with` panics outside of a tokio runtime. On one whose timer isn't enabled (`enable_time`), it panics when a body that has a deadline is first
+/// suspended.
 ///
 /// ```
 /// use contextlib::contexts::timeout;

@@ -83,7 +83,8 @@ pub trait Policy<C: AsyncContext>: Sized {
     fn origin() -> Self::Origin;
 
     /// Called when a context's guard was dropped before its end. Also called when its `with` future was dropped, if the [storage](Policy::Storage) is
-    /// a box. It isn't called for a setup that is cancelled, which has nothing to tear down.
+    /// a box. For a setup that is cancelled it isn't called, unless there is something to tear down already: in a tuple, what was
+    /// entered before.
     ///
     /// It shouldn't panic: a panic in it reaches whoever dropped the guard.
     fn rollback(rollback: Rollback<C>, origin: Self::Origin);

@@ -205,7 +205,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         self.add(Definition::here(|| "callback_with"), Some(added), block);
     }
 
-    /// [`callback_with`](ExitStack::callback_with) with an `async` closure, which may also enter contexts.
+    /// [`callback_with`](ExitStack::callback_with) with an `async` closure, which may also enter contexts. Two allocations.
     ///
     /// # Cancellation
     /// As for [`async_callback`](ExitStack::async_callback). What the closure adds is rolled back when the closure is over, before the entries that
