@@ -142,7 +142,7 @@
 //! An inner context's resource can't be moved out of its guard (E0507). So, to hand the resource on, this example yields the guard itself. The inner
 //! context is [`boxed`](ContextManager::boxed), so that the guard's type can be written. A context that is to be put around any other context takes
 //! that one as a [`BoxContextManager`]. (A generic one would have a type that grows with each level, and the compiler's time with it: seven levels take
-//! more than a minute.)
+//! half a minute, eight take minutes.)
 //!
 //! A wrapping context has no guard. If a yield point is in the `with` or the block of a wrapping context, return an `Err` from there when the exit
 //! isn't `Completed`. That error is then reported, beside the body's. (What isn't a context, such as tokio's `timeout` or a `select!`, needn't be
