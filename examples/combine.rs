@@ -151,7 +151,7 @@ fn name(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// Copies inside of four contexts, in one frame. The errors of all of them become the one of the body.
+/// Copies inside four contexts, in one frame. The errors of all of them become the one of the body.
 async fn copy(from: &Path, to: &Path, bytes: u64) -> Result<usize, CopyError> {
     (
         source(from.into()),
@@ -193,9 +193,7 @@ async fn run(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         .expect_err("no such folder");
     println!("  = {failed}\n");
 
-    println!(
-        "the outer one forgives what goes wrong inside of it, so that the value may be missing"
-    );
+    println!("the outer one forgives what goes wrong inside it, so that the value may be missing");
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let optional = (
         stopwatch(),

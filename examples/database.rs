@@ -136,7 +136,7 @@ async fn run(database: AsyncDatabase) -> Result<(), sqlx::Error> {
     println!("  = {}", total(&mut connection).await?);
     connection.exit().await?;
 
-    println!("\ntwo of them, from a tuple, and one inside of another's block");
+    println!("\ntwo of them, from a tuple, and one inside another's block");
     let (a, b) = (database.clone(), database.clone())
         .with(async |(one, two)| Ok::<_, sqlx::Error>((total(one).await?, total(two).await?)))
         .await?;

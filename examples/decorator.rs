@@ -136,7 +136,7 @@ async fn main() -> ExitCode {
 
     let while_it_runs = how_many_are_free(mirror.slots.clone()).await;
     println!(
-        "Slots free inside of one: {while_it_runs:?}, and after it: {}",
+        "Slots free inside one: {while_it_runs:?}, and after it: {}",
         mirror.slots.available_permits()
     );
     let fetched = mirror.fetched.into_inner();

@@ -6,7 +6,7 @@
 //!
 //! (Use `-p`: without it, the features that the tests need are on, `tracing` among them.)
 //!
-//! The first part drops futures and aborts tasks that are inside of a context, and waits for the teardowns. The same is done by hand in two ways,
+//! The first part drops futures and aborts tasks that are inside a context, and waits for the teardowns. The same is done by hand in two ways,
 //! both with a value whose `Drop` spawns the teardown:
 //!
 //! - *a teardown made anew*: the resource is kept, and its teardown is called when the resource is dropped. This is what people write, and what the
@@ -19,7 +19,7 @@
 //! the ratios. (What an allocation costs depends on what was freed before. In a heap with nothing else in it the first two cost the same. Where three
 //! sides take turns, the ratios are some hundredths higher.)
 //!
-//! The second part aborts tasks that are inside of two nested contexts each. It looks at the order in every task, at the time for each, and at the
+//! The second part aborts tasks that are inside two nested contexts each. It looks at the order in every task, at the time for each, and at the
 //! lanes that are left. (That no memory is left is tested: `cargo test -p contextlib-tests --test aborts`. An allocator that counts would be part of
 //! what is measured here.) Beside it stands what the same number of tasks costs with teardowns made anew, in no order: where memory no longer fits
 //! the caches, each costs more there, too.
@@ -385,7 +385,7 @@ impl Drop for LayerByHand {
     }
 }
 
-/// Two contexts, one inside of the other, around a body that doesn't end.
+/// Two contexts, one inside the other, around a body that doesn't end.
 async fn nested(ended: Arc<AtomicUsize>, opened: Arc<AtomicUsize>) {
     let (outer, inner) = (layer(ended.clone(), 1), layer(ended, 0));
     let inside = async |_: &mut ()| {

@@ -121,7 +121,7 @@ async fn main() {
         .await;
     assert_eq!(answer, None);
 
-    say("one inside of another: the one that is due first reports");
+    say("one inside another: the one that is due first reports");
     let outer = timeout(500 * MS)
         .with(async |_| {
             let inner = timeout(20 * MS)

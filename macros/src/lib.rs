@@ -378,7 +378,7 @@ use proc_macro::TokenStream;
 ///   outlive `'static`*. Write the lifetime, `self: Cursor<'a>` and `row: Row<'_>`. The ways out are then the same.
 /// - A context whose frame isn't `Send` (`spawn`) is refused at its definition, too. The error names what isn't `Send`.
 /// - `#[async_trait]` rewrites methods before this attribute sees them: a trait of contexts needs no `#[async_trait]`.
-/// - A yield inside of another context's `with`, `run` or `async_with!` must look at its exit. Where the exit is discarded, as in
+/// - A yield inside another context's `with`, `run` or `async_with!` must look at its exit. Where the exit is discarded, as in
 ///   `let _ = yield_resource!(…)`, the other context would be told that its body has completed, whatever has happened.
 /// - `yield_resource!` must be written by this name, with or without a path before it: the attribute looks for it among the tokens of the body.
 #[doc(alias = "asynccontextmanager", alias = "contextmanager")]

@@ -228,7 +228,7 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
     /// Of an error or a panic, the teardown sees the text, as in [`with_local`](crate::ContextManager::with_local). The failure itself belongs to the
     /// other context's caller, who gets it whatever this context does: this context can't swallow it.
     ///
-    /// Of contexts put together in one guard, each is told the outcome as those inside of it have left it. One that swallows the outcome, or fails,
+    /// Of contexts put together in one guard, each is told the outcome as those inside it have left it. One that swallows the outcome, or fails,
     /// changes it for those around it in that guard.
     ///
     /// Allocates if the body has failed or panicked. Mirrors `await inner.__aexit__(*exc_info)`.

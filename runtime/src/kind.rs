@@ -343,7 +343,7 @@ pub trait Fallibility {
     type Error: Debug;
     /// A context that fails like this around one that fails like `F`.
     type Around<F: Fallibility>: Fallibility;
-    /// A context that fails like this inside of one that fails with `E`.
+    /// A context that fails like this inside one that fails with `E`.
     type Within<E: Debug>: Fallibility;
 
     fn outer<F: Fallibility>(error: Self::Error) -> <Self::Around<F> as Fallibility>::Error;

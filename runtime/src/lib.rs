@@ -67,7 +67,7 @@
 //! | *rollback* | a teardown that runs in the background because nobody is left to await it |
 //! | *lane* | what guards are in order in: the body of the `with` around them, else the task; [`background::lane`] makes one |
 //! | *kind* | a context's error, and what it can do to its body's outcome, as a type: [`kind`] |
-//! | *wrapping* | of a context: its yield point is inside of another future, such as a timeout; it has no guard |
+//! | *wrapping* | of a context: its yield point is inside another future, such as a timeout; it has no guard |
 //!
 //! # Styles
 //!

@@ -79,7 +79,7 @@ macro_rules! yield_resource {
     };
 }
 
-/// Runs a body inside of several contexts. The first is the outermost, and later ones may use the earlier ones' resources.
+/// Runs a body inside several contexts. The first is the outermost, and later ones may use the earlier ones' resources.
 ///
 /// `async_with!(name = context, …, body)` evaluates to a future. The body is `async || -> Result<_, YourError> { … }`, or `async { … }` where the
 /// type is known anyway. In the body, and in the contexts after it, each name is a `&mut` to its resource; `_ = context` gives no name.
@@ -97,7 +97,7 @@ macro_rules! yield_resource {
 ///
 /// # When rustc gives up
 ///
-/// Blocks inside of blocks are futures of deep types, and so is a block of many contexts. If more than eight functions with a block each await one
+/// Blocks inside blocks are futures of deep types, and so is a block of many contexts. If more than eight functions with a block each await one
 /// another, or one block has more than twenty contexts, rustc may say *queries overflow the depth limit*, or *overflow evaluating the requirement …:
 /// Send*. Then write `#![recursion_limit = "256"]` in the root of your crate. Or put one of the futures between into a
 /// `Pin<Box<dyn Future<Output = …> + Send>>`, as `boxed` of the crate `futures` does.

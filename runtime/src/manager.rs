@@ -90,7 +90,7 @@ impl<C: AsyncContext, P> fmt::Debug for ContextManager<C, P> {
 ///
 /// Implemented for every such closure, and for functions that return futures. `Fut` is what calling it returns.
 ///
-/// A callback that is an `FnOnce(&mut T) -> BoxFuture<'_, …>`, in a box or of a type parameter, isn't one. Hand it on inside of an `async` closure:
+/// A callback that is an `FnOnce(&mut T) -> BoxFuture<'_, …>`, in a box or of a type parameter, isn't one. Hand it on inside an `async` closure:
 /// `async |t| callback(t).await`.
 ///
 /// Where [`with`](ContextManager::with) and the others ask for an `AsyncBody`, the compiler finds `'b` and `Fut`. A function that takes a body, and
@@ -256,7 +256,7 @@ impl<C: AsyncContext, P: Policy<C>> ContextManager<C, P> {
     ///
     /// # Bodies that rustc can't prove `Send`
     ///
-    /// `with` asks that its body is `Send`. If a function calls itself inside of the body, it isn't yet known there whether that function's future is
+    /// `with` asks that its body is `Send`. If a function calls itself inside the body, it isn't yet known there whether that function's future is
     /// `Send`. rustc then says *future created by async closure is not `Send`*, though nothing in it is wrong. [`async_with!`](crate::async_with) and
     /// [`#[within]`](macro@crate::within) don't ask, and their futures are `Send` all the same. So is that of
     /// [`with_local`](ContextManager::with_local):

@@ -147,7 +147,7 @@ impl<M: AsyncContextManager> AsyncContextManager for &mut M {
 ///
 /// A tuple of up to twelve contexts is one context, in one frame: it costs no more allocations than one.
 ///
-/// - The contexts are entered from left to right and exited from right to left. Each is told the outcome as those inside of it have left it.
+/// - The contexts are entered from left to right and exited from right to left. Each is told the outcome as those inside it have left it.
 /// - A setup that fails, or is cancelled, tears down what was entered before it.
 /// - The resource is the tuple of their resources.
 /// - The tuple may suppress if one of them may, and it wraps its body if one of them does.

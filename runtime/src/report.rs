@@ -52,7 +52,7 @@ pub struct Report<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Whose {
-    /// The body's. Of contexts inside of one another: what the context was told as that, which is the failure of one inside of it.
+    /// The body's. Of contexts inside one another: what the context was told as that, which is the failure of one inside it.
     Body,
     /// The context's own.
     Context,

@@ -111,7 +111,7 @@ mod on {
         }
     }
 
-    /// A body's span. It is made at the yield point, inside of whatever span the context has put around that.
+    /// A body's span. It is made at the yield point, inside whatever span the context has put around that.
     pub(crate) struct BodySpan(Option<Box<Span>>);
 
     impl BodySpan {

@@ -45,7 +45,7 @@ async fn layer(task: Arc<Task>) {
     task.closed.fetch_add(1, SeqCst);
 }
 
-/// How a task is inside of two contexts.
+/// How a task is inside two contexts.
 #[derive(Clone, Copy, Debug)]
 enum Style {
     With,
@@ -141,7 +141,7 @@ async fn spawned() {
     let _ = yield_resource!();
 }
 
-/// While a rollback is pending, it is known of each body which one it is inside of: until it is over, or nothing is pending any more.
+/// While a rollback is pending, it is known of each body which one it is inside: until it is over, or nothing is pending any more.
 async fn bodies_inside_of_bodies() {
     let end = Arc::new(Notify::new());
     let Ok(guard) = takes_until(end.clone()).enter().await;

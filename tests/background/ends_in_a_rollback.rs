@@ -1,5 +1,5 @@
 //! Contexts that one task has entered and that end in a rollback, of a context that was entered after them. What they wait for there must not wait for that rollback; but what was
-//! entered after its context doesn't, whatever it is inside of.
+//! entered after its context doesn't, whatever it is inside.
 
 use crate::shared::{
     Broken, Inner, Log, closed, drops, gated, inner, inner_of_a_task, poll_once, quick, settle,

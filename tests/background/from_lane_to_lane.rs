@@ -34,7 +34,7 @@ async fn pass(gate: &Semaphore) {
     gate.acquire().await.unwrap().forget();
 }
 
-/// Its teardown, inside of which there are some more of these, drops the exit of the next one half-way when it is told to. The innermost one enters `inner`, and then `late`, which it drops.
+/// Its teardown, inside which there are some more of these, drops the exit of the next one half-way when it is told to. The innermost one enters `inner`, and then `late`, which it drops.
 #[async_context]
 async fn of_several(inside: usize, log: Log, gates: Gates) -> Result<(), Broken> {
     let _ = yield_resource!();
@@ -108,7 +108,7 @@ async fn goes_on(log: Log, gates: Gates, after: Arc<Semaphore>) -> Result<(), Br
     drop(gated(log, "after", after).enter().await?);
 }
 
-/// It is beside what goes on in a rollback by then, not inside of it.
+/// It is beside what goes on in a rollback by then, not inside it.
 #[tokio::test]
 async fn inner_does_not_wait_for_what_is_entered_after_the_exit_was_dropped() {
     let (log, gates, after) = (Log::default(), Gates::closed(), closed());

@@ -114,7 +114,7 @@ async fn in_a_rollback() {
         assert!(give.send(handed_over(&log).await).is_ok());
     })
     .await;
-    in_order("a teardown inside of a rollback", async |log, end| {
+    in_order("a teardown inside a rollback", async |log, end| {
         let (give, things) = oneshot::channel();
         #[async_context]
         async fn around(things: oneshot::Receiver<Outer>, end: End) -> Result<(), Broken> {

@@ -609,7 +609,7 @@ async fn a_lane_that_is_over_is_below_what_is_around_it_before_it_is_dropped() {
 
 type Branch = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Futures each of which began inside of the one before, and is polled by itself since: however many they are, that takes no long stack. The last one has
+/// Futures each of which began inside the one before, and is polled by itself since: however many they are, that takes no long stack. The last one has
 /// dropped a guard.
 async fn row(length: usize, log: &Log, around: fn(Branch) -> Branch) -> Vec<Branch> {
     let next = Rc::new(RefCell::new(None::<Branch>));
@@ -638,7 +638,7 @@ async fn row(length: usize, log: &Log, around: fn(Branch) -> Branch) -> Vec<Bran
     row
 }
 
-/// Each one is left to the one around it, and so is over because the one inside of it is.
+/// Each one is left to the one around it, and so is over because the one inside it is.
 #[test]
 fn a_long_row_of_lanes_needs_no_long_stack() {
     fn in_lane(inside: Branch) -> Branch {
@@ -683,7 +683,7 @@ async fn blocking() {
     yield_now().await;
 }
 
-/// Its teardown has a rollback inside of its own, and exits what was entered before it.
+/// Its teardown has a rollback inside its own, and exits what was entered before it.
 #[async_context]
 async fn has_one_inside(
     log: Log,
@@ -698,7 +698,7 @@ async fn has_one_inside(
     log.say("-has_one_inside");
 }
 
-/// What is entered around a rollback isn't waited for in it, neither after another rollback has run inside of it.
+/// What is entered around a rollback isn't waited for in it, neither after another rollback has run inside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_inside_of_a_rollback() {
     let (log, go, gate) = (Log::default(), closed(), closed());
@@ -1128,7 +1128,7 @@ async fn tasks_of_a_local_set_in_a_body_share_its_lane() {
     assert_eq!(log.said(), "+outer, +task, -task, -outer Completed");
 }
 
-/// A guard that has left the lane it was entered in, and is dropped inside of something that was entered after it. What is around that waits for it.
+/// A guard that has left the lane it was entered in, and is dropped inside something that was entered after it. What is around that waits for it.
 mod a_guard_that_has_left_its_lane {
     use super::*;
     use crate::shared::{drops, inner_of_a_task};
@@ -1140,7 +1140,7 @@ mod a_guard_that_has_left_its_lane {
         drop(kept);
     }
 
-    /// Runs `between` inside of an outer context, which is exited then.
+    /// Runs `between` inside an outer context, which is exited then.
     async fn inside(between: impl AsyncFnOnce(&Log)) {
         let log = Log::default();
         let outer = quick(log.clone(), "outer").enter().await.unwrap();
@@ -1214,7 +1214,7 @@ mod a_guard_that_has_left_its_lane {
         drop(future);
     }
 
-    /// Each of two contexts ends inside of the other one, and would leave to it what the other has left: the guard is below whatever is around both.
+    /// Each of two contexts ends inside the other one, and would leave to it what the other has left: the guard is below whatever is around both.
     #[tokio::test]
     async fn for_two_that_end_in_each_other() {
         inside(async |log| {
@@ -1237,7 +1237,7 @@ mod a_guard_that_has_left_its_lane {
         .await;
     }
 
-    /// Lanes that end inside of a rollback of what was entered in the innermost one, and so are left to each other in a circle: however many guards visit one of them, each
+    /// Lanes that end inside a rollback of what was entered in the innermost one, and so are left to each other in a circle: however many guards visit one of them, each
     /// goes round only once. (Went each of so many round again for each other one, that would take minutes.)
     #[tokio::test]
     async fn for_lanes_that_end_in_each_other() {
@@ -1378,7 +1378,7 @@ async fn a_scope_that_is_cancelled_between_its_entries() {
     );
 }
 
-/// As when one is inside of the other.
+/// As when one is inside the other.
 #[tokio::test]
 async fn what_is_entered_during_the_setup_of_a_tuple_is_inside_of_it() {
     #[async_context]

@@ -13,7 +13,7 @@ use tokio::{
     task::{JoinSet, yield_now},
 };
 
-/// How a task is inside of a context when it is ended.
+/// How a task is inside a context when it is ended.
 #[derive(Clone, Copy, Debug)]
 enum Style {
     With,

@@ -435,7 +435,11 @@ fn what_its_runtime_cannot_roll_back_says_so_in_what_happened() {
             "blocking",
             "its policy is `block`, which can't work on a current-thread runtime",
         ),
-        (local, "local", "it was dropped outside of a `LocalSet`"),
+        (
+            local,
+            "local",
+            "it was dropped outside of a `LocalSet` or `LocalRuntime`",
+        ),
     ];
     for (found, name, why) in found {
         let found = found.unwrap_err();

@@ -154,7 +154,7 @@ fn under_spawn_local() {
     assert_eq!(
         reports.take(),
         [
-            "local lost its teardown: it was dropped outside of a `LocalSet` after failed",
+            "local lost its teardown: it was dropped outside of a `LocalSet` or `LocalRuntime` after failed",
             "local's body failed: \"body\" after failed",
         ]
     );

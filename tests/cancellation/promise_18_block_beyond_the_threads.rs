@@ -51,7 +51,7 @@ fn runtime(workers: usize, others: usize) -> Runtime {
         .unwrap()
 }
 
-/// A task that is inside of it, for ever.
+/// A task that is inside it, for ever.
 macro_rules! open {
     ($runtime:expr, $log:expr, $context:expr) => {{
         let (log, context) = ($log.clone(), $context);

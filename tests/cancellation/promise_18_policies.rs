@@ -96,7 +96,9 @@ fn spawn_local_outside_of_a_local_set_is_reported() {
     drop(guard);
     assert_eq!(
         reports.take(),
-        ["local lost its teardown: it was dropped outside of a `LocalSet` after cancelled"]
+        [
+            "local lost its teardown: it was dropped outside of a `LocalSet` or `LocalRuntime` after cancelled"
+        ]
     );
     multi_thread(1).block_on(async {
         let Ok(guard) = local(log.clone(), census.clone()).enter().await;

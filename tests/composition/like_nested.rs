@@ -1,4 +1,4 @@
-//! A tuple does what one `with` inside of another does: every way in which up to three contexts and a body can end, compared.
+//! A tuple does what one `with` inside another does: every way in which up to three contexts and a body can end, compared.
 
 use contextlib::{
     Exit, IntoContextManager, async_context, background, kind::Suppressing, yield_resource,
@@ -467,11 +467,11 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
                         .run(None, |log| tuple(log, &plan, does, shape))
                         .await;
                     if leaves {
-                        // A tuple inside of a tuple is one context, whose teardown goes on with the exit that it had.
+                        // A tuple inside a tuple is one context, whose teardown goes on with the exit that it had.
                         if shape == 1 {
                             continue;
                         }
-                        // Where what is inside of a context was over in that very poll, a `with` has gone on to its teardown; a tuple asks the
+                        // Where what is inside a context was over in that very poll, a `with` has gone on to its teardown; a tuple asks the
                         // context once more before it does.
                         if left(&got) && !left(&expected) {
                             ties += 1;
@@ -531,7 +531,7 @@ fn leaving(lines: &[usize]) -> Vec<Plan> {
     plans(&leaves)
 }
 
-/// A context drops its yield point, with what is inside of it in its setup, its body or its teardown. The order is another one then: in a tuple what is
+/// A context drops its yield point, with what is inside it in its setup, its body or its teardown. The order is another one then: in a tuple what is
 /// inside is torn down before the context goes on, and not beside it.
 #[tokio::test]
 async fn one_that_leaves() {

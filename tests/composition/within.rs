@@ -1,4 +1,4 @@
-//! `#[within]`: functions that run inside of contexts.
+//! `#[within]`: functions that run inside contexts.
 
 use contextlib::{async_context, async_with, background, within, yield_resource};
 use contextlib_tests::{BodyError, ContextError, Log, last_kept, message, quiet};

@@ -280,7 +280,7 @@ async fn moved_between_tasks() {
     );
 }
 
-/// Entered inside of a `with` whose end the stack outlives.
+/// Entered inside a `with` whose end the stack outlives.
 #[tokio::test(flavor = "multi_thread")]
 async fn entered_inside_and_dropped_outside() {
     let log = Log::new();

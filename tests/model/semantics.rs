@@ -1,6 +1,6 @@
 //! The model: what the library promises, as a plain interpreter of trees that knows nothing of futures.
 //!
-//! It walks the tree as if everything were a call, and keeps a stack of the contexts that it is inside of. Where the caller goes away (it is dropped at a
+//! It walks the tree as if everything were a call, and keeps a stack of the contexts that it is inside. Where the caller goes away (it is dropped at a
 //! numbered suspension point, or a timeout around it has elapsed), the outermost context there that goes on by itself takes over: a teardown that runs,
 //! or a setup that is to be finished, goes on from there as a strand of its own, and its caller is gone. Where there is none, everything is left from the
 //! inside to the outside, and each context that was set up leaves a strand in which it is torn down.
@@ -52,7 +52,7 @@ enum Stop {
     Gone,
 }
 
-/// How a body ended, or a context and what is inside of it.
+/// How a body ended, or a context and what is inside it.
 type Flow = Result<Option<Id>, Stop>;
 
 /// What a caller gets of a context in closure style.
@@ -569,7 +569,7 @@ impl Machine {
         returned
     }
 
-    /// One `with` inside of another.
+    /// One `with` inside another.
     fn nested(&mut self, parts: &[Arc<Part>], body: &mut dyn FnMut(&mut Self) -> Flow) -> Flow {
         match parts {
             [] => body(self),

@@ -1,4 +1,4 @@
-//! A yield inside of an `async` block, a closure or another's macro makes a wrapping context, which has no guard; an argument overrides the guess.
+//! A yield inside an `async` block, a closure or another's macro makes a wrapping context, which has no guard; an argument overrides the guess.
 //! One marker says fallible, suppressing, wrapping. (That `enter` on a wrapping context is an error is in `ui`.)
 
 use contextlib::{

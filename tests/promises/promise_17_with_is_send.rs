@@ -1,4 +1,4 @@
-//! `with` inside of `tokio::spawn` on many threads, for every shape of context and of body: bodies that borrow from the caller, resources that
+//! `with` inside `tokio::spawn` on many threads, for every shape of context and of body: bodies that borrow from the caller, resources that
 //! borrow from the context's arguments. `with_local` for the rest.
 
 use contextlib::{IntoContextManager, async_context, yield_resource};

@@ -53,7 +53,7 @@ async fn says(log: Log, name: &'static str, pauses: usize) {
     log.lock().unwrap().push(name);
 }
 
-/// Its teardown enters two others, one inside of the other, and waits for `go` between them.
+/// Its teardown enters two others, one inside the other, and waits for `go` between them.
 #[async_context(on_cancel = Kept)]
 async fn enters_two(log: Log, go: Arc<Semaphore>) {
     let _ = yield_resource!();

@@ -44,7 +44,7 @@ fn each_stage_has_a_span() {
     assert_eq!(events.open(), 0);
 }
 
-/// A body's span is closed when the body is over, not when its context is: polled beside that or inside of it, returned or dropped.
+/// A body's span is closed when the body is over, not when its context is: polled beside that or inside it, returned or dropped.
 #[test]
 fn a_bodys_span_ends_with_it() {
     #[async_context]

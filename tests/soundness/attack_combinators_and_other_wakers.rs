@@ -160,7 +160,7 @@ fn with_a_body_that_another_thread_wakes() {
     }
 }
 
-/// A context inside of a context, each with its own combinator.
+/// A context inside a context, each with its own combinator.
 #[test]
 fn one_in_the_other() {
     let wakers = Vec::from_iter((0..2).map(|_| Arc::<Woken>::default()));

@@ -1,4 +1,4 @@
-//! A yield point inside of another context's body, cancelled at each poll; contexts fifty deep.
+//! A yield point inside another context's body, cancelled at each poll; contexts fifty deep.
 
 use contextlib::{async_context, background, yield_resource};
 use contextlib_tests::{BodyError, Census, ContextError, Counted, DropAt, Log, drop_at, yields};
@@ -18,7 +18,7 @@ async fn inner(name: &'static str, log: Log, census: Census) -> Result<Counted, 
     Ok(())
 }
 
-/// Yields inside of the inner context's body.
+/// Yields inside the inner context's body.
 #[async_context]
 async fn outer(log: Log, census: Census) -> Result<Counted, ContextError> {
     let result: Result<(), BodyError> = inner("inner", log.clone(), census.clone())
@@ -37,7 +37,7 @@ async fn outer(log: Log, census: Census) -> Result<Counted, ContextError> {
     result.map_err(|_| ContextError("inner"))
 }
 
-/// The inner context is inside of the outer one: it has to be torn down after it.
+/// The inner context is inside the outer one: it has to be torn down after it.
 #[tokio::test]
 async fn a_yield_in_a_nested_body() {
     let mut ended = false;

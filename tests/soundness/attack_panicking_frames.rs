@@ -1,4 +1,4 @@
-//! Contexts put together whose destructors all panic: as with one `with` inside of another, each is dropped once, the innermost one's panic goes on, and the
+//! Contexts put together whose destructors all panic: as with one `with` inside another, each is dropped once, the innermost one's panic goes on, and the
 //! others are reported.
 
 use contextlib::{IntoContextManager, async_context, yield_resource};

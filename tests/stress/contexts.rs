@@ -113,7 +113,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// A context that is going to be entered, inside of `inside`.
+    /// A context that is going to be entered, inside `inside`.
     pub(crate) fn new(world: &World, policy: Policy, style: Style, inside: Option<Id>) -> Self {
         let id = world.context(policy, style, inside);
         Life {
@@ -176,7 +176,7 @@ impl Life {
 }
 
 thread_local! {
-    /// When the contexts were entered whose teardowns this thread is polling, each inside of the one before: the last of these moments.
+    /// When the contexts were entered whose teardowns this thread is polling, each inside the one before: the last of these moments.
     static INSIDE: Cell<Option<Moment>> = const { Cell::new(None) };
 }
 

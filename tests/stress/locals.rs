@@ -1,4 +1,4 @@
-//! `LocalSet`s: at the root of a runtime, and inside of contexts and of each other; run to their end, or dropped with tasks and rollbacks in them.
+//! `LocalSet`s: at the root of a runtime, and inside contexts and of each other; run to their end, or dropped with tasks and rollbacks in them.
 
 use crate::{
     contexts::{Failed, with_context},
@@ -107,7 +107,7 @@ fn on_a_runtime(place: Place, mut dice: Dice, running: &AtomicUsize) -> Option<R
 
 type LocalWork = Pin<Box<dyn Future<Output = Result<(), Failed>>>>;
 
-/// A few steps inside of a `LocalSet`.
+/// A few steps inside a `LocalSet`.
 fn work(place: Place, mut dice: Dice, depth: u32) -> LocalWork {
     Box::pin(async move {
         for _ in 0..1 + dice.below(2) {

@@ -5,7 +5,7 @@
 //! its task is aborted. What has to hold whatever happens:
 //!
 //! - every context that was set up is torn down, once; only where a runtime is shut down a teardown may be lost, and is reported then;
-//! - a teardown begins when everything inside of its context is over (`order.rs`);
+//! - a teardown begins when everything inside its context is over (`order.rs`);
 //! - `drain` returns when what was pending is over;
 //! - nothing hangs: each round is over in a minute;
 //! - nothing is left: no future, no frame, no rollback, no lane.

@@ -1,9 +1,9 @@
-//! Which contexts are inside of which.
+//! Which contexts are inside which.
 //!
-//! A context is inside of another one if that has to wait for it: it was entered in that one's body, or after it in the same lane, or after it on the same
-//! stack. So everything inside of it has to be over when its teardown begins.
+//! A context is inside another one if that has to wait for it: it was entered in that one's body, or after it in the same lane, or after it on the same
+//! stack. So everything inside it has to be over when its teardown begins.
 //!
-//! What is handed over to another task leaves what it was inside of, but for the entries before it on its stack. When it has been dropped there, it is inside of what
+//! What is handed over to another task leaves what it was inside, but for the entries before it on its stack. When it has been dropped there, it is inside what
 //! that task had entered before it, and of what is still open in the lane that it was entered in.
 
 use crate::record::{Id, Node, Record, Style};
@@ -40,7 +40,7 @@ impl Record {
         self.put_inside_of_earlier(id, here);
     }
 
-    /// Inside of the innermost context that is still open in the lane that it was entered in.
+    /// Inside the innermost context that is still open in the lane that it was entered in.
     fn put_in_its_lane(&mut self, id: Id) {
         let mut around = self.nodes[id].home;
         while let Some(outer) = around {
@@ -53,7 +53,7 @@ impl Record {
         }
     }
 
-    /// Inside of `here` if that was entered before it, else of what is around that and was.
+    /// Inside `here` if that was entered before it, else of what is around that and was.
     fn put_inside_of_earlier(&mut self, id: Id, here: Id) {
         let node = &self.nodes[here];
         if node.is_entered_before(&self.nodes[id]) {
@@ -64,7 +64,7 @@ impl Record {
         }
     }
 
-    /// What is inside of it and not over, its own parts apart.
+    /// What is inside it and not over, its own parts apart.
     pub(crate) fn alive_inside(&self, id: Id) -> Vec<Id> {
         let mut inside = BTreeSet::new();
         // What is dropped by a rollback doesn't wait for what was entered since that began, but on its stack.
@@ -77,7 +77,7 @@ impl Record {
                 if !counts || !inside.insert(*inner) {
                     continue;
                 }
-                // What is inside of something that was handed over has stayed in its lane, where only that one waits for it; but for its stack, and where it is the lane.
+                // What is inside something that was handed over has stayed in its lane, where only that one waits for it; but for its stack, and where it is the lane.
                 let is_elsewhere = node.handed_over && !node.is_region();
                 if !is_elsewhere || is_on_its_stack {
                     around.push((*inner, is_elsewhere));
@@ -95,7 +95,7 @@ impl Node {
         self.entered.is_some_and(|entered| entered < other.made)
     }
 
-    /// Wherever the two are handed over to, it is inside of that: on one stack, or in one tuple.
+    /// Wherever the two are handed over to, it is inside that: on one stack, or in one tuple.
     fn goes_with(&self, outer: Id) -> bool {
         self.after == Some(outer) || self.style == Style::Inner(outer)
     }

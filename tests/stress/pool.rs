@@ -26,7 +26,7 @@ impl Pool {
         self.0.lock().expect("nothing panics with it locked")
     }
 
-    /// Hands it over. What there is no room for then is dropped, inside of `here`.
+    /// Hands it over. What there is no room for then is dropped, inside `here`.
     pub(crate) fn put(&self, item: Item, here: Option<Id>) {
         item.hand_over();
         let dropped = {
@@ -73,7 +73,7 @@ impl Item {
         }
     }
 
-    /// Drops it inside of `here`.
+    /// Drops it inside `here`.
     pub(crate) fn drop_in(self, here: Option<Id>) {
         self.leaves_in(here);
     }
@@ -85,7 +85,7 @@ impl Item {
         }
     }
 
-    /// Exits it inside of `here`; a future is polled a few times, and dropped.
+    /// Exits it inside `here`; a future is polled a few times, and dropped.
     pub(crate) async fn exit_in(self, here: Option<Id>) -> Result<(), Failed> {
         self.leaves_in(here);
         match self {

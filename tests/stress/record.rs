@@ -24,7 +24,7 @@ pub(crate) struct Record {
     pub(crate) nodes: Vec<Node>,
     events: Vec<Event>,
     broken: Vec<String>,
-    /// What a teardown inside of a rollback hasn't waited for.
+    /// What a teardown inside a rollback hasn't waited for.
     unwaited: BTreeSet<Id>,
     /// The contexts that these are about, and what is around those.
     involved: BTreeSet<Id>,
@@ -79,7 +79,7 @@ pub(crate) enum Style {
     Entry,
     /// In one frame with another one, around that.
     Outer,
-    /// In one frame with this one, inside of it.
+    /// In one frame with this one, inside it.
     Inner(Id),
     /// By the setup or the teardown of what it is made in, which doesn't wait for it.
     Part,
@@ -359,9 +359,8 @@ impl Record {
         let (early, unwaited): (Vec<Id>, Vec<Id>) = early.into_iter().partition(waits);
         self.unwaited.extend(unwaited);
         if !early.is_empty() {
-            let text = format!(
-                "the teardown of {id} begins before these inside of it are over: {early:?}"
-            );
+            let text =
+                format!("the teardown of {id} begins before these inside it are over: {early:?}");
             self.complain(text, &[early.as_slice(), &[id]].concat());
         }
     }
@@ -483,7 +482,7 @@ fn described(node: &Node) -> String {
         let _ = write!(text, ", handed over and left in {here}");
     }
     if !node.inside.is_empty() {
-        let _ = write!(text, ", inside of {:?}", node.inside);
+        let _ = write!(text, ", inside {:?}", node.inside);
     }
     text
 }

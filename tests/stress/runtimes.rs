@@ -157,7 +157,7 @@ impl Runtimes {
         end(runtime, &mut dice);
     }
 
-    /// One on a thread of this one, which does nothing else meanwhile, inside of a context's body.
+    /// One on a thread of this one, which does nothing else meanwhile, inside a context's body.
     async fn begin_within(self, dice: Dice, depth: u32) -> Result<(), Failed> {
         let life = Life::new(&self.world, Policy::Spawn, Style::With, None);
         let world = self.world.clone();

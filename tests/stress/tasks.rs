@@ -1,4 +1,4 @@
-//! Tasks that enter contexts in every style, inside of each other, and fail, panic, time out and are aborted meanwhile; some hand guards and stacks over to
+//! Tasks that enter contexts in every style, inside each other, and fail, panic, time out and are aborted meanwhile; some hand guards and stacks over to
 //! each other.
 
 use crate::{
@@ -78,7 +78,7 @@ fn aborted(of: &'static str, varied: bool) {
     });
 }
 
-/// How many steps may be inside of each other.
+/// How many steps may be inside each other.
 pub(crate) const DEPTH: u32 = 4;
 
 /// Where something is done.
@@ -87,7 +87,7 @@ pub(crate) struct Place {
     pub(crate) world: World,
     /// Where things are handed over, if they are.
     pub(crate) pool: Option<Pool>,
-    /// What contexts are inside of that are entered here.
+    /// What contexts are inside that are entered here.
     pub(crate) inside: Option<Id>,
     /// The runtime is shut down meanwhile: a timer would panic then.
     pub(crate) shuts_down: bool,
@@ -144,7 +144,7 @@ impl Place {
         )
     }
 
-    /// Entered by the setup or the teardown that this is inside of. It always goes well.
+    /// Entered by the setup or the teardown that this is inside. It always goes well.
     fn part(&self, dice: &mut Dice, style: Style) -> Life {
         let life = Life::new(&self.world, Policy::Default, style, self.inside);
         life.does(
@@ -547,7 +547,7 @@ async fn in_a_task(place: Place, mut dice: Dice, depth: u32) -> Result<(), Faile
 /// Begun in this task, and ended in another one.
 async fn moved_to_a_task(place: Place, mut dice: Dice, depth: u32) -> Result<(), Failed> {
     // What two tasks have entered has no order where a third one drops it: nothing is handed over there, and what is inside isn't moved again. And where
-    // a task is refused, it is dropped inside of tokio, where nothing can block.
+    // a task is refused, it is dropped inside tokio, where nothing can block.
     if place.pool.is_none() || place.shuts_down && place.may_block {
         return in_a_task(place, dice, depth).await;
     }

@@ -79,8 +79,8 @@ fn wander(of: &'static str, varied: bool) {
 pub(crate) struct Place {
     pub(crate) world: World,
     pub(crate) pool: Pool,
-    /// What contexts are inside of that are entered here: something with a lane of its own. In the lane of a task there is none, since guards leave it that others
-    /// are inside of, and futures go on in other ones.
+    /// What contexts are inside that are entered here: something with a lane of its own. In the lane of a task there is none, since guards leave it that others
+    /// are inside, and futures go on in other ones.
     pub(crate) inside: Option<Id>,
     /// The runtimes are shut down meanwhile: a timer would panic then.
     pub(crate) shuts_down: bool,
@@ -103,7 +103,7 @@ impl Place {
     }
 
     fn life(&self, dice: &mut Dice, style: Style) -> Life {
-        // None that blocks: in a rollback it doesn't wait for what was entered before the context of that, which here may be inside of it.
+        // None that blocks: in a rollback it doesn't wait for what was entered before the context of that, which here may be inside it.
         let policy = match self.varied && dice.once_in(6) {
             true => Policy::OnThread,
             false => Policy::any(dice, false),

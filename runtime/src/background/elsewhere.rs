@@ -89,7 +89,7 @@ impl Elsewhere {
         }
     }
 
-    /// Whether the context is no visitor here but counts as entered here: it was entered in a `with` inside of this lane, which it has left.
+    /// Whether the context is no visitor here but counts as entered here: it was entered in a `with` inside this lane, which it has left.
     pub(super) fn is_native(&self) -> bool {
         self.left.is_none()
     }

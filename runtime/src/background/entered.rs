@@ -190,7 +190,7 @@ impl Entered {
         }
     }
 
-    /// Nothing is entered or dropped in its body any more: which lane the body was inside of needn't be known.
+    /// Nothing is entered or dropped in its body any more: which lane the body was inside needn't be known.
     pub(crate) fn forget_inside(&self) {
         table::forget_inside(self.number);
     }
@@ -225,7 +225,7 @@ impl Entered {
         heirs::leave(self.frame_lane(), self.number, around);
     }
 
-    /// Leaves what was dropped inside of the context, but entered before it, to whatever is around the context in this lane.
+    /// Leaves what was dropped inside the context, but entered before it, to whatever is around the context in this lane.
     pub(super) fn leave_visitors_to(&self, around: Around) {
         for lane in self.own_lanes() {
             heirs::leave_visitors(lane, self.number, around);

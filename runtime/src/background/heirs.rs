@@ -44,7 +44,7 @@ pub(crate) fn leave_body(lane: Lane, owner: Number, around: Around) {
     }
 }
 
-// The lane around may be this same one, where a context is dropped from inside of itself: then there is nothing to be left.
+// The lane around may be this same one, where a context is dropped from inside itself: then there is nothing to be left.
 #[inline]
 fn is_left_anything(lane: Lane, around: Around) -> bool {
     any_pending() && around.lane() != lane
@@ -119,7 +119,7 @@ thread_local! {
 }
 
 /// Gives up a place whose rollbacks are over. It may be the last thing that another heir waits for, who is woken by that, and gives up his. That one is queued: if
-/// each were given up inside of the one before, a long row of them would need a long stack.
+/// each were given up inside the one before, a long row of them would need a long stack.
 fn give_up(inheritance: Inheritance) {
     let mut next = Some(inheritance);
     let queued = GIVING_UP.try_with(|giving_up| match &mut *giving_up.borrow_mut() {

@@ -13,7 +13,7 @@ thread_local! {
 /// The rollback that a thread is polling.
 #[derive(Clone, Copy)]
 pub(crate) struct InRollback {
-    /// Its context's number. What is torn down inside of the rollback can't wait for it, nor for what may be waiting for it: contexts with lower numbers.
+    /// Its context's number. What is torn down inside the rollback can't wait for it, nor for what may be waiting for it: contexts with lower numbers.
     pub(crate) number: Number,
     /// When it began. What has been entered around it since is below nothing that it tears down.
     pub(crate) began: Number,
@@ -42,7 +42,7 @@ impl InRollback {
         ROLLBACK.try_with(Cell::get).unwrap_or(0)
     }
 
-    /// Makes this the current rollback until the returned value is dropped. If it runs inside of another one, which it blocks, neither can be waited for: so the
+    /// Makes this the current rollback until the returned value is dropped. If it runs inside another one, which it blocks, neither can be waited for: so the
     /// higher number of the two counts.
     pub(crate) fn enter(self) -> Rolling {
         // An error: the thread is ending, and there is nothing to be restored.

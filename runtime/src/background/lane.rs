@@ -35,9 +35,9 @@
 //! | 16 | A visitor isn't left to a lane that it visits already | `Table::is_visited_by` | `order::a_guard_that_has_left_its_lane::for_lanes_that_end_in_each_other` |
 //! | 17 | What a rollback drops doesn't wait for what is around the rollback | `Elsewhere::rollback_around` | `order::a_rollback_inside_of_a_rollback` |
 //! | 18 | What ends in a rollback looks into the rollback's past | `KeepsPast` | `from_lane_to_lane::in_a_rollback_within_another_one` |
-//! | 19 | Inside of a rollback, only higher numbers than the rollback's are waited for | `InRollback::floor` | `overlap::a_rollback_that_exits_a_guard_entered_before_it_does_not_wait_for_itself` |
-//! | 20 | Inside of a rollback, what is inside of lower numbers is looked for | `LaneRange::where_pending` | `ends_in_a_rollback::waits_for_what_an_inner_teardown_has_dropped` |
-//! | 21 | What a rollback inside of a later one can't wait for is left to the lanes around | `Places::poll_leave_below` | `ends_in_a_rollback::what_it_cannot_wait_for_is_left_to_what_is_around_it` |
+//! | 19 | Inside a rollback, only higher numbers than the rollback's are waited for | `InRollback::floor` | `overlap::a_rollback_that_exits_a_guard_entered_before_it_does_not_wait_for_itself` |
+//! | 20 | Inside a rollback, what is inside lower numbers is looked for | `LaneRange::where_pending` | `ends_in_a_rollback::waits_for_what_an_inner_teardown_has_dropped` |
+//! | 21 | What a rollback inside a later one can't wait for is left to the lanes around | `Places::poll_leave_below` | `ends_in_a_rollback::what_it_cannot_wait_for_is_left_to_what_is_around_it` |
 //!
 //! # Reasons
 //!
@@ -48,11 +48,11 @@
 //! - 8: They may have nothing to do with each other. What was entered in the lane before a visitor does wait for it.
 //! - 9: What one rollback drops belongs together; so does what is in a context that is only dropped, and what is on one stack. Of the parts of a future that was
 //!   polled in two tasks and is dropped in a third one, it isn't known; but those of each of the two are in order.
-//! - 10: That a context comes from inside is known by its root, which is the same, and by its lane. Of bodies, the lanes that they were inside of are remembered for
+//! - 10: That a context comes from inside is known by its root, which is the same, and by its lane. Of bodies, the lanes that they were inside are remembered for
 //!   the last few thousand: see [`outer`](super::outer). What ends in another root, or in a `with` that isn't known to have been around it, is a visitor.
 //! - 11 to 13: A visitor is one of its own task's contexts still. The lane beside a root is for what has [left](Lane::left) it. Of the
-//!   contexts of one task, one after the other, those with higher numbers are inside of those with lower ones, wherever they were entered.
-//! - 14: Up to the first one that began before the visitor was entered. While anything is pending, the table knows which lane a `with` is inside of.
+//!   contexts of one task, one after the other, those with higher numbers are inside those with lower ones, wherever they were entered.
+//! - 14: Up to the first one that began before the visitor was entered. While anything is pending, the table knows which lane a `with` is inside.
 //! - 15: Each visitor is left with a number [just below its own](number_before). That is lower, since it waits for the visitor, and higher than the number of anything
 //!   that was entered before the visitor.
 //! - 16: By whichever of these numbers it does so. Guards may wander through lanes that are left to each other in a circle, and mustn't go round for ever.
@@ -61,7 +61,7 @@
 //! - 18: The function of a guard's context may have entered something in its caller's lane, and more in the lane of a rollback that then dropped it. The past is
 //!   these lanes. What ends in the rollback, and was entered elsewhere, looks there, too.
 //! - 19: Those with lower numbers may be waiting for the rollback.
-//! - 20: There may be something later inside of them. An heir's place has the number of the lane's owner, and may stand for later rollbacks. And an earlier context
+//! - 20: There may be something later inside them. An heir's place has the number of the lane's owner, and may stand for later rollbacks. And an earlier context
 //!   that is being rolled back may have entered later ones.
 //! - 21: By rule 19, it doesn't wait for what its own function has entered, if that has a lower number than the later one. What is around both has to.
 
@@ -142,7 +142,7 @@ impl Lane {
         Lane::numbered(Of::Frame, context)
     }
 
-    /// The lane beside this one, which is a root: for what was entered inside of the root and has left it.
+    /// The lane beside this one, which is a root: for what was entered inside the root and has left it.
     #[inline]
     pub(crate) fn left(self) -> Self {
         Lane(self.0 | LEFT as u64)

@@ -101,7 +101,7 @@ impl LaneRange {
         table.may_any_be_inside() && self.blocks_anywhere(table, floor)
     }
 
-    /// Where one of them is pending. Those with numbers up to `floor` aren't waited for themselves, but looked into: what is inside of them may have a higher one.
+    /// Where one of them is pending. Those with numbers up to `floor` aren't waited for themselves, but looked into: what is inside them may have a higher one.
     pub(super) fn where_pending(&self, table: &Table, floor: Number) -> Option<LaneRange> {
         // Mostly it is in this very lane: then nothing need be allocated.
         if self.first_pending(table, floor).is_some() {
@@ -129,7 +129,7 @@ impl LaneRange {
         None
     }
 
-    /// Adds what there may be inside of those with numbers up to `floor`.
+    /// Adds what there may be inside those with numbers up to `floor`.
     fn add_deeper(&self, table: &Table, floor: Number, to_see: &mut Vec<LaneRange>) {
         let numbers = self.numbers.start..=floor.min(self.numbers.end - 1);
         if numbers.is_empty() {

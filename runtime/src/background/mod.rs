@@ -3,7 +3,7 @@
 //! A guard or a `with` future that is dropped hands its frame to its context's [policy], which runs it as a background task. This module keeps these
 //! rollbacks in order, inner before outer. It also lets a program wait for them before it exits: [`drain`].
 //!
-//! # What is inside of what
+//! # What is inside what
 //!
 //! A teardown, awaited or in the background, waits for the rollbacks that were started below it: those of its body and of what its body has entered.
 //! For a guard, that is whatever was entered after it in the same *lane*. A guard's lane is the body of the `with` around it. Where there is no
@@ -25,15 +25,15 @@
 //!
 //! In these cases, too, things aren't in order, or wait for more than they have to:
 //!
-//! - The tasks of a `LocalSet` that is polled inside of a body, by `run_until` for example, are in the body's lane.
+//! - The tasks of a `LocalSet` that is polled inside a body, by `run_until` for example, are in the body's lane.
 //! - The tasks of another executor than tokio aren't recognised. They share their thread's lane, and a task that moves to another thread loses its
 //!   order. Wrap each task in a [`lane`].
 //! - A guard may leave the `with` it was entered in, as a guard that the body of a timeout returns does. It then counts as entered in what is around
 //!   that `with`.
 //!   - Such a guard may be dropped by another task, or by the body of a `with` that wasn't around the first one. Then whatever the guard's own task
 //!     had entered before the guard waits for it. This holds in other branches of that task, too, unless a [`lane`] separates them.
-//!   - It isn't known that a body was around such a guard where the guard comes from a future that was begun inside of that body and then moved to
-//!     another task, or from a task that runs inside of that body.
+//!   - It isn't known that a body was around such a guard where the guard comes from a future that was begun inside that body and then moved to
+//!     another task, or from a task that runs inside that body.
 //!   - If such a guard is dropped by another task or thread, or by a body that isn't known to have been around it, it isn't known either which body
 //!     or rollback the guard had gone to. The guard then doesn't wait for what was dropped in that body or rollback itself.
 //! - A guard that is handed over to another task is in order with what that task has entered, before and since, and with what its old task has
@@ -44,12 +44,12 @@
 //!   future began.
 //! - A guard that a rollback drops doesn't wait for what the task of both has entered since that rollback began. The reason is that mostly the
 //!   rollback had the guard from the beginning. But the rule holds, too, where the task has given the guard to the rollback since, through a channel.
-//! - What ends inside of a rollback, by `exit` or a `with` that is over, doesn't wait for contexts that were entered before the one that is being
-//!   rolled back, for these may wait for that one. It does wait for what was entered after that one, even inside of an earlier context.
+//! - What ends inside a rollback, by `exit` or a `with` that is over, doesn't wait for contexts that were entered before the one that is being
+//!   rolled back, for these may wait for that one. It does wait for what was entered after that one, even inside an earlier context.
 //! - Where two contexts are entered on one stack at the same time, and the setup that began first ends last, its context doesn't wait for what this
 //!   setup has dropped.
 //! - A thread has one lane outside of a runtime and another one inside `block_on`.
-//! - A guard that was entered in a body, but inside of another runtime's `block_on`, is rolled back on that runtime. The body's context waits for it:
+//! - A guard that was entered in a body, but inside another runtime's `block_on`, is rolled back on that runtime. The body's context waits for it:
 //!   for ever, if nobody drives that runtime any more. End the rollback there: `other.block_on(background::drain())`.
 //! - In the same way, a rollback of a `spawn_local` context is waited for for ever if nobody polls its `LocalSet` any more. End it in there:
 //!   `set.run_until(background::drain())`.
@@ -110,13 +110,13 @@ use crate::{
 /// Waits until every rollback on this runtime is over, also those that other rollbacks start meanwhile.
 ///
 /// One line before `main` returns makes sure that no rollback is lost at shutdown. A `?` in `main` would leave before that line. So the work is a
-/// function of its own, as here; or `main` is inside of [`drained`].
+/// function of its own, as here; or `main` is inside [`drained`].
 ///
 /// What it waits for depends on where it is called:
 ///
 /// - Off a runtime it waits for all rollbacks of the process.
 /// - On a runtime it also waits for those that a [policy of yours](policy::Policy) has taken over, on whatever executor: whose they are isn't known.
-/// - Inside of a rollback it waits only for those of contexts that were entered later than the one that is being rolled back. Earlier ones may be
+/// - Inside a rollback it waits only for those of contexts that were entered later than the one that is being rolled back. Earlier ones may be
 ///   waiting for this very rollback, and neither would ever end.
 ///
 /// A task that is still alive hasn't begun its rollbacks. Nor has a task that was aborted, until its runtime has dropped its future. So end the tasks
@@ -247,11 +247,30 @@ pub async fn drain_timeout(limit: std::time::Duration) -> Result<(), DrainTimeou
 
 /// How many rollbacks are pending on this runtime; off a runtime, in the process. Those that a [policy of yours](policy::Policy) has taken over count
 /// on every runtime.
+///
+/// ```
+/// use contextlib::{async_context, background::{drain, pending}, yield_resource};
+///
+/// #[async_context]
+/// async fn lock() {
+///     let _ = yield_resource!();
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// drop(lock().enter().await);
+/// assert_eq!(pending(), 1);
+/// drain().await;
+/// assert_eq!(pending(), 0);
+/// # }
+/// ```
 pub fn pending() -> usize {
     table::count_on(current_runtime())
 }
 
 /// The contexts whose rollbacks are [`pending`] on this runtime, in the order in which they were entered; off a runtime, in the process.
+///
+/// Allocates the list. To have the same after a wait, use [`drain_timeout`](https://docs.rs/contextlib/latest/contextlib/background/fn.drain_timeout.html).
 pub fn stuck() -> Vec<Stuck> {
     table::pending_on(current_runtime(), 0)
 }
@@ -259,7 +278,7 @@ pub fn stuck() -> Vec<Stuck> {
 /// Runs `future` with a lane of its own: guards entered in it wait for each other's rollbacks, and for no others.
 ///
 /// Guards of one task share a lane, so that an outer guard's `exit` waits for the rollbacks of inner ones. But the branches of a `join!` aren't
-/// inside of each other: where both use guards, wrap each in `lane`. Closure and block style need no such care.
+/// inside each other: where both use guards, wrap each in `lane`. Closure and block style need no such care.
 ///
 /// One allocation, for `future`.
 ///
@@ -318,7 +337,7 @@ pub fn stuck() -> Vec<Stuck> {
 /// [`drain`] waits.)
 ///
 /// Nobody waits for a rollback that hasn't begun, and a task that is alive may still hold guards. So end the task, and wait for its end, before the
-/// context around it is torn down. Do this in that context's body, as here, or in the teardown of another context inside of it. (If that other
+/// context around it is torn down. Do this in that context's body, as here, or in the teardown of another context inside it. (If that other
 /// context is rolled back, its teardown may begin before the task is first polled. Then, too, the task's rollbacks are waited for by whatever was
 /// entered before `lane` was called.)
 ///

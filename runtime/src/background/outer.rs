@@ -1,4 +1,4 @@
-//! Which lane a `with` is inside of: the one that it was entered in, if that is another context's own.
+//! Which lane a `with` is inside: the one that it was entered in, if that is another context's own.
 //!
 //! The question comes up when a guard is dropped that has left the `with` it was entered in: was the `with` that drops it around that one? The one that it has
 //! left may be over, and only its lane is known. So the answer is noted for the last few thousand contexts, in one word each, without a lock. Where it isn't known
@@ -32,7 +32,7 @@ pub(super) fn note(number: Number, lane: Lane) {
     if ago >> AGO_BITS == 0 {
         let (at, generation) = place(number);
         let kind = (lane.kind() as u64) << AGO_BITS;
-        // Relaxed: whoever asks has got something that was entered inside of this `with` later, and with it sees this.
+        // Relaxed: whoever asks has got something that was entered inside this `with` later, and with it sees this.
         OUTER[at].store(generation | kind | ago, Ordering::Relaxed);
     }
 }

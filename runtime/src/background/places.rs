@@ -105,7 +105,7 @@ impl Places {
         self.settling.poll_for(|| below, floor, cx)
     }
 
-    /// This rollback, as those see it that begin inside of it.
+    /// This rollback, as those see it that begin inside it.
     pub(crate) fn rollback(&self, entered: &Entered) -> InRollback {
         InRollback {
             number: entered.number,
@@ -132,7 +132,7 @@ impl Places {
         Poll::Ready(())
     }
 
-    /// [`poll_give_up`](Places::poll_give_up) for a rollback that runs inside of a later one, whose number is `floor`. It waits only for what was entered after
+    /// [`poll_give_up`](Places::poll_give_up) for a rollback that runs inside a later one, whose number is `floor`. It waits only for what was entered after
     /// that one: the others may be waiting for that one, which this rollback blocks. They are left to the lanes around.
     #[cold]
     fn poll_leave_below(

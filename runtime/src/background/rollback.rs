@@ -312,7 +312,7 @@ impl RollbackState {
 
     /// Ends the rollback without a teardown.
     fn discard(&mut self, frame: FrameMut<'_>) {
-        // What the frame drops must know that it is inside of this rollback, for which it can't wait.
+        // What the frame drops must know that it is inside this rollback, for which it can't wait.
         let _inside = self.enter();
         self.drop_frame(frame);
         self.leave();

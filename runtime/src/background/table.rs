@@ -437,7 +437,7 @@ const ANY_CROWDED: usize = 1;
 const ANY_VISITED: usize = 2;
 /// Some place is taken in a lane for what has left another one.
 const ANY_LEFT: usize = 4;
-/// Of some `with`, the lane is known that it is inside of.
+/// Of some `with`, the lane is known that it is inside.
 const ANY_INSIDE: usize = 8;
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
@@ -534,7 +534,7 @@ pub(crate) fn end(number: Number, mut own: impl Iterator<Item = Lane>) -> bool {
     own.any(|lane| table.lanes.get(lane).is_some() || table.visitors.get(lane).is_some())
 }
 
-/// Whether it is known of any `with` which lane it is inside of.
+/// Whether it is known of any `with` which lane it is inside.
 #[inline]
 fn knows_insides() -> bool {
     PENDING.load(Ordering::Acquire) & ANY_INSIDE != 0
@@ -627,7 +627,7 @@ pub(crate) fn count_on(runtime: RuntimeId) -> usize {
     }
 }
 
-/// How much there is in the table: lanes, and contexts known to be inside of one. For tests that nothing is left behind.
+/// How much there is in the table: lanes, and contexts known to be inside one. For tests that nothing is left behind.
 #[doc(hidden)]
 pub fn lanes_in_use() -> usize {
     let table = table();

@@ -100,7 +100,7 @@ impl<C: AsyncContext, P> ContextManager<C, P> {
 
     /// The same context with another error: `map` makes it of the context's own, the error of its setup or its teardown.
     ///
-    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside of this one, see the body's
+    /// For an error that has no `From`, or for one that says where it comes from. The teardown, and the contexts inside this one, see the body's
     /// error as it is. The policy stays what it was, also that of a [boxed](ContextManager::boxed) context. Mirrors `Result::map_err`.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! What an outer context sees of an inner one's end, and what both come to. It is the same as for one `with` inside of another.
+//! What an outer context sees of an inner one's end, and what both come to. It is the same as for one `with` inside another.
 
 use crate::{
     AsyncContext, Definition, ExitKind,
@@ -32,7 +32,7 @@ pub(super) enum Told<B: AsyncContext> {
     Swallowed(Option<Ending>),
     /// That its body is cancelled, since the caller is gone. What the outer context comes to is reported.
     Gone(Option<Ending>),
-    /// That all is well, though a context inside of the inner one has swallowed a failure in a setup, so that there was no body.
+    /// That all is well, though a context inside the inner one has swallowed a failure in a setup, so that there was no body.
     Skipped(Option<Swallowed<ErrorOf<B>>>),
 }
 

@@ -13,11 +13,11 @@ use std::any::Any;
 /// What comes out of the body is then an `Option`, `None` for an error that was swallowed. Other errors pass, and so do panics. It has nothing to tear
 /// down: its [policy] is `drop`, and `with` allocates nothing but the box of a failed body's error. Mirrors `contextlib.suppress`.
 ///
-/// The error's type is the one that the body returns. (Or it is the error of what is inside of this context: in a
+/// The error's type is the one that the body returns. (Or it is the error of what is inside this context: in a
 /// [tuple](crate::IntoContextManager#tuples), the next context's own.) These errors it doesn't see:
 ///
 /// - One variant of an error that is an enum of several: [`suppress_if`] looks at the variants.
-/// - An error inside of an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] looks into them, too.
+/// - An error inside an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] looks into them, too.
 /// - The error of a body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local).
 /// - An error in a value that [`run`](crate::ContextManager::run) returns: for `run`, a `Result` is a value like any other.
 ///

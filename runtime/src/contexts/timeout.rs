@@ -29,7 +29,7 @@ use tokio::{
 /// there is [`Elapsed`]. A body that isn't suspended isn't interrupted. A body that is never suspended finishes, however late. Where two timeouts are
 /// due at once, the outer one ends both.
 ///
-/// It polls its body inside of itself, so it has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
+/// It polls its body inside itself, so it has no guard. One allocation, for its handle. Mirrors `asyncio.timeout`.
 ///
 /// # Cancellation
 /// It has nothing to tear down: its [policy] is `drop`.

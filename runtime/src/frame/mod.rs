@@ -191,7 +191,7 @@ where
         polled.map(K::result)
     }
 
-    /// [`poll_block`](Frame::poll_block), inside of a span if anybody listens to spans.
+    /// [`poll_block`](Frame::poll_block), inside a span if anybody listens to spans.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_step(
         self: Pin<&mut Self>,

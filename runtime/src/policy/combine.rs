@@ -14,7 +14,7 @@ use super::{Block, Drop, FinishSetup, Spawn, SpawnLocal};
 /// for. (In [`async_with!`](crate::async_with), and in an [`ExitStack`](crate::ExitStack), each context keeps its own.)
 ///
 /// What isn't in the table needs [`combine(…)`](crate::combine)`.on_cancel::<P>()`. So does a tuple with a [boxed](crate::ContextManager::boxed)
-/// context, even one of boxed contexts only: their policies are inside of them, where a tuple doesn't see them.
+/// context, even one of boxed contexts only: their policies are inside them, where a tuple doesn't see them.
 ///
 /// Or implement this trait. By the following, a policy of yours takes in `Drop`, the policy of `contextlib::timeout`:
 /// ```

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::pin::Pin;
 
-/// The policy of a [boxed](crate::ContextManager::boxed) context: the one that it had before, which is inside of it.
+/// The policy of a [boxed](crate::ContextManager::boxed) context: the one that it had before, which is inside it.
 pub enum Inherited {}
 
 mod sealed {

@@ -194,7 +194,7 @@ fn spawn_local(rollback: RawRollback<dyn AnyFrame>, (): ()) {
         Ok(()) => {
             task::spawn_local(rollback);
         }
-        Err(_) => rollback.lose("it was dropped outside of a `LocalSet`"),
+        Err(_) => rollback.lose("it was dropped outside of a `LocalSet` or `LocalRuntime`"),
     }
 }
 

@@ -133,7 +133,7 @@ impl<E: BodyError, S: Suppression> ExitStack<'_, E, S> {
         self.add(Definition::here(|| "async_callback"), None::<()>, block);
     }
 
-    /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside of it left it.
+    /// Calls `exit` when the stack is exited, and tells it the outcome as the entries inside it left it.
     ///
     /// On a [suppressing](ExitStack::suppressing) stack it may swallow the outcome: [`Exit::suppress`]. One allocation. Mirrors
     /// `AsyncExitStack.push_async_exit` of a function.

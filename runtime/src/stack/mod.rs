@@ -386,7 +386,7 @@ impl<'e, E, S> ExitStack<'e, E, S> {
     ///
     /// The resource can be used for as long as the stack isn't exited, moved or emptied, also while more are entered. A context whose setup fails
     /// isn't put on the stack, which stays as it is. A [wrapping](crate::kind::Wrapping) context can't be entered; a [suppressing](Suppressing) one
-    /// can be entered only on a [suppressing](ExitStack::suppressing) stack. One allocation. Mirrors `AsyncExitStack.enter_async_context`.
+    /// can be entered only on a [suppressing](ExitStack::suppressing) stack. One allocation for the entry. Mirrors `AsyncExitStack.enter_async_context`.
     ///
     /// # Errors
     /// The setup's error, raised as the stack's: an infallible context needs no conversion.

@@ -303,7 +303,7 @@ impl<'e, E> List<'e, E> {
         self.others.pop().or_else(|| self.outermost.take())
     }
 
-    /// Puts `added`, which was entered later, inside of what is there.
+    /// Puts `added`, which was entered later, inside what is there.
     pub(super) fn append(&mut self, mut added: List<'e, E>) {
         if let Some(outermost) = added.outermost.take() {
             self.push(outermost);

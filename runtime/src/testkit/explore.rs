@@ -79,7 +79,7 @@ impl std::error::Error for Found {}
 /// The shortest such cut.
 ///
 /// # Panics
-/// Inside of a runtime.
+/// Inside a runtime.
 #[track_caller]
 pub fn explore<T>(scenario: impl AsyncFn(Recorder) -> T) -> Result<Explored, Found> {
     outside_of_a_runtime();
@@ -150,7 +150,7 @@ impl<T, S: AsyncFn(Recorder) -> T> Search<'_, S> {
 /// [there](crate::testkit#contexts-whose-policy-needs-another-runtime).
 ///
 /// # Panics
-/// If there is such a cut, with a text that says what is wrong, what happened, and how to see it again. Inside of a runtime.
+/// If there is such a cut, with a text that says what is wrong, what happened, and how to see it again. Inside a runtime.
 #[track_caller]
 pub fn check<T>(scenario: impl AsyncFn(Recorder) -> T) -> Explored {
     match explore(scenario) {
@@ -167,7 +167,7 @@ pub fn check<T>(scenario: impl AsyncFn(Recorder) -> T) -> Explored {
 /// What that run shows.
 ///
 /// # Panics
-/// If the text is no [`Cut`]. Inside of a runtime.
+/// If the text is no [`Cut`]. Inside a runtime.
 ///
 /// ```
 /// use contextlib::testkit::{self, Problem, Recorder};
@@ -195,7 +195,7 @@ pub fn replay<T>(cut: &str, scenario: impl AsyncFn(Recorder) -> T) -> Result<(),
     }
 }
 
-/// Panics inside of a runtime: each run has a runtime of its own, which can't be started inside of another one.
+/// Panics inside a runtime: each run has a runtime of its own, which can't be started inside another one.
 #[track_caller]
 fn outside_of_a_runtime() {
     assert!(

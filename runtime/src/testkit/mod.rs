@@ -12,7 +12,7 @@
 //! The first thing that isn't so is shrunk to the shortest cut that shows it. That cut is printed as a line for a test of its own.
 //!
 //! Every run has a runtime and a clock of its own: [tokio's paused time](tokio::time::pause), so that timeouts take no time and two runs with the same cut
-//! are the same run. Call it in a plain `#[test]`, not inside of a runtime.
+//! are the same run. Call it in a plain `#[test]`, not inside a runtime.
 //!
 //! # Contexts whose policy needs another runtime
 //!
@@ -21,7 +21,7 @@
 //! wrong with it, and what it had acquired is found to be never released. What happened in the run then has a line that says why: *lost its teardown:
 //! its policy is `block`, which can't work on a current-thread runtime*.
 //!
-//! Test its cancellation by hand, in a `#[tokio::test(flavor = "multi_thread")]`, or in a `LocalSet`. Or put it inside of a `spawn` context, which
+//! Test its cancellation by hand, in a `#[tokio::test(flavor = "multi_thread")]`, or in a `LocalSet`. Or put it inside a `spawn` context, which
 //! owns what it borrows and awaits its end:
 //!
 //! ```

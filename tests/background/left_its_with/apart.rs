@@ -76,7 +76,7 @@ async fn what_is_entered_after_a_tuple_is_apart() {
     }
 }
 
-/// What is dropped in a body inside of the one where it was entered doesn't wait for what is beside that one, which may need what it gives back.
+/// What is dropped in a body inside the one where it was entered doesn't wait for what is beside that one, which may need what it gives back.
 #[tokio::test(start_paused = true)]
 async fn what_is_beside_its_body_is_apart() {
     for opened in OPENED {

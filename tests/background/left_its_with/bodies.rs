@@ -1,4 +1,4 @@
-//! In bodies that are inside of each other.
+//! In bodies that are inside each other.
 
 use super::{Kept, OPENED, Opened, inner, open, open_guard, outer};
 use crate::shared::{Broken, Inner, Log};
@@ -11,7 +11,7 @@ use futures::{FutureExt, future::BoxFuture};
 use std::future::pending;
 use tokio::{select, sync::oneshot};
 
-/// The bodies, inside of each other, in which a guard and something else are entered one after the other, and come to their end, the inner one first.
+/// The bodies, inside each other, in which a guard and something else are entered one after the other, and come to their end, the inner one first.
 #[derive(Clone, Copy, Debug)]
 struct Depths {
     outer_entered: u32,
@@ -53,7 +53,7 @@ struct Nested {
 }
 
 impl Nested {
-    /// What is to be done in the body of this depth, and in those inside of it.
+    /// What is to be done in the body of this depth, and in those inside it.
     fn run(mut self, depth: u32) -> BoxFuture<'static, ()> {
         let Depths {
             outer_entered,

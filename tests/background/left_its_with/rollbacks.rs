@@ -150,7 +150,7 @@ async fn handed_over_in_a_rollback_that_is_lost() {
     }
 }
 
-/// What is exited in a rollback waits for what is inside of an earlier one that is still running, though not for that one.
+/// What is exited in a rollback waits for what is inside an earlier one that is still running, though not for that one.
 #[tokio::test]
 async fn handed_over_in_an_earlier_rollback() {
     #[async_context]

@@ -1,4 +1,4 @@
-//! The policy of a boxed context is inside of it: a tuple, which has one for all, doesn't see it.
+//! The policy of a boxed context is inside it: a tuple, which has one for all, doesn't see it.
 use contextlib::{IntoContextManager, async_context, async_with, combine, policy, yield_resource};
 use std::convert::Infallible;
 

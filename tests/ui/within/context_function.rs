@@ -1,4 +1,4 @@
-//! A context function is to run inside of another, in both orders of the attributes.
+//! A context function is to run inside another, in both orders of the attributes.
 use contextlib::{async_context, within, yield_resource};
 
 #[async_context]

@@ -1,4 +1,4 @@
-//! What runs inside of a context yields, as if that made it one.
+//! What runs inside a context yields, as if that made it one.
 use contextlib::{async_context, within, yield_resource};
 
 #[async_context]

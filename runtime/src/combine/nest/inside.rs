@@ -69,7 +69,7 @@ where
     A: AsyncContext,
     B: AsyncContext,
 {
-    /// One step of the inner context, inside of the outer one's yield point or outside of it.
+    /// One step of the inner context, inside the outer one's yield point or outside of it.
     pub(super) fn step(&mut self, cx: &mut Context<'_>) {
         let Inside { inner, state, body } = self;
         let mut inner = inner.as_mut();

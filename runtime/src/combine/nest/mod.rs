@@ -1,4 +1,4 @@
-//! One context inside of another, in one frame.
+//! One context inside another, in one frame.
 
 mod inside;
 mod state;
@@ -27,7 +27,7 @@ use std::{
 };
 
 pin_project! {
-    /// One context inside of another: what a tuple is made of.
+    /// One context inside another: what a tuple is made of.
     ///
     /// From its setup to its teardown the inner context runs inside the yield point of the outer one, as its body. Where the outer one drops its
     /// yield point, what has been entered of the inner one is torn down without it, before the outer one goes on.

@@ -38,7 +38,7 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
     pub(super) body_ending: Option<Ending>,
     /// Waits for what an evicted body had started.
     pub(super) below: Option<Waiting>,
-    /// What was pending inside of the outer context in the lanes where the two were polled. They may go on in another lane: in guard style, that is the caller's
+    /// What was pending inside the outer context in the lanes where the two were polled. They may go on in another lane: in guard style, that is the caller's
     /// until the caller is gone.
     left: Seldom<Vec<LaneRange>>,
     /// None before the outer context's setup begins.
@@ -55,7 +55,7 @@ pub(super) struct State<A: AsyncContext, B: AsyncContext> {
 
 /// When the outer context's setup began, and where.
 struct Since {
-    /// What is inside of the outer context has a higher number.
+    /// What is inside the outer context has a higher number.
     number: Number,
     /// The root there.
     root: Lane,
@@ -191,7 +191,7 @@ where
         });
     }
 
-    /// Waits for the rollbacks started inside of the outer context.
+    /// Waits for the rollbacks started inside the outer context.
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_below(cx));
         if table::any_pending() {
@@ -221,7 +221,7 @@ where
         Poll::Ready(())
     }
 
-    /// What was entered inside of the outer context: in the current lane, or in a `with` that it has left, to be dropped elsewhere.
+    /// What was entered inside the outer context: in the current lane, or in a `with` that it has left, to be dropped elsewhere.
     #[cold]
     fn inside(&self) -> impl Iterator<Item = LaneRange> + use<A, B> {
         let since = self.since();
@@ -239,7 +239,7 @@ where
         iter::once(here).chain(left)
     }
 
-    /// What is inside of the outer context has this number or a higher one.
+    /// What is inside the outer context has this number or a higher one.
     fn since(&self) -> Number {
         self.since.as_ref().map_or(0, |since| since.number) + 1
     }

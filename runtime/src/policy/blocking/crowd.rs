@@ -44,7 +44,7 @@ struct Crowd {
 /// One rollback that blocks its thread.
 pub(super) struct InCrowd {
     runtime: Id,
-    /// How many of the runtime's threads it blocks: none if it is inside of another rollback, or on a thread that isn't the runtime's.
+    /// How many of the runtime's threads it blocks: none if it is inside another rollback, or on a thread that isn't the runtime's.
     threads: usize,
     is_outside: bool,
     /// What the thread was blocked by before.
@@ -55,7 +55,7 @@ pub(super) struct InCrowd {
 pub(super) struct Full;
 
 impl InCrowd {
-    /// A rollback on one of the runtime's threads, perhaps inside of another one there.
+    /// A rollback on one of the runtime's threads, perhaps inside another one there.
     pub(super) fn join(runtime: Id) -> Result<Self, Full> {
         let around = BLOCKED.get().filter(|around| around.runtime == runtime);
         match around.map(|around| around.by) {

@@ -122,7 +122,7 @@ impl Inner {
     }
 }
 
-/// What those are told, as long as none inside of them fails in its teardown.
+/// What those are told, as long as none inside them fails in its teardown.
 fn tell(world: &World, entries: &[Arc<Plan>], exit: ExitKind) {
     let mut told = Some(exit);
     for entry in entries.iter().rev() {

@@ -81,7 +81,7 @@ pub(super) struct Phase {
     pub(super) ends: End,
 }
 
-/// A context inside of another one.
+/// A context inside another one.
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) plan: Arc<Plan>,

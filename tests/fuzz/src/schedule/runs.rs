@@ -205,7 +205,7 @@ async fn tupled(world: &Arc<World>, plan: &Plan) -> Result<u32, Failure> {
     returned
 }
 
-/// Runs a context inside of another one, or until something else is ready.
+/// Runs a context inside another one, or until something else is ready.
 pub(super) async fn run_child(world: &Arc<World>, child: &Child) -> Result<(), Failure> {
     let mut running = run(world.clone(), child.plan.clone());
     if child.branch {

@@ -51,7 +51,7 @@ pub(super) struct World {
 #[derive(Default, Debug)]
 pub(super) struct Node {
     pub(super) inside: Option<Id>,
-    /// Entered by the context function of the context that it is inside of.
+    /// Entered by the context function of the context that it is inside.
     pub(super) is_part: bool,
     /// The inner one of a tuple, whose outer one it shares a frame with.
     pub(super) shares_frame: bool,
