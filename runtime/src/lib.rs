@@ -279,6 +279,8 @@ pub use guard::{Enter, Guard};
 pub use manager::{AsyncBody, ContextManager};
 pub use outcome::Outcome;
 pub use protocol::{AsyncContextManager, IntoContextManager, protocol};
+#[cfg(feature = "tokio")]
+pub use report::set_runtime_report_hook;
 pub use report::{set_report_hook, take_report_hook};
 pub use site::Definition;
 pub use stack::ExitStack;

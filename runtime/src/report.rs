@@ -14,6 +14,12 @@
 //! it a debug event, with where the context was defined and where it was entered; without the `tracing` feature it does nothing. A hook of yours may
 //! be stricter, in tests for example.
 
+#[cfg(feature = "tokio")]
+mod on_runtime;
+
+#[cfg(feature = "tokio")]
+pub use on_runtime::{RuntimeHook, set_runtime_report_hook};
+
 use crate::{
     Definition, ExitKind,
     background::Entered,
@@ -132,6 +138,9 @@ static IS_HOOKED: AtomicBool = AtomicBool::new(false);
 
 /// Replaces the report hook, for the whole process.
 ///
+/// One for a single runtime, as in a test, is set by
+/// [`set_runtime_report_hook`](https://docs.rs/contextlib/latest/contextlib/report/fn.set_runtime_report_hook.html).
+///
 /// The hook is called without any lock held, on whichever thread the failure came up. A panic in it is caught and dropped.
 ///
 /// ```
@@ -230,16 +239,34 @@ impl Debug for ErrorIn<'_> {
 /// A guard was dropped un-exited while nothing panicked: a forgotten `exit`, or an early return by `?`.
 pub(crate) fn unexited(entered: &Entered) {
     #[cfg(not(feature = "tracing"))]
-    if !IS_HOOKED.load(Ordering::Acquire) {
+    if !is_hooked() {
         return;
     }
     failure(entered, ExitKind::Cancelled, Failure::Unexited);
 }
 
+#[cfg(not(feature = "tracing"))]
+fn is_hooked() -> bool {
+    #[cfg(feature = "tokio")]
+    if on_runtime::are_any() {
+        return true;
+    }
+    IS_HOOKED.load(Ordering::Acquire)
+}
+
+/// The hook to be called here, if it isn't the default one.
+fn current_hook() -> Option<Hook> {
+    #[cfg(feature = "tokio")]
+    if let Some(hook) = on_runtime::current() {
+        return Some(hook);
+    }
+    HOOK.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 fn report(report: &Report<'_>) {
     #[cfg(feature = "testkit")]
     crate::testkit::reported(report);
-    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let hook = current_hook();
     let called = catch_unwind(AssertUnwindSafe(|| match &hook {
         Some(hook) => hook(report),
         None => default_hook(report),

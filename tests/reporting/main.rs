@@ -3,6 +3,7 @@
 
 mod events;
 mod hook;
+mod on_runtime;
 mod spans;
 
 use contextlib::{async_context, take_report_hook, yield_resource};
