@@ -837,6 +837,8 @@ impl Machine {
             _ => body,
         };
         let mut flow = first_told;
+        // What the entry was told whose failure that is.
+        let mut after = None;
         while let Some(entry) = entered.pop() {
             let told = told(flow);
             let torn = self.close_entry(entry, told);
@@ -844,14 +846,21 @@ impl Machine {
                 self.abandon_entries(entered);
                 return Err(Stop::Gone);
             }
-            flow = match flow {
+            let suppresses = entry.part.sort.suppresses();
+            let stands = matches!(flow, Err(Stop::Failed(_) | Stop::Panicked(_))) && !suppresses;
+            flow = match (flow, torn) {
                 // Told that it is cancelled, nobody has failed.
-                Err(Stop::Gone) => match torn {
-                    Ok(()) => flow,
-                    Err(stop) => Err(stop),
-                },
-                _ => self.combined(flow, torn, entry.part.sort.suppresses()),
+                (Err(Stop::Gone), Ok(())) => flow,
+                (Err(Stop::Gone), Err(stop)) => Err(stop),
+                (Err(error @ Stop::Failed(_)), Err(panic @ Stop::Panicked(_))) if stands => {
+                    self.report(error, after.unwrap_or(told));
+                    Err(panic)
+                }
+                _ => self.combined(flow, torn, suppresses),
             };
+            if !stands {
+                after = torn.is_err().then_some(told);
+            }
         }
         match leave {
             StackLeave::Exit | StackLeave::Cancel => match flow {
