@@ -12,5 +12,6 @@ mod overlap;
 mod panics;
 mod runtimes;
 mod shared;
+mod shield;
 mod spawned;
 mod testkit;

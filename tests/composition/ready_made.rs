@@ -79,6 +79,21 @@ async fn closing_a_cancelled_body() {
     assert_eq!(lines(&log), ["closed 7"]);
 }
 
+/// What a closing that can't fail is in comes to a plain value; one that can, to a `Result`.
+#[tokio::test]
+async fn closing_that_can_fail_and_that_cannot() {
+    let log = Log::default();
+    let sink = log.clone();
+    let closed = closing_with(7, async move |number| {
+        sink.lock().unwrap().push(format!("closed {number}"));
+    });
+    assert_eq!(closed.run(async |number| *number + 1).await, 8);
+    assert_eq!(lines(&log), ["closed 7"]);
+    let fails = closing_with(7, async |_| Err::<(), _>(io::Error::other("stuck")));
+    let failed = fails.with(async |number| io::Result::Ok(*number)).await;
+    assert_eq!(failed.unwrap_err().to_string(), "stuck");
+}
+
 #[derive(Debug, PartialEq)]
 enum App {
     Missing(&'static str),

@@ -79,6 +79,8 @@ mod places;
 mod rollback;
 mod row;
 mod settling;
+#[cfg(feature = "tokio")]
+mod shield;
 pub(crate) mod table;
 mod ticket;
 mod unit;
@@ -94,6 +96,8 @@ pub(crate) use rollback::RawRollback;
 pub use rollback::{Abandonment, Rollback};
 pub(crate) use rollback::{Left, RollbackState, quietly};
 pub(crate) use settling::{Settling, Unsettled};
+#[cfg(feature = "tokio")]
+pub use shield::shield;
 pub(crate) use table::any_pending as is_any_pending;
 pub use table::lanes_in_use;
 pub(crate) use unit::Unit;

@@ -3,7 +3,7 @@
 use crate::{
     __private::{defined, spawned},
     AsyncContext, ContextManager, YieldOnce,
-    kind::{Fallible, Kind},
+    kind::{Fallible, Infallible, Kind, Never},
     policy,
 };
 use std::fmt::Debug;
@@ -90,7 +90,7 @@ where
 
 /// A context that hands `resource` out and calls `close` with it in the end, however the body ended.
 ///
-/// As [`closing`], for a type that doesn't implement [`AsyncClose`]. What `close` captures is `Send + 'static`.
+/// As [`closing`], for a type that doesn't implement [`AsyncClose`]. What `close` captures is `Send + 'static`. If it returns `()`, the context can't fail; otherwise it returns a `Result<(), E>`.
 ///
 /// # Errors
 /// That of `close`.
@@ -113,26 +113,66 @@ where
 /// # Ok(())
 /// # }
 /// ```
+///
+/// ```
+/// use contextlib::contexts::closing_with;
+/// use tokio::task::JoinSet;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let tasks = closing_with(JoinSet::new(), async |mut tasks: JoinSet<u8>| tasks.shutdown().await);
+/// let first = tasks.run(async |tasks| {
+///     tasks.spawn(async { 7 });
+///     tasks.join_next().await
+/// });
+/// assert!(matches!(first.await, Some(Ok(7))));
+/// # }
+/// ```
 #[doc(alias = "aclosing")]
 #[track_caller]
-pub fn closing_with<T, E, F, Fut>(
+pub fn closing_with<T, O, F, Fut>(
     resource: T,
     close: F,
-) -> ContextManager<
-    impl AsyncContext<Resource = T, Kind = Fallible<E>> + Send + 'static,
-    policy::Spawn,
->
+) -> ContextManager<impl AsyncContext<Resource = T, Kind = O::Kind> + Send + 'static, policy::Spawn>
 where
     T: Send + 'static,
-    E: Debug + Send + 'static,
+    O: Closed<Kind: 'static>,
     F: FnOnce(T) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    Fut: Future<Output = O> + Send + 'static,
 {
-    spawned::<T, Fallible<E>, _>(
+    spawned::<T, O::Kind, _>(
         defined(|| "closing_with"),
         async move |yielder: YieldOnce<'_, _, _>| {
             let (resource, _) = yielder.lend(resource).await;
-            close(resource).await
+            O::Kind::returned(close(resource).await.closed())
         },
     )
+}
+
+/// What closing something comes to: `()`, or a `Result<(), E>`.
+#[diagnostic::on_unimplemented(
+    message = "what is closed by `closing_with` comes to `()` or to a `Result<(), E>`, not to a `{Self}`",
+    label = "end the closure with `;`, or with `Ok::<_, YourError>(())`"
+)]
+pub trait Closed {
+    /// [`Infallible`] for `()`, and [`Fallible<E>`] for a `Result<(), E>`.
+    type Kind: Kind;
+    #[doc(hidden)]
+    fn closed(self) -> Result<(), <Self::Kind as Kind>::Error>;
+}
+
+impl Closed for () {
+    type Kind = Infallible;
+
+    fn closed(self) -> Result<(), Never> {
+        Ok(())
+    }
+}
+
+impl<E: Debug> Closed for Result<(), E> {
+    type Kind = Fallible<E>;
+
+    fn closed(self) -> Result<(), E> {
+        self
+    }
 }

@@ -16,7 +16,7 @@ mod suppress;
 #[cfg(feature = "tokio")]
 mod timeout;
 
-pub use closing::{AsyncClose, closing, closing_with};
+pub use closing::{AsyncClose, Closed, closing, closing_with};
 pub use from_fn::{Teardown, from_fn};
 pub use null_context::null_context;
 pub use suppress::{suppress, suppress_if};
