@@ -413,7 +413,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// Put these attributes *below* `#[within]`:
 ///
 /// - what makes the function synchronous: `#[tokio::test]`, `#[tokio::main]`;
-/// - what gives a test its other arguments, which `#[within]` leaves to it: `#[rstest]`, `#[test_case(…)]`;
+/// - what gives a test its other arguments, which `#[within]` leaves to it: `#[rstest]`, `#[test_case(…)]`; and rstest's `#[fixture]`;
 /// - what looks at the function's arguments, such as `#[axum::debug_handler]`;
 /// - `#[tracing::instrument]`, whose span is then around setup, body and awaited teardown; written above `#[within]`, it is around the body only, and
 ///   has the resources among its fields.

@@ -10,7 +10,7 @@ use std::fmt::Debug;
     message = "the error type of a body or of a stack has to be `Debug + Send + 'static`, and `{Self}` isn't",
     label = "`{Self}` isn't `Debug + Send + 'static`",
     note = "instead of `Box<dyn Error>`, return `Box<dyn Error + Send + Sync>`; to an error type of yours, add `#[derive(Debug)]`",
-    note = "`with_local` takes errors that aren't `Send`"
+    note = "of all styles, `with_local` alone takes errors that aren't `Send`, such as `actix_web::Error`; for a block, `#[within]`, a stack or `exit_with`, return an error that is, and convert what they return"
 )]
 pub trait BodyError: Debug + Send + 'static {}
 

@@ -9,7 +9,8 @@
 //! For a guard, that is whatever was entered after it in the same *lane*. A guard's lane is the body of the `with` around it. Where there is no
 //! `with`, its lane is the task, or (in the root future of `block_on`) the thread.
 //!
-//! Different tasks never wait for each other, not even where one has spawned the other, unless the spawned one is in a [`lane`].
+//! What different tasks have entered never waits for each other, not even where one has spawned the other, unless the spawned one is in a [`lane`]. What one task
+//! has entered is in its order wherever it goes: enter it in a [`lane`], if it has nothing to do with the rest.
 //!
 //! What to know about lanes:
 //!
@@ -368,6 +369,7 @@ pub fn stuck() -> Vec<Stuck> {
 ///     .await;
 /// # }
 /// ```
+#[doc(alias("TaskGroup", "nursery"))]
 pub fn lane<F: Future>(future: F) -> impl Future<Output = F::Output> {
     Laned::new(future)
 }

@@ -67,6 +67,88 @@ use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
 /// Only tokio's tasks are recognised as tasks. On another executor, what a task enters with a guard is ordered by thread: tasks on one thread wait
 /// for each other's rollbacks, and a task that moves to another thread loses the order of its own. So wrap each spawned future that uses guards in
 /// [`lane`](crate::background::lane): `spawner.spawn(lane(task))`. Bodies of closure and block style need no such care.
+///
+/// # One runtime for the rollbacks of several
+///
+/// A rollback of `spawn` is a task of the runtime that its context was entered on. A server with a runtime for each thread, such as actix-web's, shuts these down before `main` ends, and a
+/// [`drain`](crate::background::drain) in `main` doesn't wait for them. This policy has them run on the runtime of `main`, which does:
+///
+/// ```
+/// use contextlib::{AsyncContext, async_context, background::drain, yield_resource, policy::{Boxed, Policy, Rollback}};
+/// use std::{sync::OnceLock, thread};
+/// use tokio::runtime::{Builder, Handle};
+///
+/// static MAIN: OnceLock<Handle> = OnceLock::new();
+///
+/// pub struct OnMain;
+///
+/// impl<C: AsyncContext<Resource: Send> + Send + 'static> Policy<C> for OnMain {
+///     type Storage = Boxed<C>;
+///     type Origin = ();
+///
+///     fn origin() {}
+///
+///     fn rollback(rollback: Rollback<C>, (): ()) {
+///         MAIN.get().expect("main has begun").spawn(rollback);
+///     }
+/// }
+///
+/// #[async_context(on_cancel = OnMain)]
+/// async fn transaction() {
+///     let _ = yield_resource!();
+///     println!("rolled back");
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     MAIN.get_or_init(Handle::current);
+///     let worker = Builder::new_current_thread().build()?;
+///     thread::spawn(move || worker.block_on(async { drop(transaction().enter().await) }));
+///     # while contextlib::background::pending() == 0 { tokio::task::yield_now().await }
+///     drain().await;
+///     Ok(())
+/// }
+/// ```
+///
+/// # What a rollback has of its caller's task
+///
+/// Nothing but the span: a `task_local!` that the caller was in the scope of isn't set in a rollback. The [origin](Policy::Origin) is what a policy keeps from the moment of entering:
+///
+/// ```
+/// use contextlib::{AsyncContext, async_context, background::drain, yield_resource, policy::{Boxed, Policy, Rollback}};
+///
+/// tokio::task_local! { static REQUEST: u32; }
+///
+/// pub struct InRequest;
+///
+/// impl<C: AsyncContext<Resource: Send> + Send + 'static> Policy<C> for InRequest {
+///     type Storage = Boxed<C>;
+///     type Origin = Option<u32>;
+///
+///     fn origin() -> Option<u32> {
+///         REQUEST.try_get().ok()
+///     }
+///
+///     fn rollback(rollback: Rollback<C>, request: Option<u32>) {
+///         match request {
+///             Some(request) => tokio::spawn(REQUEST.scope(request, rollback)),
+///             None => tokio::spawn(rollback),
+///         };
+///     }
+/// }
+///
+/// #[async_context(on_cancel = InRequest)]
+/// async fn audited() {
+///     let _ = yield_resource!();
+///     assert_eq!(REQUEST.get(), 7);
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// REQUEST.scope(7, async { drop(audited().enter().await) }).await;
+/// drain().await;
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this context can't be rolled back by the policy `{Self}`",
     label = "the frame of this context doesn't fit its `on_cancel` policy",
