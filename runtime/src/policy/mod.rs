@@ -103,8 +103,8 @@ use crate::{AsyncContext, background::Abandonment, frame::AnyFrame};
 /// async fn main() -> std::io::Result<()> {
 ///     MAIN.get_or_init(Handle::current);
 ///     let worker = Builder::new_current_thread().build()?;
-///     thread::spawn(move || worker.block_on(async { drop(transaction().enter().await) }));
-///     # while contextlib::background::pending() == 0 { tokio::task::yield_now().await }
+///     let worker = thread::spawn(move || worker.block_on(async { drop(transaction().enter().await) }));
+///     worker.join().expect("it ends well");
 ///     drain().await;
 ///     Ok(())
 /// }
