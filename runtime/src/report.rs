@@ -14,11 +14,11 @@
 //! it a debug event, with where the context was defined and where it was entered; without the `tracing` feature it does nothing. A hook of yours may
 //! be stricter, in tests for example.
 
-#[cfg(feature = "tokio")]
-mod on_runtime;
+mod hook;
 
+pub use hook::{Hook, set_report_hook, take_report_hook};
 #[cfg(feature = "tokio")]
-pub use on_runtime::{RuntimeHook, set_runtime_report_hook};
+pub use hook::{RuntimeHook, set_runtime_report_hook};
 
 use crate::{
     Definition, ExitKind,
@@ -32,10 +32,6 @@ use std::{
     fmt::{self, Debug},
     mem,
     panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 /// A failure that could not be returned to anybody.
@@ -128,41 +124,6 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-/// What is called with every report.
-pub type Hook = Arc<dyn Fn(&Report<'_>) + Send + Sync>;
-
-static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
-
-/// Whether there is a hook: for a report that would go nowhere else. It changes only under the lock.
-static IS_HOOKED: AtomicBool = AtomicBool::new(false);
-
-/// Replaces the report hook, for the whole process.
-///
-/// One for a single runtime, as in a test, is set by
-/// [`set_runtime_report_hook`](https://docs.rs/contextlib/latest/contextlib/report/fn.set_runtime_report_hook.html).
-///
-/// The hook is called without any lock held, on whichever thread the failure came up. A panic in it is caught and dropped.
-///
-/// ```
-/// contextlib::set_report_hook(|report| eprintln!("teardown trouble: {report}"));
-/// # contextlib::take_report_hook();
-/// ```
-pub fn set_report_hook(hook: impl Fn(&Report<'_>) + Send + Sync + 'static) {
-    let old = replace(Some(Arc::new(hook)));
-    drop(old);
-}
-
-/// Puts the default report hook back, and returns the one that was set.
-pub fn take_report_hook() -> Option<Hook> {
-    replace(None)
-}
-
-fn replace(hook: Option<Hook>) -> Option<Hook> {
-    let mut current = HOOK.write().unwrap_or_else(PoisonError::into_inner);
-    IS_HOOKED.store(hook.is_some(), Ordering::Release);
-    mem::replace(&mut current, hook)
-}
-
 /// Reports that the context `entered` has failed.
 #[cold]
 pub(crate) fn failure(entered: &Entered, exit: ExitKind, failure: Failure<'_>) {
@@ -239,34 +200,16 @@ impl Debug for ErrorIn<'_> {
 /// A guard was dropped un-exited while nothing panicked: a forgotten `exit`, or an early return by `?`.
 pub(crate) fn unexited(entered: &Entered) {
     #[cfg(not(feature = "tracing"))]
-    if !is_hooked() {
+    if !hook::is_any() {
         return;
     }
     failure(entered, ExitKind::Cancelled, Failure::Unexited);
 }
 
-#[cfg(not(feature = "tracing"))]
-fn is_hooked() -> bool {
-    #[cfg(feature = "tokio")]
-    if on_runtime::are_any() {
-        return true;
-    }
-    IS_HOOKED.load(Ordering::Acquire)
-}
-
-/// The hook to be called here, if it isn't the default one.
-fn current_hook() -> Option<Hook> {
-    #[cfg(feature = "tokio")]
-    if let Some(hook) = on_runtime::current() {
-        return Some(hook);
-    }
-    HOOK.read().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
 fn report(report: &Report<'_>) {
     #[cfg(feature = "testkit")]
     crate::testkit::reported(report);
-    let hook = current_hook();
+    let hook = hook::current();
     let called = catch_unwind(AssertUnwindSafe(|| match &hook {
         Some(hook) => hook(report),
         None => default_hook(report),
