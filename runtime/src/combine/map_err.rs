@@ -47,11 +47,8 @@ where
     }
 }
 
-/// Raises the errors of a context as an `E`.
-pub(crate) type Raise<C, E> = fn(ErrorOf<C>) -> E;
-
 /// A context whose errors are raised as an `E`.
-pub(crate) type ErrInto<C, E> = MapErr<C, Raise<C, E>>;
+pub(crate) type ErrInto<C, E> = MapErr<C, fn(ErrorOf<C>) -> E>;
 
 impl<C: AsyncContext, P> ContextManager<C, P> {
     /// The same context with its error converted into `E`: for [`enter`](ContextManager::enter), or for contexts in one vector.
@@ -162,9 +159,13 @@ struct Mapping<F> {
 }
 
 impl<F> Mapping<F> {
-    fn closure(&self) -> &F {
+    fn map<E>(&self, error: E) -> F::To
+    where
+        F: ErrorMap<E>,
+    {
         let closure = self.closure.as_ref();
-        closure.expect("a frame isn't polled after its end")
+        let closure = closure.expect("a frame isn't polled after its end");
+        closure.map(error)
     }
 }
 
@@ -216,7 +217,7 @@ where
     ) -> Poll<Result<(), NotEntered<F::To>>> {
         let this = self.project();
         let set_up = this.context.poll_setup(room, cx);
-        set_up.map_err(|not_entered| not_entered.map(|error| this.map.closure().map(error)))
+        set_up.map_err(|not_entered| not_entered.map(|error| this.map.map(error)))
     }
 
     fn poll_body(
@@ -226,13 +227,13 @@ where
     ) -> Poll<Result<(), F::To>> {
         let this = self.project();
         let polled = this.context.poll_body(cx, body);
-        polled.map_err(|error| this.map.closure().map(error))
+        polled.map_err(|error| this.map.map(error))
     }
 
     fn poll_teardown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), F::To>> {
         let this = self.project();
         let polled = this.context.poll_teardown(cx);
-        polled.map_err(|error| this.map.closure().map(error))
+        polled.map_err(|error| this.map.map(error))
     }
 
     fn finish(self: Pin<&mut Self>) -> Option<Ending> {

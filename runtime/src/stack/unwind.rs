@@ -19,9 +19,10 @@ pub(super) struct Unwinding<'e, E> {
     entries: List<'e, E>,
     /// The outcome, as the inner entries left it: what the next entry is told. `None` while an entry has it.
     pending: Option<Ending>,
-    /// The entry whose failure that is, and how its own body ended.
-    failed: Option<(Entered, ExitKind)>,
-    body: Body,
+    /// The entry that has put that in place of the body's outcome, and how its own body had ended. `None` while it is the body's.
+    by: Option<(Entered, ExitKind)>,
+    /// The body's outcome, from then on. Not there if it was an error that an entry has panicked over, which is reported.
+    body: Option<Ending>,
 }
 
 impl<E> Drop for Unwinding<'_, E> {
@@ -33,24 +34,14 @@ impl<E> Drop for Unwinding<'_, E> {
     }
 }
 
-/// Where the outcome of the stack's own body is.
-enum Body {
-    /// It is the pending outcome.
-    Pending,
-    /// An entry has put another outcome in its place: it has failed where the body hadn't, or has swallowed the body's failure.
-    Aside(Ending),
-    /// It was an error, and is reported: an entry has panicked over it.
-    Reported,
-}
-
 impl<'e, E: BodyError> Unwinding<'e, E> {
     pub(super) fn new(entries: List<'e, E>, body: Ending) -> Self {
         Unwinding {
             current: None,
             entries,
             pending: Some(body),
-            failed: None,
-            body: Body::Pending,
+            by: None,
+            body: None,
         }
     }
 
@@ -102,10 +93,7 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
         let exit = told.kind();
         let stands = told.stands();
         match context {
-            Ok(Ok(())) if told.is_suppressed() => {
-                self.replace(entered, told, Ending::completed());
-                self.failed = None;
-            }
+            Ok(Ok(())) if told.is_suppressed() => self.replace(entered, told, Ending::completed()),
             Ok(Ok(())) => self.pending = Some(told),
             Ok(Err(error)) if stands => {
                 report::failed(entered, exit, error);
@@ -118,28 +106,23 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
             }
             Err(payload) if stands => {
                 let error = Failure::Error(&ErrorIn(&told));
-                match self.failed.replace((*entered, exit)) {
+                match self.by.replace((*entered, exit)) {
                     Some((failed, exit)) => report::failure(&failed, exit, error),
                     None => report::bodys_failure(entered, exit, error),
                 }
                 report::drop_quietly(entered, exit, told);
-                if matches!(self.body, Body::Pending) {
-                    self.body = Body::Reported;
-                }
                 self.pending = Some(Ending::panicked(payload));
             }
             Err(payload) => self.replace(entered, told, Ending::panicked(payload)),
         }
     }
 
-    /// From here on, `new` is the outcome: the failure of `entered`, if it is one.
+    /// From here on, `new` is the outcome, by `entered`.
     fn replace(&mut self, entered: &Entered, told: Ending, new: Ending) {
         self.pending = Some(new);
-        self.failed = Some((*entered, told.kind()));
-        if matches!(self.body, Body::Pending) {
-            self.body = Body::Aside(told);
-        } else {
-            report::drop_quietly(entered, told.kind(), told);
+        match self.by.replace((*entered, told.kind())) {
+            None => self.body = Some(told),
+            Some(_) => report::drop_quietly(entered, told.kind(), told),
         }
     }
 
@@ -151,17 +134,15 @@ impl<'e, E: BodyError> Unwinding<'e, E> {
     /// What the entries have come to, and the body's outcome, suppressed or not.
     pub(super) fn finish(&mut self) -> (thread::Result<Result<(), E>>, Option<Ending>) {
         let pending = self.pending.take();
-        let body = match std::mem::replace(&mut self.body, Body::Reported) {
-            Body::Pending => return (Ok(Ok(())), pending),
-            Body::Aside(ending) => Some(ending),
-            Body::Reported => None,
-        };
+        if self.by.is_none() {
+            return (Ok(Ok(())), pending);
+        }
         // Every entry's error was converted to an `E`.
         let context = match pending.map(Ending::into_error) {
             Some(Ok(error)) => Ok(Err(error)),
             Some(Err(ending)) => ending.into_panic().map_or(Ok(Ok(())), Err),
             None => Ok(Ok(())),
         };
-        (context, body)
+        (context, self.body.take())
     }
 }
