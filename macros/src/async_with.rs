@@ -23,7 +23,7 @@ use crate::{
     editors,
     error::written,
     nest::{Around, AsyncBlock, nest},
-    tokens::{first_token, is_punct, is_word, shown_at, site_at, start},
+    tokens::{first_token, is_punct, is_word, shown_at, site_at, start, unwrap_fragment},
 };
 
 #[cfg(test)]
@@ -289,21 +289,6 @@ impl Body {
             returns,
             block,
         })
-    }
-}
-
-/// Takes a body, or its block, out of the group that a macro has put it into: `$body:expr`, `async $block`.
-fn unwrap_fragment(tokens: &mut Vec<TokenTree>) {
-    while let Some(inside) = tokens.last().and_then(inside_of_fragment) {
-        tokens.pop();
-        tokens.extend(inside);
-    }
-}
-
-fn inside_of_fragment(token: &TokenTree) -> Option<TokenStream> {
-    match token {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => Some(group.stream()),
-        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::tokens::regroup;
+use crate::tokens::{regroup, unwrap_fragment};
 
 pub(crate) struct Function {
     /// Those above the function, and the inner ones of its body.
@@ -26,11 +26,16 @@ impl Parse for Function {
         let body = if input.parse::<Option<Token![;]>>()?.is_some() {
             None
         } else {
-            match without_invisible_group(input.parse()?) {
-                TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Some(body),
-                other => {
+            // A macro that writes the function may take its body from a `$body:block`.
+            let mut body = vec![input.parse::<TokenTree>()?];
+            unwrap_fragment(&mut body);
+            match body.as_slice() {
+                [TokenTree::Group(body)] if body.delimiter() == Delimiter::Brace => {
+                    Some(body.clone())
+                }
+                _ => {
                     return Err(syn::Error::new_spanned(
-                        other,
+                        TokenStream::from_iter(body),
                         "expected the body of the function",
                     ));
                 }
@@ -75,20 +80,6 @@ impl Function {
             None => quote_spanned!(Span::mixed_site()=> ;),
         };
         quote_spanned!(Span::mixed_site()=> #(#attrs)* #vis #sig #body)
-    }
-}
-
-/// A macro that writes the function may take its body from a `$body:block`.
-fn without_invisible_group(token: TokenTree) -> TokenTree {
-    match &token {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-            let mut inner = group.stream().into_iter();
-            match (inner.next(), inner.next()) {
-                (Some(only), None) => without_invisible_group(only),
-                _ => token,
-            }
-        }
-        _ => token,
     }
 }
 

@@ -138,6 +138,21 @@ pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
     regrouped
 }
 
+/// Takes what comes last out of the group that a macro has put it into: `$body:expr`, `async $block`.
+pub(crate) fn unwrap_fragment(tokens: &mut Vec<TokenTree>) {
+    while let Some(inside) = tokens.last().and_then(inside_of_fragment) {
+        tokens.pop();
+        tokens.extend(inside);
+    }
+}
+
+fn inside_of_fragment(token: &TokenTree) -> Option<TokenStream> {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => Some(group.stream()),
+        _ => None,
+    }
+}
+
 /// All tokens on one level: groups are replaced by a delimiter before and after what is in them.
 pub(crate) fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
     fn add(tokens: TokenStream, flat: &mut Vec<TokenTree>) {

@@ -137,9 +137,7 @@ fn compared(after: &[TokenTree]) -> Option<syn::Error> {
         ('!', '=') => "!",
         _ => return None,
     };
-    let TokenTree::Ident(variant) = behind_path_to(value, "Exit")? else {
-        return None;
-    };
+    let variant = variant_of_exit(value)?;
     let is = match variant.to_string().as_str() {
         "Completed" => "is_completed",
         "Failed" => "is_failed",
@@ -151,14 +149,15 @@ fn compared(after: &[TokenTree]) -> Option<syn::Error> {
     Some(is_an_exit(variant, &advice))
 }
 
-/// `Completed` of `Exit::Completed`, or of a longer path to that.
-fn behind_path_to<'t>(tokens: &'t [TokenTree], name: &str) -> Option<&'t TokenTree> {
-    let path = tokens
-        .iter()
-        .take_while(|token| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':'));
-    let path = &tokens[..path.count()];
-    match path {
-        [.., TokenTree::Ident(of), _, _, last] if of == name => Some(last),
+/// The `Completed` of `Exit::Completed`, or of a longer path to that.
+fn variant_of_exit(tokens: &[TokenTree]) -> Option<&Ident> {
+    let is_of_path =
+        |token: &&TokenTree| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':');
+    let length = tokens.iter().take_while(is_of_path).count();
+    match &tokens[..length] {
+        [.., TokenTree::Ident(exit), _, _, TokenTree::Ident(variant)] if exit == "Exit" => {
+            Some(variant)
+        }
         _ => None,
     }
 }

@@ -95,8 +95,8 @@ fn check_owned_references(args: &Args, function: &Function, errors: &mut Errors)
     if !args.is_static() || function.body.is_none() {
         return true;
     }
-    let owned = args.own.iter().flatten();
-    let mistake = owned.filter_map(|Owned { name, value, .. }| {
+    let mut owned = args.own.iter().flatten();
+    let mistake = owned.find_map(|Owned { name, value, .. }| {
         let argument = match value {
             Expr::Path(path) => path.path.get_ident()?,
             _ => return None,
@@ -111,7 +111,7 @@ fn check_owned_references(args: &Args, function: &Function, errors: &mut Errors)
             outlives(&argument.to_string(), &name.to_string(), &own),
         ))
     });
-    errors.check({ mistake }.next())
+    errors.check(mistake)
 }
 
 /// What makes an owned value of the argument of that name, if it is a `&T`.
