@@ -2,8 +2,10 @@
 
 use crate::shared::{Broken, Log, closed, gated, giving_back, poll_once, quick, settle, slow};
 use contextlib::{
-    BoxGuard, ContextManager, ExitStack, IntoContextManager, async_context, async_with,
+    AsyncContext, BoxGuard, ContextManager, ExitStack, IntoContextManager, async_context,
+    async_with,
     background::{drain, lane, pending},
+    kind::Fallible,
     null_context, yield_resource,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -794,24 +796,34 @@ async fn unrelated_tasks_do_not_wait_for_each_other() {
     assert_eq!(Arc::strong_count(&gate), 1);
 }
 
+/// Two contexts, to be entered in this order. The first one gives back what the teardown of the other one needs.
+fn giving_and_needing(
+    log: &Log,
+) -> (
+    ContextManager<
+        impl AsyncContext<Resource = (), Kind = Fallible<Broken>> + Send + 'static + use<>,
+    >,
+    ContextManager<
+        impl AsyncContext<Resource = (), Kind = Fallible<Broken>> + Send + 'static + use<>,
+    >,
+) {
+    let permits = Arc::new(Semaphore::new(1));
+    let permit = permits.clone().try_acquire_owned().unwrap();
+    (
+        giving_back(log.clone(), permit),
+        gated(log.clone(), "needing", permits),
+    )
+}
+
 /// A task that others hand their guards over to, to be dropped: each of those rollbacks has its own task's order, whoever drops it.
 #[tokio::test(start_paused = true)]
 async fn guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_other() {
     for first_dropped_first in [true, false] {
         let log = Log::default();
         let gate = closed();
-        let permits = Arc::new(Semaphore::new(1));
-        // Entered first: it gives back what the other one's teardown needs.
-        let giving = tokio::spawn({
-            let (log, permits) = (log.clone(), permits.clone());
-            async move {
-                let permit = permits.acquire_owned().await.unwrap();
-                giving_back(log, permit).enter().await.unwrap()
-            }
-        });
-        let giving = giving.await.unwrap();
-        let needing = tokio::spawn(gated(log.clone(), "needing", permits).enter());
-        let needing = needing.await.unwrap().unwrap();
+        let (giving, needing) = giving_and_needing(&log);
+        let giving = tokio::spawn(giving.enter()).await.unwrap().unwrap();
+        let needing = tokio::spawn(needing.enter()).await.unwrap().unwrap();
         // What the third task has around and between them waits, or is waited for.
         let janitor = tokio::spawn({
             let (log, gate) = (log.clone(), gate.clone());
@@ -843,17 +855,9 @@ async fn guards_of_unrelated_tasks_dropped_in_a_third_one_do_not_wait_for_each_o
 #[tokio::test]
 async fn the_exit_of_a_guard_in_a_third_task_does_not_wait_for_one_of_an_unrelated_task() {
     let log = Log::default();
-    let permits = Arc::new(Semaphore::new(1));
-    let giving = tokio::spawn({
-        let (log, permits) = (log.clone(), permits.clone());
-        async move {
-            let permit = permits.acquire_owned().await.unwrap();
-            giving_back(log, permit).enter().await.unwrap()
-        }
-    });
-    let giving = giving.await.unwrap();
-    let needing = tokio::spawn(gated(log.clone(), "needing", permits).enter());
-    let needing = needing.await.unwrap().unwrap();
+    let (giving, needing) = giving_and_needing(&log);
+    let giving = tokio::spawn(giving.enter()).await.unwrap().unwrap();
+    let needing = tokio::spawn(needing.enter()).await.unwrap().unwrap();
     let janitor = tokio::spawn(async move {
         drop(needing);
         giving.exit().await
@@ -870,15 +874,10 @@ async fn the_exit_of_a_guard_in_a_third_task_does_not_wait_for_one_of_an_unrelat
 #[tokio::test]
 async fn guards_that_were_entered_in_a_lane_each_do_not_wait_for_each_other() {
     let log = Log::default();
-    let permits = Arc::new(Semaphore::new(1));
-    let permit = permits.clone().acquire_owned().await.unwrap();
+    let (giving, needing) = giving_and_needing(&log);
     let outer = quick(log.clone(), "outer").enter().await.unwrap();
-    let giving = lane(giving_back(log.clone(), permit).enter())
-        .await
-        .unwrap();
-    let needing = lane(gated(log.clone(), "needing", permits).enter())
-        .await
-        .unwrap();
+    let giving = lane(giving.enter()).await.unwrap();
+    let needing = lane(needing.enter()).await.unwrap();
     drop(needing);
     let exit = timeout(Duration::from_secs(9), giving.exit()).await;
     exit.expect("a dead-lock").unwrap();
