@@ -119,7 +119,8 @@ impl<M, T, E> ContextOf<T, E> for M where
 /// A context that may be run in a task: what [`with`](IntoContextManager::with), [`run`](IntoContextManager::run) and [`outcome`](IntoContextManager::outcome) ask of a tuple, of a struct, and
 /// of whatever else is a context by [`IntoContextManager`].
 ///
-/// Implemented for every context that is `Send`, and hands out and fails with what is `Send`. A function that takes any context asks for a [`ContextOf`], which is one of these.
+/// Implemented for every context that is `Send`, and hands out and fails with what is `Send`. A function that takes any context mostly says more, what it yields and what its errors become, and asks
+/// for a [`ContextOf`].
 ///
 /// ```
 /// use contextlib::{IntoContextManager, Outcome, SendContext, async_context, yield_resource};
