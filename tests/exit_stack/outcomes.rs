@@ -519,3 +519,16 @@ async fn a_forgotten_exit_is_reported_once() {
     background::drain().await;
     assert_eq!(reports.take_all(), [""; 0]);
 }
+
+/// Both outcomes: the body's own is there, whatever the entries have made of it.
+#[tokio::test]
+async fn the_bodys_own_outcome_beside_that_of_the_entries() {
+    let swallowed = ExitStack::<Numbered, _>::suppressing_context().outcome(async |stack| {
+        stack.push(async |exit| exit.suppress());
+        Err::<(), _>(Numbered(3))
+    });
+    let swallowed = swallowed.await;
+    assert_eq!(swallowed.body, Some(Err(Numbered(3))));
+    assert!(swallowed.suppressed);
+    assert_eq!(swallowed.context, Ok(()));
+}
