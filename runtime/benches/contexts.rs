@@ -2,6 +2,7 @@
 
 use crate::{
     harness::Row,
+    minimal::with_the_promises,
     row,
     work::{Broken, Large, READY, SUSPENDING, Work, suspend_times},
 };
@@ -327,9 +328,11 @@ pub fn by_hand() -> Vec<Row> {
     vec![
         row!(INLINE, beside INLINE, inline(READY)),
         row!("by hand, inline, catching panics", beside INLINE, inline_catching(READY)),
+        row!("by hand, inline, with the promises", beside INLINE, with_the_promises(READY)),
         row!(BOXED, beside INLINE, boxed(READY)),
         row!(INLINE_SUSPENDING, beside INLINE_SUSPENDING, inline(SUSPENDING)),
         row!("by hand, inline, catching panics, suspending", beside INLINE_SUSPENDING, inline_catching(SUSPENDING)),
+        row!("by hand, inline, with the promises, suspending", beside INLINE_SUSPENDING, with_the_promises(SUSPENDING)),
         row!(BOXED_SUSPENDING, beside INLINE_SUSPENDING, boxed(SUSPENDING)),
     ]
 }

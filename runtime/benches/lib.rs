@@ -7,6 +7,7 @@
 
 pub mod contexts;
 pub mod harness;
+pub mod minimal;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod probe;
