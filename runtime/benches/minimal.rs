@@ -101,7 +101,6 @@ fn otherwise<T>(payload: Box<dyn std::any::Any + Send>) -> Poll<T> {
 
 /// Setup, body and teardown, as `with` under `on_cancel = drop` runs them.
 pub async fn with_the_promises<W: Work>(work: W) -> Result<u64, Broken> {
-    let outer = LANE.get();
     let lane = NUMBERS.fetch_add(1, Relaxed);
     let task = tokio::task::try_id();
     let slot = Slot {
@@ -109,14 +108,11 @@ pub async fn with_the_promises<W: Work>(work: W) -> Result<u64, Broken> {
         resource: AtomicU64::new(0),
     };
     let mut context = pin!(context(work.clone(), &slot));
-    poll_fn(|cx| {
-        let _lane = InLane::new(outer);
-        match context.as_mut().poll(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) => panic!("ended without yielding"),
-            Poll::Pending if slot.is_lent() => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
-        }
+    poll_fn(|cx| match context.as_mut().poll(cx) {
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Ready(Ok(())) => panic!("ended without yielding"),
+        Poll::Pending if slot.is_lent() => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
     })
     .await?;
     let mut number = slot.take();
@@ -133,7 +129,6 @@ pub async fn with_the_promises<W: Work>(work: W) -> Result<u64, Broken> {
         if PENDING.load(Relaxed) != 0 {
             panic!("waits for the rollbacks below {lane} of {task:?}");
         }
-        let _lane = InLane::new(outer);
         Poll::Ready(ready!(poll_caught(context.as_mut(), cx)))
     })
     .await?;
