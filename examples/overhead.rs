@@ -7,17 +7,24 @@
 //! Every row does the same: a setup, a body and an awaited teardown, all three next to nothing. The rows take many short turns. A figure is the
 //! fastest tenth of its turns, which is what the code takes when nothing else is in its way. Beside it stands the median, which includes what else
 //! the machine did.
+//!
+//! The last rows are of all processors at once, each with a thread and a runtime of its own. All threads share the number that orders contexts, so
+//! each of them waits for the others there. (The handle of a runtime is shared by that one's threads only.)
 
 #![forbid(unsafe_code)]
 
 use contextlib::{async_context, yield_resource};
 use std::{
     convert::Infallible,
+    error::Error,
     fmt,
     future::poll_fn,
     hint::black_box,
+    io,
     pin::{Pin, pin},
+    sync::Barrier,
     task::Poll,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 use tokio::runtime::Builder;
@@ -114,6 +121,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 struct Row {
     what: &'static str,
+    /// At most so many allocations and nanoseconds. The rows that have a target are those that are measured on all threads at once, too.
     target: Option<(u64, f64)>,
     turn: fn() -> Boxed<Duration>,
     allocations: fn() -> Boxed<u64>,
@@ -158,8 +166,8 @@ async fn allocations(call: impl Future<Output = ()>) -> u64 {
     count
 }
 
-async fn measure() {
-    let rows = [
+fn rows() -> [Row; 11] {
+    [
         row!("plain async call", plain()),
         row!("plain async call, boxed", Box::pin(plain())),
         row!(
@@ -200,8 +208,11 @@ async fn measure() {
             "`with`, on_cancel = spawn, suspends once",
             spawning().with(async |number| work_suspended(number).await)
         ),
-    ];
+    ]
+}
 
+async fn measure() {
+    let rows = rows();
     let mut turns = vec![Vec::with_capacity(TURNS); rows.len()];
     for _ in 0..TURNS {
         for (row, turns) in rows.iter().zip(&mut turns) {
@@ -245,12 +256,48 @@ impl fmt::Display for Verdict {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Nanoseconds that a call takes while every thread makes as many.
+fn at_once(threads: usize, row: &Row) -> Result<f64, Box<dyn Error>> {
+    let begin = Barrier::new(threads);
+    let turns = || -> io::Result<Duration> {
+        begin.wait();
+        let runtime = Builder::new_current_thread().build()?;
+        let turn = row.turn;
+        let taken = runtime.block_on(runtime.spawn(async move {
+            let mut taken = Duration::ZERO;
+            for _ in 0..TURNS {
+                taken += turn().await;
+            }
+            taken
+        }))?;
+        Ok(taken)
+    };
+    let taken: io::Result<Duration> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(turns)).collect();
+        let taken = running.into_iter().map(ScopedJoinHandle::join);
+        taken.map(|taken| taken.expect("it only measures")).sum()
+    });
+    let calls = threads * TURNS * CALLS as usize;
+    Ok(taken?.as_nanos() as f64 / calls as f64)
+}
+
+fn measure_at_once() -> Result<(), Box<dyn Error>> {
+    let threads = thread::available_parallelism()?.get();
+    let all = format!("{threads} at once");
+    println!("\n{:<42} {:>8} {all:>12}", "", "1 thread");
+    for row in rows().iter().filter(|row| row.target.is_some()) {
+        let (one, all) = (at_once(1, row)?, at_once(threads, row)?);
+        println!("{:<42} {one:>8.1} {all:>12.1}", row.what);
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
     if cfg!(debug_assertions) {
         println!("These are the figures of a build without optimisation: say `--release`.\n");
     }
     // In a task of a runtime: where contexts live, and where entering one looks up both.
     let runtime = Builder::new_current_thread().build()?;
     runtime.block_on(async { tokio::spawn(measure()).await })?;
-    Ok(())
+    measure_at_once()
 }
