@@ -192,32 +192,56 @@ async fn nested(log: Log, plans: &[Plan], does: Does) -> Result_ {
     }
 }
 
-/// A tuple; of three, in one of the ways to nest them.
-async fn tuple(log: Log, plans: &[Plan], does: Does, shape: u8) -> Result_ {
+/// The ways to put contexts into a tuple.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Shape {
+    Flat,
+    InnerPair,
+    OuterAlone,
+    /// Each in an `Option`, with some between them that aren't there.
+    Options,
+}
+use Shape::*;
+
+impl Shape {
+    fn of(contexts: usize) -> &'static [Shape] {
+        match contexts {
+            2 => &[Flat, Options],
+            _ => &[Flat, InnerPair, OuterAlone, Options],
+        }
+    }
+}
+
+async fn tuple(log: Log, plans: &[Plan], does: Does, shape: Shape) -> Result_ {
     let context = |at: usize| member(log.clone(), char::from(b'a' + at as u8), plans[at]);
+    let missing = || Some(context(0)).filter(|_| false);
+    let body = || body(log.clone(), does);
     match (plans.len(), shape) {
-        (2, _) => {
-            outcome((context(0), context(1)).with(async |_| body(log.clone(), does).await)).await
+        (2, Options) => {
+            let contexts = (missing(), Some(context(0)), Some(context(1)));
+            outcome(contexts.with(async |_| body().await)).await
         }
-        (_, 0) => {
-            outcome(
-                (context(0), context(1), context(2)).with(async |_| body(log.clone(), does).await),
-            )
-            .await
+        (2, _) => outcome((context(0), context(1)).with(async |_| body().await)).await,
+        (_, Flat) => {
+            outcome((context(0), context(1), context(2)).with(async |_| body().await)).await
         }
-        (_, 1) => {
-            outcome(
-                (context(0), (context(1), context(2)))
-                    .with(async |_| body(log.clone(), does).await),
-            )
-            .await
+        (_, InnerPair) => {
+            let contexts = (context(0), (context(1), context(2)));
+            outcome(contexts.with(async |_| body().await)).await
         }
-        _ => {
-            outcome(
-                ((context(0),), context(1), context(2))
-                    .with(async |_| body(log.clone(), does).await),
-            )
-            .await
+        (_, OuterAlone) => {
+            let contexts = ((context(0),), context(1), context(2));
+            outcome(contexts.with(async |_| body().await)).await
+        }
+        (_, Options) => {
+            let contexts = (
+                Some(context(0)),
+                missing(),
+                Some((context(1), missing())),
+                Some(context(2)),
+                missing(),
+            );
+            outcome(contexts.with(async |_| body().await)).await
         }
     }
 }
@@ -314,7 +338,7 @@ async fn cancelled() {
                 for polls in 0.. {
                     let trace = recorder
                         .run(Some(polls), async |log| match guard {
-                            false => tuple(log, &plans, does, 0).await,
+                            false => tuple(log, &plans, does, Flat).await,
                             true => guarded(log, &plans, does).await,
                         })
                         .await;
@@ -462,13 +486,13 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
         if counted % every == 0 {
             for does in [Succeed, Fail, Panic] {
                 let mut expected = recorder.run(None, |log| nested(log, &plan, does)).await;
-                for shape in 0..if plan.len() == 2 { 1 } else { 3 } {
+                for &shape in Shape::of(plan.len()) {
                     let mut got = recorder
                         .run(None, |log| tuple(log, &plan, does, shape))
                         .await;
                     if leaves {
                         // A tuple inside a tuple is one context, whose teardown goes on with the exit that it had.
-                        if shape == 1 {
+                        if shape == InnerPair {
                             continue;
                         }
                         // Where what is inside a context was over in that very poll, a `with` has gone on to its teardown; a tuple asks the
@@ -487,7 +511,7 @@ async fn compare(members: &[Vec<Plan>], every: usize, leaves: bool, at_least: us
                     }
                     if got != expected {
                         panic!(
-                            "body: {does:?}, shape {shape}, contexts: {plan:#?}\nnested: {expected:#?}\ntuple: {got:#?}"
+                            "body: {does:?}, {shape:?}, contexts: {plan:#?}\nnested: {expected:#?}\ntuple: {got:#?}"
                         );
                     }
                     compared += 1;

@@ -14,4 +14,5 @@ fn enters(context: impl IntoContextManager) {
 fn main() {
     drop(uses(Database));
     enters(Database);
+    enters(Some(Database));
 }
