@@ -334,12 +334,12 @@ async fn cancelled() {
             .filter(|plan| plan.setup == Succeed && !plan.suppresses);
         for &plan in torn {
             let plans = [plan; 3];
-            for guard in [false, true] {
+            for around in [Some(Flat), Some(Options), None] {
                 for polls in 0.. {
                     let trace = recorder
-                        .run(Some(polls), async |log| match guard {
-                            false => tuple(log, &plans, does, Flat).await,
-                            true => guarded(log, &plans, does).await,
+                        .run(Some(polls), async |log| match around {
+                            Some(shape) => tuple(log, &plans, does, shape).await,
+                            None => guarded(log, &plans, does).await,
                         })
                         .await;
                     let names = |what: &str| -> Vec<char> {
@@ -569,4 +569,50 @@ async fn of_three() {
     compare(&[outermost, plans(&[None]), plans(&[None])], 11, true, 1000).await;
     let middle = leaving(&[2, 4, 5, 6]);
     compare(&[plans(&[None]), middle, plans(&[None])], 11, true, 1000).await;
+}
+
+/// A pair in a pair, the inner one in an `Option` or not.
+async fn pairs(log: Log, plans: [Plan; 3], does: Does, optional: bool) -> Result_ {
+    let context = |at: usize| member(log.clone(), char::from(b'a' + at as u8), plans[at]);
+    let (pair, inner) = ((context(0), context(1)), context(2));
+    let body = || body(log.clone(), does);
+    match optional {
+        false => outcome((pair, inner).with(async |_| body().await)).await,
+        true => outcome((Some(pair), inner).with(async |_| body().await)).await,
+    }
+}
+
+/// A tuple in an `Option` is that tuple, step by step: also if one of its contexts leaves, and wherever the whole is cut off.
+#[tokio::test]
+async fn in_an_option() {
+    let _quiet = quiet();
+    let mut recorder = Recorder::new();
+    let outer: Vec<_> = leaving(&[1, 2, 4, 5, 6, 7])
+        .into_iter()
+        .chain(plans(&[None]))
+        .collect();
+    let middle = plans(&[None, Some((4, Fail))]);
+    let inner = plans(&[None]);
+    let mut compared = 0;
+    for (at, &a) in outer.iter().enumerate() {
+        for (next, &b) in middle.iter().enumerate().skip(at % 5).step_by(5) {
+            let plans = [a, b, inner[(at + next) % inner.len()]];
+            for does in [Succeed, Fail, Panic] {
+                for polls in (0..).map(Some) {
+                    let bare = recorder
+                        .run(polls, |log| pairs(log, plans, does, false))
+                        .await;
+                    let optional = recorder
+                        .run(polls, |log| pairs(log, plans, does, true))
+                        .await;
+                    assert_eq!(optional, bare, "{polls:?} polls, {does:?}, {plans:#?}");
+                    compared += 1;
+                    if bare.output.is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 5000, "{compared}");
 }

@@ -7,6 +7,7 @@ use contextlib::{
     null_context, policy, timeout, within, yield_resource,
 };
 use contextlib_tests::{Log, Reports, poll_once};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use std::{io, pin::pin, sync::Arc, task::Poll, time::Duration};
 use test_case::test_case;
 use tokio::sync::Notify;
@@ -148,6 +149,49 @@ async fn a_limit_for_some() {
     assert_eq!(sleeps(None).await, Ok(()));
     assert_eq!(sleeps(Some(Duration::from_secs(9))).await, Ok(()));
     assert!(sleeps(Some(Duration::from_secs(1))).await.is_err());
+}
+
+/// Says when it is dropped.
+struct Says(Log, &'static str);
+impl Drop for Says {
+    fn drop(&mut self) {
+        self.0.say(self.1);
+    }
+}
+
+/// Its yield point has a waker of its own. It is dropped as soon as the gate opens.
+#[async_context(wrapping)]
+async fn until_open(gate: Arc<Notify>, log: Log) -> Result<(), &'static str> {
+    {
+        let at_yield = async {
+            let _ = yield_resource!();
+        };
+        let mut all = FuturesUnordered::from_iter([at_yield.boxed()]);
+        tokio::select! {
+            biased;
+            () = gate.notified() => {}
+            _ = all.next() => {}
+        }
+    }
+    log.say("goes on");
+    return Err("left");
+}
+
+/// The body is polled where the yield point is, and is dropped with it, before the context's next statement.
+#[tokio::test]
+async fn a_body_inside_its_context() {
+    let (gate, log) = (Arc::new(Notify::new()), Log::new());
+    let context = Some(until_open(gate.clone(), log.clone()));
+    let left = context
+        .with(async |_| -> Result<(), &str> {
+            let _says = Says(log.clone(), "body dropped");
+            log.say("body");
+            gate.notify_one();
+            std::future::pending().await
+        })
+        .await;
+    assert_eq!(left, Err("left"));
+    assert_eq!(log.take(), ["body", "body dropped", "goes on"]);
 }
 
 #[async_context]
