@@ -22,7 +22,7 @@ use crate::{
     context::{self, Context},
     editors,
     error::written,
-    nest::{Around, AsyncBlock, nest},
+    nest::{Around, AsyncBlock, ErrorIs, nest},
     tokens::{first_token, is_punct, is_word, shown_at, site_at, start, unwrap_fragment},
 };
 
@@ -59,6 +59,7 @@ const IS_LAST: &str = "the body is the last argument of `async_with!`";
 
 struct AsyncWith {
     krate: TokenStream,
+    error: ErrorIs,
     contexts: Vec<Context>,
     body: Body,
 }
@@ -95,7 +96,7 @@ impl AsyncWith {
             content: quote_spanned!(site=> #returning #allow #block),
             made: quote_spanned!(site=> #krate::__private::returned()),
         };
-        let nested = nest(&self.krate, &self.contexts, body, Around::Block);
+        let nested = nest(&self.krate, &self.contexts, body, Around::Block, self.error);
         // Shown at the body, so that what rustc says of the block stands beside the user's own `async`.
         quote_spanned!(site=> async #moves #nested)
     }
@@ -104,6 +105,7 @@ impl AsyncWith {
 impl Parse for AsyncWith {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let krate = parse_krate(input)?;
+        let mut error = ErrorIs::default();
         let mut contexts = Vec::new();
         loop {
             if input.is_empty() {
@@ -119,11 +121,15 @@ impl Parse for AsyncWith {
                 let body = Body::parse(input)?;
                 return Ok(AsyncWith {
                     krate,
+                    error,
                     contexts,
                     body,
                 });
             }
-            contexts.push(parse_context(input)?);
+            match ErrorIs::parse(input)? {
+                Some(given) => error = given,
+                None => contexts.push(parse_context(input)?),
+            }
             if input.is_empty() {
                 return Err(no_body(&contexts));
             }

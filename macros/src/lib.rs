@@ -431,6 +431,7 @@ pub fn async_with(input: TokenStream) -> TokenStream {
 /// | `name = context` | the function's argument of that name is the resource, a `&mut`, and callers no longer pass it |
 /// | `name = context` without such an argument | the resource is a variable of that name, in the contexts that follow and in the body |
 /// | `context`, `_ = context` | the function gets nothing: it only runs inside |
+/// | `?Send` | the function's error isn't `Send`, such as a `Box<dyn Error>`: the contexts see its text |
 /// | `fallible`, `infallible` | what the function returns is a `Result`, or isn't one, though its type's name says otherwise |
 /// | `crate = path` | `contextlib` is there |
 ///

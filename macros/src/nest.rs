@@ -36,6 +36,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::{Token, parse::ParseStream};
 
 use crate::{
     context::Context,
@@ -65,6 +66,41 @@ impl Around {
     }
 }
 
+/// What the body's error may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ErrorIs {
+    /// `Send`, so that the teardown sees the error itself.
+    #[default]
+    Send,
+    /// Anything: the teardown sees its text.
+    Local,
+}
+
+impl ErrorIs {
+    /// The session's method that runs such a body.
+    fn run(self) -> &'static str {
+        match self {
+            ErrorIs::Send => "run",
+            ErrorIs::Local => "run_local",
+        }
+    }
+
+    /// `?Send`, as one of the macro's arguments. `None` if there is something else.
+    pub(crate) fn parse(input: ParseStream<'_>) -> syn::Result<Option<Self>> {
+        if !input.peek(Token![?]) {
+            return Ok(None);
+        }
+        let question = input.parse::<Token![?]>()?;
+        match input.parse::<Ident>() {
+            Ok(word) if word == "Send" => Ok(Some(ErrorIs::Local)),
+            Ok(word) => Err(syn::Error::new_spanned(word, ONLY_SEND)),
+            Err(_) => Err(syn::Error::new_spanned(question, ONLY_SEND)),
+        }
+    }
+}
+
+const ONLY_SEND: &str = "expected `?Send`, for a body whose error isn't `Send`";
+
 /// What an `async` block has in it.
 pub(crate) struct AsyncBlock {
     /// The user's `async` or `async move`, if there is one.
@@ -81,12 +117,13 @@ pub(crate) fn nest(
     contexts: &[Context],
     body: AsyncBlock,
     around: Around,
+    error: ErrorIs,
 ) -> TokenStream {
     let nested = contexts.iter().rev().fold(body, |body, context| {
         let site = site(context);
         AsyncBlock {
             word: None,
-            content: enter(krate, context, &body, around),
+            content: enter(krate, context, &body, around, error),
             made: quote_spanned!(site=> ::core::convert::identity),
         }
     });
@@ -99,7 +136,13 @@ fn site(Context { name, expression }: &Context) -> Span {
 }
 
 /// One context around a block.
-fn enter(krate: &TokenStream, context: &Context, body: &AsyncBlock, around: Around) -> TokenStream {
+fn enter(
+    krate: &TokenStream,
+    context: &Context,
+    body: &AsyncBlock,
+    around: Around,
+    error: ErrorIs,
+) -> TokenStream {
     let site = site(context);
     let Context { name, expression } = context;
     let open = open(&shown_at(krate.clone(), site), site, expression);
@@ -114,6 +157,7 @@ fn enter(krate: &TokenStream, context: &Context, body: &AsyncBlock, around: Arou
     let word = word.clone().unwrap_or_else(|| quote_spanned!(site=> async));
     let (returned, refused) = around.ends();
     let (returned, refused) = (Ident::new(returned, site), Ident::new(refused, site));
+    let run = Ident::new(error.run(), site);
     let entered = quote_spanned! {site=>
         let frame = ::core::pin::pin!(frame);
         let mut session = opening.session(frame);
@@ -124,7 +168,7 @@ fn enter(krate: &TokenStream, context: &Context, body: &AsyncBlock, around: Arou
                     #binding
                     #content
                 }));
-                let end = session.run(body, #made).await;
+                let end = session.#run(body, #made).await;
                 session.#returned(end)
             }
             ::core::result::Result::Err(not_entered) => session.#refused(not_entered),

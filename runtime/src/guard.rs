@@ -8,6 +8,7 @@ use crate::{
     outcome::Ended,
     policy::{Policy, Spawn},
     report,
+    teardown::{Keep, keep_error, keep_text},
 };
 use std::{
     fmt,
@@ -328,6 +329,53 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         ExitWithFuture {
             guard: self,
             result: Some(result),
+            keep: keep_error,
+        }
+    }
+
+    /// [`exit_with`](Guard::exit_with) for an error that isn't `Send`. The teardown sees only its text.
+    ///
+    /// # Errors
+    /// As for [`exit_with`](Guard::exit_with).
+    ///
+    /// # Panics
+    /// As for [`exit_with`](Guard::exit_with).
+    ///
+    /// # Cancellation
+    /// As for [`exit_with`](Guard::exit_with). What is [reported](crate::report) of an error is its text.
+    ///
+    /// ```
+    /// use contextlib::{Exit, async_context, yield_resource};
+    /// use std::error::Error;
+    ///
+    /// #[async_context]
+    /// async fn text() -> Result<String, std::io::Error> {
+    ///     let mut text = String::from("one");
+    ///     let exit = yield_resource!(text);
+    ///     assert!(matches!(exit, Exit::Failed(error) if format!("{error:?}").contains("InvalidDigit")));
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn Error>> {
+    /// let text = text().enter().await?;
+    /// let number: Result<u32, Box<dyn Error>> = text.parse().map_err(Box::from);
+    /// assert!(text.exit_with_local(number).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__aexit__")]
+    pub fn exit_with_local<R, B>(
+        self,
+        result: Result<R, B>,
+    ) -> impl Future<Output = Result<Out<C::Kind, R>, B>>
+    where
+        C::Kind: RaiseAs<B>,
+        B: fmt::Debug + 'static,
+    {
+        ExitWithFuture {
+            guard: self,
+            result: Some(result),
+            keep: keep_text,
         }
     }
 }
@@ -371,6 +419,8 @@ struct ExitWithFuture<C: AsyncContext, P: Policy<C>, R, B> {
     guard: Guard<C, P>,
     /// The result. Once the teardown has begun: what the teardown isn't told of it.
     result: Option<Result<R, B>>,
+    /// What the teardown sees of an error.
+    keep: Keep<B>,
 }
 
 // Only the frame is pinned, in the guard's box.
@@ -389,29 +439,34 @@ impl<C, P, R, B> Future for ExitWithFuture<C, P, R, B>
 where
     C: AsyncContext<Kind: RaiseAs<B>>,
     P: Policy<C>,
-    B: BodyError,
+    B: fmt::Debug + 'static,
 {
     type Output = Result<Out<C::Kind, R>, B>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ExitWithFuture { guard, result } = self.get_mut();
-        let end = task::ready!(poll_exit_with(guard.context().parts(), result, cx));
+        let ExitWithFuture {
+            guard,
+            result,
+            keep,
+        } = self.get_mut();
+        let end = task::ready!(poll_exit_with(guard.context().parts(), result, *keep, cx));
         guard.context = None;
         Poll::Ready(end)
     }
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
-fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
+fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: fmt::Debug + 'static>(
     mut context: HousedParts<'_, T, K, O, ()>,
     result: &mut Option<Result<R, B>>,
+    keep: Keep<B>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Out<K, R>, B>> {
     if context.beside.is_open() {
         context.resume(match result {
             Some(Ok(_)) => Ending::completed(),
-            _ => take_error(result),
+            _ => take_error(result, keep),
         });
     }
     let mut failed = None;
@@ -422,11 +477,13 @@ fn poll_exit_with<T, K: RaiseAs<B>, O, R, B: BodyError>(
 
 /// Takes the error out of a result, for the teardown to see.
 #[cold]
-fn take_error<R, B: BodyError>(result: &mut Option<Result<R, B>>) -> Ending {
-    match result.take() {
-        Some(Err(error)) => Ending::failed(error),
-        _ => gone(),
-    }
+fn take_error<R, B>(result: &mut Option<Result<R, B>>, keep: Keep<B>) -> Ending {
+    let Some(Err(error)) = result.take() else {
+        gone();
+    };
+    let (ending, kept) = keep(error);
+    *result = kept.map(Err);
+    ending
 }
 
 impl<C: AsyncContext, P: Policy<C>> Deref for Guard<C, P> {

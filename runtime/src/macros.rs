@@ -89,6 +89,21 @@ macro_rules! yield_resource {
 /// values without a name are dropped before the context is entered, as a lock in `context(shared.lock().unwrap().clone())` is. If such a value is to
 /// live longer, as in `context(text().as_str())`, give it a name before the block: `let text = text();`.
 ///
+/// The body's error has to be [`Send`](crate::BodyError), which a `Box<dyn Error>` isn't. With `?Send` among the arguments it may be any: the contexts
+/// see its text then, as in [`with_local`](crate::ContextManager::with_local).
+///
+/// ```
+/// use contextlib::{async_with, null_context};
+/// use std::error::Error;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let text = null_context("seven");
+/// let body = async_with!(?Send, text = text, async || -> Result<u8, Box<dyn Error>> { Ok(text.parse()?) });
+/// assert!(body.await.is_err());
+/// # }
+/// ```
+///
 /// A block that contains a [suppressing](crate::kind::Suppressing) context has an `Option` of the body's value.
 ///
 /// Every teardown is awaited, inner before outer, as by nested [`with`](crate::ContextManager::with)s. What `with` says of errors, panics and

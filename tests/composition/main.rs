@@ -6,6 +6,7 @@ mod attacks;
 mod blocks;
 mod exit_as;
 mod like_nested;
+mod local_errors;
 mod options;
 mod protocol;
 mod ready_made;

@@ -22,11 +22,17 @@ fn contexts_and_a_body() {
     assert_eq!(message("a = f(), async { Ok(1) }"), "");
     assert_eq!(message("_ = f(), async move { Ok(1) },"), "");
     assert_eq!(message("_t = f(), async move || Ok(half typed . ),"), "");
+    assert_eq!(message("?Send, a = f(), async { Ok(1) }"), "");
+    assert_eq!(message("a = f(), ?Send, async { Ok(1) }"), "");
 }
 
 #[test]
 fn mistakes_are_named() {
     assert!(message("a = f()").contains("no body"));
+    assert!(message("?Send, async { 1 }").contains("no context"));
+    assert!(message("?Sync, a = f(), async { 1 }").contains("expected `?Send`"));
+    assert!(message("?, a = f(), async { 1 }").contains("expected `?Send`"));
+    assert!(message("?Send a = f(), async { 1 }").contains("comma"));
     assert!(message("").contains("no body"));
     assert!(message("async { 1 }").contains("no context"));
     assert!(message("a = f() async { 1 }").contains("comma"));

@@ -12,6 +12,7 @@ use crate::{
     args::parse_crate,
     context::{self, Context},
     error::Errors,
+    nest::ErrorIs,
     spelling::did_you_mean,
 };
 
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Args {
     krate: Option<syn::Path>,
+    pub(super) error: ErrorIs,
     pub(super) contexts: Vec<Context>,
     pub(super) fallible: Option<Ident>,
     pub(super) infallible: Option<Ident>,
@@ -75,7 +77,10 @@ impl Parse for Args {
                     input.parse::<Token![=]>()?;
                     args.krate = Some(parse_crate(input)?);
                 }
-                _ => args.contexts.push(parse_context(input)?),
+                _ => match ErrorIs::parse(input)? {
+                    Some(given) => args.error = given,
+                    None => args.contexts.push(parse_context(input)?),
+                },
             }
             if !input.is_empty() && input.parse::<Token![,]>().is_err() {
                 return Err(syn::Error::new_spanned(

@@ -122,7 +122,7 @@ fn expand(args: &Args, function: &Function, body: &Group) -> TokenStream {
             Around::Fallible | Around::Block => quote_spanned!(site=> ::core::convert::identity),
         },
     };
-    let nested = nest(&krate, &args.contexts, body, around);
+    let nested = nest(&krate, &args.contexts, body, around, args.error);
     let nested = match around {
         Around::Infallible => quote_spanned!(site=> #krate::__private::value(#nested)),
         Around::Fallible | Around::Block => nested,

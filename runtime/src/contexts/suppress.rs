@@ -18,7 +18,7 @@ use std::any::Any;
 ///
 /// - One variant of an error that is an enum of several: [`suppress_if`] looks at the variants.
 /// - An error inside an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] looks into them, too.
-/// - The error of a body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local).
+/// - The error of a body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local) or in a block with `?Send`.
 /// - An error in a value that [`run`](crate::ContextManager::run) returns: for `run`, a `Result` is a value like any other.
 ///
 /// ```

@@ -23,7 +23,7 @@ use crate::{
     outcome::{AsItIs, Came, Ended, Finish, is_well, missing, refused},
     policy::{Policy, Storage},
     report,
-    teardown::{self, Keep, Torn, finish_after, finish_late, keep_error, text_of},
+    teardown::{self, Keep, Torn, finish_after, finish_late, keep_error, keep_text, text_of},
 };
 use early::Early;
 pub(crate) use run::BodyPlace;
@@ -117,20 +117,48 @@ impl<'a, C: AsyncContext, P: Policy<C>> Session<'a, C, P> {
     }
 
     /// Runs the body, which has to stay on this thread, and the teardown. `made` converts what the body returns into a `Result`.
-    pub async fn run<'s, V, B, Fut, M>(
+    pub fn run<'s, V, B, Fut, M>(
         &'s mut self,
         place: Pin<&'s mut Option<Fut>>,
         made: M,
-    ) -> BodyEnd<V, B, ErrorOf<C>>
+    ) -> impl Future<Output = BodyEnd<V, B, ErrorOf<C>>> + use<'s, 'a, C, P, V, B, Fut, M>
     where
         Fut: Future,
         M: Fn(Fut::Output) -> Result<V, B>,
         B: BodyError,
     {
+        self.run_block(place, made, keep_error)
+    }
+
+    /// [`run`](Session::run) for an error that isn't `Send`.
+    pub fn run_local<'s, V, B, Fut, M>(
+        &'s mut self,
+        place: Pin<&'s mut Option<Fut>>,
+        made: M,
+    ) -> impl Future<Output = BodyEnd<V, B, ErrorOf<C>>> + use<'s, 'a, C, P, V, B, Fut, M>
+    where
+        Fut: Future,
+        M: Fn(Fut::Output) -> Result<V, B>,
+        B: Debug + 'static,
+    {
+        self.run_block(place, made, keep_text)
+    }
+
+    async fn run_block<'s, V, B, Fut, M>(
+        &'s mut self,
+        place: Pin<&'s mut Option<Fut>>,
+        made: M,
+        keep: Keep<B>,
+    ) -> BodyEnd<V, B, ErrorOf<C>>
+    where
+        Fut: Future,
+        M: Fn(Fut::Output) -> Result<V, B>,
+        B: Debug + 'static,
+    {
         let mut body = Block { place, made };
         let (frame, state) = self.parts();
         let mut running: Running<'_, '_, _, _, _, _, AsItIs> =
-            Running::new(frame, state, Pin::new(&mut body), Threads::this, keep_error);
+            Running::new(frame, state, Pin::new(&mut body), Threads::this, keep);
         if running.polls_body() {
             running.begin_inside();
         }
@@ -492,7 +520,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     pub fn returned<V, B>(&self, end: BodyEnd<V, B, ErrorOf<C>>) -> Result<Out<C::Kind, V>, B>
     where
         C::Kind: RaiseAs<B>,
-        B: BodyError,
+        B: Debug + 'static,
     {
         end.0.into_result::<C::Kind>(self.entered())
     }
@@ -510,7 +538,7 @@ impl<C: AsyncContext, P: Policy<C>> Session<'_, C, P> {
     where
         C::Kind: RaiseAs<B>,
         SuppressionOf<C>: Whole<V>,
-        B: BodyError,
+        B: Debug + 'static,
     {
         self.returned(end)
             .map(<SuppressionOf<C> as Whole<V>>::whole)
