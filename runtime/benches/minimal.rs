@@ -3,7 +3,7 @@
 //! It is what a careful engineer would come to who needs all of this at once, and has to serve nobody else:
 //!
 //! - Setup and teardown are one function with a yield point in between. So it is polled twice, and the resource goes out and comes back.
-//! - A panic of the body or of the teardown is caught: the teardown runs after the one, and neither gets lost over the other.
+//! - A panic of the body or of the teardown is caught, as it has to be for the teardown to run after the one, and for neither to get lost over the other.
 //! - The context has a number, and the body a lane of its own, so that a rollback that the body leaves behind can be waited for.
 //!
 //! Only what happens where all is well is written out. There are no generic parts, no tables, no reports and no policy behind it: the rest ends in a panic.

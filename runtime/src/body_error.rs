@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 /// An error that a body may end with: one that is `Debug + Send + 'static`. Implemented for all of them.
 ///
-/// A context function looks at it as an [`ErrorView`](crate::ErrorView), possibly on another thread. These take errors that aren't `Send`, and show the
-/// context their text: [`with_local`](crate::ContextManager::with_local), [`async_with!(?Send, …)`](crate::async_with),
-/// [`#[within(?Send, …)]`](macro@crate::within) and [`exit_with_local`](crate::Guard::exit_with_local).
+/// A context function looks at it as an [`ErrorView`](crate::ErrorView), possibly on another thread. For errors that aren't `Send` there are
+/// [`with_local`](crate::ContextManager::with_local), [`async_with!(?Send, …)`](crate::async_with), [`#[within(?Send, …)]`](macro@crate::within) and
+/// [`exit_with_local`](crate::Guard::exit_with_local). With these, the context sees only the error's text, whatever its type.
 #[diagnostic::on_unimplemented(
     message = "the error type of a body or of a stack has to be `Debug + Send + 'static`, and `{Self}` isn't",
     label = "`{Self}` isn't `Debug + Send + 'static`",

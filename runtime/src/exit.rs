@@ -225,8 +225,8 @@ pub struct ErrorView<'y, S = Strict> {
 impl<'y, S> ErrorView<'y, S> {
     /// The error as a `T`, if that is its type.
     ///
-    /// Also `None` for a body run with [`with_local`](crate::ContextManager::with_local), or in a block with `?Send`, and where the exit is that of
-    /// another context, told by [`exit_as`](crate::Guard::exit_as): only the text of the error is kept. To find an error inside an `anyhow::Error` or of a
+    /// Also `None` where only the error's text is kept: for a body whose error may be one that isn't [`Send`](crate::BodyError), and where the exit is that of
+    /// another context, told by [`exit_as`](crate::Guard::exit_as). To find an error inside an `anyhow::Error` or of a
     /// `Box<dyn Error + Send + Sync>`, look for the outer type, `error.downcast_ref::<anyhow::Error>()`, and in that for the error's own type.
     pub fn downcast_ref<T: Any + Sync>(&self) -> Option<&'y T> {
         self.ending.error_ref()

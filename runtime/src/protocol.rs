@@ -138,8 +138,7 @@ impl<M: AsyncContextManager> AsyncContextManager for &mut M {
     }
 }
 
-/// What can be used as a context: what a context function returns, a struct that is an [`AsyncContextManager`], a tuple of contexts, a context in an
-/// `Option`.
+/// What can be used as a context: what a context function returns, a struct that is an [`AsyncContextManager`], a tuple of contexts.
 ///
 /// Has the methods of [`ContextManager`] for all of them, so that nothing has to be converted by hand. Mirrors whatever may stand after Python's
 /// `async with`.
@@ -198,36 +197,6 @@ impl<M: AsyncContextManager> AsyncContextManager for &mut M {
 /// # async fn main() { assert_eq!(written().await.unwrap(), 1) }
 /// ```
 ///
-/// # A context or none
-///
-/// `Some` of a context hands out its resource as a `Some`, and is otherwise that context. `None` hands out a `None`, and has nothing to set up or tear
-/// down. No allocation beside that context's. For a lock that isn't always taken, or a limit that is only set for some, where Python has
-/// `lock if shared else nullcontext()`. (Where the resource is to be there either way, [`null_context`](crate::null_context) has an example.)
-///
-/// ```
-/// use contextlib::{IntoContextManager, async_context, yield_resource};
-/// use std::io;
-///
-/// #[async_context]
-/// async fn lock(name: &'static str) -> io::Result<String> {
-///     let mut lock = format!("lock of {name}");
-///     let _ = yield_resource!(lock);
-///     println!("{lock} is given back");
-/// }
-///
-/// async fn write(name: &'static str, shared: bool) -> io::Result<bool> {
-///     let lock = shared.then(|| lock(name));
-///     lock.with(async |lock| Ok(lock.is_some())).await
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> io::Result<()> {
-/// assert!(write("a", true).await?);
-/// assert!(!write("b", false).await?);
-/// # Ok(())
-/// # }
-/// ```
-///
 /// # Functions that take any context
 ///
 /// They ask for [`ContextOf`](crate::ContextOf), which says what the context yields and what its errors become:
@@ -240,7 +209,7 @@ impl<M: AsyncContextManager> AsyncContextManager for &mut M {
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
     note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one of them is boxed and keeps its policy inside: choose one policy for all, as in `combine((…)).on_cancel::<policy::Spawn>()`",
-    note = "several in a `Vec` or an array are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
+    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),
@@ -486,7 +455,7 @@ impl<M: AsyncContextManagerOrTuple> IntoContextManager for M {
     note = "if it is a context function, or there is one in the tuple, call it: `name(…)`; if it is a guard, it is entered already",
     note = "if `protocol` or `combine` returned it, choose its policy: `.on_cancel::<policy::Drop>()`",
     note = "if it is a tuple of up to twelve contexts, their `on_cancel` policies don't go together, or one of them is boxed and keeps its policy inside: choose one policy for all, as in `combine((…)).on_cancel::<policy::Spawn>()`",
-    note = "several in a `Vec` or an array are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
+    note = "several in a `Vec` or an array, or one in an `Option`, are entered on an `ExitStack`; if it is a stack itself, write `ExitStack::context()`"
 )]
 #[cfg_attr(
     not(feature = "tokio"),

@@ -51,19 +51,6 @@ fn a_tuple_costs_as_many_as_one_context() {
     assert_eq!(tuple, 0);
 }
 
-#[test]
-fn an_option_costs_as_many_as_its_context() {
-    let with = |there: bool| allocations(|| there.then(|| dropped(1)).run(async |one| *one));
-    assert_eq!((with(true), with(false)), (0, 0));
-    let enter = |there: bool| {
-        allocations(|| async {
-            let guard = there.then(|| one(1)).enter().await.unwrap();
-            guard.exit().await.unwrap();
-        })
-    };
-    assert_eq!((enter(true), enter(false)), (1, 1));
-}
-
 struct Struct;
 
 impl AsyncContextManager for Struct {

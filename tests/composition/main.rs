@@ -7,7 +7,6 @@ mod blocks;
 mod exit_as;
 mod like_nested;
 mod local_errors;
-mod options;
 mod protocol;
 mod ready_made;
 mod statics;

@@ -159,16 +159,6 @@ async fn boxed_and_converted() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn options() {
-    in_each_style!(
-        Some(transaction()),
-        Some(Begin),
-        Some((transaction(), dropped())),
-        Some(transaction().boxed()),
-    );
-}
-
 impl contextlib::contexts::AsyncClose for Tx<'_> {
     type Kind = Fallible<Told>;
     async fn close(self) -> Result<(), Told> {

@@ -1,13 +1,11 @@
-//! Contexts put together into one: tuples; and contexts that are something else besides.
+//! Contexts put together into one: tuples.
 //!
 //! - `nest` puts one context around another, in one frame.
 //! - `told` decides what the outer one sees of the inner one's end, and what both come to.
 //! - `tuple` makes nests of tuples.
 //! - `map_err` changes a context's error.
-//! - `maybe` makes contexts of options.
 
 mod map_err;
-mod maybe;
 mod nest;
 mod told;
 mod tuple;

@@ -21,8 +21,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Where a context is only sometimes there, an [`Option`](crate::IntoContextManager#a-context-or-none) of it will do. If the resource is needed either
-/// way, this is the other branch of an `if`: [boxed](ContextManager::boxed) as the first one is, and with that one's error, though it can't fail.
+/// In one branch of an `if`, it is [boxed](ContextManager::boxed) as the context of the other branch is. It also gets that context's error, though it
+/// can't fail:
 ///
 /// ```
 /// use contextlib::{async_context, null_context, yield_resource};

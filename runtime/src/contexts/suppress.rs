@@ -18,7 +18,8 @@ use std::any::Any;
 ///
 /// - One variant of an error that is an enum of several: [`suppress_if`] looks at the variants.
 /// - An error inside an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, which are types of their own: [`suppress_if`] looks into them, too.
-/// - The error of a body that isn't `Send`, run with [`with_local`](crate::ContextManager::with_local) or in a block with `?Send`.
+/// - An error of which only the text is kept, since it may be one that isn't [`Send`](crate::BodyError): in `with_local`, with `?Send`, by
+///   `exit_with_local`.
 /// - An error in a value that [`run`](crate::ContextManager::run) returns: for `run`, a `Result` is a value like any other.
 ///
 /// ```

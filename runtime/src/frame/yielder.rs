@@ -93,7 +93,7 @@ impl<'y, T, S> Lend<'y, T, S> {
             // SAFETY: as above.
             unsafe { link.slot(|slot| slot.put_body(body)) };
             panic!(
-                "a yield point was polled on another thread than its body: with `with_local`, in a block, in a tuple and in an `Option`, it has to stay on the thread that polls the whole"
+                "a yield point was polled on another thread than its body: with `with_local`, in a block and in a tuple, it has to stay on the thread that polls the whole"
             );
         }
         // SAFETY: as above.

@@ -14,5 +14,4 @@ fn enters(context: impl IntoContextManager) {
 fn main() {
     drop(uses(Database));
     enters(Database);
-    enters(Some(Database));
 }
