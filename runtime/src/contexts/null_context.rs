@@ -44,6 +44,32 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Where nobody needs the resource if the context isn't there, an [`ExitStack`](crate::ExitStack) enters the context on a condition:
+///
+/// ```
+/// # use contextlib::{ExitStack, async_context, yield_resource};
+/// # use std::io;
+/// # #[async_context]
+/// # async fn locked(name: &'static str) -> io::Result<&'static str> {
+/// #     let _ = yield_resource!(name);
+/// # }
+/// async fn written(shared: bool) -> io::Result<usize> {
+///     ExitStack::scope(async |stack| {
+///         if shared {
+///             stack.enter(locked("file")).await?;
+///         }
+///         Ok(stack.len())
+///     })
+///     .await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// assert_eq!((written(true).await?, written(false).await?), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "nullcontext")]
 #[track_caller]
 pub fn null_context<T>(
