@@ -281,6 +281,8 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
 
     /// Runs the teardown, which sees how `result` ended, waits for its end, and returns `result`.
     ///
+    /// An error that isn't `Send` is for [`exit_with_local`](Guard::exit_with_local).
+    ///
     /// # Errors
     /// The error in `result`; else the teardown's, converted with `From`. If both fail, the teardown's is [reported](crate::report).
     /// A suppressing context makes the value an `Option`.
