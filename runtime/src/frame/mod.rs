@@ -372,7 +372,7 @@ where
         Poll::Ready(torn)
     }
 
-    #[inline(never)]
+    #[inline]
     fn finish(mut self: Pin<&mut Self>) -> Option<Ending> {
         self.as_mut().work().clear();
         let link = self.link();
