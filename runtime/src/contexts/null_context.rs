@@ -51,7 +51,7 @@ use crate::{
 /// # use contextlib::{ExitStack, async_context, yield_resource};
 /// # use std::io;
 /// # #[async_context]
-/// # async fn locked(name: &'static str) -> io::Result<&'static str> {
+/// # async fn locked(mut name: &'static str) -> io::Result<&'static str> {
 /// #     let _ = yield_resource!(name);
 /// # }
 /// async fn written(shared: bool) -> io::Result<usize> {
