@@ -8,12 +8,11 @@ use crate::{
     outcome::Ended,
     policy::{Policy, Spawn},
     report,
-    teardown::{Itself, Keep, Keeps, Text},
+    teardown::{Keep, keep_error, keep_text},
 };
 use std::{
     fmt,
     future::{Ready, ready},
-    marker::PhantomData,
     mem,
     ops::{Deref, DerefMut},
     panic::{Location, resume_unwind},
@@ -329,7 +328,11 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         C::Kind: RaiseAs<B>,
         B: BodyError,
     {
-        ExitWithFuture::<_, _, _, _, Itself>::new(self, result)
+        ExitWithFuture {
+            guard: self,
+            result: Some(result),
+            keep: keep_error,
+        }
     }
 
     /// [`exit_with`](Guard::exit_with) for an error that isn't `Send`. The teardown sees only its text.
@@ -371,7 +374,11 @@ impl<C: AsyncContext, P: Policy<C>> Guard<C, P> {
         C::Kind: RaiseAs<B>,
         B: fmt::Debug + 'static,
     {
-        ExitWithFuture::<_, _, _, _, Text>::new(self, result)
+        ExitWithFuture {
+            guard: self,
+            result: Some(result),
+            keep: keep_text,
+        }
     }
 }
 
@@ -409,29 +416,19 @@ fn poll_exit<T, K: Kind, O>(
     Poll::Ready(failed.unwrap_or(Ok(Ok(()))))
 }
 
-/// The future of [`Guard::exit_with`] and of [`Guard::exit_with_local`]. `Z` says what the teardown sees of an error.
-struct ExitWithFuture<C: AsyncContext, P: Policy<C>, R, B, Z> {
+/// The future of [`Guard::exit_with`] and of [`Guard::exit_with_local`].
+struct ExitWithFuture<C: AsyncContext, P: Policy<C>, R, B> {
     guard: Guard<C, P>,
     /// The result. Once the teardown has begun: what the teardown isn't told of it.
     result: Option<Result<R, B>>,
-    _keeps: PhantomData<fn() -> Z>,
-}
-
-impl<C: AsyncContext, P: Policy<C>, R, B, Z> ExitWithFuture<C, P, R, B, Z> {
-    #[inline]
-    fn new(guard: Guard<C, P>, result: Result<R, B>) -> Self {
-        ExitWithFuture {
-            guard,
-            result: Some(result),
-            _keeps: PhantomData,
-        }
-    }
+    /// What the teardown sees of an error.
+    keep: Keep<B>,
 }
 
 // Only the frame is pinned, in the guard's box.
-impl<C: AsyncContext, P: Policy<C>, R, B, Z> Unpin for ExitWithFuture<C, P, R, B, Z> {}
+impl<C: AsyncContext, P: Policy<C>, R, B> Unpin for ExitWithFuture<C, P, R, B> {}
 
-impl<C: AsyncContext, P: Policy<C>, R, B, Z> Drop for ExitWithFuture<C, P, R, B, Z> {
+impl<C: AsyncContext, P: Policy<C>, R, B> Drop for ExitWithFuture<C, P, R, B> {
     #[inline]
     fn drop(&mut self) {
         if self.result.is_some() {
@@ -440,20 +437,22 @@ impl<C: AsyncContext, P: Policy<C>, R, B, Z> Drop for ExitWithFuture<C, P, R, B,
     }
 }
 
-impl<C, P, R, B, Z> Future for ExitWithFuture<C, P, R, B, Z>
+impl<C, P, R, B> Future for ExitWithFuture<C, P, R, B>
 where
     C: AsyncContext<Kind: RaiseAs<B>>,
     P: Policy<C>,
     B: fmt::Debug + 'static,
-    Z: Keeps<B>,
 {
     type Output = Result<Out<C::Kind, R>, B>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ExitWithFuture { guard, result, .. } = self.get_mut();
-        let context = guard.context().parts();
-        let end = task::ready!(poll_exit_with(context, result, Z::KEEP, cx));
+        let ExitWithFuture {
+            guard,
+            result,
+            keep,
+        } = self.get_mut();
+        let end = task::ready!(poll_exit_with(guard.context().parts(), result, *keep, cx));
         guard.context = None;
         Poll::Ready(end)
     }

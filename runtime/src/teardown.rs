@@ -138,25 +138,6 @@ fn first_panic<E: Debug>(
 /// How a body's error is made an [`Ending`] for the teardown to see: with the error in it, or with its text, while the error itself is returned beside it.
 pub(crate) type Keep<B> = fn(B) -> (Ending, Option<B>);
 
-/// A [`Keep`] as a type, which takes no room.
-pub(crate) trait Keeps<B> {
-    const KEEP: Keep<B>;
-}
-
-/// The error itself.
-pub(crate) enum Itself {}
-
-impl<B: Debug + Send + 'static> Keeps<B> for Itself {
-    const KEEP: Keep<B> = keep_error;
-}
-
-/// Its text.
-pub(crate) enum Text {}
-
-impl<B: Debug> Keeps<B> for Text {
-    const KEEP: Keep<B> = keep_text;
-}
-
 /// Keeps an error that can go to the background with its frame.
 pub(crate) fn keep_error<B: Debug + Send + 'static>(error: B) -> (Ending, Option<B>) {
     (Ending::failed(error), None)
